@@ -74,10 +74,10 @@ class Home(BaseSettings):
 
 
 def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
-    """Every `AFTERCALL_SECRET_<SOURCE>` of the environment and `.env` (the environment wins), by lower-case
-    source.
+    """Every `AFTERCALL_SECRET_<SOURCE>` of the environment and `.env`, by lower-case source.
 
-    A value may hold several secrets separated by commas: all are accepted, so that a secret can be rotated.
+    The environment wins over `.env`. A value may hold several secrets separated by commas: all are
+    accepted, so that a secret can be rotated.
     """
     found: dict[str, str | None] = {**dotenv_values(ENV_FILE), **os.environ}
     secrets: dict[str, tuple[SecretStr, ...]] = {}
@@ -99,8 +99,7 @@ def split_bind(bind: str) -> tuple[str, int]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`; a name other than localhost counts as
-    reachable."""
+    """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

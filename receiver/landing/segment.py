@@ -13,7 +13,6 @@ from pathlib import Path
 
 from receiver.landing.store import LandingUnavailable
 
-
 # macOS has no fdatasync
 _SYNC: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 

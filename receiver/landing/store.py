@@ -12,8 +12,7 @@ READ_BYTES = 8 << 20
 
 
 class LandingUnavailable(Exception):
-    """The store could not make a line durable (disk full, read-only, I/O error). Nothing of it was
-    acknowledged."""
+    """A line could not be made durable (disk full, read-only, I/O error), and was not acknowledged."""
 
 
 @dataclass(frozen=True, order=True)
@@ -59,8 +58,7 @@ class LandingStore(Protocol):
         ...
 
     def check(self) -> None:
-        """Try whether an append would work now. Raises LandingUnavailable with the reason when it would
-        not."""
+        """Try whether an append would work now. Raises LandingUnavailable with the reason if not."""
         ...
 
     def close(self) -> None:

@@ -1,0 +1,78 @@
+"""The Flask application: webhooks, health, metrics, and nothing else on this port.
+
+Assembles only. Running it under a server belongs to `receiver.serve`.
+"""
+
+import logging
+
+import orjson
+from flask import Blueprint, Flask, Response
+
+from receiver.config import SECRET_PREFIX, ReceiverSettings
+from receiver.landing import LandingStore, LandingUnavailable, open_landing
+from receiver.metrics import Metrics
+from receiver.problems import Problem, register_problems
+from receiver.sources import SOURCES
+from receiver.webhooks import webhooks_blueprint
+
+LOG = logging.getLogger("aftercall.receiver")
+_PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def create_app(settings: ReceiverSettings | None = None, landing: LandingStore | None = None) -> Flask:
+    """A receiver over the given settings and landing store; by default those of the environment."""
+    settings = settings or ReceiverSettings()
+    landing = landing or open_landing(
+        settings.home, settings.landing_segment_bytes, settings.landing_min_free_bytes
+    )
+    metrics = Metrics()
+    app = Flask("receiver", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes
+    register_problems(app)
+    app.register_blueprint(webhooks_blueprint(settings, landing, metrics))
+    app.register_blueprint(_operations(landing, metrics))
+    _say_what_is_unsigned(settings)
+    return app
+
+
+def _operations(landing: LandingStore, metrics: Metrics) -> Blueprint:
+    blueprint = Blueprint("operations", __name__)
+
+    @blueprint.get("/healthz", provide_automatic_options=False)
+    def healthz() -> Response:
+        return _json({"status": "ok"})
+
+    @blueprint.get("/readyz", provide_automatic_options=False)
+    def readyz() -> Response:
+        try:
+            landing.check()
+        except LandingUnavailable as error:
+            raise Problem(503, f"the landing store is not ready: {error}") from error
+        return _json({"status": "ready"})
+
+    @blueprint.get("/metrics", provide_automatic_options=False)
+    def prometheus() -> Response:
+        return Response(metrics.text(), content_type=_PROMETHEUS_TEXT)
+
+    return blueprint
+
+
+def _json(content: dict[str, str]) -> Response:
+    return Response(orjson.dumps(content), content_type="application/json")
+
+
+def _say_what_is_unsigned(settings: ReceiverSettings) -> None:
+    """An operator must not learn from a lost call that a source is refused, or open to everybody."""
+    for name in sorted(SOURCES):
+        setting = f"{SECRET_PREFIX}{name.upper()}"
+        if settings.secrets_for(name) or settings.is_loopback:
+            continue
+        if settings.receiver_allow_unsigned:
+            LOG.warning(
+                "ANYONE who reaches %s can send %s events: %s is not set",
+                settings.receiver_bind,
+                name,
+                setting,
+            )
+        else:
+            LOG.warning("source %s is refused (401) until %s is set", name, setting)

@@ -1,0 +1,78 @@
+"""Reading a request's body as JSON: what is accepted, and the reason when it is not.
+
+Accepted is what RFC 8259 calls JSON, in UTF-8, nested at most 500 levels; a byte order mark is dropped.
+What the values mean does not belong here.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+MAX_DEPTH = 500
+_BOM = b"\xef\xbb\xbf"
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
+_EXACT_DIGITS = 18
+
+
+class BadBody(ValueError):
+    """The body is not JSON that can be kept; the message is for the sender and quotes nothing of the body."""
+
+
+def without_mark(body: bytes) -> bytes:
+    """The body without a leading byte order mark, which would be no JSON inside a landing line."""
+    return body.removeprefix(_BOM)
+
+
+def parse(body: bytes) -> Any:
+    """The body's value; of duplicate keys the last wins. Raises BadBody.
+
+    Unpaired surrogate escapes are valid by grammar, and platforms that cut a text inside an emoji send
+    them: they stay in the returned strings as they are.
+    """
+    if not body.strip():
+        raise BadBody("the body is empty")
+    if depth_over(body, MAX_DEPTH):
+        raise BadBody(f"the body nests deeper than the limit of {MAX_DEPTH} levels")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _parse_by_grammar(body)
+
+
+def depth_over(body: bytes, limit: int) -> bool:
+    """Whether brackets outside strings nest deeper than `limit`. Meaningless if the body is not JSON."""
+    if body.count(b"[") + body.count(b"{") <= limit:
+        return False
+    depth = 0
+    for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > limit:
+            return True
+    return False
+
+
+def _parse_by_grammar(body: bytes) -> Any:
+    """The slow road for what orjson refuses although it is JSON, unpaired surrogates above all."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadBody(f"the body is not UTF-8: wrong byte at offset {error.start}") from None
+    try:
+        return json.loads(text, parse_constant=_refuse, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise BadBody(f"the body is not JSON: {error.msg} at {place}") from None
+    except RecursionError:
+        raise BadBody("the body nests too deep") from None
+
+
+def _refuse(name: str) -> Any:
+    raise BadBody(f"the body is not JSON: {name} is not a JSON number")
+
+
+def _integer(digits: str) -> int | float:
+    # int() refuses thousands of digits, and takes quadratic time below that
+    return int(digits) if len(digits) <= _EXACT_DIGITS else float(digits)

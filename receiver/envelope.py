@@ -1,0 +1,96 @@
+"""The envelope: the few facts about an event that every source can fill, and the landing line that carries
+them.
+
+How a platform says these facts belongs to `receiver.sources`; all other meaning belongs to the dbt project.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+MAX_TEXT = 255
+# control characters, and surrogates, which UTF-8 cannot carry
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# a raw line break cannot stand inside a JSON string, so these are all between tokens
+_LINE_BREAKS = bytes.maketrans(b"\r\n", b"  ")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a source found in a body; None is unknown. Texts are as sent, `occurred_at` is aware."""
+
+    event_id: str | None = None
+    event_type: str | None = None
+    call_id: str | None = None
+    occurred_at: datetime | None = None
+    customer_phone: str | None = None
+    direction: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The fields of a landing line before its payload, in their order. Times are ISO 8601 UTC."""
+
+    event_id: str
+    source: str
+    event_type: str | None
+    call_id: str | None
+    occurred_at: str | None
+    received_at: str
+    customer_phone: str | None
+    direction: str | None
+
+
+def seal(source: str, facts: Facts, body: bytes, received_at: datetime) -> Envelope:
+    """The envelope of a delivery. Without an id of the platform's own, the event's id is a hash of source
+    and body.
+    """
+    return Envelope(
+        event_id=safe_id(facts.event_id) or body_id(source, body),
+        source=source,
+        event_type=safe_text(facts.event_type),
+        call_id=safe_id(facts.call_id),
+        occurred_at=utc(facts.occurred_at),
+        received_at=utc(received_at) or "",
+        customer_phone=safe_text(facts.customer_phone),
+        direction=facts.direction,
+    )
+
+
+def line(envelope: Envelope, body: bytes) -> bytes:
+    """One landing line. `body` must be JSON; its bytes are kept, only line breaks between tokens become
+    spaces.
+    """
+    return b"".join((orjson.dumps(envelope)[:-1], b',"payload":', body.translate(_LINE_BREAKS), b"}\n"))
+
+
+def body_id(source: str, body: bytes) -> str:
+    """`sha256:` and the hex digest over the source's name, a newline, and the body."""
+    return "sha256:" + hashlib.sha256(source.encode() + b"\n" + body).hexdigest()
+
+
+def safe_id(value: str | None) -> str | None:
+    """An id as sent, or `sha256:` and its digest if it is too long or unprintable; blank is None."""
+    if value is None or not value.strip():
+        return None
+    if len(value) <= MAX_TEXT and not _UNPRINTABLE.search(value):
+        return value
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def safe_text(value: str | None) -> str | None:
+    """A trimmed text, or None if it is blank, too long or unprintable (the payload keeps it)."""
+    value = value.strip() if value else None
+    if not value or len(value) > MAX_TEXT or _UNPRINTABLE.search(value):
+        return None
+    return value
+
+
+def utc(moment: datetime | None) -> str | None:
+    """An aware moment as `2026-11-02T08:00:33.621000Z`."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

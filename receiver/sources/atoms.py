@@ -1,0 +1,119 @@
+"""Smallest AI Atoms: the wire dialect of today, the seed dialect of its guides, and the guides' second
+naming.
+
+Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), its
+set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from receiver.envelope import Facts
+from receiver.signatures import is_hmac_sha256_hex
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CALL_END,
+    CALL_START,
+    direction,
+    identifier,
+    mapping,
+    moment,
+    text,
+)
+
+_TYPES = {
+    "pre-conversation": CALL_START,
+    "post-conversation": CALL_END,
+    "analytics-completed": ANALYTICS_COMPLETED,
+    "call.started": CALL_START,
+    "call.ended": CALL_END,
+}
+_CALL_ID_TIME = re.compile(r"CALL-(\d{13})-", re.ASCII)
+_SEED_PREFIX = "sha256="
+
+
+class Atoms:
+    """Both dialects arrive at one address and may share a secret; either signature header is enough."""
+
+    name = "atoms"
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
+        """Wire: `X-Signature`, hex. Seed: `X-Atoms-Signature`, `sha256=` and hex. HMAC-SHA256 of the raw
+        body.
+        """
+        if is_hmac_sha256_hex(headers.get("x-signature", ""), body, secrets):
+            return True
+        seed = headers.get("x-atoms-signature", "").strip()
+        return seed[: len(_SEED_PREFIX)].lower() == _SEED_PREFIX and is_hmac_sha256_hex(
+            seed[len(_SEED_PREFIX) :], body, secrets
+        )
+
+    def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
+        """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""
+        fields = mapping(body)
+        metadata = mapping(fields.get("metadata"))
+        if "eventType" in metadata or "callId" in metadata:
+            return _wire(fields, metadata)
+        return _seed(fields)
+
+
+def _seed(fields: dict[str, Any]) -> Facts:
+    """Facts stand at the top, or in `data` with the second naming. `caller_phone` is the customer either
+    way.
+    """
+    data = mapping(fields.get("data"))
+    variables = mapping(fields.get("variables")) or mapping(data.get("variables"))
+    kind = text(fields.get("event"))
+    return Facts(
+        event_type=_TYPES.get(kind, kind) if kind else None,
+        call_id=identifier(fields.get("call_id"), data.get("call_id")),
+        occurred_at=moment(fields.get("timestamp")) or moment(data.get("timestamp")),
+        customer_phone=text(
+            fields.get("caller_phone"), data.get("caller_phone"), variables.get("user_number")
+        ),
+        direction=direction(
+            fields.get("call_direction"), data.get("call_direction"), variables.get("conversation_type")
+        ),
+    )
+
+
+def _wire(fields: dict[str, Any], metadata: dict[str, Any]) -> Facts:
+    """The envelope has no time of its own: the end of the call stands for its end and its analytics.
+
+    The start has only the 13-digit milliseconds in the call id, which are the moment the call was created.
+    """
+    call = mapping(metadata.get("callData"))
+    variables = mapping(metadata.get("variables"))
+    kind = text(metadata.get("eventType"), _after_agent(fields.get("event")))
+    kind = _TYPES.get(kind, kind) if kind else None
+    call_id = identifier(metadata.get("callId"))
+    way = direction(call.get("callDirection"), metadata.get("conversationType"))
+    return Facts(
+        event_id=identifier(fields.get("id")),
+        event_type=kind,
+        call_id=call_id,
+        occurred_at=_created(call_id) if kind == CALL_START else moment(call.get("endTime")),
+        customer_phone=text(*_customer(way, metadata, call), variables.get("user_number")),
+        direction=way,
+    )
+
+
+def _customer(way: str | None, metadata: dict[str, Any], call: dict[str, Any]) -> tuple[Any, ...]:
+    """The other side of the line: who calls when inbound, who is called when outbound."""
+    if way == "inbound":
+        return metadata.get("fromPhone"), call.get("fromNumber")
+    if way == "outbound":
+        return metadata.get("toPhone"), call.get("toNumber")
+    return ()
+
+
+def _after_agent(event: Any) -> str | None:
+    """`{agentId}.{eventType}` without the agent."""
+    return event.rpartition(".")[2] if isinstance(event, str) else None
+
+
+def _created(call_id: str | None) -> datetime | None:
+    found = _CALL_ID_TIME.match(call_id or "")
+    return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else None

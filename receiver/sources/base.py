@@ -1,0 +1,69 @@
+"""What a source is, and careful ways to look into a body whose shape nobody promised.
+
+Every function here takes any JSON value and never raises. Nothing about one platform belongs here.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from receiver.envelope import Facts
+
+CALL_START, CALL_END, ANALYTICS_COMPLETED = "call.start", "call.end", "analytics.completed"
+
+
+class Source(Protocol):
+    """A voice platform: how it signs, and where its events say what the envelope needs."""
+
+    name: str
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
+        """Whether the raw body was signed with one of the secrets. Keys of `headers` are lower case. Never
+        raises.
+        """
+        ...
+
+    def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
+        """What a parsed body says; what is missing or of the wrong type is None. Never raises."""
+        ...
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text(*values: Any) -> str | None:
+    """The first value that is a text with something in it."""
+    return next((value for value in values if isinstance(value, str) and value.strip()), None)
+
+
+def identifier(*values: Any) -> str | None:
+    """The first value that can be an id: a text, or an integer in decimal."""
+    for value in values:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+        if isinstance(value, str) and value.strip():
+            return value
+    return None
+
+
+def moment(value: Any) -> datetime | None:
+    """An ISO 8601 time in UTC; one without an offset is taken as UTC; anything else is None."""
+    if not isinstance(value, str):
+        return None
+    try:
+        parsed = datetime.fromisoformat(value.strip())
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def direction(*values: Any) -> str | None:
+    """`inbound`, `outbound` or `web` from the first value that names one, however it is spelled."""
+    for value in values:
+        spelled = value.lower() if isinstance(value, str) else ""
+        for word in ("inbound", "outbound", "web"):
+            if word in spelled:
+                return word
+    return None
