@@ -1,5 +1,4 @@
-"""The envelope: the few facts about an event that every source can fill, and the landing line that carries
-them.
+"""The envelope: the few facts that every source can fill, and the landing line that carries them.
 
 How a platform says these facts belongs to `receiver.sources`; all other meaning belongs to the dbt project.
 """
@@ -45,9 +44,7 @@ class Envelope:
 
 
 def seal(source: str, facts: Facts, body: bytes, received_at: datetime) -> Envelope:
-    """The envelope of a delivery. Without an id of the platform's own, the event's id is a hash of source
-    and body.
-    """
+    """The envelope of a delivery; without an id of the platform's own its id is `body_id`."""
     return Envelope(
         event_id=safe_id(facts.event_id) or body_id(source, body),
         source=source,
@@ -73,7 +70,7 @@ def body_id(source: str, body: bytes) -> str:
 
 
 def safe_id(value: str | None) -> str | None:
-    """An id as sent, or `sha256:` and its digest if it is too long or unprintable; blank is None."""
+    """An id as sent, or `sha256:` and its digest if too long or unprintable; blank is None."""
     if value is None or not value.strip():
         return None
     if len(value) <= MAX_TEXT and not _UNPRINTABLE.search(value):

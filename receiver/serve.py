@@ -76,5 +76,7 @@ def _refuse_taken_address(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            message = f"cannot listen on {host}:{port}: {error.strerror}; set AFTERCALL_RECEIVER_BIND to
-            another" raise SystemExit(message) from error
+            address = f"{host}:{port}"
+            raise SystemExit(
+                f"cannot listen on {address}: {error.strerror}; see AFTERCALL_RECEIVER_BIND"
+            ) from error

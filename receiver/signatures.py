@@ -1,5 +1,6 @@
-"""Checking signatures over raw bytes, in constant time. Which header carries which form belongs to the
-sources.
+"""Checking signatures over raw bytes, in constant time.
+
+Which header carries which form belongs to the sources.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def is_standard_webhook(headers: Mapping[str, str], body: bytes, secrets: Iterab
 
     Timestamps may be 5 minutes off either way. Keys of `headers` are lower case.
     """
-    return any([_verifies(secret, headers, body) for secret in secrets])
+    return any(_verifies(secret, headers, body) for secret in secrets)
 
 
 def _verifies(secret: str, headers: Mapping[str, str], body: bytes) -> bool:

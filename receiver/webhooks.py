@@ -98,13 +98,11 @@ def _refuse_unsigned(
     secrets = settings.secrets_for(source.name)
     if secrets:
         if not source.verify(headers, body, secrets):
-            raise Problem(401, "the signature is missing or does not match the body and the configured
-            secret")
+            raise Problem(401, "the signature is missing, or does not fit the body and the configured secret")
     elif not (settings.is_loopback or settings.receiver_allow_unsigned):
         name = f"{SECRET_PREFIX}{source.name.upper()}"
         raise Problem(
-            401, f"this source has no secret; set {name}, or AFTERCALL_RECEIVER_ALLOW_UNSIGNED=1 to do
-            without"
+            401, f"no secret is set for this source: set {name}, or AFTERCALL_RECEIVER_ALLOW_UNSIGNED=1"
         )
 
 
@@ -119,7 +117,8 @@ def _land(landing: LandingStore, metrics: Metrics, entry: bytes) -> None:
 
 def _log_line(status: int) -> str:
     """One JSON object a request. Ids and sizes only: phone numbers, names and texts must not reach the
-    log."""
+    log.
+    """
     fields = {
         "source": g.get("source", "unknown"),
         "status": status,

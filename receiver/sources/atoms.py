@@ -1,8 +1,7 @@
-"""Smallest AI Atoms: the wire dialect of today, the seed dialect of its guides, and the guides' second
-naming.
+"""Smallest AI Atoms: the wire dialect of today, the seed dialect of its guides, and their second naming.
 
-Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), its
-set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
+Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), its set-up
+guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
 """
 
 import re
@@ -40,9 +39,7 @@ class Atoms:
     name = "atoms"
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
-        """Wire: `X-Signature`, hex. Seed: `X-Atoms-Signature`, `sha256=` and hex. HMAC-SHA256 of the raw
-        body.
-        """
+        """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex."""
         if is_hmac_sha256_hex(headers.get("x-signature", ""), body, secrets):
             return True
         seed = headers.get("x-atoms-signature", "").strip()
@@ -60,9 +57,7 @@ class Atoms:
 
 
 def _seed(fields: dict[str, Any]) -> Facts:
-    """Facts stand at the top, or in `data` with the second naming. `caller_phone` is the customer either
-    way.
-    """
+    """Facts stand at the top, or in `data`; `caller_phone` is the customer whatever the direction."""
     data = mapping(fields.get("data"))
     variables = mapping(fields.get("variables")) or mapping(data.get("variables"))
     kind = text(fields.get("event"))

@@ -18,8 +18,9 @@ class Source(Protocol):
     name: str
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
-        """Whether the raw body was signed with one of the secrets. Keys of `headers` are lower case. Never
-        raises.
+        """Whether the raw body was signed with one of the secrets. Never raises.
+
+        Keys of `headers` are lower case.
         """
         ...
 
