@@ -58,8 +58,9 @@ def seal(source: str, facts: Facts, body: bytes, received_at: datetime) -> Envel
 
 
 def line(envelope: Envelope, body: bytes) -> bytes:
-    """One landing line. `body` must be JSON; its bytes are kept, only line breaks between tokens become
-    spaces.
+    """One landing line over a body that is JSON.
+
+    The body's bytes are kept; only line breaks between tokens become spaces.
     """
     return b"".join((orjson.dumps(envelope)[:-1], b',"payload":', body.translate(_LINE_BREAKS), b"}\n"))
 

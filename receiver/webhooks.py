@@ -116,8 +116,9 @@ def _land(landing: LandingStore, metrics: Metrics, entry: bytes) -> None:
 
 
 def _log_line(status: int) -> str:
-    """One JSON object a request. Ids and sizes only: phone numbers, names and texts must not reach the
-    log.
+    """One JSON object a request.
+
+    Ids and sizes only: phone numbers, names and texts must not reach the log.
     """
     fields = {
         "source": g.get("source", "unknown"),
