@@ -27,7 +27,8 @@ def create_app(settings: ReceiverSettings | None = None, landing: LandingStore |
     )
     metrics = Metrics()
     app = Flask("receiver", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes
+    # a chunked body is cut at this length without an error, so only one byte more shows that it was too large
+    app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes + 1
     register_problems(app)
     app.register_blueprint(webhooks_blueprint(settings, landing, metrics))
     app.register_blueprint(_operations(landing, metrics))

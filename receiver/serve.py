@@ -38,7 +38,7 @@ def serve(settings: ReceiverSettings | None = None) -> None:
         websockets=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     server.serve(target_loader=partial(_load, settings), wrap_loader=False)
 

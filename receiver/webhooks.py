@@ -87,6 +87,8 @@ def _read(limit: int) -> bytes:
         raise too_large from None
     except (ClientDisconnected, OSError):
         raise Problem(400, "the body ended before its declared length") from None
+    if len(body) > limit:
+        raise too_large
     if declared is not None and len(body) != declared:
         raise Problem(400, "the body ended before its declared length")
     return body

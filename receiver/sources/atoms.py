@@ -1,4 +1,4 @@
-"""Smallest AI Atoms: the wire dialect of today, the seed dialect of its guides, and their second naming.
+"""Smallest AI Atoms: the wire dialect of today, and the seed dialect of its guides with its two namings.
 
 Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and its
 set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).

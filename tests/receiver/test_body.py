@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from receiver.body import BadBody, depth_over, parse, without_mark
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-)  # fmt: skip
+)
 
 
 @given(JSON)
@@ -19,8 +22,24 @@ def test_any_json_is_parsed(value: object) -> None:
     assert parse(json.dumps(value).encode()) == value
 
 
-@pytest.mark.parametrize("body", [b"NaN", b'{"a": Infinity}', b'{"\\ud83d": -Infinity}', b"", b" ", b"{", b"{'a': 1}",
-                                  b'{"a": 1,}', b"\xff", b'"\xed\xa0\x80"', b'"\x01"', b"01", b"[1] 2"])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"NaN",
+        b'{"a": Infinity}',
+        b'{"\\ud83d": -Infinity}',
+        b"",
+        b" ",
+        b"{",
+        b"{'a': 1}",
+        b'{"a": 1,}',
+        b"\xff",
+        b'"\xed\xa0\x80"',
+        b'"\x01"',
+        b"01",
+        b"[1] 2",
+    ],
+)
 def test_not_json(body: bytes) -> None:
     with pytest.raises(BadBody):
         parse(body)

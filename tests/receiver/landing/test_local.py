@@ -164,7 +164,7 @@ def test_kill_9_keeps_everything_acknowledged(tmp_path: Path) -> None:
             time.sleep(generator.uniform(0, 0.4))
             os.kill(writer.pid, signal.SIGKILL)
             writer.wait()
-        new = [s for s in store.segments(after=max(before, default=""))]
+        new = list(store.segments(after=max(before, default="")))
         landed = {
             json.loads(line)["id"] for s in new for line in store.read(s.path, 0, 1 << 30).data.splitlines()
         }

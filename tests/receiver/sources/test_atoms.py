@@ -22,14 +22,29 @@ CUSTOMER = "+916296641821"
 @pytest.mark.parametrize(
     ("name", "model", "kind", "event_id", "occurred_at"),
     [
-        ("pre-conversation", WebhookEventPreConversation, "call.start", "69fd96118fd277fc807e4c23",
-         datetime(2026, 5, 8, 7, 51, 45, 739000, UTC)),
-        ("post-conversation", WebhookEventPostConversation, "call.end", ID,
-         datetime(2026, 5, 8, 7, 52, 48, 164000, UTC)),
-        ("analytics-completed", WebhookEventAnalyticsCompleted, "analytics.completed",
-         "69fd96632b717269846aa433", datetime(2026, 5, 8, 7, 52, 48, 164000, UTC)),
+        (
+            "pre-conversation",
+            WebhookEventPreConversation,
+            "call.start",
+            "69fd96118fd277fc807e4c23",
+            datetime(2026, 5, 8, 7, 51, 45, 739000, UTC),
+        ),
+        (
+            "post-conversation",
+            WebhookEventPostConversation,
+            "call.end",
+            ID,
+            datetime(2026, 5, 8, 7, 52, 48, 164000, UTC),
+        ),
+        (
+            "analytics-completed",
+            WebhookEventAnalyticsCompleted,
+            "analytics.completed",
+            "69fd96632b717269846aa433",
+            datetime(2026, 5, 8, 7, 52, 48, 164000, UTC),
+        ),
     ],
-)  # fmt: skip
+)
 def test_documented_wire_bodies(
     name: str, model: Any, kind: str, event_id: str, occurred_at: datetime, atoms_body: Callable[[str], bytes]
 ) -> None:
@@ -44,9 +59,12 @@ def test_documented_wire_bodies(
 
 @pytest.mark.parametrize(
     ("name", "minute", "phone", "way"),
-    [("call.start", 30, "+15551234567", "inbound"), ("call.end", 35, None, None),
-     ("analytics.completed", 36, None, None)],
-)  # fmt: skip
+    [
+        ("call.start", 30, "+15551234567", "inbound"),
+        ("call.end", 35, None, None),
+        ("analytics.completed", 36, None, None),
+    ],
+)
 def test_documented_seed_bodies(
     name: str, minute: int, phone: str | None, way: str | None, atoms_body: Callable[[str], bytes]
 ) -> None:
@@ -123,10 +141,29 @@ def test_direction_spellings(value: str, expected: str | None) -> None:
 
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None))
 KEYS = st.sampled_from(
-    ["event", "metadata", "data", "call_id", "timestamp", "caller_phone", "call_direction", "variables", "id", "type",
-     "eventType", "callId", "callData", "endTime", "callDirection", "conversationType", "fromPhone", "user_number",
-     "direction", "customer_phone"]
-)  # fmt: skip
+    [
+        "event",
+        "metadata",
+        "data",
+        "call_id",
+        "timestamp",
+        "caller_phone",
+        "call_direction",
+        "variables",
+        "id",
+        "type",
+        "eventType",
+        "callId",
+        "callData",
+        "endTime",
+        "callDirection",
+        "conversationType",
+        "fromPhone",
+        "user_number",
+        "direction",
+        "customer_phone",
+    ]
+)
 BODY = st.recursive(
     LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=8)
 )
