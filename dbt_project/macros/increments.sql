@@ -1,0 +1,23 @@
+{# True for rows that this model has not seen: strictly newer than its own high-water mark, so a build that stopped between two
+   models is caught up with by the next. The mark is written into the query as a constant, which lets the database skip
+   what is older by its block statistics. A full refresh, also of a model that keeps its rows, sees everything. #}
+{% macro newer_than_this(column, own_column) -%}
+    {%- if not is_incremental() or flags.FULL_REFRESH -%} true
+    {%- elif load_cached_relation(this) is none -%}
+        {{ column }} > (select coalesce(max({{ own_column }}), timestamp '1970-01-01') from {{ this }})
+    {%- else -%}
+        {%- if execute -%}
+            {%- set mark = run_query("select max(" ~ own_column ~ ") from " ~ this).columns[0].values()[0] -%}
+        {%- endif -%}
+        {{ column }} > timestamp '{{ mark or "1970-01-01" }}'
+    {%- endif -%}
+{%- endmacro %}
+
+{# The build that touches a row, as a time in UTC that never runs backwards, even when the clock does. #}
+{% macro built_at() -%}
+    {%- set started = "cast('" ~ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") ~ "' as timestamp)" -%}
+    {%- if is_incremental() -%}
+        greatest({{ started }}, (select coalesce(max(built_at), {{ started }}) from {{ this }}))
+    {%- else -%} {{ started }}
+    {%- endif -%}
+{%- endmacro %}

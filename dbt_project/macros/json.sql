@@ -1,0 +1,55 @@
+{# Reading JSON, DuckDB's way. A value of another type than expected becomes null, never an error. #}
+{# A whole document in one parse, as nested columns; `shape` says names and types, text stands for any scalar. #}
+{% macro json_fields(document, shape) -%}
+    json_transform({{ document }}, '{{ tojson(shape) }}')
+{%- endmacro %}
+
+{# A JSON object as a map from name to text, without its nulls; of a name that stands twice, the last. #}
+{% macro json_object_to_map(document) -%}
+    {{
+        newest_of_pairs(
+            "list_zip(json_keys(" ~ document ~ "), json_extract_string(" ~ document ~ ", '$.*'))"
+        )
+    }}
+{%- endmacro %}
+
+{% macro newest_of_pairs(pairs) -%}
+    map_from_entries(
+        list_filter(
+            list_reverse(list_filter({{ pairs }}, lambda pair:pair[2] is not null)),
+            lambda pair,
+            position:
+            list_position(
+                list_transform(
+                    list_reverse(list_filter({{ pairs }}, lambda pair:pair[2] is not null)),
+                    lambda other:other[1]
+                ),
+                pair[1]
+            )
+            = position
+        )
+    )
+{%- endmacro %}
+
+{# Measures as a map from name to (value, confidence, reasoning), from a list of measures, the first of a name. #}
+{% macro measures_to_map(measures) -%}
+    map_from_entries(
+        list_transform(
+            list_filter(
+                {{ measures }},
+                lambda measure,
+                position:
+                measure.name is not null
+                and measure.value is not null
+                and list_position(list_transform({{ measures }}, lambda other:other.name), measure.name)
+                = position
+            ),
+            lambda measure:struct_pack(
+                name := measure.name,
+                measured := struct_pack(
+                    value := measure.value, confidence := measure.confidence, reasoning := measure.reasoning
+                )
+            )
+        )
+    )
+{%- endmacro %}

@@ -1,0 +1,72 @@
+{# Lists and maps inside a row, DuckDB's way; models downstream of staging say what they want by these names only. #}
+{# The value of the newest event that has one. `precedence` orders the events of a call: event rank, then when it occurred,
+   then when it was received. #}
+{% macro newest(column) -%} max_by({{ column }}, precedence) {%- endmacro %}
+
+{# Maps of several events as one; each name from the newest event that has it. #}
+{% macro newest_of_each_name(column) -%}
+    list_reduce(
+        list({{ column }} order by precedence) filter (where {{ column }} is not null),
+        lambda older,
+        newer:map_concat(older, newer)
+    )
+{%- endmacro %}
+
+{# The first of several spellings of a variable that says anything. #}
+{% macro variable(spellings) -%}
+    coalesce(
+        {% for name in spellings %}
+            nullif(trim(variables['{{ name }}']), ''){{ ", " if not loop.last }}
+        {% endfor %}
+    )
+{%- endmacro %}
+
+{# The first of several spellings of a measure that says anything. #}
+{% macro measure(spellings) -%}
+    coalesce(
+        {% for name in spellings %}
+            nullif(trim(metrics['{{ name }}'].value), ''){{ ", " if not loop.last }}
+        {% endfor %}
+    )
+{%- endmacro %}
+
+{# A row per entry of a map column, as `entry.key` and `entry.value`; or per element of a list. #}
+{% macro map_rows(column) -%} unnest(map_entries({{ column }})) {%- endmacro %}
+
+{% macro list_rows(column) -%} unnest({{ column }}) {%- endmacro %}
+
+{# Turns as lines of text, `Agent: …` and `Customer: …`. #}
+{% macro transcript_text(turns, separator="chr(10)") -%}
+    array_to_string(
+        list_transform(
+            {{ turns }},
+            lambda turn:
+            case
+                turn.role
+                when 'agent'
+                then 'Agent: '
+                when 'customer'
+                then 'Customer: '
+                else coalesce(turn.role || ': ', '')
+            end
+            || turn.content
+        ),
+        {{ separator }}
+    )
+{%- endmacro %}
+
+{% macro list_length(column) -%} len({{ column }}) {%- endmacro %}
+
+{# The opening of a transcript in one line, cut to the length that `summary_opening_characters` says. #}
+{% macro opening_of(turns) -%}
+    {%- set length = var("summary_opening_characters") -%}
+    {%- set spoken = transcript_text("list_slice(" ~ turns ~ ", 1, 10)", "' '") -%}
+    case
+        when length({{ spoken }}) > {{ length }}
+        then rtrim(left({{ spoken }}, {{ length }} - 1)) || '…'
+        else nullif(trim({{ spoken }}), '')
+    end
+{%- endmacro %}
+
+{# The position of the element that `list_rows` gives in the same row, from 1. #}
+{% macro list_positions(column) -%} generate_subscripts({{ column }}, 1) {%- endmacro %}

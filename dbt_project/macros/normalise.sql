@@ -1,0 +1,132 @@
+{# What platforms write in many ways, written one way. Each takes and returns an SQL expression; unreadable text becomes null. #}
+{# A time in UTC: ISO 8601 with or without an offset, or a Unix time in seconds (10 digits) or milliseconds (13).
+   Outside 2000 to 2100 it is no time of a call. #}
+{% macro to_utc(value) -%}
+    {%- set parsed -%}
+        case
+            when regexp_full_match({{ value }}, '[0-9]{10}(\.[0-9]+)?')
+            then make_timestamp(cast(cast({{ value }} as double) * 1000000 as bigint))
+            when regexp_full_match({{ value }}, '[0-9]{13}')
+            then make_timestamp(cast({{ value }} as bigint) * 1000)
+            else cast(try_cast({{ value }} as timestamptz) as timestamp)
+        end
+    {%- endset -%}
+    {{ plausible_time(parsed) }}
+{%- endmacro %}
+
+{% macro plausible_time(value) -%}
+    case when {{ value }} between timestamp '2000-01-01' and timestamp '2100-01-01' then {{ value }} end
+{%- endmacro %}
+
+{# Seconds, from a number or its text. Milliseconds are recognised by the call's own times where both are known, else by being
+   longer than any call. #}
+{% macro to_seconds(value, started_at, ended_at) -%}
+    {%- set span -%}
+        (epoch({{ ended_at }}) - epoch({{ started_at }}))
+    {%- endset -%}
+    case
+        when {{ value }} is null or not isfinite({{ value }}) or {{ value }} < 0
+        then null
+        when
+            abs({{ value }} / 1000 - {{ span }}) <= greatest(2, {{ span }} * 0.1)
+            and abs({{ value }} - {{ span }}) > abs({{ value }} / 1000 - {{ span }})
+        then {{ value }} / 1000
+        when {{ value }} > {{ var("longest_call_seconds") }}
+        then {{ value }} / 1000
+        else {{ value }}
+    end
+{%- endmacro %}
+
+{# true, false, or null for what is neither. #}
+{% macro to_boolean(value) -%}
+    case
+        when lower(trim({{ value }})) in ('true', 't', 'yes', 'y', '1', '1.0', 'on')
+        then true
+        when lower(trim({{ value }})) in ('false', 'f', 'no', 'n', '0', '0.0', 'off')
+        then false
+    end
+{%- endmacro %}
+
+{# A finite number, or null. #}
+{% macro to_number(value) -%}
+    case when isfinite(try_cast({{ value }} as double)) then try_cast({{ value }} as double) end
+{%- endmacro %}
+
+{# Lower snake case: "Completed-Goal", "completedGoal" and "completed goal" are completed_goal. #}
+{% macro to_snake_case(value) -%}
+    nullif(
+        trim(
+            lower(
+                regexp_replace(
+                    regexp_replace({{ value }}, '([\p{Ll}0-9])(\p{Lu})', '\1_\2', 'g'),
+                    '[^\p{L}\p{M}\p{N}]+',
+                    '_',
+                    'g'
+                )
+            ),
+            '_'
+        ),
+        ''
+    )
+{%- endmacro %}
+
+{# E.164 (+ and up to 15 digits). `00` before the number is a plus; ten digits get the default country code. Other digits
+   are kept as they are, without a plus, because a short or national number still tells customers apart. Text that is no
+   number ("anonymous", a masked number) is null. #}
+{% macro to_e164(value) -%}
+    {%- set dialled -%}
+        regexp_replace(
+            split_part(split_part(regexp_replace(lower(trim({{ value }})), '^(tel|sips?):', ''), '@', 1), ';', 1),
+            '[\s().\-/\x{a0}\x{2010}-\x{2015}]',
+            '',
+            'g'
+        )
+    {%- endset -%}
+    case
+        when regexp_full_match({{ dialled }}, '(\+|00)[1-9][0-9]{5,14}')
+        then '+' || regexp_replace({{ dialled }}, '^(\+|00)', '')
+        when regexp_full_match({{ dialled }}, '[1-9][0-9]{9}')
+        then '+{{ var("default_country_code") }}' || {{ dialled }}
+        when regexp_full_match({{ dialled }}, '[1-9][0-9]{10,14}')
+        then '+' || {{ dialled }}
+        when regexp_full_match({{ dialled }}, '\+?[0-9]{3,20}')
+        then ltrim({{ dialled }}, '+')
+    end
+{%- endmacro %}
+
+{# inbound, outbound, web or null. #}
+{% macro to_direction(value) -%}
+    case
+        when lower({{ value }}) like '%inbound%' or lower({{ value }}) = 'incoming'
+        then 'inbound'
+        when lower({{ value }}) like '%outbound%' or lower({{ value }}) = 'outgoing'
+        then 'outbound'
+        when lower({{ value }}) like '%web%'
+        then 'web'
+    end
+{%- endmacro %}
+
+{# How the line was closed, one spelling each. Says nothing about the outcome. #}
+{% macro to_line_status(value) -%}
+    case
+        {{ to_snake_case(value) }}
+        when 'canceled'
+        then 'cancelled'
+        when 'noanswer'
+        then 'no_answer'
+        else {{ to_snake_case(value) }}
+    end
+{%- endmacro %}
+
+{# Three events carry a call; the same three under every name a platform gives them. Other events keep their name. #}
+{% macro to_event_type(value) -%}
+    case
+        when lower({{ value }}) in ('call.start', 'call.started', 'call_started', 'pre-conversation')
+        then 'call.start'
+        when lower({{ value }}) in ('call.end', 'call.ended', 'call_ended', 'post-conversation')
+        then 'call.end'
+        when lower({{ value }}) in ('analytics.completed', 'call_analyzed', 'analytics-completed')
+        then 'analytics.completed'
+        else {{ value }}
+    end
+{%- endmacro %}

@@ -1,0 +1,143 @@
+{# The columns every platform's staging model ends with, from a relation `said` that holds what the platform said under the
+   project's own names, still as text. A new platform maps its names and calls this. #}
+{% macro platform_events(said) %}
+    named as (
+        select
+            *,
+            {{ to_event_type("event_type") }} as event_name,
+            {{ to_utc("started_at_text") }} as said_started_at,
+            {{ to_utc("ended_at_text") }} as said_ended_at,
+            {{ to_number("duration_text") }} as said_duration
+        from {{ said }}
+    ),
+
+    ranked as (
+        select
+            *,
+            case
+                event_name
+                when 'analytics.completed'
+                then 3
+                when 'call.end'
+                then 2
+                when 'call.start'
+                then 1
+                else 0
+            end as event_rank,
+            coalesce(
+                {{ plausible_time("occurred_at") }},
+                {{ to_utc("occurred_at_text") }},
+                case
+                    when event_name = 'call.start'
+                    then coalesce(said_started_at, {{ to_utc("dialled_at_text") }})
+                end,
+                case when event_name <> 'call.start' then said_ended_at end
+            ) as happened_at
+        from named
+    ),
+
+    final as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_name as event_type,
+            event_rank,
+            call_id,
+            source || ':' || call_id as call_key,
+            happened_at as occurred_at,
+            received_at,
+            loaded_at,
+            event_rank
+            || '-'
+            || {{ sortable("happened_at") }}
+            || '-'
+            || {{ sortable("received_at") }}
+            || '-'
+            || event_key as precedence,
+            nullif(trim(agent_id), '') as agent_id,
+            {{ to_direction("direction_text") }} as direction,
+            {{ to_e164("customer_phone_text") }} as customer_phone,
+            {{ to_e164("agent_phone_text") }} as agent_phone,
+            {{ to_e164("from_phone_text") }} as from_phone,
+            {{ to_e164("to_phone_text") }} as to_phone,
+            coalesce(said_started_at, case when event_name = 'call.start' then happened_at end) as started_at,
+            coalesce(said_ended_at, case when event_name = 'call.end' then happened_at end) as ended_at,
+            {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
+            {{ to_line_status("line_status_text") }} as line_status,
+            {{ to_snake_case("disposition_text") }} as disposition,
+            nullif(trim(summary), '') as summary,
+            nullif(trim(recording_url), '') as recording_url,
+            {{ turns_of("transcript") }} as turns,
+            {{ json_object_to_map("variables") }} as variables,
+            {{ measures_to_map("measures") }} as metrics
+        from ranked
+    )
+{% endmacro %}
+
+{# Turns somebody said something in, with one name for each role. #}
+{% macro turns_of(transcript) -%}
+    nullif(
+        list_transform(
+            list_filter({{ transcript }}, lambda turn:turn.content is not null),
+            lambda turn: {
+                'role': case
+                    when lower(turn.role) in ('agent', 'assistant', 'bot', 'ai', 'robot')
+                    then 'agent'
+                    when lower(turn.role) in ('user', 'customer', 'human', 'caller')
+                    then 'customer'
+                    else lower(turn.role)
+                end,
+                'content':turn.content,
+                'spoken_at':{{ to_utc("turn.timestamp") }}
+            }
+        ),
+        []
+    )
+{%- endmacro %}
+
+{# The shapes that several platforms share. #}
+{% macro transcript_shape() -%}
+    {{ return([{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR"}]) }}
+{%- endmacro %}
+
+{% macro measures_shape() -%}
+    {{
+        return(
+            [
+                {
+                    "name": "VARCHAR",
+                    "identifier": "VARCHAR",
+                    "value": "VARCHAR",
+                    "confidence": "DOUBLE",
+                    "reasoning": "VARCHAR",
+                }
+            ]
+        )
+    }}
+{%- endmacro %}
+
+{# Measures as a list of (name, value, confidence, reasoning), whether they came as a list or as an object. #}
+{% macro measures_of_list(document) -%}
+    list_transform(
+        {{ json_fields(document, measures_shape()) }},
+        lambda measure: {
+            'name':coalesce(measure.identifier, measure.name),
+            'value':measure.value,
+            'confidence':measure.confidence,
+            'reasoning':measure.reasoning
+        }
+    )
+{%- endmacro %}
+
+{% macro measures_of_object(document) -%}
+    list_transform(
+        map_entries({{ json_object_to_map(document) }}),
+        lambda measure: {
+            'name':measure.key,
+            'value':measure.value,
+            'confidence':cast(null as double),
+            'reasoning':cast(null as varchar)
+        }
+    )
+{%- endmacro %}

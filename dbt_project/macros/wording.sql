@@ -1,0 +1,27 @@
+{# How facts are worded for people in other systems. #}
+{# The customer's name, else the number, else words that say that neither is known. #}
+{% macro customer_label(call) -%}
+    coalesce({{ call }}.customer_name, {{ call }}.customer_phone, 'unknown customer')
+{%- endmacro %}
+
+{# The outcome in words: the disposition, else whether it was resolved, else how the line was closed. #}
+{% macro outcome_label(call) -%}
+    coalesce(
+        replace({{ call }}.disposition, '_', ' '),
+        case
+            when {{ call }}.is_resolved then 'resolved' when not {{ call }}.is_resolved then 'unresolved'
+        end,
+        replace({{ call }}.status, '_', ' ')
+    )
+{%- endmacro %}
+
+{# "rental_car" as "Rental car". #}
+{% macro as_title(value) -%}
+    upper(left({{ value }}, 1)) || replace(substring({{ value }}, 2), '_', ' ')
+{%- endmacro %}
+
+{# What is known of several texts, a blank line between them. #}
+{% macro paragraphs(values) -%} concat_ws(chr(10) || chr(10), {{ values | join(", ") }}) {%- endmacro %}
+
+{# Whole minutes, at least one. #}
+{% macro whole_minutes(seconds) -%} cast(greatest(1, round({{ seconds }} / 60)) as integer) {%- endmacro %}

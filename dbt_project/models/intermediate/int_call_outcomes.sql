@@ -1,0 +1,97 @@
+with
+
+    calls as (select * from {{ ref("int_calls") }}),
+
+    dispositions as (select * from {{ ref("dispositions") }}),
+
+    vips as (select distinct {{ to_e164("phone") }} as phone from {{ ref("vips") }}),
+
+    read as (
+        select
+            calls.*,
+            {{ to_boolean("calls.issue_resolved_text") }} as said_resolved,
+            dispositions.is_resolved as mapped_resolved,
+            case
+                when {{ to_number("calls.satisfaction_text") }} in (1, 2, 3, 4, 5)
+                then cast({{ to_number("calls.satisfaction_text") }} as integer)
+            end as satisfaction_score,
+            case
+                when lower(calls.sentiment_text) in ('positive', 'neutral', 'negative')
+                then lower(calls.sentiment_text)
+            end as said_sentiment,
+            coalesce(calls.disposition = 'transferred', false)
+            or coalesce({{ to_boolean("calls.measured_transfer_text") }}, false)
+            or coalesce({{ to_boolean("calls.asked_transfer_text") }}, false) as is_transfer_requested,
+            coalesce({{ to_boolean("calls.follow_up_text") }}, false) as needs_follow_up,
+            coalesce(
+                {{ to_snake_case("calls.issue_type_text") }}, '{{ var("default_issue_type") }}'
+            ) as issue_type,
+            coalesce(calls.customer_tier = 'vip', false) or vips.phone is not null as is_vip
+        from calls
+        left join dispositions on calls.disposition = dispositions.disposition
+        left join vips on calls.customer_phone = vips.phone
+    ),
+
+    judged as (
+        select
+            *,
+            coalesce(said_resolved, mapped_resolved) as is_resolved,
+            coalesce(
+                said_sentiment,
+                case
+                    when satisfaction_score >= {{ var("happy_from") }}
+                    then 'positive'
+                    when satisfaction_score <= {{ var("unhappy_up_to") }}
+                    then 'negative'
+                    when satisfaction_score is not null
+                    then 'neutral'
+                end,
+                'unknown'
+            ) as sentiment,
+            satisfaction_score <= {{ var("unhappy_up_to") }} as is_unhappy,
+            satisfaction_score >= {{ var("happy_from") }} as is_happy
+        from read
+    ),
+
+    final as (
+        select
+            *,
+            coalesce(started_at, ended_at, last_occurred_at) as call_moment,
+            {{ sortable("coalesce(started_at, ended_at, last_occurred_at)") }}
+            || '-'
+            || call_key as call_order,
+            case
+                when line_status is not null
+                then line_status
+                when is_ended or has_analytics
+                then 'completed'
+                when has_start
+                then 'in_progress'
+                else 'unknown'
+            end as status,
+            case
+                case sentiment when 'negative' then 3 when 'positive' then 1 else 2 end
+                + case when is_transfer_requested then 1 else 0 end
+                when 1
+                then 'low'
+                when 2
+                then 'normal'
+                when 3
+                then 'high'
+                else 'urgent'
+            end as priority,
+            case
+                when not has_analytics
+                then null
+                when is_unhappy
+                then 'apology_escalation'
+                when not is_resolved
+                then 'additional_resources'
+                when is_happy and is_resolved
+                then 'thank_you'
+            end as email_template
+        from judged
+    )
+
+select *
+from final

@@ -1,0 +1,163 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="call_key",
+        on_schema_change="fail",
+    )
+}}
+
+with
+
+    touched_calls as (
+        select distinct call_key
+        from {{ ref("int_events") }}
+        where call_key is not null and {{ newer_than_this("loaded_at", "last_loaded_at") }}
+    ),
+
+    -- The key and the load time first: they let the database pass over the transcripts of all other calls.
+    touched_events as (
+        select events.event_key, events.loaded_at
+        from {{ ref("int_events") }} as events
+        inner join touched_calls on events.call_key = touched_calls.call_key
+    ),
+
+    events as (
+        select events.*
+        from {{ ref("int_events") }} as events
+        inner join
+            touched_events
+            on events.loaded_at = touched_events.loaded_at
+            and events.event_key = touched_events.event_key
+    ),
+
+    merged as (
+        select
+            call_key,
+            min(source) as source,
+            min(call_id) as call_id,
+            count(*) as event_count,
+            max(case when event_type = 'call.start' then 1 else 0 end) = 1 as has_start,
+            max(case when event_type = 'call.end' then 1 else 0 end) = 1 as has_end,
+            max(case when event_type = 'analytics.completed' then 1 else 0 end) = 1 as has_analytics,
+            max(case when event_type = 'call.end' then occurred_at end) as end_occurred_at,
+            max(case when event_type = 'analytics.completed' then occurred_at end) as analytics_occurred_at,
+            max(occurred_at) as last_occurred_at,
+            min(received_at) as first_received_at,
+            max(received_at) as last_received_at,
+            max(loaded_at) as last_loaded_at,
+            {{ newest("agent_id") }} as agent_id,
+            {{ newest("direction") }} as direction,
+            {{ newest("customer_phone") }} as said_customer_phone,
+            {{ newest("agent_phone") }} as said_agent_phone,
+            {{ newest("from_phone") }} as from_phone,
+            {{ newest("to_phone") }} as to_phone,
+            {{ newest("started_at") }} as said_started_at,
+            {{ newest("ended_at") }} as said_ended_at,
+            {{ newest("duration_seconds") }} as said_duration_seconds,
+            {{ newest("line_status") }} as line_status,
+            {{ newest("disposition") }} as said_disposition,
+            {{ newest("summary") }} as said_summary,
+            {{ newest("recording_url") }} as recording_url,
+            {{ newest("turns") }} as turns,
+            {{ newest_of_each_name("variables") }} as variables,
+            {{ newest_of_each_name("metrics") }} as metrics
+        from events
+        group by call_key
+    ),
+
+    timed as (
+        select
+            *,
+            coalesce(
+                said_started_at, {{ seconds_after("said_ended_at", "-said_duration_seconds") }}
+            ) as started_at,
+            coalesce(
+                said_ended_at,
+                case when has_end then {{ seconds_after("said_started_at", "said_duration_seconds") }} end
+            ) as ended_at
+        from merged
+    ),
+
+    final as (
+        select
+            call_key,
+            source,
+            call_id,
+            event_count,
+            has_start,
+            has_end,
+            has_analytics,
+            has_end or ended_at is not null as is_ended,
+            end_occurred_at,
+            analytics_occurred_at,
+            last_occurred_at,
+            first_received_at,
+            last_received_at,
+            last_loaded_at,
+            {{ built_at() }} as built_at,
+            agent_id,
+            direction,
+            coalesce(
+                said_customer_phone,
+                case direction when 'inbound' then from_phone when 'outbound' then to_phone end,
+                {{ to_e164(variable(["user_number"])) }}
+            ) as customer_phone,
+            coalesce(
+                said_agent_phone,
+                case direction when 'inbound' then to_phone when 'outbound' then from_phone end,
+                {{ to_e164(variable(["agent_number"])) }}
+            ) as agent_phone,
+            {{ variable(["customer_name", "customerName", "caller_name", "user_name", "full_name", "name"]) }}
+            as customer_name,
+            lower(
+                {{
+                    variable(
+                        [
+                            "customer_email",
+                            "customerEmail",
+                            "caller_email",
+                            "user_email",
+                            "email_address",
+                            "email",
+                        ]
+                    )
+                }}
+            ) as customer_email,
+            {{ variable(["language", "default_language"]) }} as customer_language,
+            lower({{ variable(["customer_tier", "customerTier"]) }}) as customer_tier,
+            started_at,
+            ended_at,
+            coalesce(
+                said_duration_seconds,
+                case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
+            ) as duration_seconds,
+            line_status,
+            coalesce(
+                {{ to_snake_case(measure(["call_outcome", "disposition"])) }}, said_disposition
+            ) as disposition,
+            {{ measure(["issue_resolved"]) }} as issue_resolved_text,
+            {{ measure(["satisfaction_score"]) }} as satisfaction_text,
+            {{ measure(["sentiment"]) }} as sentiment_text,
+            {{ measure(["follow_up_needed"]) }} as follow_up_text,
+            {{ measure(["transfer_requested"]) }} as measured_transfer_text,
+            {{ variable(["transfer_requested"]) }} as asked_transfer_text,
+            coalesce(
+                {{ measure(["issue_type", "issue_category"]) }}, {{ variable(["issue_type"]) }}
+            ) as issue_type_text,
+            coalesce(
+                said_summary,
+                {{ measure(["summary", "call_summary"]) }},
+                {{ variable(["summary"]) }},
+                {{ opening_of("turns") }}
+            ) as summary,
+            recording_url,
+            turns,
+            coalesce({{ list_length("turns") }}, 0) as turn_count,
+            variables,
+            metrics
+        from timed
+    )
+
+select *
+from final

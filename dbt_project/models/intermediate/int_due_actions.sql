@@ -1,0 +1,129 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="action_key",
+        full_refresh=false,
+        on_schema_change="fail",
+    )
+}}
+
+{#- kind, what the key ends with, when it is due, the moment that made it due. -#}
+{%- set reasons = [
+    ("ticket", "call_key", "is_unresolved", "resolved_moment"),
+    ("follow_up_email", "call_key", "email_template is not null", "analysed_moment"),
+    ("contact", "customer_phone", "customer_phone is not null", "ended_moment"),
+    ("note", "call_key", "is_ended", "ended_moment"),
+    ("task", "call_key", "needs_follow_up or is_unresolved", "resolved_moment"),
+    ("transfer_requested", "call_key", "is_transfer_requested", "resolved_moment"),
+    ("unhappy_customer", "call_key", "is_unhappy", "analysed_moment"),
+    ("vip_call", "call_key", "is_vip and is_ended", "ended_moment"),
+] -%}
+
+with
+
+    touched_calls as (
+        select
+            call_key,
+            source,
+            call_id,
+            customer_phone,
+            email_template,
+            is_ended,
+            is_vip,
+            is_transfer_requested,
+            needs_follow_up,
+            coalesce(is_unhappy, false) as is_unhappy,
+            coalesce(not is_resolved, false) as is_unresolved,
+            call_order,
+            last_loaded_at,
+            coalesce(end_occurred_at, ended_at, last_occurred_at, last_received_at) as ended_moment,
+            coalesce(analytics_occurred_at, ended_at, last_occurred_at, last_received_at) as analysed_moment,
+            said_resolved is not null as is_judged_by_analytics
+        from {{ ref("int_call_outcomes") }}
+        where {{ newer_than_this("last_loaded_at", "loaded_at") }}
+    ),
+
+    moments as (
+        select
+            *, case when is_judged_by_analytics then analysed_moment else ended_moment end as resolved_moment
+        from touched_calls
+    ),
+
+    candidates as (
+        {% for kind, key, is_due, moment in reasons %}
+            select
+                '{{ kind }}:' || {{ key }} as action_key,
+                '{{ kind }}' as kind,
+                call_key,
+                source,
+                call_id,
+                coalesce({{ is_due }}, false) as is_due,
+                {{ "email_template" if kind == "follow_up_email" else "cast(null as varchar)" }}
+                as email_template,
+                {{ "customer_phone" if kind == "contact" else "cast(null as varchar)" }} as contact_phone,
+                {{ moment }} as due_at,
+                call_order,
+                last_loaded_at
+            from moments {{ "union all" if not loop.last }}
+        {% endfor %}
+    ),
+
+    -- Several calls of one customer lead to one contact: the latest call speaks for it.
+    single as (
+        select
+            *,
+            max(last_loaded_at) over (partition by action_key) as loaded_at,
+            row_number() over (partition by action_key order by call_order desc) as newest_first
+        from candidates
+        where action_key is not null
+    ),
+
+    remembered as (
+        {% if is_incremental() %}
+            select action_key, call_key, source, call_id, email_template, due_at, call_order from {{ this }}
+        {% else %}
+            select action_key, call_key, source, call_id, email_template, due_at, call_order
+            from single
+            where false
+        {% endif %}
+    ),
+
+    -- An action once due stays due: what is remembered is carried on, with what is known now where it is
+    -- due now.
+    final as (
+        select
+            single.action_key,
+            single.kind,
+            case
+                when remembered.call_order > single.call_order then remembered.call_key else single.call_key
+            end as call_key,
+            case
+                when remembered.call_order > single.call_order then remembered.source else single.source
+            end as source,
+            case
+                when remembered.call_order > single.call_order then remembered.call_id else single.call_id
+            end as call_id,
+            coalesce(single.email_template, remembered.email_template) as email_template,
+            single.contact_phone,
+            case
+                when remembered.action_key is null
+                then single.due_at
+                when single.kind = 'contact'
+                then greatest(remembered.due_at, single.due_at)
+                else remembered.due_at
+            end as due_at,
+            case
+                when remembered.call_order > single.call_order
+                then remembered.call_order
+                else single.call_order
+            end as call_order,
+            single.loaded_at,
+            {{ built_at() }} as built_at
+        from single
+        left join remembered on single.action_key = remembered.action_key
+        where single.newest_first = 1 and (single.is_due or remembered.action_key is not null)
+    )
+
+select *
+from final

@@ -1,0 +1,27 @@
+with
+
+    turns as (
+        select
+            call_key,
+            source,
+            call_id,
+            {{ list_positions("turns") }} as turn_number,
+            {{ list_rows("turns") }} as turn
+        from {{ ref("int_calls") }}
+    ),
+
+    final as (
+        select
+            call_key || ':' || turn_number as turn_key,
+            call_key,
+            source,
+            call_id,
+            cast(turn_number as integer) as turn_number,
+            turn.role as role,
+            turn.content as content,
+            turn.spoken_at as spoken_at
+        from turns
+    )
+
+select *
+from final

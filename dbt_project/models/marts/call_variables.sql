@@ -1,0 +1,19 @@
+with
+
+    variables as (
+        select call_key, source, call_id, {{ map_rows("variables") }} as entry from {{ ref("int_calls") }}
+    ),
+
+    final as (
+        select
+            call_key || ':' || entry.key as variable_key,
+            call_key,
+            source,
+            call_id,
+            entry.key as variable,
+            entry.value as value_text
+        from variables
+    )
+
+select *
+from final

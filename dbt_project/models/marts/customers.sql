@@ -1,0 +1,23 @@
+with
+
+    calls as (select * from {{ ref("int_call_outcomes") }} where customer_phone is not null),
+
+    final as (
+        select
+            customer_phone,
+            max_by(customer_name, call_order) as customer_name,
+            max_by(customer_email, call_order) as customer_email,
+            max(case when is_vip then 1 else 0 end) = 1 as is_vip,
+            count(*) as call_count,
+            cast(sum(case when is_resolved then 1 else 0 end) as bigint) as resolved_call_count,
+            cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
+            avg(satisfaction_score) as average_satisfaction,
+            min(call_moment) as first_call_at,
+            max(call_moment) as last_call_at,
+            max_by(call_key, call_order) as last_call_key
+        from calls
+        group by customer_phone
+    )
+
+select *
+from final

@@ -1,0 +1,74 @@
+{{ config(materialized="incremental", incremental_strategy="append", on_schema_change="fail") }}
+
+{#- {type, timestamp, data}: the Standard Webhooks form, whose data speaks the project's own names. -#}
+{%- set said_in_data = {
+    "agent_id": "VARCHAR",
+    "direction": "VARCHAR",
+    "customer_phone": "VARCHAR",
+    "agent_phone": "VARCHAR",
+    "started_at": "VARCHAR",
+    "ended_at": "VARCHAR",
+    "duration_seconds": "VARCHAR",
+    "status": "VARCHAR",
+    "disposition": "VARCHAR",
+    "summary": "VARCHAR",
+    "recording_url": "VARCHAR",
+    "transcript": transcript_shape(),
+    "variables": "JSON",
+    "metrics": "JSON",
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields("payload", {"timestamp": "VARCHAR", "data": said_in_data}) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'generic' and {{ newer_than_this("loaded_at", "loaded_at") }}
+    ),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            body.timestamp as occurred_at_text,
+            cast(null as varchar) as dialled_at_text,
+            body.data.agent_id as agent_id,
+            body.data.direction as direction_text,
+            body.data.customer_phone as customer_phone_text,
+            body.data.agent_phone as agent_phone_text,
+            cast(null as varchar) as from_phone_text,
+            cast(null as varchar) as to_phone_text,
+            body.data.started_at as started_at_text,
+            body.data.ended_at as ended_at_text,
+            body.data.duration_seconds as duration_text,
+            body.data.status as line_status_text,
+            body.data.disposition as disposition_text,
+            body.data.summary as summary,
+            body.data.recording_url as recording_url,
+            body.data.transcript as transcript,
+            body.data.variables as variables,
+            list_concat(
+                {{ measures_of_object("body.data.metrics") }}, {{ measures_of_list("body.data.metrics") }}
+            ) as measures
+        from deliveries
+    ),
+
+    {{ platform_events("said") }}
+
+select *
+from final

@@ -1,0 +1,31 @@
+with
+
+    due as (select * from {{ ref("int_due_actions") }} where kind = 'contact'),
+
+    calls as (select * from {{ ref("int_call_outcomes") }}),
+
+    -- Joined before it is summed up, so that asking for what changed reads only the calls of those customers.
+    final as (
+        select
+            due.action_key,
+            'crm' as channel,
+            due.kind,
+            due.source,
+            due.call_id,
+            due.due_at,
+            cast(null as varchar) as skip_reason,
+            due.built_at,
+            due.contact_phone as phone,
+            max_by(calls.customer_name, calls.call_order) as name,
+            max_by(calls.customer_email, calls.call_order) as email,
+            max(case when calls.is_vip then 1 else 0 end) = 1 as is_vip,
+            max(calls.call_moment) as last_call_at,
+            count(calls.call_key) as call_count
+        from due
+        left join calls on due.contact_phone = calls.customer_phone
+        group by
+            due.action_key, due.kind, due.source, due.call_id, due.due_at, due.built_at, due.contact_phone
+    )
+
+select *
+from final

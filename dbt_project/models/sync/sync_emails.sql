@@ -1,0 +1,28 @@
+with
+
+    due as (select * from {{ ref("int_due_actions") }} where kind = 'follow_up_email'),
+
+    calls as (select * from {{ ref("int_call_outcomes") }}),
+
+    final as (
+        select
+            due.action_key,
+            'email' as channel,
+            due.kind,
+            due.source,
+            due.call_id,
+            due.due_at,
+            case when calls.customer_email is null then 'no address' end as skip_reason,
+            due.built_at,
+            due.email_template as template,
+            calls.customer_email as to_address,
+            calls.customer_name,
+            calls.issue_type,
+            calls.summary,
+            coalesce(calls.customer_language, '{{ var("default_language") }}') as language
+        from due
+        inner join calls on due.call_key = calls.call_key
+    )
+
+select *
+from final

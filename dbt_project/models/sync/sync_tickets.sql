@@ -1,0 +1,34 @@
+with
+
+    due as (select * from {{ ref("int_due_actions") }} where kind = 'ticket'),
+
+    calls as (select * from {{ ref("int_call_outcomes") }}),
+
+    queues as (select * from {{ ref("queues") }}),
+
+    final as (
+        select
+            due.action_key,
+            'ticket' as channel,
+            due.kind,
+            due.source,
+            due.call_id,
+            due.due_at,
+            cast(null as varchar) as skip_reason,
+            due.built_at,
+            {{ as_title("calls.issue_type") }} || ': ' || {{ customer_label("calls") }} as title,
+            {{ paragraphs(["calls.summary", transcript_text("calls.turns")]) }} as description,
+            calls.priority,
+            coalesce(queues.queue, '{{ var("default_queue") }}') as queue,
+            calls.issue_type,
+            calls.customer_name,
+            calls.customer_phone,
+            calls.customer_email,
+            calls.is_resolved
+        from due
+        inner join calls on due.call_key = calls.call_key
+        left join queues on calls.issue_type = queues.issue_type
+    )
+
+select *
+from final

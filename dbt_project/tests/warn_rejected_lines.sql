@@ -1,0 +1,5 @@
+-- Lines of the landing store that are no events.
+{{ config(severity="warn") }}
+
+select position_key, segment, byte_offset, reason
+from {{ source("raw", "rejected_lines") }}
