@@ -1,7 +1,7 @@
 """Smallest AI Atoms: the wire dialect of today, and the seed dialect of its guides with its two namings.
 
-Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and its
-set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
+Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and
+its set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
 """
 
 import re
