@@ -1,0 +1,94 @@
+"""From the `sync_*` tables to the outbox: read what is due, close the warehouse, hand it over.
+
+No decision is taken here (they are dbt models) and nothing is sent (that is `integrations.outbox.dispatch`).
+"""
+
+import math
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pandas as pd
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import DueAction, FillReport, Outbox
+from orchestration import warehouse
+from orchestration.config import OrchestrationSettings
+
+SYNC_TABLES = {
+    "ticket": ("sync_tickets",),
+    "email": ("sync_emails",),
+    "crm": ("sync_crm_contacts", "sync_crm_notes", "sync_crm_tasks"),
+    "slack": ("sync_slack_messages",),
+}
+_ENVELOPE = ("action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at")
+_BATCH = 2_000
+
+
+def fill(
+    outbox: Outbox,
+    channel: str,
+    settings: OrchestrationSettings,
+    integrations: IntegrationSettings,
+    everything: bool = False,
+) -> FillReport:
+    """Bring the outbox up to date with a channel's `sync_*` tables.
+
+    Reads rows built since the last fill, or all of them with `everything` (the nightly reconciliation).
+    """
+    report = FillReport(0, 0, 0, 0)
+    for table in SYNC_TABLES[channel]:
+        since = None if everything else outbox.watermark(table)
+        frame = _due(settings, table, since)
+        for rows in _batches(frame):
+            report = report + outbox.fill(rows, datetime.now(UTC), integrations)
+        if len(frame):
+            outbox.set_watermark(table, frame["built_at"].max().isoformat())
+    return report
+
+
+def _due(settings: OrchestrationSettings, table: str, since: str | None) -> pd.DataFrame:
+    """Rows built at or after `since` (UTC, ISO 8601); at, since a build may have been cut short."""
+    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+        return connection.execute(
+            f"select * from sync.{table} where built_at >= coalesce(?::timestamp, '-infinity') "  # noqa: S608
+            "order by due_at, action_key",
+            [since],
+        ).df()
+
+
+def _batches(frame: pd.DataFrame) -> Iterator[list[DueAction]]:
+    for start in range(0, len(frame), _BATCH):
+        records: list[dict[str, Any]] = frame.iloc[start : start + _BATCH].to_dict("records")  # type: ignore[assignment]
+        yield [_action({str(name): _plain(value) for name, value in row.items()}) for row in records]
+
+
+def _action(row: dict[str, Any]) -> DueAction:
+    due_at = row["due_at"]
+    return DueAction(
+        action_key=row["action_key"],
+        channel=row["channel"],
+        kind=row["kind"],
+        source=row["source"],
+        call_id=row["call_id"],
+        payload={name: _json(value) for name, value in row.items() if name not in _ENVELOPE},
+        due_at=due_at.replace(tzinfo=UTC) if due_at is not None else None,
+        skip_reason=row["skip_reason"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """pandas' and NumPy's ways to say nothing, a number or a moment, as Python's own."""
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.to_pydatetime()
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC).isoformat()
+    return value.isoformat() if isinstance(value, date) else value

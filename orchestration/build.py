@@ -1,0 +1,113 @@
+"""The dbt build, in this process: no second interpreter, and its events as they happen.
+
+Knows how dbt is called and where its files go; what is built belongs to `dbt_project/`, how Dagster shows it
+to `orchestration/assets/`.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from orchestration import warehouse
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+
+EventSink = Callable[[dict[str, Any]], None]
+
+
+class BuildFailed(Exception):
+    """dbt could not build or a data test failed; the message names each node."""
+
+
+def manifest_path(settings: OrchestrationSettings) -> Path:
+    """dbt's manifest of this home."""
+    return settings.dbt_target / "manifest.json"
+
+
+def ensure_manifest(settings: OrchestrationSettings) -> Path:
+    """The manifest, parsed anew only when a file of the dbt project is younger."""
+    path = manifest_path(settings)
+    if not path.exists() or path.stat().st_mtime < _newest_source():
+        invoke(settings, ["parse"])
+    return path
+
+
+def build(
+    settings: OrchestrationSettings,
+    select: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    full_refresh: bool = False,
+    sink: EventSink | None = None,
+) -> None:
+    """`dbt build` over a selection. Raises BuildFailed, and WarehouseBusy when the warehouse is not free."""
+    arguments = ["build"]
+    if select:
+        arguments += ["--select", *select]
+    if exclude:
+        arguments += ["--exclude", *exclude]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    with warehouse.writing(settings):
+        invoke(settings, arguments, sink)
+
+
+def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSink | None = None) -> None:
+    """One dbt command against this home. Raises BuildFailed."""
+    from dbt.cli.main import dbtRunner
+
+    callbacks = [lambda event: sink(_as_dict(event))] if sink is not None else []
+    with _environment(settings):
+        result = dbtRunner(callbacks=callbacks).invoke(
+            [
+                "--quiet",
+                "--no-use-colors",
+                "--no-send-anonymous-usage-stats",
+                "--log-level-file",
+                "none",
+                *arguments,
+                "--project-dir",
+                str(DBT_PROJECT),
+                "--profiles-dir",
+                str(DBT_PROJECT),
+                "--target-path",
+                str(settings.dbt_target),
+            ]
+        )
+    if not result.success:
+        raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
+
+
+def _failures(result: Any) -> Iterator[str]:
+    for one in getattr(result.result, "results", None) or []:
+        if str(one.status) in {"error", "fail", "runtime error"}:
+            yield f"{one.node.unique_id}: {one.message}"
+
+
+def _as_dict(event: Any) -> dict[str, Any]:
+    from google.protobuf.json_format import MessageToDict
+
+    as_dict: dict[str, Any] = MessageToDict(event, preserving_proto_field_name=True)
+    return as_dict
+
+
+def _newest_source() -> float:
+    return max(
+        path.stat().st_mtime
+        for path in DBT_PROJECT.rglob("*")
+        if path.is_file() and not {"target", "logs"} & set(path.relative_to(DBT_PROJECT).parts)
+    )
+
+
+@contextmanager
+def _environment(settings: OrchestrationSettings) -> Iterator[None]:
+    """`AFTERCALL_HOME` as the profile reads it, absolute, for the time of one command."""
+    before = os.environ.get("AFTERCALL_HOME")
+    os.environ["AFTERCALL_HOME"] = str(settings.home)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AFTERCALL_HOME"]
+        else:
+            os.environ["AFTERCALL_HOME"] = before

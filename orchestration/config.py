@@ -1,0 +1,43 @@
+"""Settings of the load, the build and Dagster.
+
+The only module of this floor that reads the environment (and `.env`). Every setting carries the prefix
+`AFTERCALL_`.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from receiver.config import Home
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DBT_PROJECT = PROJECT_ROOT / "dbt_project"
+WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+
+
+class OrchestrationSettings(Home):
+    """Settings of everything between the landing store and the outbox."""
+
+    dagster_bind: str = Field(default="127.0.0.1:3000", description="host:port of the Dagster UI")
+    load_max_bytes: int = Field(
+        default=1 << 30,
+        ge=1,
+        description="landing bytes that one dlt load takes at most; a larger backlog becomes several loads",
+    )
+    load_chunk_bytes: int = Field(
+        default=16 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
+    )
+    warehouse_memory_limit: str = Field(
+        default="512MB", description="DuckDB's memory limit while loading and publishing"
+    )
+    lock_timeout_seconds: float = Field(
+        default=600, gt=0, description="longest wait for another process that writes the warehouse, in seconds"
+    )
+    landing_sensor_seconds: int = Field(
+        default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
+    )
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's target folder: manifest, compiled SQL and the parse cache of this home."""
+        return self.home / "dbt"

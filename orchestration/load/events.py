@@ -1,0 +1,154 @@
+"""The dlt source of the landing store: `call_events` and `rejected_lines`.
+
+Reads only bytes behind the cursor and hands Arrow batches on. Parsing is `lines.py`, positions are
+`cursor.py`, running it is `pipeline.py`.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dlt
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.schema.typing import TTableSchemaColumns
+
+from orchestration.config import OrchestrationSettings
+from orchestration.load import cursor, lines
+from receiver.landing import LandingStore, open_landing
+
+INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
+_TIME: Any = {"data_type": "timestamp", "timezone": False}
+_TEXT: Any = {"data_type": "text"}
+EVENT_COLUMNS: TTableSchemaColumns = {
+    "event_key": {"data_type": "text", "nullable": False},
+    **{name: _TEXT for name in ("event_id", "source", "event_type", "call_id")},
+    "occurred_at": _TIME,
+    "received_at": _TIME,
+    "customer_phone": _TEXT,
+    "direction": _TEXT,
+    "payload": {"data_type": "json"},
+    "loaded_at": _TIME,
+}
+REJECTED_COLUMNS: TTableSchemaColumns = {
+    "position_key": {"data_type": "text", "nullable": False},
+    "segment": _TEXT,
+    "byte_offset": {"data_type": "bigint"},
+    "reason": _TEXT,
+    "line": _TEXT,
+    "loaded_at": _TIME,
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one chunk of one segment holds."""
+
+    segment: str
+    parsed: lines.Parsed
+
+
+@dlt.source(name="landing", max_table_nesting=0)
+def landing(settings: OrchestrationSettings) -> Any:
+    """New lines of the landing store, as the two raw tables."""
+
+    @dlt.resource(name="landing_batches", selected=False)
+    def landing_batches() -> Iterator[Batch]:
+        state = dlt.current.source_state()
+        state["loaded_at"] = _later_than(state.get("loaded_at"))
+        yield from _ahead(_batches(open_landing(settings.home), settings, state))
+
+    @dlt.transformer(
+        data_from=landing_batches,
+        name="call_events",
+        write_disposition=INSERT_ONLY,
+        primary_key="event_key",
+        columns=EVENT_COLUMNS,
+    )
+    def call_events(batch: Batch) -> Iterator[pa.Table]:
+        state = dlt.current.source_state()
+        table = _first_of_each(batch.parsed.events, seen)
+        if table.num_rows:
+            yield _stamped(table, state["loaded_at"])
+
+    @dlt.transformer(
+        data_from=landing_batches,
+        name="rejected_lines",
+        write_disposition=INSERT_ONLY,
+        primary_key="position_key",
+        columns=REJECTED_COLUMNS,
+    )
+    def rejected_lines(batch: Batch) -> Iterator[pa.Table]:
+        state = dlt.current.source_state()
+        rejected = batch.parsed.rejected
+        if rejected.num_rows:
+            yield _stamped(_located(rejected, batch.segment), state["loaded_at"])
+
+    seen: set[str] = set()
+    return call_events, rejected_lines
+
+
+def _batches(store: LandingStore, settings: OrchestrationSettings, state: dict[str, Any]) -> Iterator[Batch]:
+    """Chunks behind the cursors, at most `load_max_bytes` of them; the cursor moves with each."""
+    budget = settings.load_max_bytes
+    connection = duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit})
+    try:
+        for segment, start in list(cursor.unread(store, state)):
+            position = start
+            while position < segment.size and budget > 0:
+                chunk = store.read(segment.path, position, settings.load_chunk_bytes)
+                if not chunk.data:
+                    break
+                yield Batch(segment.path, lines.parse(connection, chunk.data, position))
+                budget -= len(chunk.data)
+                position = chunk.next_offset
+                cursor.advance(state, segment.path, position)
+    finally:
+        connection.close()
+
+
+def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, each prepared in a thread while dlt writes the one before: both free the GIL."""
+    with ThreadPoolExecutor(1, thread_name_prefix="landing") as pool:
+        upcoming = pool.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = pool.submit(next, batches, None)
+            yield batch
+
+
+def _first_of_each(events: pa.Table, seen: set[str]) -> pa.Table:
+    """Events whose key this load has not seen: dlt's MERGE keeps a repeat out of the table, not of the batch."""
+    fresh = []
+    for key in events["event_key"].to_pylist():
+        fresh.append(key not in seen)
+        seen.add(key)
+    return events if all(fresh) else events.filter(pa.array(fresh, pa.bool_()))
+
+
+def _stamped(table: pa.Table, loaded_at: str) -> pa.Table:
+    moment = pa.scalar(datetime.fromisoformat(loaded_at).replace(tzinfo=None), pa.timestamp("us"))
+    return table.append_column("loaded_at", pa.repeat(moment, table.num_rows))
+
+
+def _located(rejected: pa.Table, segment: str) -> pa.Table:
+    offsets = rejected["position"]
+    return pa.table(
+        {
+            "position_key": pc.binary_join_element_wise(segment, offsets.cast(pa.string()), "@"),
+            "segment": pa.repeat(pa.scalar(segment), rejected.num_rows),
+            "byte_offset": offsets,
+            "reason": rejected["reason"],
+            "line": rejected["line"].cast(pa.string()),
+        }
+    )
+
+
+def _later_than(previous: str | None) -> str:
+    """Now, or just after the load before when the clock went back: dbt finds new rows by this value."""
+    now = datetime.now(UTC)
+    if previous is not None:
+        now = max(now, datetime.fromisoformat(previous) + timedelta(microseconds=1))
+    return now.isoformat()

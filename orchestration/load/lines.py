@@ -1,0 +1,143 @@
+"""Landing bytes to Arrow: the columns of `raw.call_events`, and the lines that are none.
+
+Pure functions of bytes; where the bytes come from and where the rows go belongs to `events.py`.
+"""
+
+import re
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+FIELDS = (
+    "event_id",
+    "source",
+    "event_type",
+    "call_id",
+    "occurred_at",
+    "received_at",
+    "customer_phone",
+    "direction",
+    "payload",
+)
+_SHAPE = "{" + ",".join(f'"{name}":"VARCHAR"' for name in FIELDS) + "}"
+_PIECES = 4  # DuckDB reads each piece of an Arrow column in a thread of its own
+
+# one parse a line; a line that is no JSON becomes nulls and is told apart by `reason`
+_PARSE = """
+with parsed as (
+    select
+        position,
+        line,
+        json_valid(line) as is_json,
+        json_transform(case when is_json then line end, $shape) as event
+    from lines
+)
+select
+    md5(concat_ws(chr(31), event.source, coalesce(event.call_id, ''), event.event_id)) as event_key,
+    event.event_id as event_id,
+    event.source as source,
+    event.event_type as event_type,
+    event.call_id as call_id,
+    try_cast(event.occurred_at as timestamp) as occurred_at,
+    try_cast(event.received_at as timestamp) as received_at,
+    event.customer_phone as customer_phone,
+    event.direction as direction,
+    event.payload as payload,
+    case
+        when not is_json then 'not JSON'
+        when event.event_id is null then 'no event_id'
+        when event.source is null then 'no source'
+        when try_cast(event.received_at as timestamp) is null then 'no received_at'
+        when event.payload is null then 'no payload'
+    end as reason,
+    position,
+    case when reason is not null then line end as line
+from parsed
+"""
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u([dD][89a-fA-F][0-9a-fA-F]{2})|\\."
+)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Events of a chunk in order of arrival, and its rejected lines with their positions and reasons."""
+
+    events: pa.Table
+    rejected: pa.Table
+
+
+def parse(connection: duckdb.DuckDBPyConnection, data: bytes, start: int) -> Parsed:
+    """Events and rejects of whole lines that begin at byte `start` of their segment.
+
+    A line whose only fault is an unpaired surrogate escape (a platform cut an emoji in two) is repaired to
+    U+FFFD; the landing store keeps it as it was sent.
+    """
+    table = _query(connection, _lines(data, start))
+    if pc.all(pc.is_null(table["reason"])).as_py() is not False:
+        return Parsed(_events(table), _rejected(table.slice(0, 0)))
+    bad = table.filter(pc.equal(table["reason"], "not JSON"))
+    fixed = [(position, repaired(line)) for position, line in zip(*_pair(bad), strict=True)]
+    again = _query(
+        connection,
+        pa.table(
+            {
+                "position": pa.array([position for position, _ in fixed], pa.int64()),
+                "line": pa.array([line for _, line in fixed], pa.string()),
+            }
+        ),
+    )
+    kept = table.filter(pc.fill_null(pc.not_equal(table["reason"], "not JSON"), True))
+    whole = pa.concat_tables([kept, again]).sort_by("position")
+    is_event = pc.is_null(whole["reason"])
+    return Parsed(_events(whole.filter(is_event)), _rejected(whole.filter(pc.invert(is_event))))
+
+
+def repaired(line: str) -> str:
+    """The JSON text with every unpaired surrogate escape turned into the replacement character."""
+    return _ESCAPE.sub(lambda match: r"\ufffd" if match.group(1) else match.group(0), line)
+
+
+def _query(connection: duckdb.DuckDBPyConnection, lines: pa.Table) -> pa.Table:
+    connection.register("lines", lines)
+    try:
+        return connection.execute(_PARSE, {"shape": _SHAPE}).to_arrow_table()
+    finally:
+        connection.unregister("lines")
+
+
+def _lines(data: bytes, start: int) -> pa.Table:
+    """One row a line without copying the bytes; blank lines stay, as rejects."""
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10) + 1
+    offsets = np.concatenate([np.zeros(1, np.int64), ends])
+    column: pa.Array = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(data))
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:  # bytes that are no UTF-8: a damaged disk, or a foreign writer
+        column = pa.array(
+            [line.decode("utf-8", "backslashreplace") for line in data.split(b"\n")[:-1]], pa.large_string()
+        )
+    positions = pa.array(offsets[:-1] + start, pa.int64())
+    step = max(1, -(-len(ends) // _PIECES))
+    pieces = range(0, len(ends), step)
+    return pa.table(
+        {
+            "position": pa.chunked_array([positions.slice(i, step) for i in pieces], pa.int64()),
+            "line": pa.chunked_array([column.slice(i, step) for i in pieces], pa.large_string()),
+        }
+    )
+
+
+def _pair(table: pa.Table) -> tuple[list[int], list[str]]:
+    return table["position"].to_pylist(), table["line"].to_pylist()
+
+
+def _events(table: pa.Table) -> pa.Table:
+    return table.drop_columns(["reason", "position", "line"])
+
+
+def _rejected(table: pa.Table) -> pa.Table:
+    return table.select(["position", "reason", "line"])

@@ -1,0 +1,143 @@
+"""Running the two dlt pipelines: landing store to warehouse, outbox to warehouse.
+
+Owns dlt's configuration, its working folder, and what a load reports. The sources are `events.py` and
+`outcomes.py`.
+"""
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from integrations.config import IntegrationSettings
+from orchestration import warehouse
+from orchestration.config import OrchestrationSettings
+from orchestration.load import cursor
+from receiver.landing import open_landing
+
+# set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
+os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
+os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
+os.environ.setdefault("DATA_WRITER__COMPRESSION", "none")
+
+LANDING = "landing"
+OUTBOX = "outbox"
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a load brought: rows by table, bytes of landing lines read, seconds it took."""
+
+    rows: dict[str, int]
+    read_bytes: int
+    seconds: float
+
+
+def pipeline(settings: OrchestrationSettings, name: str) -> Any:
+    """The dlt pipeline of that name, working below the state directory.
+
+    When the warehouse file is gone, so is what dlt remembers of it: everything is loaded again.
+    """
+    import dlt
+
+    if not settings.warehouse.exists():
+        shutil.rmtree(settings.dlt / name, ignore_errors=True)
+    return dlt.pipeline(
+        pipeline_name=name,
+        pipelines_dir=str(settings.dlt),
+        destination=warehouse.destination(settings),
+        dataset_name=warehouse.RAW,
+        progress=None,
+    )
+
+
+def landing_backlog(settings: OrchestrationSettings) -> int:
+    """Bytes that no finished load has taken, torn lines included; an unfinished load counts as one byte."""
+    waiting = pipeline(settings, LANDING)
+    state = waiting.state.get("sources", {}).get(LANDING, {})
+    return cursor.backlog_bytes(open_landing(settings.home), state) + int(waiting.has_pending_data)
+
+
+def load_events(
+    settings: OrchestrationSettings, progress: Callable[[int, int], None] | None = None
+) -> LoadReport:
+    """Load everything new from the landing store. `progress` gets bytes done and bytes in all.
+
+    A load that was killed is finished first. Raises WarehouseBusy when another process writes for too long.
+    """
+    from orchestration.load.events import landing
+
+    started = time.monotonic()
+    rows: dict[str, int] = {"call_events": 0, "rejected_lines": 0}
+    with warehouse.writing(settings):
+        waiting = pipeline(settings, LANDING)
+        _finish(waiting)
+        total = remaining = landing_backlog(settings)
+        while True:
+            info = waiting.run(landing(settings))
+            _count(waiting, info, rows)
+            before, remaining = remaining, landing_backlog(settings)
+            if progress is not None:
+                progress(total - remaining, total)
+            if remaining in (0, before):
+                break
+        _ensure_tables(settings)
+    return LoadReport(rows, total - remaining, time.monotonic() - started)
+
+
+def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSettings) -> LoadReport:
+    """Load what became of every action since the last time."""
+    from orchestration.load.outcomes import outbox
+
+    started = time.monotonic()
+    rows: dict[str, int] = {"outbox_actions": 0}
+    with warehouse.writing(settings):
+        waiting = pipeline(settings, OUTBOX)
+        _finish(waiting)
+        _count(waiting, waiting.run(outbox(integrations)), rows)
+        _ensure_tables(settings)
+    return LoadReport(rows, 0, time.monotonic() - started)
+
+
+def _finish(waiting: Any) -> None:
+    """Complete the package of a load that was killed: dlt's `run` would load it and ignore new data."""
+    if waiting.has_pending_data:
+        waiting.run()
+
+
+def _count(waiting: Any, info: Any, rows: dict[str, int]) -> None:
+    trace = waiting.last_trace
+    if info is None or trace is None or trace.last_normalize_info is None:
+        return
+    for table, count in trace.last_normalize_info.row_counts.items():
+        if table in rows:
+            rows[table] += count
+
+
+_TABLES = {
+    "call_events": (
+        "event_key varchar not null, event_id varchar, source varchar, event_type varchar, call_id varchar, "
+        "occurred_at timestamp, received_at timestamp, customer_phone varchar, direction varchar, "
+        "payload json, loaded_at timestamp"
+    ),
+    "rejected_lines": (
+        "position_key varchar not null, segment varchar, byte_offset bigint, reason varchar, line varchar, "
+        "loaded_at timestamp"
+    ),
+    "outbox_actions": (
+        "action_key varchar not null, channel varchar, kind varchar, source varchar, call_id varchar, "
+        "destination varchar, payload json, status varchar, attempts bigint, external_id varchar, "
+        "last_error varchar, due_at timestamp, next_attempt_at timestamp, created_at timestamp, "
+        "updated_at timestamp, sent_at timestamp, loaded_at timestamp, _dlt_load_id varchar, _dlt_id varchar"
+    ),
+}
+
+
+def _ensure_tables(settings: OrchestrationSettings) -> None:
+    """Make the raw tables that no row has called for yet, so that dbt can always select from them."""
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute(f"create schema if not exists {warehouse.RAW}")
+        for table, columns in _TABLES.items():
+            connection.execute(f"create table if not exists {warehouse.RAW}.{table} ({columns})")

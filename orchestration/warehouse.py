@@ -1,0 +1,85 @@
+"""The warehouse: where it is, who may write it now, and the dlt destination that stands for it.
+
+The one place on this floor that knows that the warehouse is a DuckDB file. What is in it belongs to
+`orchestration/load/` (raw) and `dbt_project/` (everything else).
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.config import OrchestrationSettings
+
+RAW = "raw"
+
+
+class WarehouseBusy(Exception):
+    """Another process held the warehouse for longer than the configured wait."""
+
+
+def duckdb_config(settings: OrchestrationSettings) -> dict[str, Any]:
+    """Options of every DuckDB connection that moves many rows.
+
+    Rows carry their own order (`received_at`), so DuckDB need not keep that of insertion: measured on
+    300,000 events, this takes a third off the load and keeps it within its memory limit.
+    """
+    return {"memory_limit": settings.warehouse_memory_limit, "preserve_insertion_order": False}
+
+
+def destination(settings: OrchestrationSettings) -> Any:
+    """The dlt destination of the raw tables."""
+    import dlt
+
+    return dlt.destinations.duckdb(
+        credentials={  # type: ignore[arg-type]  # dlt resolves a mapping, its annotation names a string
+            "database": str(settings.warehouse),
+            "global_config": duckdb_config(settings),
+        }
+    )
+
+
+@contextmanager
+def writing(settings: OrchestrationSettings) -> Iterator[None]:
+    """Hold the warehouse against every other process of this home; freed even by `kill -9`.
+
+    Raises WarehouseBusy after `lock_timeout_seconds`.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with exclusive(settings.home / "warehouse.lock", settings.lock_timeout_seconds):
+        yield
+
+
+@contextmanager
+def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
+    """An advisory lock on a file. Raises WarehouseBusy when it cannot be had in time."""
+    deadline = time.monotonic() + timeout_seconds
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise WarehouseBusy(
+                        f"another process has held {path} for {timeout_seconds:.0f} s; "
+                        "wait for it, or look for a hanging run in the Dagster UI"
+                    ) from None
+                time.sleep(0.05)
+        yield
+
+
+@contextmanager
+def connect(settings: OrchestrationSettings, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A short-lived connection. Call inside `writing`, since a DuckDB file has one process at a time."""
+    connection = duckdb.connect(
+        str(settings.warehouse), read_only=read_only, config=duckdb_config(settings)
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
