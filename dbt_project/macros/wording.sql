@@ -24,4 +24,6 @@
 {% macro paragraphs(values) -%} concat_ws(chr(10) || chr(10), {{ values | join(", ") }}) {%- endmacro %}
 
 {# Whole minutes, at least one. #}
-{% macro whole_minutes(seconds) -%} cast(greatest(1, round({{ seconds }} / 60)) as integer) {%- endmacro %}
+{% macro whole_minutes(seconds) -%}
+    cast(case when {{ seconds }} < 60 then 1 else round({{ seconds }} / 60) end as integer)
+{%- endmacro %}
