@@ -1,0 +1,1 @@
+"""CRM records: contacts, notes and tasks (`rendering`), and one file for each system that keeps them."""

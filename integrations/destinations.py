@@ -1,0 +1,105 @@
+"""What a destination is, and how the one that the settings name is found.
+
+A new destination is one file in its channel's folder with a function
+`open_destination(settings: IntegrationSettings) -> Destination`; the file's name is the name in the settings.
+Nothing else needs to know of it. No destination lives here.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from sqlalchemy import Connection
+
+from integrations.config import CHANNEL_SETTINGS, IntegrationSettings
+
+CHANNELS = tuple(CHANNEL_SETTINGS)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """An action as a destination sees it.
+
+    Args:
+        action_key: the key under which the destination looks for what it made before.
+        channel: the channel.
+        kind: the kind.
+        source: voice platform of the call.
+        call_id: the call.
+        payload: what to render.
+        at: the moment of this try, UTC.
+        contact_id: for a CRM note or task: the contact's id in the same destination, where known.
+    """
+
+    action_key: str
+    channel: str
+    kind: str
+    source: str | None
+    call_id: str | None
+    payload: Mapping[str, Any]
+    at: datetime
+    contact_id: str | None = None
+
+
+class Destination(Protocol):
+    """A system behind a channel. Methods raise `Refused`, `Retryable` or `Paused`; all else counts as retryable."""
+
+    @property
+    def name(self) -> str:
+        """The name in the settings and in the ledger."""
+        ...
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The id of the record already made for this action (for a contact: for its phone), if there is one.
+
+        Asked before anything is created: after a crash between sending and marking this is what prevents a twin.
+        """
+        ...
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Create the record (`external_id` None) or update that one; returns its id in the system."""
+        ...
+
+
+@runtime_checkable
+class KeptInOutbox(Destination, Protocol):
+    """A destination whose whole effect is rows of the outbox: it is written in the transaction that marks it.
+
+    Only such a one may be sent in batches, because effect and mark cannot come apart.
+    """
+
+    def keep(self, connection: Connection, now: datetime) -> None:
+        """Write what `send` collected since the last time."""
+        ...
+
+
+class UnknownDestination(ValueError):
+    """The settings name a destination that does not exist."""
+
+
+def available(channel: str) -> tuple[str, ...]:
+    """Names of the destinations that a channel has."""
+    package = importlib.import_module(f"integrations.{channel}")
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(
+        name
+        for name in names
+        if hasattr(importlib.import_module(f"{package.__name__}.{name}"), "open_destination")
+    )
+
+
+def open_destination(channel: str, settings: IntegrationSettings) -> Destination:
+    """The destination that the settings choose for a channel; UnknownDestination, with what exists, if none."""
+    name = settings.destination_of(channel)
+    if name not in available(channel):
+        raise UnknownDestination(
+            f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={name!r}: the {channel} channel has no such destination; "
+            f"it has {', '.join(available(channel))}"
+        )
+    destination: Destination = importlib.import_module(f"integrations.{channel}.{name}").open_destination(
+        settings
+    )
+    return destination

@@ -1,0 +1,78 @@
+"""What a destination may say went wrong, and how much of it may be written down.
+
+A destination raises one of these three; anything else that escapes from it counts as `Retryable`.
+What follows from an error (when to try again, when to give up) belongs to `integrations.outbox`.
+"""
+
+import re
+from datetime import timedelta
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings
+
+ERROR_LIMIT = 2_000
+
+_CREDENTIALS = (
+    re.compile(r"(?P<keep>://)[^/\s:@]*:[^/\s@]+(?=@)"),
+    re.compile(r"(?P<keep>\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.I),
+    re.compile(
+        r"(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?)"
+        r"(?!bearer\b|basic\b)[^\s\"'&,;]{3,}",
+        re.I,
+    ),
+    re.compile(r"(?P<keep>hooks\.slack\.com/services/)\S+", re.I),
+    re.compile(r"(?P<keep>)\bxox[a-z]-[\w-]{8,}"),
+)
+
+
+class Refused(Exception):
+    """The system will never take this action as it is: the action is dead at once."""
+
+
+class Retryable(Exception):
+    """It failed now and may work later.
+
+    Args:
+        message: what happened, without secrets.
+        after: the system's own wish how long to wait (for instance its `Retry-After`); the backoff may wait longer.
+    """
+
+    def __init__(self, message: str, after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class Paused(Exception):
+    """Nothing was tried and nothing should be for now: the rest of the channel is left as it is.
+
+    For a rate limit that is used up or a circuit that is open. It costs the action no attempt.
+    """
+
+
+def describe(error: BaseException, settings: BaseSettings) -> str:
+    """An error as text fit for the outbox: its kind if it says something, at most 2,000 characters, no secret."""
+    text = str(error).strip()
+    if not isinstance(error, Refused | Retryable):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return redact(text or type(error).__name__, settings)
+
+
+def redact(text: str, settings: BaseSettings) -> str:
+    """The text with every secret of the settings, and all that looks like a credential, replaced by ***."""
+    for secret in sorted(_secrets(settings), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    for pattern in _CREDENTIALS:
+        text = pattern.sub(r"\g<keep>***", text)
+    text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= ERROR_LIMIT else text[: ERROR_LIMIT - 1] + "…"
+
+
+def _secrets(settings: BaseSettings) -> set[str]:
+    held = (getattr(settings, name) for name in type(settings).model_fields)
+    parts = (part.strip() for value in held if isinstance(value, SecretStr) for part in _pieces(value))
+    return {part for part in parts if len(part) >= 4}
+
+
+def _pieces(value: SecretStr) -> list[str]:
+    whole = value.get_secret_value()
+    return [whole, *whole.split(",")]

@@ -1,0 +1,60 @@
+"""The outbox: the ledger of actions, and the one function that carries them out.
+
+Public names only. How a thing looks at its destination belongs to the channel's folder.
+"""
+
+from datetime import datetime
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Destination
+from integrations.outbox import dispatching
+from integrations.outbox.alerts import alert
+from integrations.outbox.migrate import OutboxTooNew
+from integrations.outbox.operating import NotPossible
+from integrations.outbox.outbox import Outbox, open_outbox
+from integrations.outbox.records import (
+    Action,
+    Attempt,
+    Backlog,
+    Changes,
+    Count,
+    DispatchReport,
+    DueAction,
+    FillReport,
+    Preview,
+)
+
+
+def dispatch(
+    outbox: Outbox,
+    channel: str,
+    settings: IntegrationSettings,
+    *,
+    now: datetime | None = None,
+    limit: int | None = None,
+    destination: Destination | None = None,
+) -> DispatchReport:
+    """Try every action of a channel that is due, each once; see `dispatching.dispatch`."""
+    return dispatching.dispatch(
+        outbox.engine, channel, settings, now=now, limit=limit, destination=destination
+    )
+
+
+__all__ = [
+    "Action",
+    "Attempt",
+    "Backlog",
+    "Changes",
+    "Count",
+    "Delivery",
+    "DispatchReport",
+    "DueAction",
+    "FillReport",
+    "NotPossible",
+    "Outbox",
+    "OutboxTooNew",
+    "Preview",
+    "alert",
+    "dispatch",
+    "open_outbox",
+]

@@ -1,0 +1,44 @@
+"""Alerts about aftercall itself: a Slack action like any other, so that it is retried and recorded like any other."""
+
+from datetime import datetime
+
+from integrations.config import IntegrationSettings
+from integrations.outbox.outbox import Outbox
+from integrations.outbox.records import DueAction
+
+
+def alert(
+    outbox: Outbox,
+    key: str,
+    headline: str,
+    settings: IntegrationSettings,
+    now: datetime,
+    *,
+    summary: str = "",
+    action_needed: str = "",
+) -> str:
+    """Record a `pipeline_alert` for the Slack alert channel; the same key again adds nothing once it was sent.
+
+    Args:
+        outbox: the ledger.
+        key: what the alert is about, for instance `run:<run id>`.
+        headline: one line.
+        settings: the Slack channel, and the destination.
+        now: when it happened, UTC.
+        summary: what went wrong.
+        action_needed: what a person should do.
+
+    Returns:
+        The action's key, `pipeline_alert:<key>`.
+    """
+    payload = {
+        "slack_channel": settings.slack_alert_channel,
+        "headline": headline,
+        "summary": summary,
+        "action_needed": action_needed,
+    }
+    action_key = f"pipeline_alert:{key}"
+    outbox.fill(
+        [DueAction(action_key, "slack", "pipeline_alert", None, None, payload, due_at=now)], now, settings
+    )
+    return action_key

@@ -1,0 +1,180 @@
+"""The one function that leads to a destination: check, send, mark.
+
+There is no other road, so the ledger is never bypassed. Nothing is claimed before it is sent: what a crash leaves
+behind is an action that is still due, and looking before creating finds what it had made. Who may work on a channel
+is decided by a lock that dies with its process.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from sqlalchemy import Engine
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Destination, KeptInOutbox, open_destination
+from integrations.errors import Paused, Refused, Retryable, describe
+from integrations.outbox.backlog import backlog, contacts, due_keys, is_settled, load_due
+from integrations.outbox.backoff import wait
+from integrations.outbox.engine import writing
+from integrations.outbox.locks import process_lock
+from integrations.outbox.marking import Outcome, mark
+from integrations.outbox.records import Action, DispatchReport
+from integrations.outbox.schema import UPDATABLE
+
+KEPT_AT_ONCE = 200
+
+
+def dispatch(
+    engine: Engine,
+    channel: str,
+    settings: IntegrationSettings,
+    *,
+    now: datetime | None = None,
+    limit: int | None = None,
+    destination: Destination | None = None,
+) -> DispatchReport:
+    """Try every action of a channel that is due, each once; one that fails never holds up the others.
+
+    Args:
+        engine: the outbox's engine.
+        channel: ticket, email, crm or slack.
+        settings: destination, backoff and limits.
+        now: a moment that stands still for the whole pass, UTC; default: the clock.
+        limit: most actions to try.
+        destination: instead of the one that the settings name.
+
+    Raises:
+        UnknownDestination: if the settings name one that does not exist.
+    """
+    clock = (lambda: now) if now else _clock
+    with process_lock(engine, channel, wait=False) as held:
+        done: Counter[str] = Counter()
+        if held:
+            done = _Pass(engine, destination or open_destination(channel, settings), settings, clock).run(
+                due_keys(engine, channel, clock(), limit)
+            )
+    left = backlog(engine, channel, clock())
+    return DispatchReport(
+        sent=done["sent"],
+        updated=done["updated"],
+        retrying=done["retrying"],
+        dead=done["dead"],
+        waiting=left.due + left.later,
+        next_attempt_at=left.next_attempt_at,
+        busy=not held,
+    )
+
+
+class _Pass:
+    """One pass over a channel."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        target: Destination,
+        settings: IntegrationSettings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.engine, self.target, self.settings, self.clock = engine, target, settings, clock
+        self.kept = target if isinstance(target, KeptInOutbox) else None
+        self.made: dict[str, str] = {}
+
+    def run(self, keys: Sequence[str]) -> Counter[str]:
+        """Try these actions in order. What has an effect outside is marked at once, on disk, one by one."""
+        size = KEPT_AT_ONCE if self.kept else 1
+        done: Counter[str] = Counter()
+        with suppress(Paused):
+            for start in range(0, len(keys), size):
+                outcomes: list[Outcome] = []
+                try:
+                    for outcome in self._tried(
+                        load_due(self.engine, keys[start : start + size], self.clock())
+                    ):
+                        outcomes.append(outcome)
+                finally:
+                    self._mark(outcomes)
+                done.update(_counted(outcome) for outcome in outcomes)
+        return done
+
+    def _mark(self, outcomes: list[Outcome]) -> None:
+        if not outcomes:
+            return
+        with writing(self.engine, durable=self.kept is None) as write:
+            if self.kept:
+                self.kept.keep(write.connection, self.clock())
+            mark(write, outcomes)
+
+    def _tried(self, actions: Sequence[Action]) -> Iterator[Outcome]:
+        parents = {key for action in actions if (key := _contact_of(action))}
+        known = contacts(self.engine, parents) if parents else {}
+        for action in actions:
+            contact = _contact_of(action)
+            contact_id = self.made.get(contact or "")
+            if contact in known and contact_id is None:
+                status, external_id, destination = known[contact]
+                if not is_settled(status, external_id):
+                    continue
+                contact_id = external_id if destination == self.target.name else None
+            yield self._try(action, contact_id)
+
+    def _try(self, action: Action, contact_id: str | None) -> Outcome:
+        started = self.clock()
+        delivery = Delivery(
+            action.action_key, action.channel, action.kind, action.source, action.call_id, action.payload,
+            at=started, contact_id=contact_id,
+        )  # fmt: skip
+        try:
+            external_id, result = self._send(action, delivery)
+        except Paused:
+            raise
+        except Refused as error:
+            return self._failure(action, started, error, final=True)
+        except (
+            Exception
+        ) as error:  # whatever a client library throws: the next action must still get its turn
+            return self._failure(action, started, error, final=False)
+        self.made[action.action_key] = external_id
+        return Outcome(action, self.target.name, result, started, self.clock(), external_id)
+
+    def _send(self, action: Action, delivery: Delivery) -> tuple[str, str]:
+        # An id that another destination gave says nothing to this one.
+        own = action.external_id if action.destination == self.target.name else None
+        if own is not None:
+            return self.target.send(delivery, own), "sent"
+        found = self.target.find(delivery)
+        if found is not None and action.kind not in UPDATABLE:
+            return found, "found"
+        return self.target.send(delivery, found), "sent"
+
+    def _failure(self, action: Action, started: datetime, error: Exception, *, final: bool) -> Outcome:
+        failures = action.failures + 1
+        dead = final or failures >= self.settings.retry_max_attempts
+        after = error.after if isinstance(error, Retryable) else None
+        finished = self.clock()
+        return Outcome(
+            action,
+            self.target.name,
+            "dead" if dead else "retrying",
+            started,
+            finished,
+            error=describe(error, self.settings),
+            next_attempt_at=None if dead else finished + wait(failures, self.settings, after),
+        )
+
+
+def _contact_of(action: Action) -> str | None:
+    if action.channel != "crm" or action.kind == "contact":
+        return None
+    return f"contact:{action.payload.get('phone')}"
+
+
+def _counted(outcome: Outcome) -> str:
+    if outcome.result in ("sent", "found"):
+        return "updated" if outcome.action.sent_at else "sent"
+    return outcome.result
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,131 @@
+"""The outbox's public face: one object, opened by URL, that the upper floor and the board talk to.
+
+No logic here: every method hands over to the module that does the work.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from sqlalchemy import Engine, insert, select, update
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import backlog, filling, operating, reports
+from integrations.outbox.engine import make_engine, reading, writing
+from integrations.outbox.migrate import migrate
+from integrations.outbox.records import (
+    Action,
+    Attempt,
+    Backlog,
+    Changes,
+    Count,
+    DueAction,
+    FillReport,
+    Preview,
+)
+from integrations.outbox.schema import watermarks
+
+
+class Outbox:
+    """The ledger of actions. May be used from several threads; not to be carried over a fork."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def fill(self, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings) -> FillReport:
+        """Record due actions by RULES.md, all in one transaction; the same rows again change nothing."""
+        return filling.fill(self.engine, rows, now, settings)
+
+    def watermark(self, name: str) -> str | None:
+        """A value that was kept under this name, so that the next pass knows where this one ended."""
+        with reading(self.engine) as connection:
+            return connection.execute(select(watermarks.c.value).where(watermarks.c.name == name)).scalar()
+
+    def set_watermark(self, name: str, value: str) -> None:
+        """Keep a value under this name."""
+        with writing(self.engine) as write:
+            change = update(watermarks).where(watermarks.c.name == name).values(value=value)
+            if write.connection.execute(change).rowcount == 0:
+                write.connection.execute(insert(watermarks).values(name=name, value=value))
+
+    def backlog(self, channel: str, now: datetime) -> Backlog:
+        """What a channel still has to do; cheap, for sensors."""
+        return backlog.backlog(self.engine, channel, now)
+
+    def counts(self) -> list[Count]:
+        """How many actions there are by channel, kind and status."""
+        return reports.counts(self.engine)
+
+    def actions(
+        self,
+        *,
+        channel: str | None = None,
+        kind: str | None = None,
+        status: str | None = None,
+        source: str | None = None,
+        call_id: str | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> list[Action]:
+        """Actions that match every filter given, the last changed first."""
+        wanted = {"channel": channel, "kind": kind, "status": status, "source": source, "call_id": call_id}
+        return reports.list_actions(self.engine, limit=limit, offset=offset, **wanted)
+
+    def action(self, action_key: str) -> Action | None:
+        """One action, or None."""
+        return reports.action(self.engine, action_key)
+
+    def attempts(self, action_key: str) -> list[Attempt]:
+        """Every try at one action, in order."""
+        return reports.attempts_of(self.engine, action_key)
+
+    def previews(self, *, channel: str | None = None, limit: int = 100, offset: int = 0) -> list[Preview]:
+        """What would have gone out, the newest first."""
+        return reports.list_previews(self.engine, channel=channel, limit=limit, offset=offset)
+
+    def preview(self, action_key: str) -> Preview | None:
+        """What would have gone out for one action, or None."""
+        return reports.preview(self.engine, action_key)
+
+    def actions_changed_since(self, cursor: str | None = None, batch: int = 5_000) -> Iterator[Changes]:
+        """Batches of rows written since a cursor (None: all), each with the next cursor to keep.
+
+        A row has the contract's columns without `payload_hash`; `payload` is a dict, times are aware UTC.
+        """
+        return reports.changed_since(self.engine, cursor, batch)
+
+    def retry(self, action_key: str, now: datetime | None = None) -> None:
+        """Make an action due at once; NotPossible if it cannot be."""
+        operating.retry(self.engine, action_key, now)
+
+    def give_up(self, action_key: str, by: str, now: datetime | None = None) -> None:
+        """Close an action for good; NotPossible if it has been sent."""
+        operating.give_up(self.engine, action_key, by, now)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def __enter__(self) -> "Outbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_outbox(url: str) -> Outbox:
+    """Open an outbox, made or migrated as needed; safe when several processes do so at once.
+
+    Args:
+        url: `sqlite:////absolute/outbox.sqlite` or `postgresql://…` (with the `psycopg` package installed).
+
+    Raises:
+        ValueError: if the URL is neither.
+        OutboxTooNew: if a newer aftercall wrote it.
+    """
+    engine = make_engine(url)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Outbox(engine)

@@ -1,0 +1,74 @@
+"""The preview destination of every channel: keeps in the outbox exactly what would have gone out.
+
+How a thing looks is the channel's own rendering; this module only keeps it.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+
+from integrations.destinations import Delivery
+from integrations.outbox.payloads import clean
+from integrations.outbox.schema import previews
+from integrations.rendering import Rendered
+
+NAME = "preview"
+
+_UPDATE = (
+    update(previews)
+    .where(previews.c.action_key == bindparam("key"))
+    .values(
+        destination=NAME,
+        media_type=bindparam("new_media_type"),
+        title=bindparam("new_title"),
+        body=bindparam("new_body"),
+        revision=previews.c.revision + 1,
+        updated_at=bindparam("new_updated_at"),
+    )
+)
+
+
+class PreviewDestination:
+    """Renders with the channel's rendering; counts as sent."""
+
+    name = NAME
+
+    def __init__(self, render: Callable[[Delivery], Rendered]) -> None:
+        self._render = render
+        self._collected: dict[str, tuple[Delivery, Rendered]] = {}
+
+    def find(self, delivery: Delivery) -> str | None:
+        """Always None: a preview is written together with its mark, so there is never one without the other."""
+        return None
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Render it; `keep` writes it."""
+        self._collected[delivery.action_key] = (delivery, self._render(delivery))
+        return external_id or f"preview:{delivery.action_key}"
+
+    def keep(self, connection: Connection, now: datetime) -> None:
+        """Write all that was collected: new previews, and new revisions of old ones."""
+        known = set(
+            connection.execute(
+                select(previews.c.action_key).where(previews.c.action_key.in_(list(self._collected)))
+            ).scalars()
+        )
+        new, changed = [], []
+        for key, (delivery, rendered) in self._collected.items():
+            values = {
+                "media_type": rendered.media_type,
+                "title": clean(rendered.title),
+                "body": clean(rendered.body),
+                "updated_at": now,
+            }
+            if key in known:
+                changed.append({"key": key} | {f"new_{name}": value for name, value in values.items()})
+            else:
+                fixed = {"action_key": key, "destination": NAME, "channel": delivery.channel}
+                new.append(values | fixed | {"revision": 1, "created_at": now})
+        if new:
+            connection.execute(insert(previews), new)
+        if changed:
+            connection.execute(_UPDATE, changed)
+        self._collected.clear()

@@ -1,0 +1,152 @@
+"""What goes into the outbox and what is told about it: plain, immutable records without behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DueAction:
+    """An action as somebody decided that it is due.
+
+    Args:
+        action_key: never changes for the same call and the same reason; the action happens once per key.
+        channel: ticket, email, crm or slack.
+        kind: what it is within the channel, for instance `follow_up_email`.
+        source: voice platform of the call.
+        call_id: the call.
+        payload: everything that the rendering needs; any values that can be written as JSON.
+        due_at: when the fact happened that made it due, UTC; None: it has no age.
+        skip_reason: why it cannot be done for now, for instance `no address`.
+    """
+
+    action_key: str
+    channel: str
+    kind: str
+    source: str | None
+    call_id: str | None
+    payload: Mapping[str, Any]
+    due_at: datetime | None = None
+    skip_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class FillReport:
+    """What one fill did: new actions, changed ones, untouched ones, and new ones recorded as skipped."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: "FillReport") -> "FillReport":
+        return FillReport(
+            self.created + other.created,
+            self.updated + other.updated,
+            self.unchanged + other.unchanged,
+            self.skipped + other.skipped,
+        )
+
+
+@dataclass(frozen=True)
+class DispatchReport:
+    """What one pass over a channel did.
+
+    Args:
+        sent: actions done for the first time.
+        updated: records changed that had been made before.
+        retrying: actions that failed and will be tried again.
+        dead: actions given up in this pass.
+        waiting: actions of the channel still to be done after this pass, now or later.
+        next_attempt_at: the earliest moment at which a retry is due, UTC.
+        busy: another process holds the channel; nothing was done.
+    """
+
+    sent: int = 0
+    updated: int = 0
+    retrying: int = 0
+    dead: int = 0
+    waiting: int = 0
+    next_attempt_at: datetime | None = None
+    busy: bool = False
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What a channel still has to do: ready now, later, and when the next retry is due (UTC)."""
+
+    due: int
+    later: int
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Action:
+    """One row of the ledger; all times are aware UTC."""
+
+    action_key: str
+    channel: str
+    kind: str
+    source: str | None
+    call_id: str | None
+    destination: str
+    payload: dict[str, Any]
+    payload_hash: str
+    status: str
+    attempts: int
+    failures: int
+    due_at: datetime | None
+    next_attempt_at: datetime | None
+    external_id: str | None
+    last_error: str | None
+    given_up_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one action; `outcome` is sent, found, retrying or dead."""
+
+    action_key: str
+    number: int
+    started_at: datetime
+    finished_at: datetime
+    destination: str
+    outcome: str
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would have gone out, exactly; `revision` counts the updates of the record."""
+
+    action_key: str
+    destination: str
+    channel: str
+    media_type: str
+    title: str
+    body: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows of the ledger as plain dicts, and the cursor to go on from once they are safe elsewhere."""
+
+    rows: list[dict[str, Any]]
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many actions of a channel and kind are in a status."""
+
+    channel: str
+    kind: str
+    status: str
+    actions: int

@@ -1,0 +1,104 @@
+"""Questions about the ledger: counts, lists, attempts, previews, and what changed since. Reads only."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import Engine, and_, func, or_, select
+
+from integrations.outbox import payloads
+from integrations.outbox.backlog import as_action
+from integrations.outbox.engine import reading
+from integrations.outbox.records import Action, Attempt, Changes, Count, Preview
+from integrations.outbox.schema import actions, attempts, previews
+
+# The contract's columns, in its order: what the warehouse learns about an action.
+TOLD = (
+    "action_key", "channel", "kind", "source", "call_id", "destination", "payload", "status", "attempts",
+    "external_id", "last_error", "due_at", "next_attempt_at", "created_at", "updated_at", "sent_at",
+)  # fmt: skip
+
+
+def counts(engine: Engine) -> list[Count]:
+    """How many actions there are by channel, kind and status."""
+    group = (actions.c.channel, actions.c.kind, actions.c.status)
+    with reading(engine) as connection:
+        rows = connection.execute(select(*group, func.count()).group_by(*group).order_by(*group))
+        return [Count(*row) for row in rows]
+
+
+def list_actions(engine: Engine, *, limit: int, offset: int, **wanted: str | None) -> list[Action]:
+    """Actions whose columns equal what is wanted, the last changed first."""
+    query = (
+        select(actions)
+        .order_by(actions.c.change_number.desc(), actions.c.action_key)
+        .limit(limit)
+        .offset(offset)
+    )
+    for name, value in wanted.items():
+        if value is not None:
+            query = query.where(actions.c[name] == value)
+    with reading(engine) as connection:
+        return [as_action(row) for row in connection.execute(query).mappings()]
+
+
+def action(engine: Engine, action_key: str) -> Action | None:
+    """One action."""
+    with reading(engine) as connection:
+        row = connection.execute(select(actions).where(actions.c.action_key == action_key)).mappings().first()
+    return as_action(row) if row else None
+
+
+def attempts_of(engine: Engine, action_key: str) -> list[Attempt]:
+    """Every try at one action, in order."""
+    query = select(attempts).where(attempts.c.action_key == action_key).order_by(attempts.c.number)
+    with reading(engine) as connection:
+        return [Attempt(**row) for row in connection.execute(query).mappings()]
+
+
+def list_previews(engine: Engine, *, channel: str | None, limit: int, offset: int) -> list[Preview]:
+    """Previews, the newest first."""
+    query = (
+        select(previews)
+        .order_by(previews.c.updated_at.desc(), previews.c.action_key)
+        .limit(limit)
+        .offset(offset)
+    )
+    if channel is not None:
+        query = query.where(previews.c.channel == channel)
+    with reading(engine) as connection:
+        return [Preview(**row) for row in connection.execute(query).mappings()]
+
+
+def preview(engine: Engine, action_key: str) -> Preview | None:
+    """The preview of one action."""
+    with reading(engine) as connection:
+        row = (
+            connection.execute(select(previews).where(previews.c.action_key == action_key)).mappings().first()
+        )
+    return Preview(**row) if row else None
+
+
+def changed_since(engine: Engine, cursor: str | None, batch: int) -> Iterator[Changes]:
+    """Batches of rows written after a cursor, each with the cursor to go on from.
+
+    A row's number is that of the write that touched it last, and numbers rise in the order of commits: ties and
+    slow writers cost no row. A row that changes while this runs comes again with its newer state.
+    """
+    columns = [actions.c[name] for name in TOLD]
+    place = cursor
+    while True:
+        query = select(*columns, actions.c.change_number).order_by(
+            actions.c.change_number, actions.c.action_key
+        )
+        if place:
+            number, key = place.split(":", 1)
+            same = and_(actions.c.change_number == int(number), actions.c.action_key > key)
+            query = query.where(or_(actions.c.change_number > int(number), same))
+        with reading(engine) as connection:
+            rows = [dict(row) for row in connection.execute(query.limit(batch)).mappings()]
+        if not rows:
+            return
+        place = f"{rows[-1]['change_number']}:{rows[-1]['action_key']}"
+        for row in rows:
+            del row["change_number"]
+            row["payload"] = payloads.decode(row["payload"])
+        yield Changes(rows, place)

@@ -1,0 +1,127 @@
+"""The outbox's tables, as SQLAlchemy Core sees them, and how it keeps times.
+
+No statement is made here. A change of a table needs a migration in `migrations/versions/` and its number in
+`migrate.HEAD`.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.types import TypeDecorator
+
+PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED = "pending", "sending", "sent", "retrying", "dead", "skipped"
+STATUSES = (PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED)
+
+UPDATABLE = frozenset({"ticket", "contact", "note", "task"})
+"""Kinds whose record may be changed after it was made (RULES.md); all others are sent once and then frozen."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """A moment, kept as UTC without a zone so that SQLite and Postgres agree; always aware when read.
+
+    A naive value given to it is taken to be UTC.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or value.tzinfo is None:
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+actions = Table(
+    "actions",
+    metadata,
+    Column("action_key", String, primary_key=True),
+    Column("channel", String(32), nullable=False),
+    Column("kind", String(64), nullable=False),
+    Column("source", String),
+    Column("call_id", String),
+    Column("destination", String(64), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("payload_hash", String(64), nullable=False),
+    Column("status", String(16), CheckConstraint(f"status IN {STATUSES!r}", name="status"), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failures", Integer, nullable=False, comment="Failed tries in a row; the backoff counts these."),
+    Column("due_at", UtcTime),
+    Column("next_attempt_at", UtcTime),
+    Column("external_id", Text),
+    Column("last_error", Text),
+    Column("given_up_by", Text, comment="The person who closed it; a changed payload does not reopen it."),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime),
+    Column("change_number", BigInteger, nullable=False, comment="The write that touched the row last."),
+    Index(None, "channel", "status", "next_attempt_at"),
+    Index(None, "change_number", "action_key"),
+    Index(None, "call_id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("action_key", String, ForeignKey("actions.action_key", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime, nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("error", Text),
+)
+
+previews = Table(
+    "previews",
+    metadata,
+    Column("action_key", String, primary_key=True),
+    Column("destination", String(64), nullable=False),
+    Column("channel", String(32), nullable=False),
+    Column("media_type", String(128), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Index(None, "channel", "updated_at"),
+)
+
+watermarks = Table(
+    "watermarks",
+    metadata,
+    Column("name", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+change_counter = Table(
+    "change_counter",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)

@@ -1,0 +1,76 @@
+"""Block Kit pieces that keep Slack's rules whatever text goes in: escaping and lengths.
+
+Limits are Slack's documented ones (api.slack.com/reference/block-kit): header 150 characters, section 3,000, field
+2,000 and ten of them, context element 3,000 (unpublished; kept as a section's). Length counts after escaping,
+in UTF-16 units, which is the larger of the ways to count.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from integrations.rendering import CUT, line, prose
+
+HEADER, SECTION, FIELD, FIELDS = 150, 3_000, 2_000, 10
+# Recommended for the fallback text of a message with blocks.
+FALLBACK = 4_000
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+Block = dict[str, Any]
+
+
+def escape(text: str, limit: int) -> str:
+    """Text inert in mrkdwn: `<!channel>`, `<@U…>` and links are shown, not carried out; cut to a length in whole
+    characters and whole entities.
+    """
+    kept: list[str] = []
+    room = limit - len(CUT)
+    for position, char in enumerate(text):
+        piece = _ESCAPES.get(char, char)
+        room -= units(piece)
+        if room < 0:
+            rest = "".join(_ESCAPES.get(c, c) for c in text[position : position + len(CUT) + 1])
+            fits = len(text) - position <= len(CUT) and units(rest) <= room + units(piece) + len(CUT)
+            return "".join(kept) + (rest if fits else CUT)
+        kept.append(piece)
+    return "".join(kept)
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 units."""
+    return len(text) + sum(char > "\uffff" for char in text)
+
+
+def header(text: str) -> Block:
+    """A title; plain text, so it needs no escaping."""
+    return {"type": "header", "text": _plain(text, HEADER)}
+
+
+def section(label: str, text: str) -> Block:
+    """A paragraph under a bold label of ours."""
+    return {"type": "section", "text": _mrkdwn(label, prose(text, SECTION), SECTION)}
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> Block:
+    """Short labelled values side by side, at most ten."""
+    return {
+        "type": "section",
+        "fields": [_mrkdwn(label, line(text), FIELD) for label, text in pairs[:FIELDS]],
+    }
+
+
+def context(text: str) -> Block:
+    """Small print."""
+    return {"type": "context", "elements": [_plain(text, FIELD)]}
+
+
+def _plain(text: str, limit: int) -> Block:
+    cut = line(text, limit)
+    while units(cut) > limit:
+        cut = cut[:-2].rstrip() + CUT
+    return {"type": "plain_text", "text": cut or "–", "emoji": False}
+
+
+def _mrkdwn(label: str, text: str, limit: int) -> Block:
+    start = f"*{label}*\n"
+    # verbatim: Slack shall not look for @here, #channels and addresses in what strangers said.
+    return {"type": "mrkdwn", "text": start + (escape(text, limit - len(start)) or "–"), "verbatim": True}

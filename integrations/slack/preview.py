@@ -1,0 +1,10 @@
+"""The default destination of the slack channel: keeps what would go out in the outbox."""
+
+from integrations.slack.rendering import render
+from integrations.config import IntegrationSettings
+from integrations.outbox.previews import PreviewDestination
+
+
+def open_destination(settings: IntegrationSettings) -> PreviewDestination:
+    """A preview of the slack channel."""
+    return PreviewDestination(render)

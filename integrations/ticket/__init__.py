@@ -1,0 +1,1 @@
+"""Tickets: how one looks (`rendering`), and one file for each system that takes them."""

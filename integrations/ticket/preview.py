@@ -1,0 +1,10 @@
+"""The default destination of the ticket channel: keeps what would go out in the outbox."""
+
+from integrations.ticket.rendering import render
+from integrations.config import IntegrationSettings
+from integrations.outbox.previews import PreviewDestination
+
+
+def open_destination(settings: IntegrationSettings) -> PreviewDestination:
+    """A preview of the ticket channel."""
+    return PreviewDestination(render)
