@@ -2,9 +2,10 @@
    models is caught up with by the next. The mark is written into the query as a constant, which lets the database skip
    what is older by its block statistics. A full refresh, also of a model that keeps its rows, sees everything. #}
 {% macro newer_than_this(column, own_column) -%}
-    {%- if not is_incremental() or flags.FULL_REFRESH -%} true
+    {%- if not is_incremental() -%} true
     {%- elif this is string -%}  {#- a unit test, where it is the name of a fixture -#}
         {{ column }} > (select coalesce(max({{ own_column }}), timestamp '1970-01-01') from {{ this }})
+    {%- elif flags.FULL_REFRESH -%} true
     {%- else -%}
         {%- if execute -%}
             {%- set mark = (

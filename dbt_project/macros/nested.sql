@@ -1,12 +1,11 @@
 {# Lists and maps inside a row, DuckDB's way; models downstream of staging say what they want by these names only. #}
-{# The value of the newest event that has one. `precedence` orders the events of a call: event rank, then when it occurred,
-   then when it was received. #}
-{% macro newest(column) -%} max_by({{ column }}, precedence) {%- endmacro %}
+{# The value of the newest event that has one, by the `recency` of the events of a call. #}
+{% macro newest(column) -%} max_by({{ column }}, recency) {%- endmacro %}
 
 {# Maps of several events as one; each name from the newest event that has it. #}
 {% macro newest_of_each_name(column) -%}
     list_reduce(
-        list({{ column }} order by precedence) filter (where {{ column }} is not null),
+        list({{ column }} order by recency) filter (where {{ column }} is not null),
         lambda older,
         newer:map_concat(older, newer)
     )

@@ -31,6 +31,8 @@
             abs({{ value }} / 1000 - {{ span }}) <= greatest(2, {{ span }} * 0.1)
             and abs({{ value }} - {{ span }}) > abs({{ value }} / 1000 - {{ span }})
         then {{ value }} / 1000
+        when {{ value }} / 1000 > {{ var("longest_call_seconds") }}
+        then null
         when {{ value }} > {{ var("longest_call_seconds") }}
         then {{ value }} / 1000
         else {{ value }}

@@ -48,13 +48,6 @@
             happened_at as occurred_at,
             received_at,
             loaded_at,
-            event_rank
-            || '-'
-            || {{ sortable("happened_at") }}
-            || '-'
-            || {{ sortable("received_at") }}
-            || '-'
-            || event_key as precedence,
             nullif(trim(agent_id), '') as agent_id,
             {{ to_direction("direction_text") }} as direction,
             {{ to_e164("customer_phone_text") }} as customer_phone,

@@ -20,3 +20,6 @@
 {% macro sortable(moment) -%}
     lpad(cast(coalesce(epoch_us({{ moment }}), 0) as varchar), 18, '0')
 {%- endmacro %}
+
+{# A sum to the millisecond that does not depend on the order of its terms, as a sum of binary fractions would. #}
+{% macro exact_sum(seconds) -%} cast(sum(cast({{ seconds }} as decimal(18, 3))) as double) {%- endmacro %}

@@ -15,15 +15,23 @@ with
         where call_key is not null and {{ newer_than_this("loaded_at", "last_loaded_at") }}
     ),
 
-    -- The key and the load time first: they let the database pass over the transcripts of all other calls.
+    -- Narrow columns first: the load time lets the database pass over the transcripts of all other calls.
+    -- `recency` puts the events of a call in the order in which they count, the last most.
     touched_events as (
-        select events.event_key, events.loaded_at
+        select
+            events.event_key,
+            events.loaded_at,
+            row_number() over (
+                partition by events.call_key
+                order by
+                    events.event_rank, events.occurred_at nulls first, events.received_at, events.event_key
+            ) as recency
         from {{ ref("int_events") }} as events
         inner join touched_calls on events.call_key = touched_calls.call_key
     ),
 
     events as (
-        select events.*
+        select events.*, touched_events.recency
         from {{ ref("int_events") }} as events
         inner join
             touched_events
@@ -59,11 +67,22 @@ with
             {{ newest("disposition") }} as said_disposition,
             {{ newest("summary") }} as said_summary,
             {{ newest("recording_url") }} as recording_url,
-            {{ newest("turns") }} as turns,
+            {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
+            {{ newest("case when turns is not null then loaded_at end") }} as turns_loaded_at,
             {{ newest_of_each_name("variables") }} as variables,
             {{ newest_of_each_name("metrics") }} as metrics
         from events
         group by call_key
+    ),
+
+    -- Transcripts are fetched, not merged, so that those of a whole history need not fit into memory.
+    transcribed as (
+        select merged.*, events.turns
+        from merged
+        left join
+            {{ ref("int_events") }} as events
+            on merged.turns_loaded_at = events.loaded_at
+            and merged.turns_event_key = events.event_key
     ),
 
     timed as (
@@ -76,7 +95,7 @@ with
                 said_ended_at,
                 case when has_end then {{ seconds_after("said_started_at", "said_duration_seconds") }} end
             ) as ended_at
-        from merged
+        from transcribed
     ),
 
     final as (

@@ -12,7 +12,7 @@ with
             cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
             cast(sum(case when is_transfer_requested then 1 else 0 end) as bigint) as transfer_request_count,
             avg(satisfaction_score) as average_satisfaction,
-            avg(duration_seconds) as average_duration_seconds,
+            {{ exact_sum("duration_seconds") }} / count(duration_seconds) as average_duration_seconds,
             min(call_moment) as first_call_at,
             max(call_moment) as last_call_at
         from calls

@@ -25,7 +25,7 @@ with
             count(satisfaction_score) as rated_call_count,
             cast(sum(satisfaction_score) as bigint) as satisfaction_sum,
             avg(satisfaction_score) as average_satisfaction,
-            cast(sum(duration_seconds) as double) as duration_seconds_sum,
+            {{ exact_sum("duration_seconds") }} as duration_seconds_sum,
             cast(sum(turn_count) as bigint) as turn_count
         from calls
         group by call_date, source, agent
