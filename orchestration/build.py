@@ -54,11 +54,23 @@ def build(
 
 def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSink | None = None) -> None:
     """One dbt command against this home. Raises BuildFailed."""
-    from dbt.cli.main import dbtRunner
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     callbacks = [lambda event: sink(_as_dict(event))] if sink is not None else []
+    try:
+        result = _invoke(settings, arguments, callbacks)
+    finally:
+        # dbt keeps its connection for the life of the process, and the file has one user at a time
+        DuckDBConnectionManager.close_all_connections()
+    if not result.success:
+        raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
+
+
+def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: list[Any]) -> Any:
+    from dbt.cli.main import dbtRunner
+
     with _environment(settings):
-        result = dbtRunner(callbacks=callbacks).invoke(
+        return dbtRunner(callbacks=callbacks).invoke(
             [
                 "--quiet",
                 "--no-use-colors",
@@ -74,8 +86,6 @@ def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSin
                 str(settings.dbt_target),
             ]
         )
-    if not result.success:
-        raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
 
 
 def _failures(result: Any) -> Iterator[str]:

@@ -1,11 +1,16 @@
 """The published copy of the marts: written beside, then renamed, so that no reader waits or makes one wait.
 
+The file is called after the schema, and DuckDB calls the catalogue after the file: its tables stand in the default
+schema, so that both `calls` and `marts.calls` name one (a schema `marts` within would make the second ambiguous).
+
 Which tables exist and what they mean belongs to `dbt_project/models/marts/`.
 """
 
 import os
 import time
 from dataclasses import dataclass
+
+import duckdb
 
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
@@ -31,30 +36,32 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
     with warehouse.writing(settings):
         fresh = target.with_name(target.name + ".new")
         fresh.unlink(missing_ok=True)
-        with warehouse.connect(settings) as connection:
+        with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
+            connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
             connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
-            connection.execute(f"create schema fresh.{SCHEMA}")
             tables = connection.execute(
                 "select table_name, comment from duckdb_tables() "
-                "where schema_name = ? and database_name <> 'fresh' order by 1",
+                "where schema_name = $1 and database_name = 'warehouse' union all "
+                "select view_name, comment from duckdb_views() "
+                "where schema_name = $1 and database_name = 'warehouse' order by 1",
                 [SCHEMA],
             ).fetchall()
             for table, comment in tables:
-                name = f'fresh.{SCHEMA}."{table}"'
+                name = f'fresh."{table}"'
                 counted = connection.execute(
-                    f'create table {name} as from {SCHEMA}."{table}"'  # noqa: S608 - names of our own tables
+                    f'create table {name} as from warehouse.{SCHEMA}."{table}"'  # noqa: S608 - names of our own tables
                 ).fetchone()
                 rows[table] = int(counted[0]) if counted else 0
                 if comment:
                     connection.execute(f"comment on table {name} is '{_quoted(comment)}'")
             columns = connection.execute(
                 "select table_name, column_name, comment from duckdb_columns() "
-                "where schema_name = ? and database_name <> 'fresh' and comment is not null",
+                "where schema_name = ? and database_name = 'warehouse' and comment is not null",
                 [SCHEMA],
             ).fetchall()
             for table, column, comment in columns:
                 connection.execute(
-                    f'comment on column fresh.{SCHEMA}."{table}"."{column}" is \'{_quoted(comment)}\''
+                    f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\''
                 )
             connection.execute("detach fresh")
         fresh.replace(target)

@@ -14,6 +14,7 @@ import dlt
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+from dlt.common.data_types.typing import TDataType
 from dlt.common.schema.typing import TTableSchemaColumns
 
 from orchestration.config import OrchestrationSettings
@@ -21,26 +22,34 @@ from orchestration.load import cursor, lines
 from receiver.landing import LandingStore, open_landing
 
 INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
-_TIME: Any = {"data_type": "timestamp", "timezone": False}
-_TEXT: Any = {"data_type": "text"}
-EVENT_COLUMNS: TTableSchemaColumns = {
-    "event_key": {"data_type": "text", "nullable": False},
-    **{name: _TEXT for name in ("event_id", "source", "event_type", "call_id")},
-    "occurred_at": _TIME,
-    "received_at": _TIME,
-    "customer_phone": _TEXT,
-    "direction": _TEXT,
-    "payload": {"data_type": "json"},
-    "loaded_at": _TIME,
-}
-REJECTED_COLUMNS: TTableSchemaColumns = {
-    "position_key": {"data_type": "text", "nullable": False},
-    "segment": _TEXT,
-    "byte_offset": {"data_type": "bigint"},
-    "reason": _TEXT,
-    "line": _TEXT,
-    "loaded_at": _TIME,
-}
+
+
+def columns_of(key: str, **types: TDataType) -> TTableSchemaColumns:
+    """Column hints for dlt, a fresh mapping each (dlt writes into them): times without zone, since all are UTC."""
+    hints: TTableSchemaColumns = {key: {"data_type": "text", "nullable": False}}
+    for name, data_type in types.items():
+        hints[name] = {"data_type": data_type}
+        if data_type == "timestamp":
+            hints[name]["timezone"] = False
+    return hints
+
+
+EVENT_COLUMNS = columns_of(
+    "event_key",
+    event_id="text",
+    source="text",
+    event_type="text",
+    call_id="text",
+    occurred_at="timestamp",
+    received_at="timestamp",
+    customer_phone="text",
+    direction="text",
+    payload="json",
+    loaded_at="timestamp",
+)
+REJECTED_COLUMNS = columns_of(
+    "position_key", segment="text", byte_offset="bigint", reason="text", line="text", loaded_at="timestamp"
+)
 
 
 @dataclass(frozen=True)

@@ -8,26 +8,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dlt
-from dlt.common.schema.typing import TTableSchemaColumns
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
+from orchestration.load.events import columns_of
 
-_TEXT: Any = {"data_type": "text"}
-_TIME: Any = {"data_type": "timestamp", "timezone": False}
-ACTION_COLUMNS: TTableSchemaColumns = {
-    "action_key": {"data_type": "text", "nullable": False},
-    **{name: _TEXT for name in ("channel", "kind", "source", "call_id", "destination")},
-    "payload": {"data_type": "json"},
-    "status": _TEXT,
-    "attempts": {"data_type": "bigint"},
-    "external_id": _TEXT,
-    "last_error": _TEXT,
-    **{
-        name: _TIME
-        for name in ("due_at", "next_attempt_at", "created_at", "updated_at", "sent_at", "loaded_at")
-    },
-}
+ACTION_COLUMNS = columns_of(
+    "action_key",
+    channel="text",
+    kind="text",
+    source="text",
+    call_id="text",
+    destination="text",
+    payload="json",
+    status="text",
+    attempts="bigint",
+    external_id="text",
+    last_error="text",
+    due_at="timestamp",
+    next_attempt_at="timestamp",
+    created_at="timestamp",
+    updated_at="timestamp",
+    sent_at="timestamp",
+    loaded_at="timestamp",
+)
 
 
 @dlt.source(name="outbox", max_table_nesting=0)

@@ -60,6 +60,18 @@ def landing_backlog(settings: OrchestrationSettings) -> int:
     return cursor.backlog_bytes(open_landing(settings.home), state) + int(waiting.has_pending_data)
 
 
+def has_new_lines(settings: OrchestrationSettings) -> bool:
+    """Whether a load would find a whole line now; a torn last line is none."""
+    waiting = pipeline(settings, LANDING)
+    if waiting.has_pending_data:
+        return True
+    store = open_landing(settings.home)
+    state = waiting.state.get("sources", {}).get(LANDING, {})
+    return any(
+        store.read(segment.path, position, 1 << 16).data for segment, position in cursor.unread(store, state)
+    )
+
+
 def load_events(
     settings: OrchestrationSettings, progress: Callable[[int, int], None] | None = None
 ) -> LoadReport:

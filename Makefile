@@ -1,0 +1,50 @@
+# Every target works as the first command on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench lock clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+setup: $(STAMP)  ## virtual environment, pinned packages, state directory
+	@$(BIN)/aftercall init
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info[:2] <= (3, 13), "Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ..."'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by itself)
+	$(BIN)/aftercall demo $(DEMO_FLAGS)
+
+test: setup  ## every test
+	$(BIN)/pytest
+
+check: setup  ## lint, format, types, SQL format, the floors' import rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/sqlfmt --check --quiet dbt_project
+
+format: setup  ## put everything into the house's format
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/ruff format --quiet .
+	$(BIN)/sqlfmt --quiet dbt_project
+
+bench: setup  ## measurements, into .bench/results.json
+	$(BIN)/python -m tests.bench
+
+lock: $(STAMP)  ## pin the newest packages that fit pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url \
+		--python-version 3.11 --group dev --custom-compile-command "make lock" --upgrade \
+		--output-file requirements.txt pyproject.toml
+
+clean:  ## the virtual environment and caches; the state directory stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target

@@ -1,0 +1,89 @@
+"""One asset a channel: bring the outbox up to date, then the first attempt of what is due.
+
+A channel whose sensor was switched off in the UI is filled but not sent. How an action is carried out belongs to
+`integrations/`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import dagster as dg
+import pandas as pd
+
+from integrations.outbox import Count, dispatch, open_outbox
+from orchestration import act
+from orchestration.assets.raw import OWNERS
+from orchestration.resources import Aftercall
+
+CHANNELS = tuple(act.SYNC_TABLES)
+EVERYTHING_TAG = "aftercall/everything"
+
+
+def sensor_name(channel: str) -> str:
+    """Name of the sensor that can be switched off to pause a channel."""
+    return f"{channel}_sensor"
+
+
+def is_paused(instance: dg.DagsterInstance, channel: str) -> bool:
+    """Whether somebody stopped the channel's sensor; one that never ran is not paused."""
+    states = instance.all_instigator_state()
+    return any(
+        state.instigator_name == sensor_name(channel) and not state.is_running for state in states
+    )
+
+
+def channel_asset(channel: str) -> dg.AssetsDefinition:
+    """The asset of one channel."""
+
+    @dg.asset(
+        key=["outbox", channel],
+        deps=[dg.AssetKey(["sync", table]) for table in act.SYNC_TABLES[channel]],
+        group_name="actions",
+        kinds={"python"},
+        owners=OWNERS,
+        pool=f"channel_{channel}",
+        description=f"Actions of the {channel} channel: in the outbox, and tried once when due.",
+    )
+    def _channel(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
+        integrations = aftercall.integrations()
+        outbox = open_outbox(integrations.outbox_url)
+        everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
+        filled = act.fill(outbox, channel, aftercall.orchestration(), integrations, everything)
+        metadata: dict[str, dg.MetadataValue | int | str | float] = {
+            "created": filled.created,
+            "updated": filled.updated,
+            "unchanged": filled.unchanged,
+            "skipped": filled.skipped,
+        }
+        if is_paused(context.instance, channel):
+            context.log.warning("%s is switched off: nothing sent", sensor_name(channel))
+            return dg.MaterializeResult(metadata={**metadata, "paused": "yes"})
+        started = datetime.now(UTC)
+        sent = dispatch(outbox, channel, integrations)
+        return dg.MaterializeResult(
+            metadata={
+                **metadata,
+                "sent": sent.sent,
+                "retrying": sent.retrying,
+                "dead": sent.dead,
+                "seconds": (datetime.now(UTC) - started).total_seconds(),
+                "preview": dg.MetadataValue.md(_table([count for count in outbox.counts() if count.channel == channel])),
+            }
+        )
+
+    return _channel
+
+
+def _table(rows: Sequence[Count]) -> str:
+    """Counts by kind and status as a Markdown table."""
+    frame = pd.DataFrame([asdict(row) for row in rows])
+    if frame.empty:
+        return "nothing yet"
+    head = "| " + " | ".join(map(str, frame.columns)) + " |\n|" + " --- |" * len(frame.columns) + "\n"
+    return head + "\n".join(
+        "| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False)
+    )
+
+
+channel_assets = [channel_asset(channel) for channel in CHANNELS]

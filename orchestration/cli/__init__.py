@@ -1,0 +1,41 @@
+"""The command line: one small module a command, assembled here.
+
+Commands import what they need when they run, so that `aftercall --help` answers at once.
+"""
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "init": "orchestration.cli.home",
+    "up": "orchestration.cli.up",
+    "receiver": "orchestration.cli.up",
+    "run": "orchestration.cli.run",
+    "replay": "orchestration.cli.traffic",
+    "simulate": "orchestration.cli.traffic",
+    "doctor": "orchestration.cli.doctor",
+    "demo": "orchestration.cli.demo",
+}
+
+
+class _Lazy(click.Group):
+    """Looks a command up by name and imports its module only then."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which a newcomer needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None for an unknown name."""
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(module), f"{cmd_name}_command")
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="aftercall")
+def main() -> None:
+    """After-call work for voice agents: webhooks in; tickets, mails, CRM records and numbers out."""

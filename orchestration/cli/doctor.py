@@ -1,0 +1,67 @@
+"""`aftercall doctor`: every setting with its value (secrets masked), and whether each part can work."""
+
+import shutil
+from collections.abc import Iterator
+
+import click
+from pydantic_settings import BaseSettings
+from rich.console import Console
+from rich.table import Table
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import open_outbox
+from orchestration.cli.processes import addresses, answers
+from orchestration.config import OrchestrationSettings
+from receiver.config import ReceiverSettings
+from receiver.landing import LandingUnavailable, open_landing
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Print every setting (secrets masked) and check every part; exit code 1 if one cannot work."""
+    console = Console()
+    seen: set[str] = set()
+    table = Table("setting", "value", "meaning", title="Settings")
+    for settings in (ReceiverSettings(), IntegrationSettings(), OrchestrationSettings()):
+        for name, value, meaning in _rows(settings):
+            if name not in seen:
+                seen.add(name)
+                table.add_row(name, value, meaning)
+    console.print(table)
+    problems = 0
+    for what, problem in _checks():
+        problems += problem is not None
+        console.print(f"[green]ok[/]   {what}" if problem is None else f"[red]bad[/]  {what}: {problem}")
+    if problems:
+        raise SystemExit(1)
+
+
+def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = ", ".join(f"{key}: **********" for key in value) if name == "secrets" else str(value)
+        label = "AFTERCALL_SECRET_<SOURCE>" if name == "secrets" else f"AFTERCALL_{name.upper()}"
+        yield label, shown or "-", field.description or ""
+
+
+def _checks() -> Iterator[tuple[str, str | None]]:
+    settings = OrchestrationSettings()
+    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        open_landing(settings.home).check()
+        yield "landing store can be written", None
+    except LandingUnavailable as error:
+        yield "landing store can be written", str(error)
+    free = shutil.disk_usage(settings.home).free
+    yield f"{free >> 30} GiB free", None if free > 1 << 30 else "less than 1 GiB is left"
+    try:
+        with open_outbox(IntegrationSettings().outbox_url):
+            yield "outbox opens", None
+    except Exception as error:  # any driver's own exception is the answer here
+        yield "outbox opens", str(error)
+    unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
+    hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
+    yield "senders can be verified, or are on this machine", hint if unsigned else None
+    for name, url in addresses(settings).items():
+        up = answers(f"{url}/healthz" if name == "receiver" else f"{url}/server_info")
+        yield f"{name} {'answers at' if up else 'is not running at'} {url}", None

@@ -1,0 +1,19 @@
+"""`aftercall init`: make the state directory, and tell `dagster dev` where it is."""
+
+from pathlib import Path
+
+import click
+
+from orchestration import build, instance
+from orchestration.config import OrchestrationSettings
+
+
+@click.command("init")
+@click.option("--env-file", type=click.Path(path_type=Path), default=Path(".env"), show_default=True)
+def init_command(env_file: Path) -> None:
+    """Make the state directory and write DAGSTER_HOME to .env; safe to repeat."""
+    settings = OrchestrationSettings()
+    config = instance.prepare(settings)
+    instance.remember(settings, env_file)
+    build.ensure_manifest(settings)
+    click.echo(f"state directory {settings.home}; Dagster instance {config}")

@@ -1,0 +1,116 @@
+"""Child processes of a command: started in groups of their own, ended together within seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import requests
+
+from orchestration.config import WORKSPACE, OrchestrationSettings
+from receiver.config import ReceiverSettings, split_bind
+
+GRACE_SECONDS = 3.0
+
+
+class ProcessDied(Exception):
+    """A child ended by itself; the message has its name, exit code and log."""
+
+
+@dataclass
+class Children:
+    """The processes of one `up` or `demo`; use as a context manager."""
+
+    environment: Mapping[str, str]
+    log_folder: Path | None = None
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str, command: list[str]) -> None:
+        """Start one; its output goes to `<log_folder>/<name>.log`, or to this terminal."""
+        output = None
+        if self.log_folder is not None:
+            self.log_folder.mkdir(parents=True, exist_ok=True)
+            output = (self.log_folder / f"{name}.log").open("ab")
+        self.running[name] = subprocess.Popen(  # noqa: S603 - our own programs
+            command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True
+        )
+
+    def check(self) -> None:
+        """Raise ProcessDied if one has ended."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                where = f"; see {self.log_folder / f'{name}.log'}" if self.log_folder else ""
+                raise ProcessDied(f"{name} ended with exit code {process.returncode}{where}")
+
+    def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float) -> None:
+        """Wait for something while the children live. Raises TimeoutError or ProcessDied."""
+        deadline = time.monotonic() + timeout_seconds
+        while not ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what} was not ready within {timeout_seconds:.0f} s")
+            time.sleep(0.1)
+
+    def __enter__(self) -> "Children":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ask every group to end, then end what is left."""
+        for process in self.running.values():
+            _signal(process, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        for process in self.running.values():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+        for process in self.running.values():
+            _signal(process, signal.SIGKILL)
+            process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """To the whole group, since Dagster's runs are grandchildren."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def receiver_process() -> list[str]:
+    """The command of the receiver."""
+    return [sys.executable, "-m", "receiver"]
+
+
+def dagster_process(settings: OrchestrationSettings) -> list[str]:
+    """The command of Dagster: web server, daemon and one code server for both."""
+    host, port = split_bind(settings.dagster_bind)
+    dagster = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE)]
+    return [*dagster, "-h", host, "-p", str(port), "--log-level", "warning"]
+
+
+def answers(url: str) -> bool:
+    """Whether something answers 200 there within two seconds."""
+    try:
+        return requests.get(url, timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def addresses(settings: OrchestrationSettings) -> dict[str, str]:
+    """Where to look, by name."""
+    return {
+        "receiver": f"http://{ReceiverSettings().receiver_bind}",
+        "dagster": f"http://{settings.dagster_bind}",
+    }
+
+
+def environment(settings: OrchestrationSettings) -> dict[str, str]:
+    """This process's environment with the state directory made absolute."""
+    return {
+        **os.environ,
+        "AFTERCALL_HOME": str(settings.home),
+        "DAGSTER_HOME": str(settings.dagster),
+        "PYTHONUNBUFFERED": "1",
+    }

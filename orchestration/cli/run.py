@@ -1,0 +1,25 @@
+"""`aftercall run`: load, build, act and publish once, with no daemon."""
+
+import click
+
+from integrations.config import IntegrationSettings
+from orchestration.config import OrchestrationSettings
+
+
+@click.command("run")
+@click.option("--all", "everything", is_flag=True, help="Compare every due action, not only the new ones.")
+def run_command(everything: bool) -> None:
+    """One pass without a daemon: load, build, act, publish, until nothing is due."""
+    from rich.console import Console
+
+    from orchestration import passes, warehouse
+
+    console = Console(stderr=True)
+    with console.status("load, build, act, publish"):
+        try:
+            count = passes.run_until_done(
+                OrchestrationSettings(), IntegrationSettings(), console.log, everything
+            )
+        except (passes.PassFailed, warehouse.WarehouseBusy) as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"done after {count} pass{'es' if count > 1 else ''}; nothing is due")

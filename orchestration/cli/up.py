@@ -1,0 +1,39 @@
+"""`aftercall up` and `aftercall receiver`: start the long-running processes."""
+
+import signal
+import time
+
+import click
+
+from orchestration import instance
+from orchestration.cli import processes
+from orchestration.config import OrchestrationSettings
+from receiver.serve import serve
+
+
+@click.command("up")
+def up_command() -> None:
+    """Start the receiver and Dagster; one Ctrl-C ends all."""
+    settings = OrchestrationSettings()
+    instance.prepare(settings)
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    with processes.Children(processes.environment(settings), settings.home / "logs") as children:
+        children.start("receiver", processes.receiver_process())
+        children.start("dagster", processes.dagster_process(settings))
+        for name, url in processes.addresses(settings).items():
+            click.echo(f"{name:<10}{url}")
+        click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
+        try:
+            while True:
+                children.check()
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            click.echo("stopping")
+        except processes.ProcessDied as died:
+            raise click.ClickException(str(died)) from died
+
+
+@click.command("receiver")
+def receiver_command() -> None:
+    """Run the receiver alone, in the foreground."""
+    serve()

@@ -1,0 +1,29 @@
+"""The Dagster code location: assembles what its neighbours define, and nothing more."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from orchestration.assets.channels import channel_assets
+from orchestration.assets.models import models, outcomes
+from orchestration.assets.published import published
+from orchestration.assets.raw import LANDING, load_events, load_outcomes
+from orchestration.jobs import channel_jobs, pass_job, reconcile_job
+from orchestration.resources import Aftercall
+from orchestration.schedules import schedules
+from orchestration.sensors import sensors
+
+
+def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The code location; tests and the CLI may put other resources in."""
+    return dg.Definitions(
+        assets=[LANDING, load_events, models, *channel_assets, load_outcomes, outcomes, published],
+        jobs=[pass_job, reconcile_job, *channel_jobs.values()],
+        sensors=sensors,
+        schedules=schedules,
+        resources={"aftercall": Aftercall(), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,59 @@
+"""Dagster's instance of this home: its `dagster.yaml`, and `DAGSTER_HOME` pointing at it."""
+
+import os
+from pathlib import Path
+
+from orchestration.config import OrchestrationSettings
+
+_YAML = """\
+# Written by aftercall when it is missing; yours to change.
+telemetry:
+  enabled: false
+run_coordinator:
+  module: dagster._core.run_coordinator
+  class: QueuedRunCoordinator
+  config:
+    # a run starts within a second of being asked for
+    dequeue_interval_seconds: 1
+concurrency:
+  runs:
+    max_concurrent_runs: 4
+  pools:
+    granularity: op
+    default_limit: 1
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 30
+  # a run that was cancelled or died gives its pool slots back
+  free_slots_after_run_end_seconds: 30
+run_retries:
+  enabled: true
+  max_retries: 0
+sensors:
+  use_threads: true
+  num_workers: 4
+schedules:
+  use_threads: true
+  num_workers: 2
+"""
+
+
+def prepare(settings: OrchestrationSettings) -> Path:
+    """Make the state directory and the instance's configuration; sets `DAGSTER_HOME` for this process."""
+    settings.dagster.mkdir(parents=True, exist_ok=True)
+    config = settings.dagster / "dagster.yaml"
+    if not config.exists():
+        config.write_text(_YAML, encoding="utf-8")
+    os.environ["DAGSTER_HOME"] = str(settings.dagster)
+    os.environ["AFTERCALL_HOME"] = str(settings.home)
+    return config
+
+
+def remember(settings: OrchestrationSettings, env_file: Path) -> bool:
+    """Write `DAGSTER_HOME` to `.env`, which `dagster dev` reads; an existing entry stays. True if written."""
+    text = env_file.read_text(encoding="utf-8") if env_file.exists() else ""
+    if any(line.strip().startswith("DAGSTER_HOME=") for line in text.splitlines()):
+        return False
+    separator = "" if not text or text.endswith("\n") else "\n"
+    env_file.write_text(f"{text}{separator}DAGSTER_HOME={settings.dagster}\n", encoding="utf-8")
+    return True

@@ -1,0 +1,82 @@
+"""One pass without a daemon: Dagster's own job, run in this process, so that its history shows it too."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import open_outbox
+from orchestration import instance as dagster_instance
+from orchestration import warehouse
+from orchestration.config import OrchestrationSettings
+
+MOST_PASSES = 50
+_LAUNCHED_BY = {"aftercall/launched_by": "cli"}
+
+
+class PassFailed(Exception):
+    """A step of the pass failed; the message names it."""
+
+
+def run_until_done(
+    settings: OrchestrationSettings,
+    integrations: IntegrationSettings,
+    say: Callable[[str], None] = lambda _: None,
+    everything: bool = False,
+) -> int:
+    """Passes until nothing new has landed and nothing is due now; how many it took.
+
+    Raises PassFailed, and WarehouseBusy when another `aftercall run` is at work.
+    """
+    dagster_instance.prepare(settings)
+    with warehouse.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds):
+        with dg.DagsterInstance.get() as instance:
+            _bury_the_killed(instance)
+            for number in range(1, MOST_PASSES + 1):
+                started = time.monotonic()
+                one_pass(instance, everything)
+                say(f"pass {number}: {time.monotonic() - started:.1f} s")
+                if not _is_work_left(settings, integrations, instance):
+                    return number
+    return MOST_PASSES
+
+
+def one_pass(instance: dg.DagsterInstance, everything: bool = False) -> None:
+    """The job that the landing sensor starts, in this process. Raises PassFailed."""
+    from orchestration.definitions import defs
+    from orchestration.jobs import pass_job, reconcile_job
+
+    job = defs.resolve_job_def((reconcile_job if everything else pass_job).name)
+    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=_LAUNCHED_BY)
+    if not result.success:
+        failures = [
+            f"{event.step_key}: {event.step_failure_data.error}"
+            for event in result.all_events
+            if event.is_step_failure
+        ]
+        raise PassFailed("\n".join(failures) or "the pass failed before its first step")
+
+
+def _is_work_left(
+    settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
+) -> bool:
+    from orchestration.assets.channels import CHANNELS, is_paused
+    from orchestration.load.pipeline import has_new_lines
+
+    if has_new_lines(settings):
+        return True
+    now = datetime.now(UTC)
+    with open_outbox(integrations.outbox_url) as outbox:
+        return any(
+            outbox.backlog(channel, now).due for channel in CHANNELS if not is_paused(instance, channel)
+        )
+
+
+def _bury_the_killed(instance: dg.DagsterInstance) -> None:
+    """Runs of this command that were killed look alive for ever; under the lock, none of them is."""
+    for run in instance.get_runs(
+        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags=_LAUNCHED_BY)
+    ):
+        instance.report_run_failed(run, "its process was killed")
