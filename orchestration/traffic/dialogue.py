@@ -6,12 +6,21 @@ What was said follows from how the call went; how it went is decided in `calls.p
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orchestration.traffic.language import Language
 
 SECONDS_A_CHARACTER = {"ja": 0.17, "hi": 0.09, "ar": 0.085}
 """Speaking time for a written character; scripts that say more with one take longer. Others: 0.065."""
+
+
+FITTING = {
+    ("technical", "solved"): (1, 0, 1),
+    ("technical", "unsolved"): (1, 0, 1),
+    ("account", "unsolved"): (1, 0, 0),
+}
+"""Which of the two answers fits each of the three problems of any language, where it is not (0, 1, 1)."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +68,18 @@ def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[s
         said.extend((first, second))
 
     def one(line: str) -> str:
-        return rng.choice(topic[line] if line in topic else lines[line])
+        return rng.choice(lines[line])
 
-    pair(("agent", one("hello_out" if mood.is_outbound else "hello")), ("user", one("problem")))
+    matter = rng.randrange(len(topic["problem"]))
+    pair(("agent", one("hello_out" if mood.is_outbound else "hello")), ("user", topic["problem"][matter]))
     if rng.random() < 0.8:
         pair(("agent", one("verify")), ("user", one("confirm")))
     if rng.random() < 0.75:
-        pair(("agent", one("question")), ("user", one("detail")))
+        which = rng.randrange(len(topic["question"]))
+        pair(("agent", topic["question"][which]), ("user", topic["detail"][which]))
     if rng.random() < 0.55:
         pair(("agent", one("wait")), ("user", one("go_on")))
-    pair(("agent", one("solved" if mood.is_resolved else "unsolved")), ("user", one(_reply(mood))))
+    pair(("agent", _answer(topic, mood, matter)), ("user", one(_reply(mood))))
     if mood.wants_person:
         pair(("user", one("want_person")), ("agent", one("transfer")))
         return said
@@ -77,6 +88,11 @@ def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[s
     if rng.random() < 0.7:
         pair(("agent", one("bye_agent")), ("user", one("bye_user")))
     return said
+
+
+def _answer(topic: Mapping[str, Sequence[str]], mood: Mood, matter: int) -> str:
+    line = "solved" if mood.is_resolved else "unsolved"
+    return topic[line][FITTING.get((mood.topic, line), (0, 1, 1))[matter]]
 
 
 def _reply(mood: Mood) -> str:

@@ -19,8 +19,11 @@ LINES = (
 )  # fmt: skip
 """Lines a table must have whatever the topic."""
 
-TOPIC_LINES = ("problem", "question", "detail", "solved", "unsolved")
-"""Lines a table must have for every topic."""
+TOPIC_LINES = {"problem": 3, "question": 2, "detail": 2, "solved": 2, "unsolved": 2}
+"""Lines a table must have for every topic, and how many of each.
+
+The detail with the same place answers the question; which answer fits which problem is said in `dialogue.py`.
+"""
 
 TOPICS = ("billing", "delivery", "booking", "technical", "account")
 """What the calls are about; each is sent as the call's issue type."""
@@ -31,7 +34,6 @@ class Language:
     """One language's people and phrases; a name comes with its spelling for an e-mail address."""
 
     code: str
-    timezone: str
     money: str
     family_first: bool
     given: Sequence[tuple[str, str]]
@@ -44,7 +46,6 @@ class Language:
 def _language(table: Mapping[str, Any]) -> Language:
     return Language(
         code=table["code"],
-        timezone=table["timezone"],
         money=table["money"],
         family_first=table["family_first"],
         given=[(shown, plain) for shown, plain in table["given"]],
