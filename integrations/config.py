@@ -19,7 +19,7 @@ class IntegrationSettings(Home):
     outbox_url: str = Field(
         default="",
         repr=False,
-        description="SQLAlchemy URL of the outbox (SQLite or Postgres); default: outbox.sqlite in the home directory.",
+        description="SQLAlchemy URL of the outbox (SQLite or Postgres); default: outbox.sqlite in the home.",
     )
     tickets: str = Field(
         "preview", description="Destination of tickets: a file name in integrations/ticket/."

@@ -10,6 +10,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any, Protocol, runtime_checkable
 
 from sqlalchemy import Connection
@@ -45,7 +46,7 @@ class Delivery:
 
 
 class Destination(Protocol):
-    """A system behind a channel. Methods raise `Refused`, `Retryable` or `Paused`; all else counts as retryable."""
+    """A system behind a channel. Raises `Refused`, `Retryable` or `Paused`; all else counts as retryable."""
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ class Destination(Protocol):
     def find(self, delivery: Delivery) -> str | None:
         """The id of the record already made for this action (for a contact: for its phone), if there is one.
 
-        Asked before anything is created: after a crash between sending and marking this is what prevents a twin.
+        Asked before anything is created: after a crash between send and mark this is what prevents a twin.
         """
         ...
 
@@ -92,14 +93,16 @@ def available(channel: str) -> tuple[str, ...]:
 
 
 def open_destination(channel: str, settings: IntegrationSettings) -> Destination:
-    """The destination that the settings choose for a channel; UnknownDestination, with what exists, if none."""
+    """The destination that the settings choose; UnknownDestination, saying what exists, if there is none."""
     name = settings.destination_of(channel)
-    if name not in available(channel):
-        raise UnknownDestination(
-            f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={name!r}: the {channel} channel has no such destination; "
-            f"it has {', '.join(available(channel))}"
-        )
-    destination: Destination = importlib.import_module(f"integrations.{channel}.{name}").open_destination(
-        settings
+    module = f"integrations.{channel}.{name}"
+    # Only the chosen one is imported: the others' client libraries may not be installed.
+    if name.isidentifier() and find_spec(module):
+        factory = getattr(importlib.import_module(module), "open_destination", None)
+        if factory is not None:
+            destination: Destination = factory(settings)
+            return destination
+    raise UnknownDestination(
+        f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={name!r}: {channel} has no such destination; "
+        f"there is {', '.join(available(channel))}"
     )
-    return destination

@@ -34,7 +34,7 @@ class Retryable(Exception):
 
     Args:
         message: what happened, without secrets.
-        after: the system's own wish how long to wait (for instance its `Retry-After`); the backoff may wait longer.
+        after: how long the system asks to wait (its `Retry-After`); the backoff may wait longer.
     """
 
     def __init__(self, message: str, after: timedelta | None = None) -> None:
@@ -50,7 +50,7 @@ class Paused(Exception):
 
 
 def describe(error: BaseException, settings: BaseSettings) -> str:
-    """An error as text fit for the outbox: its kind if it says something, at most 2,000 characters, no secret."""
+    """An error as text fit for the outbox: at most 2,000 characters, and no secret among them."""
     text = str(error).strip()
     if not isinstance(error, Refused | Retryable):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,7 +1,7 @@
 """Turning strangers' words into text that is safe where it goes; shared by every channel.
 
-Callers, transcripts and summaries are data: they are only ever values of a template, never part of one. What a
-message says is in the channels' folders.
+Callers, transcripts and summaries are data: they are only ever values of a template, never part of one. What
+a message says is in the channels' folders.
 """
 
 import re
@@ -16,8 +16,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
-# They turn the reading direction of everything after them, and so can disguise a line; real right-to-left text needs
-# none of them.
+# They turn the reading direction of everything after them, and so can disguise a line; real right-to-left
+# text needs none of them.
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 CUT = "…"
@@ -46,20 +46,20 @@ def templates(folder: Path) -> Environment:
 
 
 def line(value: Any, limit: int = 255) -> str:
-    """A value as one line of text: no control character, line break or direction override, at most `limit` long."""
+    """A value as one line: no control character, line break or direction override, at most `limit` long."""
     text = _DIRECTION.sub("", _SURROGATES.sub("\ufffd", _as_text(value)))
     return shorten(" ".join(_BREAKS.sub(" ", text).split()), limit)
 
 
 def prose(value: Any, limit: int = 60_000) -> str:
-    """A value as text of several lines: line breaks as `\\n`, tabs kept, other control characters gone."""
+    """A value as text of several lines: line feeds and tabs kept, other control characters gone."""
     text = _SURROGATES.sub("\ufffd", _as_text(value)).replace("\r\n", "\n").replace("\r", "\n")
     text = text.replace("\x85", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
     return shorten(_CONTROLS.sub("", text).strip(), limit)
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters, the last of them an ellipsis if anything was cut; no letter loses its marks."""
+    """At most `limit` characters, the last an ellipsis if anything was cut; no letter loses its marks."""
     if len(text) <= limit:
         return text
     end = max(limit - len(CUT), 0)

@@ -1,7 +1,7 @@
 """The default destination of the crm channel: keeps what would go out in the outbox."""
 
-from integrations.crm.rendering import render
 from integrations.config import IntegrationSettings
+from integrations.crm.rendering import render
 from integrations.outbox.previews import PreviewDestination
 
 

@@ -1,7 +1,7 @@
 """Follow-up mails as complete MIME messages: plain text and HTML, ready for any way of sending.
 
-Which template goes to whom was decided in `sync_emails`. The words are in `templates/`; a translation goes into
-`templates/<language>/` under the same names and is taken for customers of that language.
+Which template goes to whom was decided in `sync_emails`. The words are in `templates/`; a translation goes
+into `templates/<language>/` under the same names and is taken for customers of that language.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Alerts about aftercall itself: a Slack action like any other, so that it is retried and recorded like any other."""
+"""Alerts about aftercall itself: a Slack action, retried and recorded like any other."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ def alert(
     summary: str = "",
     action_needed: str = "",
 ) -> str:
-    """Record a `pipeline_alert` for the Slack alert channel; the same key again adds nothing once it was sent.
+    """Record a `pipeline_alert` for the alert channel; once sent, the same key again adds nothing.
 
     Args:
         outbox: the ledger.

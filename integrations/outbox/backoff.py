@@ -21,8 +21,8 @@ def wait(
         failures: failed tries in a row, the last one included; at least 1.
         settings: base and cap in seconds.
         after: the system's own wish; it is a floor, believed up to 24 hours.
-        uniform: source of chance. Full jitter spreads the retries of an outage evenly, so that a system that comes
-            back is not met by all of them at once.
+        uniform: source of chance. Full jitter spreads the retries of an outage evenly, so that a system that
+            comes back is not met by all of them at once.
     """
     # The exponent is bounded because a float is not: 2.0**1024 raises.
     ceiling = min(settings.retry_cap_seconds, settings.retry_base_seconds * 2.0 ** min(failures - 1, 64))

@@ -45,7 +45,7 @@ def too_old(action: DueAction, now: datetime, settings: IntegrationSettings) -> 
 
 
 def decide_new(action: DueAction, now: datetime, settings: IntegrationSettings) -> Decision:
-    """A key that was never seen: pending, or skipped with the reason. Age comes first, because it is final."""
+    """A key never seen: pending, or skipped with the reason. Age comes first, because it is final."""
     if too_old(action, now, settings):
         return Decision(Verdict.SKIPPED, _row(SKIPPED, TOO_OLD))
     if action.skip_reason:
@@ -58,10 +58,10 @@ def decide_known(
 ) -> Decision:
     """A key that has a row.
 
-    Sent: changed content makes an updatable kind pending again, as an update of the same record; any other kind is
-    frozen. Not yet sent: the content is replaced, and a wait that was set by a failure stays. Skipped as too old:
-    final. Skipped for another reason: pending when the reason is gone. Dead: changed content is a new chance, unless
-    a person gave it up or it may be sent only once and is too old by now.
+    Sent: changed content makes an updatable kind pending again, as an update of the same record; any other
+    kind is frozen. Not yet sent: the content is replaced, and a wait that was set by a failure stays.
+    Skipped as too old: final. Skipped for another reason: pending when the reason is gone. Dead: changed
+    content is a new chance, unless a person gave it up or it may be sent only once and is too old by now.
     """
     changed = digest != row["payload_hash"]
     was_sent = row["sent_at"] is not None

@@ -1,13 +1,12 @@
 """The one function that leads to a destination: check, send, mark.
 
-There is no other road, so the ledger is never bypassed. Nothing is claimed before it is sent: what a crash leaves
-behind is an action that is still due, and looking before creating finds what it had made. Who may work on a channel
-is decided by a lock that dies with its process.
+There is no other road, so the ledger is never bypassed. Nothing is claimed before it is sent: what a crash
+leaves behind is an action that is still due, and looking before creating finds what it had made. Who may work
+on a channel is decided by a lock that dies with its process.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -15,7 +14,7 @@ from sqlalchemy import Engine
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination, KeptInOutbox, open_destination
 from integrations.errors import Paused, Refused, Retryable, describe
-from integrations.outbox.backlog import backlog, contacts, due_keys, is_settled, load_due
+from integrations.outbox.backlog import backlog, due_keys, load_due, parents
 from integrations.outbox.backoff import wait
 from integrations.outbox.engine import writing
 from integrations.outbox.locks import process_lock
@@ -48,7 +47,7 @@ def dispatch(
     Raises:
         UnknownDestination: if the settings name one that does not exist.
     """
-    clock = (lambda: now) if now else _clock
+    clock = _clock(now)
     with process_lock(engine, channel, wait=False) as held:
         done: Counter[str] = Counter()
         if held:
@@ -62,6 +61,7 @@ def dispatch(
         retrying=done["retrying"],
         dead=done["dead"],
         waiting=left.due + left.later,
+        due=left.due,
         next_attempt_at=left.next_attempt_at,
         busy=not held,
     )
@@ -85,17 +85,18 @@ class _Pass:
         """Try these actions in order. What has an effect outside is marked at once, on disk, one by one."""
         size = KEPT_AT_ONCE if self.kept else 1
         done: Counter[str] = Counter()
-        with suppress(Paused):
-            for start in range(0, len(keys), size):
-                outcomes: list[Outcome] = []
-                try:
-                    for outcome in self._tried(
-                        load_due(self.engine, keys[start : start + size], self.clock())
-                    ):
-                        outcomes.append(outcome)
-                finally:
-                    self._mark(outcomes)
-                done.update(_counted(outcome) for outcome in outcomes)
+        paused = False
+        for start in range(0, len(keys), size):
+            outcomes: list[Outcome] = []
+            try:
+                for outcome in self._tried(load_due(self.engine, keys[start : start + size], self.clock())):
+                    outcomes.append(outcome)
+            except Paused:
+                paused = True
+            self._mark(outcomes)
+            done.update(_counted(outcome) for outcome in outcomes)
+            if paused:
+                break
         return done
 
     def _mark(self, outcomes: list[Outcome]) -> None:
@@ -107,16 +108,15 @@ class _Pass:
             mark(write, outcomes)
 
     def _tried(self, actions: Sequence[Action]) -> Iterator[Outcome]:
-        parents = {key for action in actions if (key := _contact_of(action))}
-        known = contacts(self.engine, parents) if parents else {}
+        keys = {action.parent_key for action in actions if action.parent_key}
+        known = parents(self.engine, keys) if keys else {}
         for action in actions:
-            contact = _contact_of(action)
-            contact_id = self.made.get(contact or "")
-            if contact in known and contact_id is None:
-                status, external_id, destination = known[contact]
-                if not is_settled(status, external_id):
+            contact_id = self.made.get(action.parent_key or "")
+            parent = known.get(action.parent_key or "")
+            if parent and contact_id is None:
+                if not parent.is_settled:
                     continue
-                contact_id = external_id if destination == self.target.name else None
+                contact_id = parent.external_id if parent.destination == self.target.name else None
             yield self._try(action, contact_id)
 
     def _try(self, action: Action, contact_id: str | None) -> Outcome:
@@ -131,9 +131,8 @@ class _Pass:
             raise
         except Refused as error:
             return self._failure(action, started, error, final=True)
-        except (
-            Exception
-        ) as error:  # whatever a client library throws: the next action must still get its turn
+        except Exception as error:
+            # Whatever a client library throws: the next action must still get its turn.
             return self._failure(action, started, error, final=False)
         self.made[action.action_key] = external_id
         return Outcome(action, self.target.name, result, started, self.clock(), external_id)
@@ -164,17 +163,11 @@ class _Pass:
         )
 
 
-def _contact_of(action: Action) -> str | None:
-    if action.channel != "crm" or action.kind == "contact":
-        return None
-    return f"contact:{action.payload.get('phone')}"
-
-
 def _counted(outcome: Outcome) -> str:
     if outcome.result in ("sent", "found"):
         return "updated" if outcome.action.sent_at else "sent"
     return outcome.result
 
 
-def _clock() -> datetime:
-    return datetime.now(UTC)
+def _clock(fixed: datetime | None) -> Callable[[], datetime]:
+    return lambda: fixed or datetime.now(UTC)

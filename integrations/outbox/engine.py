@@ -38,11 +38,14 @@ def make_engine(url: str) -> Engine:
     if address.get_backend_name() == "postgresql":
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-        return create_engine(address, pool_pre_ping=True)
+        try:
+            return create_engine(address, pool_pre_ping=True)
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"an outbox on Postgres needs the package {error.name}: pip install it"
+            ) from None
     if address.get_backend_name() != "sqlite" or address.database in (None, "", ":memory:"):
-        raise ValueError(
-            f"the outbox wants a SQLite file or Postgres, not {address.get_backend_name()!r} in memory"
-        )
+        raise ValueError("AFTERCALL_OUTBOX_URL must be a SQLite file (not in memory) or Postgres")
     Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
@@ -68,18 +71,15 @@ def writing(engine: Engine, *, durable: bool = False) -> Iterator[Write]:
 
     Args:
         engine: the outbox's engine.
-        durable: on disk before this returns, even if the machine loses power. Without it a SQLite commit survives
-            the death of the process at once, and that of the machine a little later (WAL, synchronous=NORMAL):
-            what is lost is always the newest end, never the middle. Postgres is always durable.
+        durable: on disk before this returns, even if the machine loses power. Without it a SQLite commit
+            survives the death of the process at once, and that of the machine a little later (WAL,
+            synchronous=NORMAL): what is lost is always the newest end, never the middle. Postgres is always
+            durable.
     """
-    with engine.connect().execution_options(outbox_write=True, outbox_durable=durable) as connection:
-        with connection.begin():
-            take = (
-                update(change_counter)
-                .values(value=change_counter.c.value + 1)
-                .returning(change_counter.c.value)
-            )
-            yield Write(connection, connection.execute(take).scalar_one())
+    take = update(change_counter).values(value=change_counter.c.value + 1).returning(change_counter.c.value)
+    options = {"outbox_write": True, "outbox_durable": durable}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield Write(connection, connection.execute(take).scalar_one())
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

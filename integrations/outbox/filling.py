@@ -22,8 +22,8 @@ from integrations.outbox.schema import actions
 SET_SIZE = 1_000
 
 _WRITTEN = (
-    "source", "call_id", "payload", "payload_hash", "due_at", "status", "last_error", "failures",
-    "next_attempt_at", "updated_at", "change_number",
+    "parent_key", "source", "call_id", "payload", "payload_hash", "due_at", "status", "last_error",
+    "failures", "next_attempt_at", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
     update(actions)
@@ -39,7 +39,7 @@ _KNOWN = (
 def fill(
     engine: Engine, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
 ) -> FillReport:
-    """Insert what is new, change what changed; the same rows again change nothing. Of equal keys the last counts."""
+    """Insert what is new, change what changed, leave the rest; of equal keys the last counts."""
     verdicts: Counter[Verdict] = Counter()
     with writing(engine) as write:
         for batch in _batches(rows, SET_SIZE):
@@ -63,7 +63,7 @@ def _fill_set(
 ) -> Counter[Verdict]:
     columns = [actions.c[name] for name in _KNOWN]
     found = write.connection.execute(select(*columns).where(actions.c.action_key.in_(rows)))
-    known = {row["action_key"]: row for row in found.mappings()}
+    known = {row["action_key"]: dict(row) for row in found.mappings()}
     new, changed, verdicts = [], [], Counter[Verdict]()
     for key, action in rows.items():
         text, digest = payloads.encode(action.payload)
@@ -75,6 +75,7 @@ def _fill_set(
         if decision.verdict is Verdict.UNCHANGED:
             continue
         values = {
+            "parent_key": _parent(action),
             "source": action.source,
             "call_id": action.call_id,
             "payload": text,
@@ -107,3 +108,9 @@ def _identity(action: DueAction, now: datetime, settings: IntegrationSettings) -
         "created_at": now,
         "sent_at": None,
     }
+
+
+def _parent(action: DueAction) -> str | None:
+    # RULES.md: notes and tasks are on the contact, whose key is the phone.
+    on_contact = action.channel == "crm" and action.kind in ("note", "task")
+    return f"contact:{action.payload.get('phone')}" if on_contact else None

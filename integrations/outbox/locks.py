@@ -16,7 +16,7 @@ from integrations.outbox.engine import sqlite_path
 
 @contextmanager
 def process_lock(engine: Engine, name: str, *, wait: bool) -> Iterator[bool]:
-    """Hold the outbox's lock of this name; yields False at once if somebody else has it and `wait` is false."""
+    """Hold the outbox's lock of this name; without `wait`, yields False at once if somebody else has it."""
     path = sqlite_path(engine)
     holder = _file_lock(f"{path}.{name}.lock", wait) if path else _advisory_lock(engine, name, wait)
     with holder as held:

@@ -17,8 +17,8 @@ from integrations.outbox.records import Action
 from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, UPDATABLE, actions, attempts
 
 _MARKED = (
-    "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at", "destination",
-    "payload", "payload_hash", "updated_at", "change_number",
+    "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
+    "destination", "payload", "payload_hash", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
     update(actions)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, select, update
 
+from integrations.outbox.deciding import TOO_OLD
 from integrations.outbox.engine import writing
 from integrations.outbox.schema import DEAD, PENDING, SENT, SKIPPED, UPDATABLE, actions
 
@@ -14,17 +15,20 @@ class NotPossible(ValueError):
 
 
 def retry(engine: Engine, action_key: str, now: datetime | None = None) -> None:
-    """Make a dead, skipped or waiting action due at once, whatever its age; a sent one only if it can be updated.
+    """Make an action due at once, whatever its age; a sent one only if it can be updated.
 
     Raises:
-        NotPossible: if there is no such action, or it was sent and is of a kind that is sent once.
+        NotPossible: if there is no such action, if it was sent and is of a kind that is sent once, or if it
+            lacks what it needs (it was skipped for another reason than its age).
     """
 
     def decide(row: Any) -> dict[str, Any]:
         if row["sent_at"] is not None and row["kind"] not in UPDATABLE:
             raise NotPossible(f"{action_key} was sent, and a {row['kind']} is sent only once")
-        if row["status"] == SKIPPED and row["last_error"] == "no address":
-            raise NotPossible(f"{action_key} has no address to go to; it goes out by itself when one arrives")
+        if row["status"] == SKIPPED and row["last_error"] != TOO_OLD:
+            raise NotPossible(
+                f"{action_key} was skipped: {row['last_error']}; it goes out when that is mended"
+            )
         return {
             "status": PENDING,
             "failures": 0,

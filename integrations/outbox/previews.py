@@ -39,7 +39,7 @@ class PreviewDestination:
         self._collected: dict[str, tuple[Delivery, Rendered]] = {}
 
     def find(self, delivery: Delivery) -> str | None:
-        """Always None: a preview is written together with its mark, so there is never one without the other."""
+        """Always None: a preview is written together with its mark, so there is never only one of them."""
         return None
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
@@ -49,7 +49,7 @@ class PreviewDestination:
 
     def keep(self, connection: Connection, now: datetime) -> None:
         """Write all that was collected: new previews, and new revisions of old ones."""
-        known = set(
+        known: set[str] = set(
             connection.execute(
                 select(previews.c.action_key).where(previews.c.action_key.in_(list(self._collected)))
             ).scalars()

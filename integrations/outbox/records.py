@@ -59,6 +59,7 @@ class DispatchReport:
         retrying: actions that failed and will be tried again.
         dead: actions given up in this pass.
         waiting: actions of the channel still to be done after this pass, now or later.
+        due: those of them that could be tried at once; another pass is worth while.
         next_attempt_at: the earliest moment at which a retry is due, UTC.
         busy: another process holds the channel; nothing was done.
     """
@@ -68,6 +69,7 @@ class DispatchReport:
     retrying: int = 0
     dead: int = 0
     waiting: int = 0
+    due: int = 0
     next_attempt_at: datetime | None = None
     busy: bool = False
 
@@ -88,6 +90,7 @@ class Action:
     action_key: str
     channel: str
     kind: str
+    parent_key: str | None
     source: str | None
     call_id: str | None
     destination: str

@@ -22,7 +22,7 @@ def counts(engine: Engine) -> list[Count]:
     group = (actions.c.channel, actions.c.kind, actions.c.status)
     with reading(engine) as connection:
         rows = connection.execute(select(*group, func.count()).group_by(*group).order_by(*group))
-        return [Count(*row) for row in rows]
+        return [Count(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def list_actions(engine: Engine, *, limit: int, offset: int, **wanted: str | None) -> list[Action]:
@@ -80,8 +80,8 @@ def preview(engine: Engine, action_key: str) -> Preview | None:
 def changed_since(engine: Engine, cursor: str | None, batch: int) -> Iterator[Changes]:
     """Batches of rows written after a cursor, each with the cursor to go on from.
 
-    A row's number is that of the write that touched it last, and numbers rise in the order of commits: ties and
-    slow writers cost no row. A row that changes while this runs comes again with its newer state.
+    A row's number is that of the write that touched it last, and numbers rise in the order of commits: ties
+    and slow writers cost no row. A row that changes while this runs comes again with its newer state.
     """
     columns = [actions.c[name] for name in TOLD]
     place = cursor

@@ -27,7 +27,7 @@ PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED = "pending", "sending", "sent", 
 STATUSES = (PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED)
 
 UPDATABLE = frozenset({"ticket", "contact", "note", "task"})
-"""Kinds whose record may be changed after it was made (RULES.md); all others are sent once and then frozen."""
+"""Kinds whose record may be changed after it was made; all others are sent once and then frozen."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -40,11 +40,13 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """UTC without its zone."""
         if value is None or value.tzinfo is None:
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """UTC with its zone."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -63,6 +65,7 @@ actions = Table(
     Column("action_key", String, primary_key=True),
     Column("channel", String(32), nullable=False),
     Column("kind", String(64), nullable=False),
+    Column("parent_key", String, comment="The action whose record this one hangs on; it goes first."),
     Column("source", String),
     Column("call_id", String),
     Column("destination", String(64), nullable=False),

@@ -1,1 +1,1 @@
-"""Slack messages: how one looks (`rendering`), Slack's own rules (`blocks`), and one file for each way to post."""
+"""Slack messages: how one looks (`rendering`), Slack's rules (`blocks`), and a file for each way to post."""

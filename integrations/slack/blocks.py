@@ -1,8 +1,8 @@
 """Block Kit pieces that keep Slack's rules whatever text goes in: escaping and lengths.
 
-Limits are Slack's documented ones (api.slack.com/reference/block-kit): header 150 characters, section 3,000, field
-2,000 and ten of them, context element 3,000 (unpublished; kept as a section's). Length counts after escaping,
-in UTF-16 units, which is the larger of the ways to count.
+Limits are those of Slack's reference of Block Kit: header 150 characters, section 3,000, field 2,000 and ten
+of them; small print is kept to a field's. Length counts after escaping, in UTF-16 units, which is the larger
+of the ways to count.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ Block = dict[str, Any]
 
 
 def escape(text: str, limit: int) -> str:
-    """Text inert in mrkdwn: `<!channel>`, `<@U…>` and links are shown, not carried out; cut to a length in whole
-    characters and whole entities.
+    """Text inert in mrkdwn: `<!channel>`, `<@U…>` and links are shown, not carried out.
+
+    It is cut to the limit in whole characters and whole entities.
     """
     kept: list[str] = []
     room = limit - len(CUT)
@@ -67,10 +68,10 @@ def _plain(text: str, limit: int) -> Block:
     cut = line(text, limit)
     while units(cut) > limit:
         cut = cut[:-2].rstrip() + CUT
-    return {"type": "plain_text", "text": cut or "–", "emoji": False}
+    return {"type": "plain_text", "text": cut or "-", "emoji": False}
 
 
 def _mrkdwn(label: str, text: str, limit: int) -> Block:
     start = f"*{label}*\n"
     # verbatim: Slack shall not look for @here, #channels and addresses in what strangers said.
-    return {"type": "mrkdwn", "text": start + (escape(text, limit - len(start)) or "–"), "verbatim": True}
+    return {"type": "mrkdwn", "text": start + (escape(text, limit - len(start)) or "-"), "verbatim": True}

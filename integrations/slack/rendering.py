@@ -16,7 +16,7 @@ EVENT_TYPE = "aftercall_action"
 
 
 def message(delivery: Delivery) -> dict[str, Any]:
-    """Arguments of `chat.postMessage`; `metadata` carries the action's key, by which the message can be found again.
+    """Arguments of `chat.postMessage`; `metadata` carries the action's key, so that it can be found again.
 
     Raises:
         Refused: if no Slack channel is named.

@@ -1,8 +1,8 @@
 """The default destination of the ticket channel: keeps what would go out in the outbox."""
 
-from integrations.ticket.rendering import render
 from integrations.config import IntegrationSettings
 from integrations.outbox.previews import PreviewDestination
+from integrations.ticket.rendering import render
 
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:

@@ -61,6 +61,7 @@ def _actions() -> None:
         sa.Column("action_key", sa.String(), nullable=False),
         sa.Column("channel", sa.String(32), nullable=False),
         sa.Column("kind", sa.String(64), nullable=False),
+        sa.Column("parent_key", sa.String()),
         sa.Column("source", sa.String()),
         sa.Column("call_id", sa.String()),
         sa.Column("destination", sa.String(64), nullable=False),
