@@ -1,0 +1,63 @@
+"""The bench harness itself: results merge by name, and a backlog is what a receiver would have landed."""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from receiver.landing import open_landing
+from tests.bench.backlog import make_backlog
+from tests.bench.record import Result, against, record, recorded, show
+
+
+def test_results_replace_those_of_the_same_name_and_keep_the_others(tmp_path: Path) -> None:
+    path = tmp_path / ".bench" / "results.json"
+    record([Result("load", 9.0, "s"), Result("wait", 3.0, "s")], path)
+    every = record([against("load", 8.0, "s", 4.0, "two cores")], path)
+    assert every == [Result("load", 8.0, "s", 4.0, 2.0, "two cores"), Result("wait", 3.0, "s")]
+    assert recorded(path) == every
+    fields = {"name", "value", "unit", "baseline", "ratio", "note"}
+    assert all(set(entry) == fields for entry in json.loads(path.read_text()))
+
+
+def test_a_baseline_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="load"):
+        against("load", 1.0, "s", 0.0)
+
+
+def test_the_table_shows_every_result() -> None:
+    out = io.StringIO()
+    show([against("load", 8.0, "s", 4.0), Result("wait", 3.0, "s")], Console(file=out, width=120))
+    assert all(word in out.getvalue() for word in ("load", "8.00 s", "4.00 s", "2.00", "wait", "3.00 s"))
+
+
+def test_a_backlog_has_as_many_lines_as_asked_and_new_ids_in_every_copy(tmp_path: Path) -> None:
+    make_backlog(tmp_path, 14_000, seed=3)
+    store = open_landing(tmp_path)
+    lines = [
+        json.loads(text)
+        for segment in store.segments()
+        for text in store.read(segment.path, max_bytes=1 << 30).data.splitlines()
+    ]
+    store.close()
+    assert len(lines) == 14_000
+    deliveries = Counter(entry["event_id"] for entry in lines)
+    assert max(deliveries.values()) == 2
+    assert 0.03 < sum(times == 2 for times in deliveries.values()) / len(deliveries) < 0.07
+    assert len({entry["call_id"] for entry in lines}) > 4000
+    for entry in lines:
+        payload = entry["payload"]
+        said = payload["metadata"]["callId"] if "metadata" in payload else payload["call_id"]
+        assert said == entry["call_id"]
+        assert not entry["event_id"].startswith("sha256:") or "metadata" not in payload
+    days = {entry["occurred_at"][:10] for entry in lines}
+    assert len(days) == 3
+    turns = [
+        len(payload["transcript"])
+        for payload in (entry["payload"].get("metadata", entry["payload"]) for entry in lines)
+        if payload.get("transcript")
+    ]
+    assert min(turns) == 15
