@@ -65,11 +65,14 @@ def post_all(
     progress: Callable[[int], None] | None = None,
     rate: float | None = None,
     speed: float | None = None,
+    since: datetime | None = None,
 ) -> PostReport:
     """Post every delivery to `<url>/webhooks/<source>` over `clients` connections; wait for the last answer.
 
     Requests start in the order given. `rate`: at most so many deliveries a second; `speed`: keep the times
     between the deliveries, divided by it (1 is as recorded); neither: as fast as the receiver answers.
+    `since`: the moment on the deliveries' clock at which posting begins, the first one's time by default;
+    with a simulation's `start` and a speed of 1 nothing is posted before it happened.
     `progress` is called with the number finished so far, by one thread at a time. A refused connection or a
     503 is tried again after `Retry-After`. Raises ValueError for arguments that make no sense; Ctrl-C stops
     the clients before it is passed on.
@@ -91,7 +94,7 @@ def post_all(
     for thread in threads:
         thread.start()
     try:
-        _feed(deliveries, waiting, rate, speed, stopped)
+        _feed(deliveries, waiting, rate, speed, since, stopped)
     except BaseException:
         stopped.set()
         raise
@@ -111,10 +114,11 @@ def _feed(
     waiting: queue.Queue[Delivery | None],
     rate: float | None,
     speed: float | None,
+    since: datetime | None,
     stopped: threading.Event,
 ) -> None:
     began = time.monotonic()
-    first: datetime | None = None
+    first = since
     for number, delivery in enumerate(deliveries):
         first = first or delivery.at
         due = number / rate if rate else 0.0

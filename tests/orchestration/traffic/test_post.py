@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 
 import pytest
 
-from orchestration.traffic import Delivery, PostReport, post_all
+from orchestration.traffic import Delivery, PostReport, post_all, simulate
 
 NOW = datetime(2026, 11, 23, 8, tzinfo=UTC)
 SEED = b'{"event":"call.start","call_id":"call_1"}'
@@ -183,6 +184,25 @@ def test_a_speed_keeps_the_distances_in_time(listen: Callable[..., Listener]) ->
     server = listen()
     report = post_all(deliveries(3), server.url, clients=2, speed=10)
     assert report.seconds >= 2 / 10
+
+
+def test_with_the_start_of_a_simulation_nothing_is_posted_before_it_happened(
+    listen: Callable[..., Listener],
+) -> None:
+    late: list[float] = []
+
+    def told() -> Iterator[Delivery]:
+        for delivery in simulate(10, 1, start, rate=20, lead_seconds=1):
+            yield delivery
+            late.append((datetime.now(UTC) - delivery.at).total_seconds())
+
+    start = datetime.now(UTC)
+    made = sum(1 for _ in simulate(10, 1, start, rate=20, lead_seconds=1))
+    # only the first deliveries: late ones come many seconds after
+    report = post_all(islice(told(), made // 2), listen().url, clients=2, speed=1, since=start)
+    assert report.accepted == made // 2
+    assert late
+    assert min(late) >= 0
 
 
 def test_a_broken_display_costs_no_delivery(listen: Callable[..., Listener]) -> None:
