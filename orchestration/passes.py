@@ -14,6 +14,7 @@ from orchestration.config import OrchestrationSettings
 
 MOST_PASSES = 50
 _LAUNCHED_BY = {"aftercall/launched_by": "cli"}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
 
 
 class PassFailed(Exception):
@@ -49,7 +50,9 @@ def one_pass(instance: dg.DagsterInstance, everything: bool = False) -> None:
     from orchestration.jobs import pass_job, reconcile_job
 
     job = defs.resolve_job_def((reconcile_job if everything else pass_job).name)
-    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=_LAUNCHED_BY)
+    result = job.execute_in_process(
+        instance=instance, raise_on_error=False, tags=_LAUNCHED_BY, run_config=_QUIET
+    )
     if not result.success:
         failures = [
             f"{event.step_key}: {event.step_failure_data.error}"

@@ -1,0 +1,138 @@
+"""What every test may use: a state directory of its own, and the whole of aftercall in processes of its own."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+import requests
+import sqlalchemy as sa
+
+ROOT = Path(__file__).resolve().parent.parent
+CALLS = ROOT.parent / "shared" / "calls"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A state directory, and the commands that a person would give there."""
+
+    home: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
+        return {
+            **clean,
+            "AFTERCALL_HOME": str(self.home),
+            "AFTERCALL_RECEIVER_BIND": f"127.0.0.1:{self.port}",
+            "AFTERCALL_IGNORE_ACTION_AGE": "1",
+            **more,
+        }
+
+    def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+        """`aftercall …` in the background."""
+        return subprocess.Popen(
+            [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
+            cwd=ROOT,
+            env=self.environment(**more),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def aftercall(self, *arguments: str, **more: str) -> str:
+        """`aftercall …`, and what it printed; fails the test unless it ends with 0."""
+        process = self.start(*arguments, **more)
+        output = process.communicate(timeout=400)[0].decode()
+        assert process.returncode == 0, output[-5_000:]
+        return output
+
+    def mart(self, query: str) -> list[tuple[object, ...]]:
+        """Rows of a query against the published copy."""
+        with duckdb.connect(str(self.home / "published" / "marts.duckdb"), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def warehouse(self, query: str) -> list[tuple[object, ...]]:
+        """Rows of a query against the warehouse, which nobody else may have open."""
+        with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def outbox(self, query: str) -> list[tuple[object, ...]]:
+        """Rows of a query against the outbox."""
+        engine = sa.create_engine(f"sqlite:///{self.home / 'outbox.sqlite'}")
+        with engine.connect() as connection:
+            rows = [tuple(row) for row in connection.execute(sa.text(query))]
+        engine.dispose()
+        return rows
+
+    def receiver(self) -> "Receiver":
+        return Receiver(self)
+
+
+@dataclass
+class Receiver:
+    """A running receiver; use as a context manager."""
+
+    of: Installation
+    process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Receiver":
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "receiver"],
+            cwd=ROOT,
+            env=self.of.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                requests.get(f"{self.of.url}/readyz", timeout=1).raise_for_status()
+                return self
+            except requests.RequestException:
+                assert time.monotonic() < deadline, "the receiver did not start"
+                time.sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Installation:
+    """An empty one."""
+    return Installation(tmp_path / "home", free_port())
+
+
+@pytest.fixture(scope="session")
+def calls_folder() -> Path:
+    """Recorded traffic with the results that the rules give for it; not part of the project."""
+    if not CALLS.is_dir():
+        pytest.skip("needs the recorded calls in ../shared/calls")
+    return CALLS
+
+
+@pytest.fixture(scope="module")
+def processed(tmp_path_factory: pytest.TempPathFactory, calls_folder: Path) -> Iterator[Installation]:
+    """An installation that took the recorded calls in one pass; tests may not change it."""
+    made = Installation(tmp_path_factory.mktemp("processed") / "home", free_port())
+    with made.receiver():
+        made.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", made.url, "--clients", "16")
+    made.aftercall("run")
+    yield made
