@@ -78,7 +78,7 @@ def _action(row: dict[str, Any]) -> DueAction:
 
 
 def _plain(value: Any) -> Any:
-    """pandas' and NumPy's ways to say nothing, a number or a moment, as Python's own."""
+    """Pandas' and NumPy's ways to say nothing, a number or a moment, as Python's own."""
     if value is None or value is pd.NaT or value is pd.NA:
         return None
     if isinstance(value, pd.Timestamp):

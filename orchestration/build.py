@@ -21,7 +21,7 @@ class BuildFailed(Exception):
 
 
 def manifest_path(settings: OrchestrationSettings) -> Path:
-    """dbt's manifest of this home."""
+    """Dbt's manifest of this home."""
     return settings.dbt_target / "manifest.json"
 
 
@@ -61,7 +61,7 @@ def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSin
         result = _invoke(settings, arguments, callbacks)
     finally:
         # dbt keeps its connection for the life of the process, and the file has one user at a time
-        DuckDBConnectionManager.close_all_connections()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if not result.success:
         raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
 

@@ -31,7 +31,9 @@ class OrchestrationSettings(Home):
         default="512MB", description="DuckDB's memory limit while loading and publishing"
     )
     lock_timeout_seconds: float = Field(
-        default=600, gt=0, description="longest wait for another process that writes the warehouse, in seconds"
+        default=600,
+        gt=0,
+        description="longest wait for another process that writes the warehouse, in seconds",
     )
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
@@ -39,5 +41,5 @@ class OrchestrationSettings(Home):
 
     @property
     def dbt_target(self) -> Path:
-        """dbt's target folder: manifest, compiled SQL and the parse cache of this home."""
+        """Dbt's target folder: manifest, compiled SQL and the parse cache of this home."""
         return self.home / "dbt"

@@ -9,7 +9,9 @@ _AFTER = dg.AssetSelection.keys("raw/outbox_actions", "marts/actions", "publishe
 _RETRIES = {"dagster/max_retries": "3"}
 
 
-def _job(name: str, selection: dg.AssetSelection, description: str, **tags: str) -> UnresolvedAssetJobDefinition:
+def _job(
+    name: str, selection: dg.AssetSelection, description: str, **tags: str
+) -> UnresolvedAssetJobDefinition:
     return dg.define_asset_job(
         name,
         selection=selection,

@@ -32,15 +32,17 @@ def run_until_done(
     Raises PassFailed, and WarehouseBusy when another `aftercall run` is at work.
     """
     dagster_instance.prepare(settings)
-    with warehouse.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds):
-        with dg.DagsterInstance.get() as instance:
-            _bury_the_killed(instance)
-            for number in range(1, MOST_PASSES + 1):
-                started = time.monotonic()
-                one_pass(instance, everything)
-                say(f"pass {number}: {time.monotonic() - started:.1f} s")
-                if not _is_work_left(settings, integrations, instance):
-                    return number
+    with (
+        warehouse.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
+        dg.DagsterInstance.get() as instance,
+    ):
+        _bury_the_killed(instance)
+        for number in range(1, MOST_PASSES + 1):
+            started = time.monotonic()
+            one_pass(instance, everything)
+            say(f"pass {number}: {time.monotonic() - started:.1f} s")
+            if not _is_work_left(settings, integrations, instance):
+                return number
     return MOST_PASSES
 
 

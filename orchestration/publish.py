@@ -6,7 +6,6 @@ schema, so that both `calls` and `marts.calls` name one (a schema `marts` within
 Which tables exist and what they mean belongs to `dbt_project/models/marts/`.
 """
 
-import os
 import time
 from dataclasses import dataclass
 
@@ -49,7 +48,7 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
             for table, comment in tables:
                 name = f'fresh."{table}"'
                 counted = connection.execute(
-                    f'create table {name} as from warehouse.{SCHEMA}."{table}"'  # noqa: S608 - names of our own tables
+                    f'create table {name} as from warehouse.{SCHEMA}."{table}"'
                 ).fetchone()
                 rows[table] = int(counted[0]) if counted else 0
                 if comment:
@@ -60,12 +59,10 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
                 [SCHEMA],
             ).fetchall()
             for table, column, comment in columns:
-                connection.execute(
-                    f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\''
-                )
+                connection.execute(f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\'')
             connection.execute("detach fresh")
         fresh.replace(target)
-    return PublishReport(rows, os.stat(target).st_size, time.monotonic() - started)
+    return PublishReport(rows, target.stat().st_size, time.monotonic() - started)
 
 
 def _quoted(text: str) -> str:

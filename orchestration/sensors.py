@@ -26,9 +26,7 @@ _UNDER_WAY = [
 
 
 def _is_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
-    return bool(
-        instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNDER_WAY), limit=1)
-    )
+    return bool(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNDER_WAY), limit=1))
 
 
 @dg.sensor(
@@ -84,7 +82,7 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     """The alert names the job, the run and the error; it holds nothing of a call."""
     settings = Aftercall().integrations()
     run = context.dagster_run
-    failed_at = datetime.fromtimestamp(context.failure_event.timestamp, UTC)
+    failed_at = datetime.now(UTC)
     with open_outbox(settings.outbox_url) as outbox:
         alert(
             outbox,

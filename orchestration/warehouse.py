@@ -36,7 +36,7 @@ def destination(settings: OrchestrationSettings) -> Any:
     import dlt
 
     return dlt.destinations.duckdb(
-        credentials={  # type: ignore[arg-type]  # dlt resolves a mapping, its annotation names a string
+        credentials={
             "database": str(settings.warehouse),
             "global_config": duckdb_config(settings),
         }
@@ -76,9 +76,7 @@ def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
 @contextmanager
 def connect(settings: OrchestrationSettings, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
     """A short-lived connection. Call inside `writing`, since a DuckDB file has one process at a time."""
-    connection = duckdb.connect(
-        str(settings.warehouse), read_only=read_only, config=duckdb_config(settings)
-    )
+    connection = duckdb.connect(str(settings.warehouse), read_only=read_only, config=duckdb_config(settings))
     try:
         yield connection
     finally:

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,10 +128,10 @@ def calls_folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def processed(tmp_path_factory: pytest.TempPathFactory, calls_folder: Path) -> Iterator[Installation]:
+def processed(tmp_path_factory: pytest.TempPathFactory, calls_folder: Path) -> Installation:
     """An installation that took the recorded calls in one pass; tests may not change it."""
     made = Installation(tmp_path_factory.mktemp("processed") / "home", free_port())
     with made.receiver():
         made.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", made.url, "--clients", "16")
     made.aftercall("run")
-    yield made
+    return made

@@ -28,9 +28,7 @@ def sensor_name(channel: str) -> str:
 def is_paused(instance: dg.DagsterInstance, channel: str) -> bool:
     """Whether somebody stopped the channel's sensor; one that never ran is not paused."""
     states = instance.all_instigator_state()
-    return any(
-        state.instigator_name == sensor_name(channel) and not state.is_running for state in states
-    )
+    return any(state.instigator_name == sensor_name(channel) and not state.is_running for state in states)
 
 
 def channel_asset(channel: str) -> dg.AssetsDefinition:
@@ -68,7 +66,9 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
                 "retrying": sent.retrying,
                 "dead": sent.dead,
                 "seconds": (datetime.now(UTC) - started).total_seconds(),
-                "preview": dg.MetadataValue.md(_table([count for count in outbox.counts() if count.channel == channel])),
+                "preview": dg.MetadataValue.md(
+                    _table([count for count in outbox.counts() if count.channel == channel])
+                ),
             }
         )
 
@@ -81,9 +81,7 @@ def _table(rows: Sequence[Count]) -> str:
     if frame.empty:
         return "nothing yet"
     head = "| " + " | ".join(map(str, frame.columns)) + " |\n|" + " --- |" * len(frame.columns) + "\n"
-    return head + "\n".join(
-        "| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False)
-    )
+    return head + "\n".join("| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False))
 
 
 channel_assets = [channel_asset(channel) for channel in CHANNELS]

@@ -63,7 +63,7 @@ def built(
     while (event := events.get()) is not None:
         if isinstance(event, BaseException):
             raise event
-        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})  # type: ignore[arg-type]
+        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         yield from message.to_default_asset_events(
             manifest=MANIFEST,
             dagster_dbt_translator=TRANSLATOR,
@@ -82,7 +82,11 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
 
 
 @dbt_assets(
-    manifest=MANIFEST, select=OUTCOMES, dagster_dbt_translator=TRANSLATOR, name="outcomes", pool=WAREHOUSE_POOL
+    manifest=MANIFEST,
+    select=OUTCOMES,
+    dagster_dbt_translator=TRANSLATOR,
+    name="outcomes",
+    pool=WAREHOUSE_POOL,
 )
 def outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """What became of every action."""

@@ -77,9 +77,7 @@ def load_events(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iter
     dlt_source=outbox(IntegrationSettings()),
     dlt_pipeline=pipeline.pipeline(OrchestrationSettings(), pipeline.OUTBOX),
     name="load_outcomes",
-    dagster_dlt_translator=RawTranslator(
-        ["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]
-    ),
+    dagster_dlt_translator=RawTranslator(["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]),
     pool=WAREHOUSE_POOL,
 )
 def load_outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:

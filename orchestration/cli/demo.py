@@ -28,8 +28,12 @@ _EVERY = 1_000_000
 @click.option("--calls", default=200, show_default=True, help="How many calls.")
 @click.option("--rate", default=8.0, show_default=True, help="Calls that end in a second.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same calls.")
-@click.option("--exit", "exit_when_done", is_flag=True, help="End by itself; exit code 1 if anything was lost.")
-@click.option("--patience", default=300.0, show_default=True, help="Longest wait for the last action, seconds.")
+@click.option(
+    "--exit", "exit_when_done", is_flag=True, help="End by itself; exit code 1 if anything was lost."
+)
+@click.option(
+    "--patience", default=300.0, show_default=True, help="Longest wait for the last action, seconds."
+)
 def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patience: float) -> None:
     """Start everything in a fresh state directory, simulate a busy morning, wait for the last action."""
     os.environ["AFTERCALL_HOME"] = str(_fresh_home())
@@ -42,11 +46,13 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
             children.start("dagster", processes.dagster_process(settings))
             with console.status("starting the receiver and Dagster"):
                 children.wait_until(lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", 60)
-                children.wait_until(lambda: processes.answers(f"{urls['dagster']}/server_info"), "Dagster", 120)
+                children.wait_until(
+                    lambda: processes.answers(f"{urls['dagster']}/server_info"), "Dagster", 120
+                )
             start = datetime.now(UTC)
             plan = expected(calls, seed, start, rate=rate)
             deliveries = list(simulate(calls, seed, start, rate=rate))
-            report = with_bar(deliveries, len(deliveries), urls["receiver"], clients=16, speed=1.0)
+            report = with_bar(deliveries, len(deliveries), urls["receiver"], 16, speed=1.0, since=start)
             with console.status("waiting for the last action (it goes through Dagster, see its UI)"):
                 found = _wait(children, plan, patience)
             lost = report.sent - report.accepted

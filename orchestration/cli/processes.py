@@ -107,7 +107,7 @@ def addresses(settings: OrchestrationSettings) -> dict[str, str]:
 
 
 def environment(settings: OrchestrationSettings) -> dict[str, str]:
-    """This process's environment with the state directory made absolute."""
+    """The environment of this process with the state directory made absolute."""
     return {
         **os.environ,
         "AFTERCALL_HOME": str(settings.home),

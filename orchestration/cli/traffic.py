@@ -48,8 +48,9 @@ def replay_command(
 @click.option("--clients", default=16, show_default=True, help="Connections at the same time.")
 def simulate_command(calls: int, rate: float, seed: int, url: str, clients: int) -> None:
     """Make believable calls of aftercall's own and post them as they happen."""
-    deliveries = list(simulate(calls, seed, datetime.now(UTC), rate=rate))
-    _conclude(with_bar(deliveries, len(deliveries), url, clients, speed=1.0))
+    start = datetime.now(UTC)
+    deliveries = list(simulate(calls, seed, start, rate=rate))
+    _conclude(with_bar(deliveries, len(deliveries), url, clients, speed=1.0, since=start))
 
 
 def with_bar(
@@ -59,6 +60,7 @@ def with_bar(
     clients: int,
     rate: float | None = None,
     speed: float | None = None,
+    since: datetime | None = None,
 ) -> PostReport:
     """Post with a progress bar on standard error."""
     from rich.console import Console
@@ -74,6 +76,7 @@ def with_bar(
             progress=lambda done: bar.update(task, completed=done),
             rate=rate,
             speed=speed,
+            since=since,
         )
 
 

@@ -49,7 +49,6 @@ def pipeline(settings: OrchestrationSettings, name: str) -> Any:
         pipelines_dir=str(settings.dlt),
         destination=warehouse.destination(settings),
         dataset_name=warehouse.RAW,
-        progress=None,
     )
 
 
