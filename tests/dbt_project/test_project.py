@@ -1,0 +1,145 @@
+"""The project's own promises: documentation, contracts, tests of keys, JSON and sources only in staging."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.dbt_project.conftest import Warehouse
+
+PROJECT = Path(__file__).parents[2] / "dbt_project"
+KEYS = {
+    "calls": "call_key",
+    "call_outcomes": "call_key",
+    "call_metrics": "metric_key",
+    "call_turns": "turn_key",
+    "call_variables": "variable_key",
+    "customers": "customer_phone",
+    "agents": "agent_key",
+    "call_metrics_daily": "day_key",
+    "actions": "action_key",
+}
+PERSONAL = {"customer_phone", "customer_name", "customer_email", "content", "summary", "to_address"}
+ENVELOPE = ["action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at"]
+
+
+@pytest.fixture(scope="module")
+def manifest(awkward: "Warehouse") -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((awkward.target / "manifest.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def nodes(manifest: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == kind]
+
+
+def test_every_column_of_every_relation_is_documented(manifest: dict[str, Any], awkward: "Warehouse") -> None:
+    undocumented = []
+    for node in nodes(manifest, "model") + nodes(manifest, "seed"):
+        if not node["description"]:
+            undocumented.append(node["name"])
+        for column in awkward.relations(node["schema"])[node["alias"]]:
+            if not node["columns"].get(column, {}).get("description"):
+                undocumented.append(f"{node['name']}.{column}")
+    assert undocumented == []
+
+
+def test_documentation_reaches_the_warehouse(awkward: "Warehouse") -> None:
+    comment = awkward.row(
+        "select comment from duckdb_columns() where schema_name = 'marts' and table_name = 'calls' "
+        "and column_name = 'duration_seconds'"
+    )["comment"]
+    assert "seconds" in comment
+
+
+def test_marts_have_contract_grain_and_key(manifest: dict[str, Any]) -> None:
+    marts = {node["name"]: node for node in nodes(manifest, "model") if node["schema"] == "marts"}
+    assert marts.keys() == KEYS.keys()
+    tested = {
+        (test["test_metadata"]["name"], test["attached_node"], test["column_name"])
+        for test in nodes(manifest, "test")
+        if test.get("test_metadata")
+    }
+    for name, key in KEYS.items():
+        assert marts[name]["config"]["contract"]["enforced"]
+        assert marts[name]["description"].startswith("One row ")
+        assert ("unique", marts[name]["unique_id"], key) in tested
+        assert ("not_null", marts[name]["unique_id"], key) in tested
+
+
+def test_sync_models_open_with_the_envelope(awkward: "Warehouse") -> None:
+    for relation, columns in awkward.relations("sync").items():
+        assert columns[: len(ENVELOPE)] == ENVELOPE, relation
+
+
+def test_the_ledger_survives_a_full_refresh(manifest: dict[str, Any]) -> None:
+    assert manifest["nodes"]["model.aftercall.int_due_actions"]["config"]["full_refresh"] is False
+
+
+def test_only_staging_reads_sources_and_json(manifest: dict[str, Any]) -> None:
+    for node in nodes(manifest, "model"):
+        if "models/staging" in node["original_file_path"]:
+            continue
+        assert not any(parent.startswith("source.") for parent in node["depends_on"]["nodes"]), node["name"]
+        assert not re.search(r"\bjson_|payload|->", node["raw_code"]), node["name"]
+
+
+def test_personal_data_are_marked(manifest: dict[str, Any]) -> None:
+    for node in nodes(manifest, "model"):
+        for name, column in node["columns"].items():
+            if name in {
+                "customer_phone",
+                "customer_name",
+                "customer_email",
+                "content",
+                "summary",
+                "to_address",
+            }:
+                assert column["meta"].get("pii") is True, f"{node['name']}.{name}"
+
+
+def test_every_channel_and_the_board_is_an_exposure(manifest: dict[str, Any]) -> None:
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    assert exposures.keys() == {"ticket_system", "follow_up_emails", "crm", "slack", "live_board"}
+    synced = {parent for exposure in exposures.values() for parent in exposure["depends_on"]["nodes"]}
+    for node in nodes(manifest, "model"):
+        if node["schema"] == "sync":
+            assert node["unique_id"] in synced
+    assert all(exposure["owner"]["email"].endswith("@example.com") for exposure in exposures.values())
+
+
+def test_unit_tests_of_the_rules_hold(awkward: "Warehouse") -> None:
+    outcomes = awkward.dbt("test", "--selector", "unit")
+    assert len(outcomes) >= 31
+    assert set(outcomes.values()) == {"pass"}
+
+
+def test_an_empty_warehouse_builds(new_warehouse: "Callable[[], Warehouse]") -> None:
+    warehouse = new_warehouse()
+    warehouse.build()
+    assert warehouse.rows("select * from marts.calls") == []
+
+
+def test_actions_tell_what_became_of_them(new_warehouse: "Callable[[], Warehouse]", make_event: Any) -> None:
+    warehouse = new_warehouse()
+    warehouse.load([make_event("atoms", "call.end", "c", {"event": "call.end"}, "2026-11-02T08:00:00")])
+    warehouse.execute(
+        """
+        insert into raw.outbox_actions (
+            action_key, channel, kind, source, call_id, destination, payload, status,
+            attempts, due_at, sent_at
+        )
+        values (
+            'follow_up_email:atoms:c', 'email', 'follow_up_email', 'atoms', 'c', 'preview',
+            '{"template": "thank_you"}', 'sent', 1, '2026-11-02 08:00:05', '2026-11-02 08:00:12.5'
+        )
+        """
+    )
+    warehouse.build_without_tests()
+    row = warehouse.row("select * from marts.actions")
+    assert (row["template"], row["call_key"]) == ("thank_you", "atoms:c")
+    assert (row["seconds_from_call_end_to_sent"], row["seconds_from_due_to_sent"]) == (12.5, 7.5)

@@ -1,0 +1,100 @@
+"""A thousand real dialogues: every total and every call is what the business rules make of them.
+
+The traffic is not part of the project; without it these tests are skipped. The way through a receiver and the load
+is tested elsewhere.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.dbt_project.conftest import Event, Warehouse
+
+CALLS = Path(__file__).parents[3] / "shared" / "calls"
+EVENT_TYPES = {
+    "pre-conversation": "call.start",
+    "post-conversation": "call.end",
+    "analytics-completed": "analytics.completed",
+}
+ONE_CALL = """
+select calls.call_id, calls.direction, calls.customer_phone, facts.customer_email as email,
+    calls.duration_seconds,    calls.turn_count as turns, outcomes.disposition, outcomes.satisfaction_score as satisfaction,
+    outcomes.is_resolved as resolved, outcomes.issue_type, outcomes.is_vip as vip,
+    outcomes.is_transfer_requested as transferred, outcomes.needs_follow_up as follow_up,
+    calls.has_start, calls.has_analytics
+from marts.calls
+inner join marts.call_outcomes as outcomes using (call_key)
+inner join intermediate.int_calls as facts using (call_key)
+"""
+
+
+def read_event(line: str, make_event: "type[Event]") -> "Event":
+    delivery = json.loads(line)
+    body = delivery["body"]
+    metadata = body.get("metadata")
+    return make_event(
+        delivery["source"],
+        EVENT_TYPES[metadata["eventType"]] if metadata else body["event"],
+        metadata["callId"] if metadata else body["call_id"],
+        body,
+        body.get("timestamp", "").rstrip("Z") or None,
+        delivery["sent_at"].rstrip("Z"),
+    )
+
+
+@pytest.fixture(scope="module")
+def expected() -> dict[str, Any]:
+    path = CALLS / "sgd.expected.json"
+    if not path.exists():
+        pytest.skip("the recorded traffic is not here")
+    loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def real(
+    expected: dict[str, Any], new_warehouse: "Callable[[], Warehouse]", make_event: "type[Event]"
+) -> "Warehouse":
+    warehouse = new_warehouse()
+    with (CALLS / "sgd.ndjson").open(encoding="utf-8") as lines:
+        warehouse.load([read_event(line, make_event) for line in lines])
+    warehouse.build()
+    return warehouse
+
+
+def test_every_call(real: "Warehouse", expected: dict[str, Any]) -> None:
+    found = {row["call_id"]: row for row in real.rows(ONE_CALL)}
+    wanted = {
+        call["call_id"]: {name: call[name] for name in call if name != "dialect"}
+        for call in expected["calls"]
+    }
+    assert found == wanted
+
+
+def test_what_is_due(real: "Warehouse", expected: dict[str, Any]) -> None:
+    summary = expected["summary"]
+    rows = {relation: real.rows(f"select * from sync.{relation}") for relation in real.relations("sync")}
+    assert len(rows["sync_tickets"]) == summary["tickets"]
+    assert len(rows["sync_crm_contacts"]) == summary["crm_contacts"] == summary["customers"]
+    assert len(rows["sync_crm_notes"]) == summary["crm_notes"]
+    assert len(rows["sync_crm_tasks"]) == summary["crm_tasks"]
+    assert Counter(row["slack_channel"] for row in rows["sync_slack_messages"]) == summary["slack"]
+    emails = rows["sync_emails"]
+    assert Counter(row["template"] for row in emails if row["skip_reason"] is None) == summary["emails"]
+    assert sum(row["skip_reason"] == "no address" for row in emails) == summary["emails_without_address"]
+
+
+def test_totals(real: "Warehouse", expected: dict[str, Any]) -> None:
+    summary = expected["summary"]
+    days = real.row(
+        "select sum(call_count) as n, sum(duration_seconds_sum) as s from marts.call_metrics_daily"
+    )
+    assert (days["n"], round(days["s"], 1)) == (summary["calls"], summary["total_duration_seconds"])
+    assert real.row("select count(*) as n from marts.call_turns")["n"] == summary["total_turns"]
+    assert real.row("select count(*) as n from intermediate.int_events")["n"] == summary["distinct_events"]
+    assert real.row("select count(*) as n from marts.customers")["n"] == summary["customers"]
