@@ -23,17 +23,17 @@ def escape(text: str, limit: int) -> str:
 
     It is cut to the limit in whole characters and whole entities.
     """
-    kept: list[str] = []
-    room = limit - len(CUT)
-    for position, char in enumerate(text):
+    whole = "".join(_ESCAPES.get(char, char) for char in text)
+    if units(whole) <= limit:
+        return whole
+    kept, room = [], limit - units(CUT)
+    for char in text:
         piece = _ESCAPES.get(char, char)
         room -= units(piece)
         if room < 0:
-            rest = "".join(_ESCAPES.get(c, c) for c in text[position : position + len(CUT) + 1])
-            fits = len(text) - position <= len(CUT) and units(rest) <= room + units(piece) + len(CUT)
-            return "".join(kept) + (rest if fits else CUT)
+            break
         kept.append(piece)
-    return "".join(kept)
+    return "".join(kept) + CUT
 
 
 def units(text: str) -> int:

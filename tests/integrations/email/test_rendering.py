@@ -1,0 +1,111 @@
+"""Mails as the standard library reads them back."""
+
+from email import message_from_string, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.email.rendering import TEMPLATES, message, render
+from integrations.errors import Refused
+from tests.integrations.examples import delivery, email
+
+SETTINGS = IntegrationSettings(email_from_name="Ärger & Söhne", email_from_address="help@firm.example")
+
+
+def parsed(**payload: Any) -> EmailMessage:
+    rendered = render(delivery(email(**payload)), SETTINGS)
+    return message_from_string(rendered.body, policy=policy.default)
+
+
+def part(mail: EmailMessage, kind: str) -> str:
+    body = mail.get_body((kind,))
+    assert body is not None
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_template_is_a_whole_message(template: str) -> None:
+    mail = parsed(template=template)
+    assert mail.defects == []
+    assert mail.get_content_type() == "multipart/alternative"
+    assert mail["To"] == "Ada <ada@example.com>"
+    assert mail["From"].addresses[0].display_name == "Ärger & Söhne"
+    assert mail["Date"].datetime.isoformat() == "2026-11-02T08:00:00+00:00"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert 10 < len(mail["Subject"]) < 80
+    for kind in ("plain", "html"):
+        assert "Hello Ada," in part(mail, kind)
+        assert "rental car" in part(mail, kind)
+        assert "The car was booked." in part(mail, kind)
+
+
+def test_the_three_templates_differ() -> None:
+    assert len({parsed(template=template)["Subject"] for template in TEMPLATES}) == 3
+
+
+def test_the_same_action_is_the_same_message() -> None:
+    assert render(delivery(email()), SETTINGS) == render(delivery(email()), SETTINGS)
+    assert parsed()["Message-ID"] == parsed(summary="other")["Message-ID"]
+    assert parsed()["Message-ID"] != parsed(call="2")["Message-ID"]
+    assert parsed()["Message-ID"].endswith("@firm.example>")
+
+
+@pytest.mark.parametrize(
+    "separator", ["\r\n", "\n", "\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r\n\r\n"]
+)
+def test_no_header_can_be_smuggled_in(separator: str) -> None:
+    evil = f"Ada{separator}Bcc: eve@example.com{separator}"
+    mail = parsed(customer_name=evil, issue_type=evil, summary=evil, template="additional_resources")
+    expected = {"subject", "from", "to", "date", "message-id", "auto-submitted", "x-auto-response-suppress"}
+    assert {name.lower() for name in mail.keys()} == expected | {"mime-version", "content-type"}  # noqa: SIM118
+    assert [address.addr_spec for address in mail["To"].addresses] == ["ada@example.com"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        None, "", "nobody", "a@b", "a@b.c, eve@example.com", "Ada <a@b.example>", "a b@c.example",
+        "a@b.example\r\nBcc: c@d.example", "a@b@c.example", '"a,b"@c.example', "a@b.example;c", "@b.example",
+        "x" * 250 + "@b.example", "a@\u202eb.example" * 20,
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(address: str | None) -> None:
+    with pytest.raises(Refused, match="not an e-mail address"):
+        message(delivery(email(to_address=address)), SETTINGS)
+
+
+def test_addresses_in_other_scripts() -> None:
+    assert parsed(to_address="ada@bücher.example")["To"].addresses[0].addr_spec == "ada@xn--bcher-kva.example"
+    mail = message(delivery(email(to_address="адам@example.com")), SETTINGS)
+    assert "адам@example.com".encode() in mail.as_bytes()
+
+
+def test_strangers_words_stay_words() -> None:
+    mail = parsed(
+        customer_name="<b>Ada</b> {{ 7*7 }}",
+        summary="<script>alert(1)</script>\n{{ config }}\n.\n\u0645\u0631\u062d\u0628\u0627 👋",
+    )
+    assert "<script>" not in part(mail, "html")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in part(mail, "html")
+    assert "&lt;b&gt;Ada&lt;/b&gt; {{ 7*7 }}" in part(mail, "html")
+    assert "{{ config }}\n.\n\u0645\u0631\u062d\u0628\u0627 👋" in part(mail, "plain")
+
+
+def test_a_long_summary_is_shortened_and_lines_stay_within_the_protocol() -> None:
+    mail = message(delivery(email(summary="x" * 1_000_000, customer_name="y" * 5_000)), SETTINGS)
+    assert max(len(line) for line in mail.as_bytes().split(b"\r\n")) <= 998
+    assert len(mail.as_bytes()) < 20_000
+
+
+def test_little_known_and_general() -> None:
+    mail = parsed(customer_name=None, issue_type="general", summary=None)
+    assert "Hello," in part(mail, "plain")
+    assert "your request" in part(mail, "plain")
+    assert "What we noted" not in part(mail, "plain")
+
+
+def test_an_unknown_template_is_refused() -> None:
+    with pytest.raises(Refused, match="apology_escalation"):
+        message(delivery(email(template="../layout")), SETTINGS)

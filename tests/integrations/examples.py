@@ -1,0 +1,107 @@
+"""Due actions and a destination to try things on. The destination writes a line for each thing it makes."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from integrations.destinations import Delivery
+from integrations.outbox import DueAction
+
+NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
+
+
+def ticket(call: str = "1", *, due_at: datetime | None = NOW, **payload: Any) -> DueAction:
+    told = {
+        "title": "Rental car: Ada", "description": "It did not start.", "priority": "normal", "queue": "cars",
+        "issue_type": "rental_car", "customer_name": "Ada", "customer_phone": "+12025550143",
+        "customer_email": "ada@example.com", "is_resolved": False,
+    }  # fmt: skip
+    return DueAction(f"ticket:atoms:{call}", "ticket", "ticket", "atoms", call, told | payload, due_at)
+
+
+def email(
+    call: str = "1", *, due_at: datetime | None = NOW, skip_reason: str | None = None, **payload: Any
+) -> DueAction:
+    told = {
+        "template": "thank_you", "to_address": "ada@example.com", "customer_name": "Ada",
+        "issue_type": "rental_car", "summary": "The car was booked.", "language": "en",
+    }  # fmt: skip
+    key = f"follow_up_email:atoms:{call}"
+    return DueAction(key, "email", "follow_up_email", "atoms", call, told | payload, due_at, skip_reason)
+
+
+def contact(phone: str = "+12025550143", **payload: Any) -> DueAction:
+    told = {"phone": phone, "name": "Ada", "email": "ada@example.com", "is_vip": False, "call_count": 1}
+    return DueAction(f"contact:{phone}", "crm", "contact", "atoms", "1", told | payload, NOW)
+
+
+def note(call: str = "1", phone: str = "+12025550143", **payload: Any) -> DueAction:
+    told = {
+        "phone": phone,
+        "title": "Voice call - 5 min - successful",
+        "body": "Booked.",
+        "duration_seconds": 300,
+    }
+    return DueAction(f"note:atoms:{call}", "crm", "note", "atoms", call, told | payload, NOW)
+
+
+def task(call: str = "1", phone: str = "+12025550143", **payload: Any) -> DueAction:
+    told = {"phone": phone, "subject": "Call back", "body": "Ada waits.", "due_date": "2026-11-03"}
+    return DueAction(f"task:atoms:{call}", "crm", "task", "atoms", call, told | payload, NOW)
+
+
+def slack(call: str = "1", kind: str = "transfer_requested", **payload: Any) -> DueAction:
+    told = {
+        "slack_channel": "#support", "headline": "Transfer requested by Ada", "customer": "Ada",
+        "summary": "Ada wants a person.", "action_needed": "Call her back", "agent_id": "a1",
+        "started_at": "2026-11-02T07:55:00Z",
+    }  # fmt: skip
+    return DueAction(f"{kind}:atoms:{call}", "slack", kind, "atoms", call, told | payload, NOW)
+
+
+def delivery(action: DueAction) -> Delivery:
+    return Delivery(
+        action.action_key, action.channel, action.kind, action.source, action.call_id, action.payload, at=NOW
+    )
+
+
+class Register:
+    """A system behind a channel: a file with a line for each record made or changed."""
+
+    name = "register"
+
+    def __init__(self, path: Path, fails: Callable[[Delivery], None] | None = None, die_at: str = "") -> None:
+        self.path, self.fails, self.die_at = path, fails, die_at
+
+    def find(self, delivery: Delivery) -> str | None:
+        self._die("find", delivery)
+        made = [line["id"] for line in self.lines() if line["key"] == delivery.action_key]
+        return made[0] if made else None
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        if self.fails:
+            self.fails(delivery)
+        self._die("before", delivery)
+        line = {
+            "key": delivery.action_key, "id": external_id or f"R{len(self.lines()) + 1}",
+            "did": "update" if external_id else "create", "payload": dict(delivery.payload),
+            "contact_id": delivery.contact_id,
+        }  # fmt: skip
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._die("after", delivery)
+        return str(line["id"])
+
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.path.read_text().splitlines()] if self.path.exists() else []
+
+    def did(self) -> list[tuple[str, str]]:
+        return [(line["did"], line["key"]) for line in self.lines()]
+
+    def _die(self, where: str, delivery: Delivery) -> None:
+        if self.die_at == f"{where} {delivery.action_key}":
+            os.kill(os.getpid(), signal.SIGKILL)
