@@ -5,7 +5,7 @@ with
     staged as (
         select source || ':' || call_id as call_key, count(distinct event_key) as event_count
         from {{ source("raw", "call_events") }}
-        where call_id is not null and source in ('atoms', 'generic')
+        where call_id is not null and source in (select source from {{ ref("int_events") }})
         group by source, call_id
     ),
 

@@ -1,4 +1,4 @@
--- depends on what the agents are configured to measure; such a score counts as unknown
+-- Scores that are no integer from 1 to 5: they count as unknown. Look at how the agent is told to measure.
 {{ config(severity="warn") }}
 
 select call_key, satisfaction_text

@@ -1,7 +1,8 @@
 -- Events of a platform that no folder in models/staging reads: kept in raw, in no call.
 {{ config(severity="warn") }}
 
-select source, count(*) as event_count
-from {{ source("raw", "call_events") }}
-where source not in ('atoms', 'generic')
-group by source
+select raw_events.source, count(*) as event_count
+from {{ source("raw", "call_events") }} as raw_events
+left join {{ ref("int_events") }} as events on raw_events.event_key = events.event_key
+where events.event_key is null
+group by raw_events.source

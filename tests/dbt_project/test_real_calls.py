@@ -23,7 +23,8 @@ EVENT_TYPES = {
 }
 ONE_CALL = """
 select calls.call_id, calls.direction, calls.customer_phone, facts.customer_email as email,
-    calls.duration_seconds,    calls.turn_count as turns, outcomes.disposition, outcomes.satisfaction_score as satisfaction,
+    calls.duration_seconds, calls.turn_count as turns,
+    outcomes.disposition, outcomes.satisfaction_score as satisfaction,
     outcomes.is_resolved as resolved, outcomes.issue_type, outcomes.is_vip as vip,
     outcomes.is_transfer_requested as transferred, outcomes.needs_follow_up as follow_up,
     calls.has_start, calls.has_analytics
