@@ -25,10 +25,10 @@ class OrchestrationSettings(Home):
         description="landing bytes that one dlt load takes at most; a larger backlog becomes several loads",
     )
     load_chunk_bytes: int = Field(
-        default=16 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
+        default=4 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
     )
     warehouse_memory_limit: str = Field(
-        default="512MB", description="DuckDB's memory limit while loading and publishing"
+        default="400MB", description="DuckDB's memory limit while loading and publishing"
     )
     lock_timeout_seconds: float = Field(
         default=600,

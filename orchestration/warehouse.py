@@ -31,6 +31,19 @@ def duckdb_config(settings: OrchestrationSettings) -> dict[str, Any]:
     return {"memory_limit": settings.warehouse_memory_limit, "preserve_insertion_order": False}
 
 
+def _loading_config(settings: OrchestrationSettings) -> dict[str, Any]:
+    """Options of the connections that dlt copies and merges with.
+
+    Every byte is written twice (staging, then `raw`), and most of the time went into compressing payloads.
+    Measured on 300,000 events: without compression of text the two steps take half as long, on one thread
+    less again (and less memory), for a file of 1.9 times the size.
+    """
+    return duckdb_config(settings) | {
+        "disabled_compression_methods": "dictionary,fsst,dict_fsst,zstd",
+        "threads": 1,
+    }
+
+
 def destination(settings: OrchestrationSettings) -> Any:
     """The dlt destination of the raw tables."""
     import dlt
@@ -38,7 +51,7 @@ def destination(settings: OrchestrationSettings) -> Any:
     return dlt.destinations.duckdb(
         credentials={
             "database": str(settings.warehouse),
-            "global_config": duckdb_config(settings),
+            "global_config": _loading_config(settings),
         }
     )
 

@@ -103,7 +103,7 @@ def landing(settings: OrchestrationSettings) -> Any:
 def _batches(store: LandingStore, settings: OrchestrationSettings, state: dict[str, Any]) -> Iterator[Batch]:
     """Chunks behind the cursors, at most `load_max_bytes` of them; the cursor moves with each."""
     budget = settings.load_max_bytes
-    connection = duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit})
+    connection = duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit, "threads": 1})
     try:
         for segment, start in list(cursor.unread(store, state)):
             position = start
