@@ -3,7 +3,8 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration.assets.channels import CHANNELS, EVERYTHING_TAG
+from orchestration.assets.channels import CHANNELS
+from orchestration.assets.raw import EVERYTHING_TAG
 
 _AFTER = dg.AssetSelection.keys("raw/outbox_actions", "marts/actions", "published")
 _RETRIES = {"dagster/max_retries": "3"}

@@ -85,3 +85,5 @@ def _bury_the_killed(instance: dg.DagsterInstance) -> None:
         dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags=_LAUNCHED_BY)
     ):
         instance.report_run_failed(run, "its process was killed")
+        # its pool slots too: without a daemon nobody else would give them back
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

@@ -13,11 +13,10 @@ import pandas as pd
 
 from integrations.outbox import Count, dispatch, open_outbox
 from orchestration import act
-from orchestration.assets.raw import OWNERS
+from orchestration.assets.raw import EVERYTHING_TAG, OWNERS
 from orchestration.resources import Aftercall
 
 CHANNELS = tuple(act.SYNC_TABLES)
-EVERYTHING_TAG = "aftercall/everything"
 
 
 def sensor_name(channel: str) -> str:

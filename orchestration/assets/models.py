@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 
 from orchestration import build
-from orchestration.assets.raw import OWNERS, WAREHOUSE_POOL
+from orchestration.assets.raw import EVERYTHING_TAG, OWNERS, WAREHOUSE_POOL
 from orchestration.config import OrchestrationSettings
 from orchestration.resources import Aftercall
 
@@ -46,14 +46,18 @@ TRANSLATOR = ModelTranslator()
 
 
 def built(
-    context: dg.AssetExecutionContext, settings: OrchestrationSettings, select: list[str], exclude: list[str]
+    context: dg.AssetExecutionContext,
+    settings: OrchestrationSettings,
+    select: list[str],
+    exclude: list[str],
+    full_refresh: bool = False,
 ) -> Iterator[Any]:
     """Run `dbt build` in a thread and yield each node's Dagster events as they come."""
     events: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
 
     def work() -> None:
         try:
-            build.build(settings, select, exclude, sink=events.put)
+            build.build(settings, select, exclude, full_refresh, sink=events.put)
             events.put(None)
         except BaseException as error:  # carried to the run's own thread, whatever it is
             events.put(error)
@@ -78,7 +82,8 @@ def built(
 )
 def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """Calls, outcomes, metrics and what is due."""
-    yield from built(context, aftercall.orchestration(), [], [OUTCOMES, LEAN])
+    everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
+    yield from built(context, aftercall.orchestration(), [], [OUTCOMES, LEAN], full_refresh=everything)
 
 
 @dbt_assets(

@@ -16,6 +16,8 @@ from orchestration.resources import Aftercall
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
+# a run with this tag set to "yes" looks at everything again, not only at what is new
+EVERYTHING_TAG = "aftercall/everything"
 LANDING = dg.AssetSpec(
     "landing",
     description="Every body that the receiver accepted, raw, in order of arrival.",

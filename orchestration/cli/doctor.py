@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from integrations.config import IntegrationSettings
+from integrations.errors import redact
 from integrations.outbox import open_outbox
 from orchestration.cli.processes import addresses, answers
 from orchestration.config import OrchestrationSettings
@@ -40,6 +41,7 @@ def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         shown = ", ".join(f"{key}: **********" for key in value) if name == "secrets" else str(value)
+        shown = redact(shown, IntegrationSettings())
         label = "AFTERCALL_SECRET_<SOURCE>" if name == "secrets" else f"AFTERCALL_{name.upper()}"
         yield label, shown or "-", field.description or ""
 
