@@ -6,7 +6,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from orchestration.assets.channels import CHANNELS
 from orchestration.assets.raw import EVERYTHING_TAG
 
-_AFTER = dg.AssetSelection.keys("raw/outbox_actions", "marts/actions", "published")
+_AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
 _RETRIES = {"dagster/max_retries": "3"}
 
 
@@ -36,7 +36,7 @@ reconcile_job = _job(
 channel_jobs = {
     channel: _job(
         f"{channel}_channel",
-        dg.AssetSelection.keys(f"outbox/{channel}") | _AFTER,
+        dg.AssetSelection.assets(f"outbox/{channel}") | _AFTER,
         f"What the {channel} channel has to retry, to update, or left over.",
     )
     for channel in CHANNELS

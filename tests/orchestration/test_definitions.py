@@ -1,0 +1,55 @@
+"""The code location as Dagster sees it: what is in it, in which order, and who owns it."""
+
+from collections import defaultdict
+
+import pytest
+
+GROUPS = {
+    "landing": {"landing"},
+    "load": {"raw/call_events", "raw/rejected_lines", "raw/outbox_actions"},
+    "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"},
+    "published": {"published"},
+}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AFTERCALL_HOME", str(tmp_path_factory.mktemp("definitions")))
+        from orchestration.definitions import build_defs
+
+        return build_defs()
+
+
+def test_groups_and_owners(defs: object) -> None:
+    graph = defs.resolve_asset_graph()  # type: ignore[attr-defined]
+    groups = defaultdict(set)
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        groups[node.group_name].add(key.to_user_string())
+        assert node.owners, key
+    for group, keys in GROUPS.items():
+        assert groups[group] == keys
+    assert {"marts/calls", "marts/call_outcomes", "marts/actions"} <= groups["marts"]
+    assert "sync/sync_tickets" in groups["sync"]
+
+
+def test_one_lineage_from_landing_to_published(defs: object) -> None:
+    import dagster as dg
+
+    graph = defs.resolve_asset_graph()  # type: ignore[attr-defined]
+    upstream, reached = {dg.AssetKey("published")}, set()
+    while upstream:
+        reached |= upstream
+        upstream = {parent for key in upstream for parent in graph.get(key).parent_keys} - reached
+    names = {key.to_user_string() for key in reached}
+    assert {"landing", "raw/call_events", "marts/calls", "outbox/slack", "raw/outbox_actions"} <= names
+
+
+def test_sensors_jobs_and_schedule(defs: object) -> None:
+    repository = defs.get_repository_def()  # type: ignore[attr-defined]
+    assert {sensor.name for sensor in repository.sensor_defs} == {
+        "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "run_failure_alert",
+    }  # fmt: skip
+    assert [schedule.cron_schedule for schedule in repository.schedule_defs] == ["17 3 * * *"]
+    assert repository.has_job("after_call_pass")
