@@ -1,0 +1,19 @@
+"""`python -m tests.bench`: every bench in turn, kept in `.bench/results.json`, shown as one table."""
+
+from collections.abc import Callable
+
+from tests.bench import bench_latency, bench_load
+from tests.bench.record import Result, record, recorded, show
+
+BENCHES: tuple[Callable[[], list[Result]], ...] = (bench_load.run, bench_latency.run)
+
+
+def main() -> None:
+    """A bench that fails ends the run; what was measured before it stays recorded."""
+    for bench in BENCHES:
+        record(bench())
+    show(recorded())
+
+
+if __name__ == "__main__":
+    main()
