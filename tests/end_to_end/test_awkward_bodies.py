@@ -55,7 +55,7 @@ def test_each_gets_its_answer_and_the_load_still_works(
     report = pipeline.load_events(settings)
     assert report.rows == {"call_events": accepted, "rejected_lines": 0}
     rows = installation.warehouse("select call_id, payload::varchar from raw.call_events")
-    found = {call_id: payload for call_id, payload in rows}
+    found = dict(rows)
     assert {"surrogate", "last", "long"} <= set(found)
     assert "cut �" in found["surrogate"]
     assert [call_id for call_id in found if call_id and call_id.startswith("sha256:")] != []
