@@ -49,7 +49,10 @@ _NOTES = {
     "build": "until the models are built and tested",
     "dispatch": "until the message is sent, with the channels that come before Slack",
 }
-_TO_TEN = "to get to 10 s: a warm process for runs (saves the run start), fewer data tests in a pass"
+_TO_TEN = (
+    "to get to 10 s: dbt's selector `pass` in a pass (8 nodes, 1.4 s of CPU, for 135 and 7 s), "
+    "and a warm process for runs (saves the run start)"
+)
 
 
 @dataclass(frozen=True)
