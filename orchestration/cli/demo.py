@@ -41,7 +41,9 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
     instance.prepare(settings)
     urls = processes.addresses(settings)
     try:
-        with processes.Children(processes.environment(settings), settings.home / "logs") as children:
+        with processes.Children(
+            processes.environment(settings), settings.home, settings.home / "logs"
+        ) as children:
             children.start("receiver", processes.receiver_process())
             children.start("dagster", processes.dagster_process(settings))
             with console.status("starting the receiver and Dagster"):

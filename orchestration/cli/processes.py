@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
+from dotenv import dotenv_values
 
 from orchestration.config import WORKSPACE, OrchestrationSettings
-from receiver.config import ReceiverSettings, split_bind
+from receiver.config import ENV_FILE, ReceiverSettings, split_bind
 
 GRACE_SECONDS = 3.0
 
@@ -27,6 +28,7 @@ class Children:
     """The processes of one `up` or `demo`; use as a context manager."""
 
     environment: Mapping[str, str]
+    folder: Path
     log_folder: Path | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -37,7 +39,12 @@ class Children:
             self.log_folder.mkdir(parents=True, exist_ok=True)
             output = (self.log_folder / f"{name}.log").open("ab")
         self.running[name] = subprocess.Popen(  # noqa: S603 - our own programs
-            command, env=dict(self.environment), stdout=output, stderr=output, start_new_session=True
+            command,
+            cwd=self.folder,
+            env=dict(self.environment),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
 
     def check(self) -> None:
@@ -107,8 +114,13 @@ def addresses(settings: OrchestrationSettings) -> dict[str, str]:
 
 
 def environment(settings: OrchestrationSettings) -> dict[str, str]:
-    """The environment of this process with the state directory made absolute."""
+    """The environment of this process over that of `.env`, with the state directory made absolute.
+
+    The children run in the state directory and find no `.env` there: Dagster lets a `DAGSTER_HOME` in that file win
+    over the environment, which would put the runs of two homes into one instance.
+    """
     return {
+        **{name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None},
         **os.environ,
         "AFTERCALL_HOME": str(settings.home),
         "DAGSTER_HOME": str(settings.dagster),

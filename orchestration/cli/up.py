@@ -17,7 +17,9 @@ def up_command() -> None:
     settings = OrchestrationSettings()
     instance.prepare(settings)
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    with processes.Children(processes.environment(settings), settings.home / "logs") as children:
+    with processes.Children(
+        processes.environment(settings), settings.home, settings.home / "logs"
+    ) as children:
         children.start("receiver", processes.receiver_process())
         children.start("dagster", processes.dagster_process(settings))
         for name, url in processes.addresses(settings).items():

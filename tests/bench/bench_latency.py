@@ -95,7 +95,7 @@ def _everything_up(home: Path) -> Iterator[_Up]:
         settings = OrchestrationSettings()
         dagster_instance.prepare(settings)
         urls = processes.addresses(settings)
-        with processes.Children(processes.environment(settings), home / "logs") as children:
+        with processes.Children(processes.environment(settings), home, home / "logs") as children:
             children.start("receiver", processes.receiver_process())
             children.start("dagster", processes.dagster_process(settings))
             children.wait_until(lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", 60)
