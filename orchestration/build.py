@@ -5,6 +5,7 @@ to `orchestration/assets/`.
 """
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +22,18 @@ class BuildFailed(Exception):
 
 
 def manifest_path(settings: OrchestrationSettings) -> Path:
-    """Dbt's manifest of this home."""
-    return settings.dbt_target / "manifest.json"
+    """The manifest that Dagster reads: a copy, since dbt rewrites its own in place and may be killed at it."""
+    return settings.dbt_target / "dagster" / "manifest.json"
 
 
 def ensure_manifest(settings: OrchestrationSettings) -> Path:
     """The manifest, parsed anew only when a file of the dbt project is younger."""
     path = manifest_path(settings)
     if not path.exists() or path.stat().st_mtime < _newest_source():
-        invoke(settings, ["parse"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            invoke(settings, ["parse"], target=Path(folder))
+            (Path(folder) / "manifest.json").replace(path)
     return path
 
 
@@ -52,13 +56,18 @@ def build(
         invoke(settings, arguments, sink)
 
 
-def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSink | None = None) -> None:
-    """One dbt command against this home. Raises BuildFailed."""
+def invoke(
+    settings: OrchestrationSettings,
+    arguments: list[str],
+    sink: EventSink | None = None,
+    target: Path | None = None,
+) -> None:
+    """One dbt command against this home; `target` is dbt's folder for artifacts. Raises BuildFailed."""
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     callbacks = [lambda event: sink(_as_dict(event))] if sink is not None else []
     try:
-        result = _invoke(settings, arguments, callbacks)
+        result = _invoke(settings, arguments, callbacks, target or settings.dbt_target)
     finally:
         # dbt keeps its connection for the life of the process, and the file has one user at a time
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
@@ -66,7 +75,7 @@ def invoke(settings: OrchestrationSettings, arguments: list[str], sink: EventSin
         raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
 
 
-def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: list[Any]) -> Any:
+def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: list[Any], target: Path) -> Any:
     from dbt.cli.main import dbtRunner
 
     with _environment(settings):
@@ -83,7 +92,7 @@ def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: li
                 "--profiles-dir",
                 str(DBT_PROJECT),
                 "--target-path",
-                str(settings.dbt_target),
+                str(target),
             ]
         )
 
