@@ -10,6 +10,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, dispatch
+from integrations.outbox.locks import process_lock
 from tests.integrations.examples import NOW, Register, email, ticket
 
 
@@ -30,6 +31,17 @@ DISPATCH = """
 """
 
 
+def wait_until_free(outbox: Outbox, channel: str) -> None:
+    """Postgres frees a killed client's lock when it notices, a moment after the kill."""
+    deadline = time.monotonic() + 30
+    while True:
+        with process_lock(outbox.engine, channel, wait=False) as held:
+            if held:
+                return
+        assert time.monotonic() < deadline, "the lock outlived its process"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("action", [ticket, email])
 @pytest.mark.parametrize("step", ["find", "before", "after"])
 def test_killed_at_every_step(
@@ -44,6 +56,7 @@ def test_killed_at_every_step(
         )
         killed.communicate(timeout=60)
         assert killed.returncode == -9
+        wait_until_free(outbox, channel)
     last = Register(path)
     assert dispatch(outbox, channel, settings, now=NOW, destination=last).busy is False
     made = [key for did, key in last.did() if did == "create"]
