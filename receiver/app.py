@@ -12,31 +12,37 @@ from receiver.config import SECRET_PREFIX, ReceiverSettings
 from receiver.landing import LandingStore, LandingUnavailable, open_landing
 from receiver.metrics import Metrics
 from receiver.problems import Problem, register_problems
+from receiver.readiness import Readiness
 from receiver.sources import SOURCES
 from receiver.webhooks import webhooks_blueprint
 
 LOG = logging.getLogger("aftercall.receiver")
+READY_SECONDS = 2.0
 _PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def create_app(settings: ReceiverSettings | None = None, landing: LandingStore | None = None) -> Flask:
+def create_app(
+    settings: ReceiverSettings | None = None,
+    landing: LandingStore | None = None,
+    metrics: Metrics | None = None,
+) -> Flask:
     """A receiver over the given settings and landing store; by default those of the environment."""
     settings = settings or ReceiverSettings()
     landing = landing or open_landing(
         settings.home, settings.landing_segment_bytes, settings.landing_min_free_bytes
     )
-    metrics = Metrics()
+    metrics = metrics or Metrics(landing.free_bytes)
     app = Flask("receiver", static_folder=None)
     # a chunked body is cut at this length without an error, so only one byte more shows that it was too large
     app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes + 1
     register_problems(app)
-    app.register_blueprint(webhooks_blueprint(settings, landing, metrics))
-    app.register_blueprint(_operations(landing, metrics))
+    app.register_blueprint(webhooks_blueprint(settings, landing))
+    app.register_blueprint(_operations(Readiness(landing, READY_SECONDS), metrics))
     _say_what_is_unsigned(settings)
     return app
 
 
-def _operations(landing: LandingStore, metrics: Metrics) -> Blueprint:
+def _operations(readiness: Readiness, metrics: Metrics) -> Blueprint:
     blueprint = Blueprint("operations", __name__)
 
     @blueprint.get("/healthz", provide_automatic_options=False)
@@ -46,7 +52,7 @@ def _operations(landing: LandingStore, metrics: Metrics) -> Blueprint:
     @blueprint.get("/readyz", provide_automatic_options=False)
     def readyz() -> Response:
         try:
-            landing.check()
+            readiness.check()
         except LandingUnavailable as error:
             raise Problem(503, f"the landing store is not ready: {error}") from error
         return _json({"status": "ready"})

@@ -4,6 +4,7 @@ The only module of this floor that reads the environment (and `.env`). Every set
 `AFTERCALL_`. No behaviour belongs here beyond parsing a value and deriving a path from it.
 """
 
+import hashlib
 import ipaddress
 import os
 from collections.abc import Mapping
@@ -14,8 +15,12 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from receiver.networks import Network, networks
+from receiver.sources import SOURCES
+
 ENV_FILE = ".env"
 SECRET_PREFIX = "AFTERCALL_SECRET_"  # noqa: S105 - the name of a setting, not a secret
+ALLOW_FROM_PREFIX = "AFTERCALL_ALLOW_FROM_"
 
 
 class Home(BaseSettings):
@@ -79,14 +84,26 @@ def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
     The environment wins over `.env`. A value may hold several secrets separated by commas: all are
     accepted, so that a secret can be rotated.
     """
+    secrets = {
+        source: tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
+        for source, value in _by_source(SECRET_PREFIX).items()
+    }
+    return {source: parts for source, parts in secrets.items() if parts}
+
+
+def allow_from_environment() -> dict[str, str]:
+    """Every `AFTERCALL_ALLOW_FROM_<SOURCE>` of the environment and `.env`, by lower-case source."""
+    return _by_source(ALLOW_FROM_PREFIX)
+
+
+def _by_source(prefix: str) -> dict[str, str]:
+    """Settings that a source has for itself; the environment wins over `.env`, an empty one counts as unset."""
     found: dict[str, str | None] = {**dotenv_values(ENV_FILE), **os.environ}
-    secrets: dict[str, tuple[SecretStr, ...]] = {}
-    for name, value in found.items():
-        if name.upper().startswith(SECRET_PREFIX) and value:
-            parts = tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
-            if parts:
-                secrets[name[len(SECRET_PREFIX) :].lower()] = parts
-    return secrets
+    return {
+        name[len(prefix) :].lower(): value
+        for name, value in found.items()
+        if name.upper().startswith(prefix) and value and value.strip()
+    }
 
 
 def split_bind(bind: str) -> tuple[str, int]:
@@ -106,6 +123,11 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
+def setting_name(source: str) -> str:
+    """A source's name as settings have it."""
+    return source.lower().replace("-", "_")
+
+
 class ReceiverSettings(Home):
     """Settings of the HTTP receiver and its landing store."""
 
@@ -116,8 +138,28 @@ class ReceiverSettings(Home):
     receiver_workers: int = Field(
         default=1, ge=1, le=64, description="receiver processes; each writes landing segments of its own"
     )
-    receiver_threads: int = Field(
-        default=32, ge=1, le=512, description="requests handled at the same time in each process"
+    receiver_queue: int = Field(
+        default=512,
+        ge=1,
+        le=65536,
+        description="requests that wait for the disk in each process; more are answered 503 at once",
+    )
+    receiver_queue_bytes: int = Field(
+        default=256 << 20,
+        ge=1,
+        description="bytes of bodies over 64 KiB that each process reads at once; more are answered 503",
+    )
+    receiver_body_seconds: float = Field(
+        default=10.0, gt=0, description="seconds that a body may take to arrive; then it is answered 408"
+    )
+    receiver_commit_seconds: float = Field(
+        default=10.0, gt=0, description="seconds that the disk may take; then those who wait are answered 503"
+    )
+    receiver_grace_seconds: int = Field(
+        default=5, ge=1, le=600, description="seconds that requests in hand may take after SIGTERM"
+    )
+    receiver_worker_hours: float = Field(
+        default=0, ge=0, description="hours after which a process is replaced by a fresh one; 0 is never"
     )
     receiver_allow_unsigned: bool = Field(
         default=False,
@@ -131,12 +173,29 @@ class ReceiverSettings(Home):
     landing_min_free_bytes: int = Field(
         default=64 << 20,
         ge=0,
-        description="free bytes on the landing disk under which /readyz says not ready",
+        description="bytes of the landing disk that are kept free; events that would need them are answered 503",
     )
     secrets: Mapping[str, tuple[SecretStr, ...]] = Field(
         default_factory=secrets_from_environment,
         description="signing secrets by source, from AFTERCALL_SECRET_<SOURCE>; comma separated for rotation",
     )
+    allow_from: Mapping[str, str] = Field(
+        default_factory=allow_from_environment,
+        description="networks that may send, by source, from AFTERCALL_ALLOW_FROM_<SOURCE>: addresses and CIDR "
+        "blocks, comma separated; a source without one may be sent from anywhere",
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses and CIDR blocks of the proxies in front, comma separated, whose "
+        "X-Forwarded-For is believed",
+    )
+
+    @field_validator("receiver_worker_hours")
+    @classmethod
+    def _workers_live_a_minute(cls, value: float) -> float:
+        if 0 < value < 1 / 60:
+            raise ValueError("a worker process lives at least a minute: 0.017 hours, or 0 for ever")
+        return value
 
     @field_validator("receiver_bind")
     @classmethod
@@ -144,7 +203,26 @@ class ReceiverSettings(Home):
         split_bind(value)
         return value
 
-    @field_validator("secrets", mode="before")
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies_are_networks(cls, value: str) -> str:
+        networks(value)
+        return value
+
+    @field_validator("allow_from", mode="after")
+    @classmethod
+    def _allowed_are_networks_of_known_sources(cls, value: Mapping[str, str]) -> Mapping[str, str]:
+        # a misspelled source would leave the one that was meant open to everybody
+        known = {setting_name(name) for name in SOURCES}
+        for source, listed in value.items():
+            if source not in known:
+                setting = f"{ALLOW_FROM_PREFIX}{source.upper()}"
+                raise ValueError(f"{setting} names no source; known are {', '.join(sorted(known))}")
+            if not networks(listed):
+                raise ValueError(f"{ALLOW_FROM_PREFIX}{source.upper()} holds no network")
+        return value
+
+    @field_validator("secrets", "allow_from", mode="before")
     @classmethod
     def _sources_in_lower_case(cls, value: Any) -> Any:
         return {str(k).lower(): v for k, v in value.items()} if isinstance(value, Mapping) else value
@@ -160,11 +238,26 @@ class ReceiverSettings(Home):
         return split_bind(self.receiver_bind)[1]
 
     @property
+    def metrics(self) -> Path:
+        """Where the processes of this receiver keep their counts; emptied at each start.
+
+        In memory where there is such a place: the files are mapped, and a full disk would end whoever counts.
+        """
+        memory = Path("/dev/shm")  # noqa: S108 - the name is this installation's own, and so is the folder
+        if not os.access(memory, os.W_OK):
+            return self.home / "metrics" / str(self.port)
+        installation = hashlib.sha256(f"{os.getuid()} {self.home} {self.port}".encode()).hexdigest()[:16]
+        return memory / f"aftercall-{installation}"
+
+    @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the receiver."""
-        return is_loopback(self.host)
+        """Whether only this machine can reach the receiver; a proxy in front lets others through."""
+        return is_loopback(self.host) and not self.trusted_proxies.strip()
 
     def secrets_for(self, source: str) -> tuple[str, ...]:
         """The signing secrets of a source, in plain text; empty when none is configured."""
-        key = source.lower().replace("-", "_")
-        return tuple(secret.get_secret_value() for secret in self.secrets.get(key, ()))
+        return tuple(secret.get_secret_value() for secret in self.secrets.get(setting_name(source), ()))
+
+    def networks_for(self, source: str) -> tuple[Network, ...]:
+        """The networks that may send a source's events; empty when all may."""
+        return networks(self.allow_from.get(setting_name(source), ""))

@@ -1,48 +1,139 @@
-"""What the receiver counts for Prometheus. One registry per app, so that two apps in a process do not mix.
+"""What the receiver counts for Prometheus, over all its worker processes.
 
-Labels come from closed lists only: a sender must not be able to invent series.
+Labels come from closed lists only: a sender must not be able to invent series. Under `receiver.serve` each worker
+keeps its counts in files that the others read (prometheus_client's multiprocess mode), so that any worker can
+answer for all of them, and for those that have died. Elsewhere an app has a registry of its own.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+import contextlib
+import os
+import re
+import time
+from collections import Counter as Counts
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from receiver.exchange import Exchange
 from receiver.sources.base import ANALYTICS_COMPLETED, CALL_END, CALL_START
 
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _KNOWN_TYPES = {CALL_START, CALL_END, ANALYTICS_COMPLETED}
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LINES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_OF_A_LIVE_PROCESS = re.compile(r"gauge_live\w*_(\d+)\.db")
 
 
 class Metrics:
-    """Counters of one receiver process since its start."""
+    """Counts of one process, and the sum over all in `text`."""
 
-    def __init__(self) -> None:
+    def __init__(self, free_bytes: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "aftercall_receiver_requests",
-            "Answers to webhook requests",
-            ["source", "status"],
+        self._looked_up = CollectorRegistry()
+        self._looked_up.register(self)
+        self._free_bytes = free_bytes
+        self._new: Counts[tuple[Counter, *tuple[str, ...]]] = Counts()
+        self._newest: dict[str, float] = {}
+        self._requests = Counter(
+            "aftercall_receiver_requests", "Answers to webhook requests", ["source", "status"],
             registry=self.registry,
-        )
-        self.events = Counter(
-            "aftercall_receiver_events",
-            "Deliveries that are on disk, duplicates included",
-            ["source", "event_type"],
+        )  # fmt: skip
+        self._refused = Counter(
+            "aftercall_receiver_refused", "Webhook requests that were not accepted", ["source", "reason"],
             registry=self.registry,
-        )
-        self.bytes = Counter(
+        )  # fmt: skip
+        self._accepted = Counter(
+            "aftercall_receiver_events", "Deliveries that are on disk, duplicates included",
+            ["source", "event_type"], registry=self.registry,
+        )  # fmt: skip
+        self._bytes = Counter(
             "aftercall_receiver_landed_bytes", "Bytes of bodies that are on disk", registry=self.registry
         )
-        self.append_seconds = Histogram(
-            "aftercall_receiver_append_seconds",
-            "Time a request waits for its durable write",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
-            registry=self.registry,
-        )
+        self._commit_seconds = Histogram(
+            "aftercall_receiver_commit_seconds", "One write and sync of the landing store",
+            buckets=_SECONDS, registry=self.registry,
+        )  # fmt: skip
+        self._commit_lines = Histogram(
+            "aftercall_receiver_commit_lines", "Lines that one write and sync made durable",
+            buckets=_LINES, registry=self.registry,
+        )  # fmt: skip
+        self._queue = Gauge(
+            "aftercall_receiver_queue_requests", "Requests that wait for the disk", registry=self.registry,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._last_event = Gauge(
+            "aftercall_receiver_last_event_timestamp_seconds", "When the last event of a source was on disk",
+            ["source"], registry=self.registry, multiprocess_mode="max",
+        )  # fmt: skip
 
-    def landed(self, source: str, event_type: str | None, size: int) -> None:
-        """Count one durable delivery."""
-        label = event_type if event_type in _KNOWN_TYPES else "other"
-        self.events.labels(source, label).inc()
-        self.bytes.inc(size)
+    def answered(self, exchange: Exchange, status: int) -> None:
+        """Note one answer to a webhook; the exchange tells the source and, if refused, the reason."""
+        source = exchange.source
+        self._new[self._requests, source, str(status)] += 1
+        if status != 200:
+            self._new[self._refused, source, exchange.reason or "error"] += 1
+            return
+        self._new[self._accepted, source, self.known_type(exchange.event_type)] += 1
+        self._new[self._bytes,] += len(exchange.body)
+        self._newest[source] = time.time()
+
+    def flush(self, queued: int) -> None:
+        """Count what was noted, in the thread that notes; `queued` is how many requests wait for the disk now.
+
+        Several times a second, not once a request: each count is a write into a file.
+        """
+        new, self._new = self._new, Counts()
+        for (counter, *labels), count in new.items():
+            (counter.labels(*labels) if labels else counter).inc(count)
+        self._queue.set(queued)
+        newest, self._newest = self._newest, {}
+        for source, moment in newest.items():
+            self._last_event.labels(source).set(moment)
+
+    def committed(self, lines: int, seconds: float) -> None:
+        """Count one batch of the landing store, written or failed."""
+        self._commit_seconds.observe(seconds)
+        self._commit_lines.observe(lines)
+
+    @staticmethod
+    def known_type(event_type: str | None) -> str:
+        """An event type that is ours, else `other`: what a platform calls an event is its own words."""
+        return event_type if event_type in _KNOWN_TYPES else "other"
 
     def text(self) -> bytes:
         """All of them in Prometheus' text format."""
-        return generate_latest(self.registry)
+        directory = os.environ.get(DIRECTORY_VARIABLE)
+        registry = self.registry
+        if directory:
+            _forget_the_dead(Path(directory))
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(self._looked_up)
+
+    def collect(self) -> Iterator[Metric]:
+        """What is looked up when it is asked for."""
+        with contextlib.suppress(OSError):
+            yield GaugeMetricFamily(
+                "aftercall_receiver_landing_free_bytes", "Free bytes on the landing disk", self._free_bytes()
+            )
+
+
+def _forget_the_dead(directory: Path) -> None:
+    """What a killed worker had waiting waits no more; what it counted still counts."""
+    for path in directory.iterdir():
+        found = _OF_A_LIVE_PROCESS.fullmatch(path.name)
+        if found and not _is_alive(int(found[1])):
+            mark_process_dead(int(found[1]), str(directory))  # type: ignore[no-untyped-call]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's now
+        return True
+    return True

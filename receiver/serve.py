@@ -1,71 +1,114 @@
 """Running the app under granian, until SIGTERM or SIGINT.
 
-Granian's in-process server speaks no WSGI, so a worker process serves and this one watches over it.
+Worker processes serve and this one watches over them. What happens to one request belongs to `receiver.bridge`.
 """
 
-import logging
+import gc
+import math
 import os
+import resource
+import shutil
 import signal
 import socket
-import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-from flask import Flask
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from receiver.app import create_app
 from receiver.config import ReceiverSettings
 
-STOP_SECONDS = 3
-"""How long requests in flight may take after a stop was asked for."""
+HEADER_SECONDS = 30
+"""How long a head may take to arrive, and how long an idle connection is kept."""
+HEADER_BYTES = 64 << 10
+CONNECTIONS = 8192
+"""Per process; more wait in the kernel. Far more than requests in hand, so that there is room to say 503."""
+
+Load = Callable[[ReceiverSettings], Any]
 
 
-def serve(settings: ReceiverSettings | None = None) -> None:
-    """Serve until stopped; must run in the main thread. Exits with 1 when the address cannot be bound."""
+def serve(settings: ReceiverSettings | None = None, load: Load | None = None) -> None:
+    """Serve until stopped; must run in the main thread. Exits with 1 when the address cannot be bound.
+
+    `load` makes the RSGI application of each worker process, by default the receiver's.
+    """
     settings = settings or ReceiverSettings()
     _refuse_taken_address(settings.host, settings.port)
+    # prometheus_client looks for this when it is imported, so whatever imports it is imported behind it
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.metrics))
+    if load is None:
+        import receiver.worker
+
+        load = receiver.worker.load
+    files = _raise_file_limit()
     server = Granian(
         "receiver",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=HEADER_BYTES),
         workers=settings.receiver_workers,
-        blocking_threads=settings.receiver_threads,
+        backpressure=max(1, min(CONNECTIONS, files - 256)),
         websockets=False,
         respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
+        workers_kill_timeout=settings.receiver_grace_seconds,
+        workers_lifetime=math.ceil(settings.receiver_worker_hours * 3600) or None,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+    try:
+        server.serve(target_loader=partial(_load, settings, load), wrap_loader=False)
+    finally:
+        shutil.rmtree(settings.metrics, ignore_errors=True)
 
 
-def _load(settings: ReceiverSettings) -> Flask:
+def _load(settings: ReceiverSettings, load: Load) -> Any:
     """Runs in the worker process."""
-    _log_to_stderr()
-    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
-    return create_app(settings)
+    watch = (os.getppid(), settings.receiver_grace_seconds)
+    threading.Thread(target=_stop_with_parent, args=watch, daemon=True).start()
+    application = load(settings)
+    # what lives as long as the process need not be looked through in the middle of a request
+    gc.collect()
+    gc.freeze()
+    return application
 
 
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("aftercall")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
-
-
-def _stop_with_parent(parent: int) -> None:
+def _stop_with_parent(parent: int, grace_seconds: float) -> None:
     """A worker whose parent was killed would hold the port for ever."""
     while os.getppid() == parent:
         time.sleep(1)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(STOP_SECONDS)
+    time.sleep(grace_seconds)
     os._exit(1)
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise SystemExit(
+            f"cannot make {folder} anew: {error.strerror}; remove it, or free its disk"
+        ) from error
+    return folder
+
+
+def _raise_file_limit() -> int:
+    """As many open files as are of use and the system lets this process have; returns that number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    useful = max(soft, 2 * CONNECTIONS)
+    wanted = useful if hard == resource.RLIM_INFINITY else min(hard, useful)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        return soft
+    return wanted
 
 
 def _refuse_taken_address(host: str, port: int) -> None:

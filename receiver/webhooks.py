@@ -1,133 +1,102 @@
-"""The one route that takes events in: check, find the envelope, make durable, answer.
+"""The one route that takes events in: check, find the envelope, have it made durable, answer.
 
-How a platform signs and speaks belongs to `receiver.sources`, how bytes become durable to `receiver.landing`.
+Who is believed belongs to `receiver.gate`, how a platform signs and speaks to `receiver.sources`, how bytes
+become durable to `receiver.landing`, who waits for that to `receiver.bridge`.
 """
 
-import logging
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import orjson
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 
 from receiver.body import BadBody, parse, without_mark
-from receiver.config import SECRET_PREFIX, ReceiverSettings
+from receiver.config import ReceiverSettings
 from receiver.envelope import line, seal
+from receiver.exchange import ENVIRON_KEY, Exchange, request_id
+from receiver.gate import gate
 from receiver.landing import LandingStore, LandingUnavailable
-from receiver.metrics import Metrics
-from receiver.problems import Problem
-from receiver.sources import SOURCES, Source
-
-LOG = logging.getLogger("aftercall.receiver")
+from receiver.problems import Problem, landing_unavailable, too_large
+from receiver.sources import SOURCES
 
 
-def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore, metrics: Metrics) -> Blueprint:
+def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore) -> Blueprint:
     """`POST /webhooks/<source>` over a landing store."""
     blueprint = Blueprint("webhooks", __name__)
     limit = settings.receiver_max_body_bytes
+    gates = {name: gate(source, settings) for name, source in SOURCES.items()}
 
     @blueprint.post("/webhooks/<name>", provide_automatic_options=False)
     def webhook(name: str) -> Response:
         source = SOURCES.get(name)
         if source is None:
             raise Problem(404, f"no such source; known are {', '.join(sorted(SOURCES))}")
-        g.source = source.name
-        _refuse_other_types()
-        raw = _read(limit)
-        headers = {key.lower(): value for key, value in request.headers}
-        _refuse_unsigned(source, headers, raw, settings)
-        body = without_mark(raw)
+        served: Exchange | None = request.environ.get(ENVIRON_KEY)
+        exchange = served or _exchange(request, limit)
+        exchange.source = name
+        headers = exchange.headers
+        gates[name].admit(request.environ.get("REMOTE_ADDR", ""), headers)
+        _refuse_other_types(headers.get("content-type", ""), headers.get("content-encoding", "identity"))
+        gates[name].believe(headers, exchange.body, time.time())
+        body = without_mark(exchange.body)
         try:
             parsed = parse(body)
         except BadBody as error:
             raise Problem(400, str(error)) from None
-        envelope = seal(source.name, source.facts(parsed, headers), body, datetime.now(UTC))
-        g.event_id, g.event_type, g.size = envelope.event_id, envelope.event_type, len(raw)
-        _land(landing, metrics, line(envelope, body))
-        metrics.landed(source.name, envelope.event_type, len(raw))
+        envelope = seal(name, source.facts(parsed, headers), body, datetime.now(UTC))
+        exchange.event_id, exchange.event_type = envelope.event_id, envelope.event_type
+        exchange.line = line(envelope, body)
+        if served is None:
+            _append(landing, exchange.line)
         answer = {"status": "accepted", "event_id": envelope.event_id}
         return Response(orjson.dumps(answer), content_type="application/json")
-
-    @blueprint.before_app_request
-    def _begin() -> None:
-        g.began = time.perf_counter()
-
-    @blueprint.after_app_request
-    def _account(response: Response) -> Response:
-        if request.path.startswith("/webhooks/"):
-            metrics.requests.labels(g.get("source", "unknown"), str(response.status_code)).inc()
-            LOG.info("%s", _log_line(response.status_code))
-        return response
 
     return blueprint
 
 
-def _refuse_other_types() -> None:
-    kind = request.mimetype
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise Problem(415, "send Content-Type: application/json")
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if charset not in {"utf-8", "utf8", "us-ascii"}:
-        raise Problem(415, "send the body in UTF-8")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(415, "send the body without a Content-Encoding; compressed bodies are not accepted")
+def _exchange(request: Request, limit: int) -> Exchange:
+    """What the bridge would have read, under a server that is not the bridge."""
+    headers = {key.lower(): value for key, value in request.headers}
+    return Exchange(request_id(headers.get("x-request-id")), headers, _read(request, limit))
 
 
-def _read(limit: int) -> bytes:
-    """The whole body. A declared length over the limit is refused before a byte is read."""
-    too_large = Problem(413, f"the body is larger than {limit} bytes (AFTERCALL_RECEIVER_MAX_BODY_BYTES)")
+def _read(request: Request, limit: int) -> bytes:
     declared = request.content_length
     if declared is not None and declared > limit:
-        raise too_large
+        raise too_large(limit)
     try:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:
-        raise too_large from None
+        raise too_large(limit) from None
     except (ClientDisconnected, OSError):
         raise Problem(400, "the body ended before its declared length") from None
     if len(body) > limit:
-        raise too_large
-    if declared is not None and len(body) != declared:
-        raise Problem(400, "the body ended before its declared length")
+        raise too_large(limit)
     return body
 
 
-def _refuse_unsigned(
-    source: Source, headers: Mapping[str, str], body: bytes, settings: ReceiverSettings
-) -> None:
-    secrets = settings.secrets_for(source.name)
-    if secrets:
-        if not source.verify(headers, body, secrets):
-            raise Problem(401, "the signature is missing, or does not fit the body and the configured secret")
-    elif not (settings.is_loopback or settings.receiver_allow_unsigned):
-        name = f"{SECRET_PREFIX}{source.name.upper()}"
-        raise Problem(
-            401, f"no secret is set for this source: set {name}, or AFTERCALL_RECEIVER_ALLOW_UNSIGNED=1"
-        )
-
-
-def _land(landing: LandingStore, metrics: Metrics, entry: bytes) -> None:
+def _append(landing: LandingStore, entry: bytes) -> None:
     try:
-        with metrics.append_seconds.time():
-            landing.append(entry)
+        landing.append(entry)
     except LandingUnavailable as error:
-        LOG.error("landing store unavailable: %s", error)
-        raise Problem(503, "the landing store cannot take the event now; send it again later") from error
+        raise landing_unavailable() from error
 
 
-def _log_line(status: int) -> str:
-    """One JSON object a request.
+def _refuse_other_types(content_type: str, encoding: str) -> None:
+    kind, charset = _kind(content_type)
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise Problem(415, "send Content-Type: application/json")
+    if charset not in {"utf-8", "utf8", "us-ascii"}:
+        raise Problem(415, "send the body in UTF-8")
+    if encoding.lower() != "identity":
+        raise Problem(415, "send the body without a Content-Encoding; compressed bodies are not accepted")
 
-    Ids and sizes only: phone numbers, names and texts must not reach the log.
-    """
-    fields = {
-        "source": g.get("source", "unknown"),
-        "status": status,
-        "event_id": g.get("event_id"),
-        "event_type": g.get("event_type"),
-        "bytes": g.get("size"),
-        "ms": round((time.perf_counter() - g.began) * 1000, 2),
-    }
-    return orjson.dumps(fields).decode()
+
+@lru_cache(maxsize=64)
+def _kind(content_type: str) -> tuple[str, str]:
+    """Media type and charset, in lower case."""
+    kind, options = parse_options_header(content_type)
+    return kind.lower(), options.get("charset", "utf-8").lower()

@@ -6,9 +6,26 @@
 from pathlib import Path
 
 from receiver.landing.local import SEGMENT_BYTES, LocalLandingStore
-from receiver.landing.store import READ_BYTES, Chunk, LandingStore, LandingUnavailable, Segment
+from receiver.landing.store import (
+    READ_BYTES,
+    Chunk,
+    LandingStore,
+    LandingUnavailable,
+    Segment,
+    SegmentDamaged,
+    SegmentOpen,
+)
 
-__all__ = ["READ_BYTES", "Chunk", "LandingStore", "LandingUnavailable", "Segment", "open_landing"]
+__all__ = [
+    "READ_BYTES",
+    "Chunk",
+    "LandingStore",
+    "LandingUnavailable",
+    "Segment",
+    "SegmentDamaged",
+    "SegmentOpen",
+    "open_landing",
+]
 
 
 def open_landing(home: Path, segment_bytes: int = SEGMENT_BYTES, min_free_bytes: int = 0) -> LandingStore:

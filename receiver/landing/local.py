@@ -1,23 +1,32 @@
 """The landing store on a local disk: NDJSON segments, `YYYY-MM-DD/HH/<utc stamp>-<8 hex>.ndjson`.
 
-Joins a reader (paths and bytes, no state) to a writer (`receiver.landing.segment`) behind a group commit
-(`receiver.landing.commit`). What lines mean does not belong here.
+Joins a reader (paths and bytes, no state) to a writer (`receiver.landing.segment`) behind a lock, and to the
+archive (`receiver.landing.archive`), which puts `.zst` behind the name of a segment. What lines mean does not
+belong here.
 """
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import BinaryIO
 
-from receiver.landing.commit import GroupCommit
+from receiver.landing import archive
 from receiver.landing.segment import DISK, Disk, SegmentWriter
 from receiver.landing.store import READ_BYTES, Chunk, LandingUnavailable, Segment
 
 SEGMENT_BYTES = 64 << 20
+ROOM_SECONDS = 0.5
+"""How long the disk is trusted to have room after a look at it. What a disk takes in that time must fit the reserve."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HOUR = re.compile(r"\d{2}")
-_FILE = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{8}\.ndjson")
-_PATH = re.compile(f"{_DAY.pattern}/{_HOUR.pattern}/{_FILE.pattern}")
+_SEGMENT = r"\d{8}T\d{12}Z-[0-9a-f]{8}\.ndjson"
+_FILE = re.compile(f"{_SEGMENT}({re.escape(archive.SUFFIX)})?")
+_PATH = re.compile(f"{_DAY.pattern}/{_HOUR.pattern}/{_SEGMENT}")
 
 
 class LocalLandingStore:
@@ -29,15 +38,25 @@ class LocalLandingStore:
         self._root = root.absolute()
         self._min_free_bytes = min_free_bytes
         self._writer = SegmentWriter(self._root, segment_bytes, disk)
-        self._commit = GroupCommit(self._writer.write)
+        self._writing = threading.Lock()
+        self._has_room_until = 0.0
 
     def append(self, line: bytes) -> None:
         """See `LandingStore.append`."""
-        if line.find(b"\n") != len(line) - 1 or not line:
-            raise ValueError("a landing line ends in its only newline")
-        self._commit.submit(line)
+        self.append_all([line])
 
-    def segments(self, after: str = "") -> Iterator[Segment]:
+    def append_all(self, lines: Sequence[bytes]) -> None:
+        """See `LandingStore.append_all`."""
+        for line in lines:
+            if line.find(b"\n") != len(line) - 1 or not line:
+                raise ValueError("a landing line ends in its only newline")
+        with self._writing:
+            if time.monotonic() > self._has_room_until:
+                self._keep_reserve()
+                self._has_room_until = time.monotonic() + ROOM_SECONDS
+            self._writer.write(lines)
+
+    def segments(self, after: str = "", archived_after: str = "") -> Iterator[Segment]:
         """See `LandingStore.segments`. A segment that appears during the listing may or may not be in it."""
         first_day, first_hour = after[:10], after[:13]
         for day in _names(self._root, _DAY):
@@ -47,49 +66,118 @@ class LocalLandingStore:
                 prefix = f"{day}/{hour}"
                 if prefix < first_hour:
                     continue
-                for name in _names(self._root / prefix, _FILE):
+                # twice: one look may miss both forms of a segment that is archived during it
+                names = {*_names(self._root / prefix, _FILE), *_names(self._root / prefix, _FILE)}
+                for name in sorted({name.removesuffix(archive.SUFFIX) for name in names}):
                     path = f"{prefix}/{name}"
-                    if path > after:
-                        try:
-                            size = (self._root / path).stat().st_size
-                        except (
-                            FileNotFoundError
-                        ):  # an empty segment whose first write failed is removed again
-                            continue
-                        yield Segment(path, size)
+                    if path > after and (name in names or path > archived_after):
+                        segment = self._look(path)
+                        if segment is not None:
+                            yield segment
 
     def read(self, path: str, offset: int = 0, max_bytes: int = READ_BYTES) -> Chunk:
         """See `LandingStore.read`."""
-        if not _PATH.fullmatch(path):
-            raise ValueError(f"{path!r} is not the path of a landing segment")
         if offset < 0 or max_bytes < 1:
             raise ValueError("offset must not be negative and max_bytes at least 1")
-        with (self._root / path).open("rb", buffering=0) as file:
-            file.seek(offset)
-            data = file.read(max_bytes) or b""
-            end = data.rfind(b"\n") + 1
-            parts = [data]
-            # a line longer than max_bytes: go on to its newline, or to the end of the file if it is torn
-            while data and not end:
-                data = file.read(max_bytes) or b""
-                end = data.find(b"\n") + 1
-                parts.append(data[:end] if end else data)
-        if not end:
-            return Chunk(b"", offset)
-        whole = b"".join(parts) if len(parts) > 1 else parts[0][:end]
-        return Chunk(whole, offset + len(whole))
+        segment = self._file(path)
+        try:
+            with segment.open("rb", buffering=0) as file:
+                return _whole_lines(file, offset, max_bytes)
+        except FileNotFoundError:
+            stored = archive.archive_of(segment)
+        try:
+            with archive.open_archive(stored) as file:
+                return _whole_lines(file, offset, max_bytes)
+        except archive.BROKEN as error:
+            raise archive.damaged(stored, error) from error
+
+    def archive(self, segment: Segment) -> Segment:
+        """See `LandingStore.archive`."""
+        archive.compress(self._file(segment.path), segment.size)
+        archived = self._look(segment.path)
+        if archived is None:
+            raise FileNotFoundError(f"{segment.path} was removed as soon as it was archived")
+        return archived
+
+    def remove(self, path: str) -> None:
+        """See `LandingStore.remove`; folders that it leaves empty go too."""
+        stored = archive.archive_of(self._file(path))
+        try:
+            stored.unlink()
+        except FileNotFoundError:
+            return
+        archive.sync_folder(stored.parent)
+        with contextlib.suppress(OSError):  # other segments are in it
+            stored.parent.rmdir()
+            stored.parent.parent.rmdir()
 
     def check(self) -> None:
         """See `LandingStore.check`: writes and syncs a small hidden file, and compares the free space."""
+        self._keep_reserve()
         self._writer.probe()
-        status = os.statvfs(self._root)
-        free = status.f_bavail * status.f_frsize
-        if free < self._min_free_bytes:
-            raise LandingUnavailable(f"{free} bytes free on the landing disk, {self._min_free_bytes} wanted")
+
+    def free_bytes(self) -> int:
+        """See `LandingStore.free_bytes`."""
+        folder = self._root
+        while not folder.exists():  # nothing is created before the first append
+            folder = folder.parent
+        status = os.statvfs(folder)
+        return status.f_bavail * status.f_frsize
 
     def close(self) -> None:
         """See `LandingStore.close`."""
-        self._commit.exclusively(self._writer.close)
+        with self._writing:
+            self._writer.close()
+
+    def _keep_reserve(self) -> None:
+        """Leave those who read and clear the disk room to work. Raises LandingUnavailable."""
+        try:
+            free = self.free_bytes()
+        except OSError as error:
+            raise LandingUnavailable(f"cannot look at the disk: {error.strerror}") from error
+        if free < self._min_free_bytes:
+            raise LandingUnavailable(
+                f"{free} bytes free on the landing disk, {self._min_free_bytes} are kept free"
+                " (AFTERCALL_LANDING_MIN_FREE_BYTES)"
+            )
+
+    def _file(self, path: str) -> Path:
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"{path!r} is not the path of a landing segment")
+        return self._root / path
+
+    def _look(self, path: str) -> Segment | None:
+        """A segment as it is now; None if it is gone, as an empty one is whose first write failed."""
+        segment = self._root / path
+        with contextlib.suppress(FileNotFoundError):
+            status = segment.stat()
+            return Segment(path, status.st_size, _modified(status), status.st_size, is_archived=False)
+        with contextlib.suppress(FileNotFoundError):
+            stored = archive.archive_of(segment)
+            status = stored.stat()
+            size = archive.size_of(stored, status)
+            return Segment(path, size, _modified(status), status.st_size, is_archived=True)
+        return None
+
+
+def _modified(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
+
+
+def _whole_lines(file: BinaryIO, offset: int, max_bytes: int) -> Chunk:
+    file.seek(offset)
+    data = file.read(max_bytes) or b""
+    end = data.rfind(b"\n") + 1
+    parts = [data]
+    # a line longer than max_bytes: go on to its newline, or to the end of the file if it is torn
+    while data and not end:
+        data = file.read(max_bytes) or b""
+        end = data.find(b"\n") + 1
+        parts.append(data[:end] if end else data)
+    if not end:
+        return Chunk(b"", offset)
+    whole = b"".join(parts) if len(parts) > 1 else parts[0][:end]
+    return Chunk(whole, offset + len(whole))
 
 
 def _names(folder: Path, pattern: re.Pattern[str]) -> list[str]:

@@ -4,6 +4,7 @@ One caller at a time (the group commit sees to that). Reading does not belong he
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Sequence
@@ -113,6 +114,8 @@ class SegmentWriter:
         path = folder / f"{self._last:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(4)}.ndjson"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
+            # before the first line and for as long as this may write: who gets it later has a closed segment
+            fcntl.flock(fd, fcntl.LOCK_EX)
             _sync_folder(folder)
         except OSError:
             os.close(fd)

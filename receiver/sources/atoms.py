@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from receiver.envelope import Facts
-from receiver.signatures import is_hmac_sha256_hex
+from receiver.signatures import BadSignature, Reason, verify_hmac_sha256_hex
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
@@ -38,14 +38,20 @@ class Atoms:
 
     name = "atoms"
 
-    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
-        """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex."""
-        if is_hmac_sha256_hex(headers.get("x-signature", ""), body, secrets):
-            return True
-        seed = headers.get("x-atoms-signature", "").strip()
-        return seed[: len(_SEED_PREFIX)].lower() == _SEED_PREFIX and is_hmac_sha256_hex(
-            seed[len(_SEED_PREFIX) :], body, secrets
-        )
+    signature_headers: tuple[str, ...] = ("X-Signature", "X-Atoms-Signature")
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex.
+
+        No time is signed, so `now` decides nothing: a request sent again is a duplicate by its event id.
+        """
+        try:
+            verify_hmac_sha256_hex(headers.get("x-signature"), body, secrets)
+        except BadSignature as wire:
+            try:
+                verify_hmac_sha256_hex(headers.get("x-atoms-signature"), body, secrets, _SEED_PREFIX)
+            except BadSignature as seed:
+                raise (seed if wire.reason is Reason.MISSING else wire) from None
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
         """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""

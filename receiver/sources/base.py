@@ -17,10 +17,13 @@ class Source(Protocol):
 
     name: str
 
-    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
-        """Whether the raw body was signed with one of the secrets. Never raises.
+    signature_headers: tuple[str, ...]
+    """The headers that `verify` reads, as the platform writes them."""
 
-        Keys of `headers` are lower case.
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """Return if the raw body was signed with one of the secrets, else raise BadSignature, and only that.
+
+        Keys of `headers` are lower case; `now` is in Unix seconds.
         """
         ...
 

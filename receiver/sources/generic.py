@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from receiver.envelope import Facts
-from receiver.signatures import is_standard_webhook
+from receiver.signatures import verify_standard_webhook
 from receiver.sources.base import direction, identifier, mapping, moment, text
 
 
@@ -16,9 +16,11 @@ class Generic:
 
     name = "generic"
 
-    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str]) -> bool:
-        """Headers `webhook-id`, `webhook-timestamp`, `webhook-signature`; secrets `whsec_` and base64."""
-        return is_standard_webhook(headers, body, secrets)
+    signature_headers: tuple[str, ...] = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """By the Standard Webhooks rules; secrets are `whsec_` and base64."""
+        verify_standard_webhook(headers, body, secrets, now)
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
         """`webhook-id` stays the same over retries, so it is the event's id."""

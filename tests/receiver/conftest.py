@@ -29,14 +29,16 @@ def atoms_body() -> Callable[[str], bytes]:
 def start_receiver(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]]:
-    """Starts receivers: settings as keywords without prefix; gives address, home and process."""
+    """Starts receivers: settings as keywords without prefix; gives address, home (and log) and process."""
     running: list[subprocess.Popen[bytes]] = []
 
-    def start(host: str = "127.0.0.1", **settings: str) -> tuple[str, Path, subprocess.Popen[bytes]]:
+    def start(
+        host: str = "127.0.0.1", module: str = "receiver", port: int = 0, **settings: str
+    ) -> tuple[str, Path, subprocess.Popen[bytes]]:
         folder = tmp_path_factory.mktemp("receiver")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+            port = port or probe.getsockname()[1]
         clean = {key: value for key, value in os.environ.items() if not key.startswith("AFTERCALL_")}
         env = clean | {
             "AFTERCALL_HOME": str(folder),
@@ -46,7 +48,7 @@ def start_receiver(
         env |= {f"AFTERCALL_{key.upper()}": value for key, value in settings.items()}
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "receiver"], cwd=folder, env=env, stderr=log, stdout=log
+                [sys.executable, "-m", module], cwd=folder, env=env, stderr=log, stdout=log
             )
         running.append(process)
         url = f"http://127.0.0.1:{port}"

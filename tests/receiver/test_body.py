@@ -56,6 +56,15 @@ def test_unpaired_surrogate_stays() -> None:
     assert parse(b'["\\ud83d", %s]' % (b"9" * 5000))[1] == float("inf")
 
 
+@pytest.mark.parametrize(
+    "digits", ["0", "-0", "7", "18446744073709551615", "18446744073709551616", "-9223372036854775808",
+               "-9223372036854775809", "123456789012345678901"]
+)  # fmt: skip
+def test_an_integer_is_the_same_beside_an_unpaired_surrogate(digits: str) -> None:
+    usual, slow = parse(f"[{digits}]".encode()), parse(f'[{digits}, "\\ud83d"]'.encode())
+    assert (type(usual[0]), usual[0]) == (type(slow[0]), slow[0])
+
+
 def test_last_duplicate_key_wins() -> None:
     assert parse(b'{"a": 1, "a": 2}') == {"a": 2}
 

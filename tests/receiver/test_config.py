@@ -50,3 +50,9 @@ def test_bind_must_be_host_and_port(bind: str) -> None:
 def test_bind_in_brackets() -> None:
     settings = ReceiverSettings(receiver_bind="[::1]:8080")
     assert (settings.host, settings.port, settings.is_loopback) == ("::1", 8080, True)
+
+
+def test_a_worker_that_would_live_less_than_a_minute_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least a minute"):
+        ReceiverSettings(receiver_worker_hours=0.001)
+    assert ReceiverSettings(receiver_worker_hours=0.017).receiver_worker_hours == 0.017

@@ -175,54 +175,38 @@ def test_kill_9_keeps_everything_acknowledged(tmp_path: Path) -> None:
     assert len(_lines(store)) >= seen
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Path:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("may not mount a small disk here")
-    return folder
-
-
 def test_full_disk_refuses_whole_lines_and_recovers(small_disk: Path) -> None:
-    try:
-        store = LocalLandingStore(small_disk / "landing")
-        store.append(b'{"n":1}\n')
-        store.check()
+    store = LocalLandingStore(small_disk / "landing")
+    store.append(b'{"n":1}\n')
+    store.check()
+    with pytest.raises(LandingUnavailable, match="No space left"):
+        store.append(b'"' + b"x" * (2 << 20) + b'"\n')
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space left"):
+        ballast.write_bytes(b"x" * (2 << 20))
+    for _ in range(3):
         with pytest.raises(LandingUnavailable, match="No space left"):
-            store.append(b'"' + b"x" * (2 << 20) + b'"\n')
-        ballast = small_disk / "ballast"
-        with pytest.raises(OSError, match="No space left"):
-            ballast.write_bytes(b"x" * (2 << 20))
-        for _ in range(3):
-            with pytest.raises(LandingUnavailable, match="No space left"):
-                store.append(b'{"n":2}\n')
-        with pytest.raises(LandingUnavailable):
-            store.check()
-        assert _lines(store) == [b'{"n":1}\n']
-        ballast.unlink()
-        store.append(b'{"n":3}\n')
+            store.append(b'{"n":2}\n')
+    with pytest.raises(LandingUnavailable):
         store.check()
-        assert _lines(store) == [b'{"n":1}\n', b'{"n":3}\n']
-        assert all(segment.size for segment in store.segments())
-    finally:
-        subprocess.run(["umount", "-l", small_disk], check=True)
+    assert _lines(store) == [b'{"n":1}\n']
+    ballast.unlink()
+    store.append(b'{"n":3}\n')
+    store.check()
+    assert _lines(store) == [b'{"n":1}\n', b'{"n":3}\n']
+    assert all(segment.size for segment in store.segments())
 
 
 def test_read_only_disk_is_refused_and_recovers(small_disk: Path) -> None:
-    try:
-        store = LocalLandingStore(small_disk / "landing")
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-        with pytest.raises(LandingUnavailable, match="Read-only"):
-            store.append(b"{}\n")
-        with pytest.raises(LandingUnavailable, match="Read-only"):
-            store.check()
-        subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    store = LocalLandingStore(small_disk / "landing")
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    with pytest.raises(LandingUnavailable, match="Read-only"):
         store.append(b"{}\n")
-        assert _lines(store) == [b"{}\n"]
-    finally:
-        subprocess.run(["umount", "-l", small_disk], check=True)
+    with pytest.raises(LandingUnavailable, match="Read-only"):
+        store.check()
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    store.append(b"{}\n")
+    assert _lines(store) == [b"{}\n"]
 
 
 def test_failed_sync_abandons_the_segment(tmp_path: Path) -> None:

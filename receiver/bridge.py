@@ -1,0 +1,251 @@
+"""Flask behind granian's RSGI: reads bodies without a thread each, answers once the line is durable.
+
+Here is what a server must do for a WSGI application that anybody may talk to: a bounded queue, the drain, one line
+in the log and a count for each request. How a body is read belongs to `receiver.reading`, what a request means to
+the application, and how the process runs to `receiver.serve`.
+"""
+
+import asyncio
+import io
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
+
+from receiver.config import ReceiverSettings
+from receiver.exchange import ENVIRON_KEY, Exchange, request_id
+from receiver.landing import LandingStore, LandingUnavailable
+from receiver.landing.commit import GroupCommit
+from receiver.logs import FLUSH_SECONDS, Log, digest
+from receiver.metrics import Metrics
+from receiver.problems import UNEXPECTED, Problem, busy, document, landing_unavailable
+from receiver.reading import Reader
+
+LOG = logging.getLogger("aftercall.receiver")
+WEBHOOKS = "/webhooks/"
+INLINE_BYTES = 256 << 10
+"""A larger body is worked on in a thread: parsing it on the loop would hold up everybody else's."""
+_THREADS = 4
+_SWEEP_SECONDS = 0.5
+_FAREWELL_SECONDS = 1.0
+_ANSWERED_WHILE_STOPPING = ("/healthz", "/metrics")
+_LOOK_AT_FILES = ("/readyz", "/metrics")
+_STOPPING = "the receiver is stopping; send it again later"
+
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Bridge:
+    """The RSGI application of one worker process."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        landing: LandingStore,
+        settings: ReceiverSettings,
+        metrics: Metrics,
+        log: Log,
+    ) -> None:
+        self._app = app
+        self._landing = landing
+        self._settings = settings
+        self._metrics = metrics
+        self._log = log
+        self._in_hand = 0
+        self._queued = 0
+        self._stopping = False
+        self._reader = Reader(
+            settings.receiver_max_body_bytes, settings.receiver_queue_bytes, settings.receiver_body_seconds
+        )
+        self._parsing = ThreadPoolExecutor(_THREADS, "parsing")
+        self._looking = ThreadPoolExecutor(_THREADS, "looking")
+        self._environ: WSGIEnvironment = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": settings.host,
+            "SERVER_PORT": str(settings.port),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.input_terminated": True,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": settings.receiver_workers > 1,
+            "wsgi.run_once": False,
+        }
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called by granian in the worker, before it takes requests."""
+        self._loop = loop
+        self._commit = GroupCommit(loop, self._landing.append_all, self._committed)
+        # granian's own handler stops taking connections at once; SIGINT still reaches it, and ends the drain
+        loop.add_signal_handler(signal.SIGTERM, self._stop)
+        loop.call_later(FLUSH_SECONDS, self._flush)
+        loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called by granian when the worker has answered its last request."""
+        self._landing.close()
+        self._metrics.flush(self._queued)
+        self._log.flush()
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answer one request."""
+        began = time.perf_counter()
+        headers = _headers(scope)
+        exchange = Exchange(request_id(headers.get("x-request-id")), headers)
+        path = scope.path
+        self._in_hand += 1
+        try:
+            if self._stopping and path not in _ANSWERED_WHILE_STOPPING:
+                raise Problem(503, _STOPPING, "stopping")
+            if path.startswith(WEBHOOKS):
+                answer = await self._webhook(scope, path, protocol, exchange)
+            elif path in _LOOK_AT_FILES:
+                self._metrics.flush(self._queued)
+                environ = self._environment(scope, path, exchange)
+                answer = await self._loop.run_in_executor(self._looking, self._ask, environ)
+            else:
+                answer = self._ask(self._environment(scope, path, exchange))
+        except Problem as problem:
+            exchange.reason = problem.reason
+            answer = (problem.status, *document(problem.status, problem.detail))
+        except Exception as error:
+            LOG.error("unexpected error in the bridge", exc_info=error)
+            exchange.reason = "error"
+            answer = (500, *document(500, UNEXPECTED))
+        finally:
+            self._in_hand -= 1
+        status, answer_headers, body = answer
+        answer_headers.append(("x-request-id", exchange.request_id))
+        if self._stopping:
+            answer_headers.append(("connection", "close"))
+        protocol.response_bytes(status, answer_headers, body)
+        if path.startswith(WEBHOOKS):
+            self._account(exchange, status, time.perf_counter() - began)
+
+    async def _webhook(self, scope: Scope, path: str, protocol: HTTPProtocol, exchange: Exchange) -> Answer:
+        self._refuse_if_full()
+        self._reader.refuse_too_large(exchange.headers)
+        exchange.body = await self._reader.read(protocol, exchange.headers)
+        self._refuse_if_full()
+        self._queued += 1
+        try:
+            environ = self._environment(scope, path, exchange)
+            if len(exchange.body) <= INLINE_BYTES:
+                answer = self._ask(environ)
+            else:
+                answer = await self._loop.run_in_executor(self._parsing, self._ask, environ)
+            if exchange.line is not None:
+                await self._make_durable(exchange.line)
+            return answer
+        finally:
+            self._queued -= 1
+
+    def _refuse_if_full(self) -> None:
+        if self._queued >= self._settings.receiver_queue:
+            raise busy()
+
+    async def _make_durable(self, line: bytes) -> None:
+        try:
+            await self._commit.append(line)
+        except LandingUnavailable as error:
+            raise landing_unavailable() from error
+
+    def _committed(self, lines: int, seconds: float, failure: str | None) -> None:
+        self._metrics.committed(lines, seconds)
+        if failure is not None:
+            LOG.error("landing store unavailable, %d events refused: %s", lines, failure)
+
+    def _environment(self, scope: Scope, path: str, exchange: Exchange) -> WSGIEnvironment:
+        environ = self._environ | {
+            "REQUEST_METHOD": scope.method,
+            "PATH_INFO": path if path.isascii() else path.encode().decode("latin-1"),
+            "QUERY_STRING": scope.query_string,
+            "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+            "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
+            "wsgi.input": io.BytesIO(exchange.body),
+            ENVIRON_KEY: exchange,
+        }
+        for name, value in exchange.headers.items():
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+        environ["CONTENT_TYPE"] = exchange.headers.get("content-type", "")
+        environ["CONTENT_LENGTH"] = str(len(exchange.body))
+        return environ
+
+    def _ask(self, environ: WSGIEnvironment) -> Answer:
+        """The application's answer, by WSGI's rules."""
+        begun: list[Any] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _: Any = None
+        ) -> Callable[[bytes], object]:
+            begun[:] = [int(status[:3]), headers]
+            return lambda data: None
+
+        parts: Iterable[bytes] = self._app(environ, start_response)
+        try:
+            body = b"".join(parts)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        return begun[0], begun[1], body
+
+    def _account(self, exchange: Exchange, status: int, seconds: float) -> None:
+        self._metrics.answered(exchange, status)
+        self._log.write(
+            "info" if status < 500 else "error",
+            "webhook",
+            {
+                "request_id": exchange.request_id,
+                "source": exchange.source,
+                "status": status,
+                "reason": exchange.reason,
+                "event": digest(exchange.event_id),
+                "event_type": self._metrics.known_type(exchange.event_type),
+                "bytes": len(exchange.body),
+                "ms": round(seconds * 1000, 2),
+            },
+        )
+
+    def _flush(self) -> None:
+        self._metrics.flush(self._queued)
+        self._log.flush()
+        self._loop.call_later(FLUSH_SECONDS, self._flush)
+
+    def _sweep(self) -> None:
+        """End what takes too long: a body that does not come, a disk that does not answer."""
+        self._reader.sweep()
+        self._commit.give_up(self._settings.receiver_commit_seconds)
+        self._loop.call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _stop(self) -> None:
+        """SIGTERM: take nothing new, and leave once everything taken is answered."""
+        if not self._stopping:
+            self._stopping = True
+            LOG.info("stopping: %d requests in hand", self._in_hand)
+            self._loop.call_later(self._settings.receiver_grace_seconds, os._exit, 1)
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._in_hand:
+            self._loop.call_later(0.01, self._leave)
+            return
+        self._metrics.flush(0)
+        self._log.flush()
+        os.kill(os.getpid(), signal.SIGINT)
+        # granian would wait for connections that have never said anything
+        self._loop.call_later(_FAREWELL_SECONDS, os._exit, 0)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By lower-case name; several of one name are joined by commas."""
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers

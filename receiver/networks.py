@@ -1,0 +1,72 @@
+"""Where a request came from, and whether that lies in a list of networks.
+
+Addresses only; which source may send from where is in the settings, and what a stranger is answered belongs to
+`receiver.gate`.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# some proxies add the port: 192.0.2.1:4711, [2001:db8::1]:4711
+_WITH_PORT = re.compile(r"\[([0-9a-fA-F:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+", re.ASCII)
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    """The networks of a comma-separated list of CIDR blocks and addresses.
+
+    Raises ValueError, which names the entry that is neither.
+    """
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def contains(listed: Iterable[Network], address: Address | None) -> bool:
+    """Whether one of the networks holds the address; an unknown one is in none."""
+    return address is not None and any(address in network for network in listed)
+
+
+def sender(peer: str, forwarded: str | None, proxies: Iterable[Network]) -> Address | None:
+    """Who sent a request, or None if that cannot be known.
+
+    `peer` is the other end of the connection, `forwarded` the joined values of `X-Forwarded-For`, None without
+    one. The header is believed only from a proxy of ours, and only as far as proxies of ours wrote it: every
+    proxy adds the address it was called from at the right, so the first one from the right that is no proxy
+    is the sender. What stands left of it may be invented. A proxy of ours without the header tells nothing: the
+    server drops a header that is not ASCII, so that a sender could hide behind one.
+    """
+    address = _address(peer)
+    if not contains(proxies, address):
+        return address
+    if forwarded is None:
+        return None
+    for entry in reversed(forwarded.split(",")):
+        address = _address(entry.strip())
+        if not contains(proxies, address):
+            return address
+    return address
+
+
+def _network(text: str) -> Network:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no network; write for example 192.0.2.0/24, 192.0.2.7 or 2001:db8::/32"
+        ) from None
+    if str(network.network_address) != str(ip_address(text.partition("/")[0])):
+        raise ValueError(f"{text!r} is an address inside a network; write {network}, or the address alone")
+    return network
+
+
+def _address(text: str) -> Address | None:
+    """An address, of IPv4 inside IPv6 the IPv4 one; None if the text is none."""
+    if found := _WITH_PORT.fullmatch(text):
+        text = found[1] or found[2]
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
