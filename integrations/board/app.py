@@ -1,0 +1,70 @@
+"""Puts the board together: what it reads, who renders, and the Flask application."""
+
+from flask import Flask
+
+from integrations.board import ledger, masking, words
+from integrations.board.access import Access
+from integrations.board.config import BoardSettings
+from integrations.board.hub import Hub
+from integrations.board.journal import Journal
+from integrations.board.marts import Marts
+from integrations.board.parts import Parts, Render
+from integrations.board.tail import Tail
+from integrations.board.views import views
+from integrations.config import IntegrationSettings
+from integrations.outbox import open_outbox
+from receiver.landing import open_landing
+
+
+class Board:
+    """One running board; `start` and `stop` its threads."""
+
+    def __init__(self, settings: BoardSettings) -> None:
+        self.access, self.hub = Access(settings), Hub()
+        self.app = _flask(settings)
+        systems = IntegrationSettings(home=settings.home)
+        self._outbox = open_outbox(systems.outbox_url)
+        marts, landing = Marts(settings.published), open_landing(settings.home)
+        self._parts = Parts(settings, self.hub, marts, self._outbox, _renderer(self.app))
+        self._tail = Tail(settings, landing, self._parts.show_live)
+        journal = Journal(settings.home)
+        self.app.register_blueprint(
+            views(settings, systems, self.access, self.hub, marts, landing, self._outbox, journal)
+        )
+
+    def start(self) -> None:
+        """Begin to follow the landing store, the marts and the outbox."""
+        self._tail.start()
+        self._parts.start()
+
+    def stop(self) -> None:
+        """End, and keep the live state for the next start."""
+        self._parts.stop()
+        self._tail.stop()
+
+
+def _flask(settings: BoardSettings) -> Flask:
+    app = Flask("integrations.board", static_url_path="/static")
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.autoescape = True
+    mask = settings.board_mask
+    app.jinja_env.filters |= {
+        "duration": words.duration,
+        "percent": words.percent,
+        "spoken": words.spoken,
+        "when": words.when,
+        "bars": words.bars,
+        "ref": ledger.reference,
+        "word": ledger.word,
+        "phone": lambda value: masking.phone(value, mask=mask) if value else "unknown number",
+        "masked": lambda value: masking.text("" if value is None else str(value), mask=mask),
+    }
+    app.jinja_env.tests |= {"retryable": ledger.can_retry, "open_action": ledger.can_give_up}
+    return app
+
+
+def _renderer(app: Flask) -> Render:
+    def render(name: str, **shown: object) -> str:
+        return app.jinja_env.get_template(name).render(**shown)
+
+    return render

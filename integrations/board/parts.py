@@ -1,0 +1,116 @@
+"""The parts of the first page: rendered once for all viewers, whenever what they show has changed.
+
+One thread follows the marts and the outbox, the tail brings the live state. What a part looks like is in
+`templates/parts/`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from datetime import time as clock_time
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from integrations.board import ledger
+from integrations.board.config import BoardSettings
+from integrations.board.health import Around, around
+from integrations.board.hub import Hub
+from integrations.board.ledger import Summary
+from integrations.board.live import LiveView
+from integrations.board.marts import Marts, MartsUnreadable
+from integrations.board.numbers import Numbers, numbers
+from integrations.outbox import Outbox
+
+LOG = logging.getLogger("aftercall.board")
+PARTS = ("health", "numbers", "active", "feed", "after")
+POLL_SECONDS = 0.5
+AROUND_SECONDS = 5.0
+LATE_SECONDS = 60.0
+SHOWN_CALLS = 60
+SHOWN_UNENDED = 10
+
+Render = Callable[..., str]
+
+
+class Parts(threading.Thread):
+    """Puts parts into the hub for as long as the process lives."""
+
+    def __init__(
+        self, settings: BoardSettings, hub: Hub, marts: Marts, outbox: Outbox, render: Render
+    ) -> None:
+        super().__init__(name="parts", daemon=True)
+        self._settings, self._hub, self._marts, self._outbox = settings, hub, marts, outbox
+        self._render = render
+        self._live = LiveView()
+        self._around = Around()
+        self._numbers: Numbers | None = None
+        self._summary: Summary | None = None
+        self._problem = ""
+        self._ended = threading.Event()
+        self._drawing = threading.Lock()
+
+    def show_live(self, view: LiveView) -> None:
+        """Take the newest live state; called by the tail's thread."""
+        self._live = view
+        shown = {"live": view, "calls": view.active[:SHOWN_CALLS], "unended": view.unended[:SHOWN_UNENDED]}
+        self._put("active", **shown)
+        self._put("feed", live=view, receiver=self._settings.receiver_bind)
+        self._draw_shared()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        marts_version: Any = ()
+        outbox_version: Any = ()
+        looked_at = 0.0
+        day = None
+        while not self._ended.is_set():
+            today = datetime.now(self._settings.zone).date()
+            try:
+                if (version := (self._marts.version(), today)) != marts_version:
+                    self._numbers = numbers(self._marts, self._settings.zone)
+                    marts_version = version
+                if (written := (ledger.version(self._outbox), today)) != outbox_version:
+                    midnight = datetime.combine(today, clock_time(), self._settings.zone)
+                    self._summary = ledger.summary(self._outbox, midnight.astimezone(UTC))
+                    outbox_version = written
+                self._problem = ""
+            except (OSError, SQLAlchemyError, MartsUnreadable) as error:
+                self._problem = f"cannot be read: {type(error).__name__}"
+                LOG.error("the board cannot read the marts or the outbox", exc_info=error)
+                marts_version = outbox_version = ()
+                self._ended.wait(AROUND_SECONDS)
+            if time.monotonic() - looked_at > AROUND_SECONDS or day != today:
+                looked_at, day = time.monotonic(), today
+                self._around = around(self._settings)
+            self._put("after", summary=self._summary, problem=self._problem)
+            self._draw_shared()
+            self._ended.wait(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End within a moment."""
+        self._ended.set()
+
+    def _draw_shared(self) -> None:
+        """What shows both the live state and the marts."""
+        found = self._numbers
+        self._put("numbers", numbers=found, live=self._live)
+        known = found.newest_at if found else None
+        waiting = min((item.at for item in self._live.feed if known is None or item.at > known), default=None)
+        late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
+        self._put(
+            "health",
+            live=self._live,
+            numbers=found,
+            around=self._around,
+            waiting=waiting,
+            is_late=late,
+            dead=self._summary.total("dead") if self._summary else 0,
+            dagster=self._settings.dagster_bind,
+        )
+
+    def _put(self, name: str, **shown: Any) -> None:
+        with self._drawing:
+            self._hub.put(name, self._render(f"parts/{name}.html.j2", **shown))

@@ -1,0 +1,216 @@
+"""Running the board under granian: a page in a thread, the stream of a viewer as a coroutine.
+
+A viewer keeps the stream open all day. Under WSGI that would be a thread a viewer; as RSGI it is a few objects, and
+a rendering is shared by all. What is on a page belongs to `views`, what is in the stream to `parts`.
+"""
+
+import asyncio
+import io
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+from wsgiref.types import WSGIApplication, WSGIEnvironment
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
+
+from integrations.board.access import Access, NotAllowed, refuse_open
+from integrations.board.config import BoardSettings
+from integrations.board.hub import Hub
+
+STREAM, HEALTH = "/stream", "/healthz"
+USER_KEY = "aftercall.user"
+LARGEST_BODY = 64 << 10
+_THREADS = 8
+_GRACE_SECONDS = 2
+_PLAIN = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")]
+_STREAM_HEADERS = [
+    ("content-type", "text/event-stream; charset=utf-8"),
+    ("cache-control", "no-store"),
+    ("x-accel-buffering", "no"),
+    ("x-content-type-options", "nosniff"),
+]
+
+
+def serve(settings: BoardSettings | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; must run in the main thread.
+
+    Raises SystemExit when the address cannot be bound, or others could reach a board that asks nobody.
+    """
+    settings = settings or BoardSettings()
+    refuse_open(settings)
+    _refuse_taken_address(settings)
+    server = Granian(
+        "board",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=30_000),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=_GRACE_SECONDS,
+        log_level=LogLevels.error,
+    )
+    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def _load(settings: BoardSettings) -> Any:
+    """Runs in the worker process."""
+    from integrations.board.app import Board
+    from receiver import logs
+
+    logs.configure()
+    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+    board = Board(settings)
+    return Server(board.app, board.access, board.hub, settings, board.start, board.stop)
+
+
+class Server:
+    """The RSGI application. Nobody reaches a page or the stream without `Access` saying who it is."""
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        access: Access,
+        hub: Hub,
+        settings: BoardSettings,
+        start: Callable[[], None],
+        stop: Callable[[], None],
+    ) -> None:
+        self._app, self._access, self._hub = app, access, hub
+        self._start, self._stop = start, stop
+        self._threads = ThreadPoolExecutor(_THREADS, "page")
+        self._environ: WSGIEnvironment = {
+            "SCRIPT_NAME": "",
+            "SERVER_NAME": settings.host,
+            "SERVER_PORT": str(settings.port),
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.errors": sys.stderr,
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called by granian in the worker, before it takes requests."""
+        self._loop = loop
+        self._hub.attach(loop)
+        loop.add_signal_handler(signal.SIGTERM, self._end)
+        self._start()
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        """Answer one request."""
+        if scope.path == HEALTH:
+            protocol.response_str(200, _PLAIN, "ok\n")
+            return
+        headers = _headers(scope)
+        peer = scope.client.rpartition(":")[0].strip("[]")
+        try:
+            user = self._access.user(peer, headers)
+        except NotAllowed as refused:
+            ask = [("www-authenticate", 'Basic realm="aftercall", charset="UTF-8"')]
+            more = ask if refused.status == 401 else []
+            protocol.response_str(refused.status, _PLAIN + more, f"{refused}\n")
+            return
+        if scope.path == STREAM:
+            await self._stream(protocol)
+            return
+        if int(headers.get("content-length") or 0) > LARGEST_BODY or "transfer-encoding" in headers:
+            protocol.response_str(413, _PLAIN, "The request is too large.\n")
+            return
+        body = await protocol() if headers.get("content-length", "0") != "0" else b""
+        environ = self._environment(scope, headers, peer, body) | {USER_KEY: user}
+        status, answer_headers, answer = await self._loop.run_in_executor(self._threads, self._ask, environ)
+        protocol.response_bytes(status, answer_headers, answer)
+
+    async def _stream(self, protocol: HTTPProtocol) -> None:
+        transport = protocol.response_stream(200, _STREAM_HEADERS)
+        async for frame in self._hub.frames():
+            try:
+                await transport.send_bytes(frame)
+            except Exception:  # the viewer went away: granian has no exception of its own for it
+                return
+
+    def _environment(self, scope: Scope, headers: dict[str, str], peer: str, body: bytes) -> WSGIEnvironment:
+        environ = self._environ | {
+            "REQUEST_METHOD": scope.method,
+            "PATH_INFO": scope.path.encode().decode("latin-1"),
+            "QUERY_STRING": scope.query_string,
+            "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+            "REMOTE_ADDR": peer,
+            "wsgi.input": io.BytesIO(body),
+            "CONTENT_TYPE": headers.get("content-type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+        }
+        for name, value in headers.items():
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+        return environ
+
+    def _ask(self, environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The application's answer, by WSGI's rules."""
+        begun: list[Any] = []
+
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _: Any = None
+        ) -> Callable[[bytes], object]:
+            begun[:] = [int(status[:3]), headers]
+            return lambda data: None
+
+        parts: Iterable[bytes] = self._app(environ, start_response)
+        try:
+            body = b"".join(parts)
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+        return begun[0], begun[1], body
+
+    def _end(self) -> None:
+        """SIGTERM: end the streams, which would else outlast the grace, and keep the state."""
+        self._hub.end()
+        threading.Thread(target=self._leave, daemon=True).start()
+
+    def _leave(self) -> None:
+        self._stop()
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By lower-case name; several of one name are joined by commas."""
+    headers: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def _stop_with_parent(parent: int) -> None:
+    """A worker whose parent was killed would hold the port for ever."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_SECONDS)
+    os._exit(1)
+
+
+def _refuse_taken_address(settings: BoardSettings) -> None:
+    # granian binds with SO_REUSEPORT: a second board would silently take half of the first one's requests
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SystemExit(
+                f"cannot listen on {settings.board_bind}: {error.strerror}; see AFTERCALL_BOARD_BIND"
+            ) from error

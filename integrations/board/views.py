@@ -1,0 +1,222 @@
+"""The pages: now, the numbers of a day, actions, one action, one call. GET reads, POST needs the board's own form."""
+
+import email
+import email.policy
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
+
+import orjson
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+
+from integrations.board import calls, ledger, masking
+from integrations.board.access import LONGEST_NAME, Access, User
+from integrations.board.config import BoardSettings
+from integrations.board.hub import Hub
+from integrations.board.journal import Journal
+from integrations.board.marts import Marts
+from integrations.board.numbers import numbers
+from integrations.board.parts import PARTS
+from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
+from integrations.outbox import Action, NotPossible, Outbox
+from receiver.landing import LandingStore
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+"""For a rendered mail: its own styles and nothing else, not even our scripts."""
+TIMES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+USER_KEY = "aftercall.user"
+
+
+def views(
+    settings: BoardSettings,
+    systems: IntegrationSettings,
+    access: Access,
+    hub: Hub,
+    marts: Marts,
+    landing: LandingStore,
+    outbox: Outbox,
+    journal: Journal,
+) -> Blueprint:
+    """Every route of the board but the stream."""
+    pages = Blueprint("board", __name__)
+    mask = settings.board_mask
+
+    def user() -> User:
+        found = request.environ[USER_KEY]
+        assert isinstance(found, User)  # noqa: S101 - the server put it there
+        return found
+
+    @pages.context_processor
+    def shared() -> dict[str, object]:
+        return {"user": user(), "token": access.token(user()), "health": hub.html("health"), "mask": mask}
+
+    @pages.after_app_request
+    def secure(answer: Response) -> Response:
+        answer.headers.setdefault("Content-Security-Policy", POLICY)
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        if not request.path.startswith("/static/"):
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @pages.app_errorhandler(404)
+    def missing(_: Exception) -> tuple[str, int]:
+        return render_template(
+            "error.html.j2", title="Not here", text="There is no such page, call or action."
+        ), 404
+
+    @pages.app_errorhandler(403)
+    def refused(error: Exception) -> tuple[str, int]:
+        text = getattr(error, "description", "")
+        return render_template("error.html.j2", title="Not done", text=text), 403
+
+    @pages.app_errorhandler(500)
+    def failed(_: Exception) -> tuple[str, int]:
+        return render_template(
+            "error.html.j2", title="Something broke", text="It is in the board's log. The calls go on."
+        ), 500
+
+    @pages.get("/")
+    def now() -> str:
+        return render_template("now.html.j2", parts={name: hub.html(name) for name in PARTS})
+
+    @pages.get("/parts")
+    def parts() -> Response:
+        tag, body = hub.snapshot()
+        answer = Response(body, content_type="application/json")
+        answer.set_etag(tag)
+        return answer.make_conditional(request)  # type: ignore[return-value]
+
+    @pages.get("/numbers")
+    def day() -> str:
+        try:
+            chosen = date.fromisoformat(request.args["day"]) if request.args.get("day") else None
+        except ValueError:
+            abort(404)
+        return render_template(
+            "numbers.html.j2", numbers=numbers(marts, settings.zone, chosen), delta=timedelta
+        )
+
+    @pages.get("/calls/<source>/<path:call_id>")
+    def call(source: str, call_id: str) -> str:
+        told = calls.told(marts, source, call_id)
+        landed = calls.landed(landing, source, call_id, told.call)
+        found = outbox.actions(source=source, call_id=call_id, limit=100)
+        if not (told.call or landed.events or found):
+            abort(404)
+        return render_template(
+            "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,
+            line=_timeline(landed, found), pretty=_pretty, turns=told.turns,
+        )  # fmt: skip
+
+    @pages.get("/actions")
+    def actions() -> str:
+        wanted = {name: request.args.get(name, "") for name in ("channel", "status", "time")}
+        page = request.args.get("page", 0, type=int)
+        since = datetime.now(UTC) - TIMES[wanted["time"]] if wanted["time"] in TIMES else None
+        found = ledger.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
+        return render_template(
+            "actions.html.j2", actions=found[: ledger.PAGE], more=len(found) > ledger.PAGE, page=page,
+            wanted=wanted, channels=CHANNELS, statuses=ledger.STATUSES, times=TIMES,
+        )  # fmt: skip
+
+    def wanted_action(ref: str) -> Action:
+        found = ledger.by_reference(outbox, ref)
+        if found is None:
+            abort(404)
+        return found
+
+    @pages.get("/actions/<path:ref>")
+    def action(ref: str) -> str:
+        found = wanted_action(ref)
+        look = ledger.look(outbox, found, systems)
+        return render_template(
+            "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
+            entries=journal.of(found.action_key), mail=_mail(look), record=_record(look),
+        )  # fmt: skip
+
+    @pages.get("/mail/<path:ref>")
+    def mail(ref: str) -> Response:
+        made = _mail(ledger.look(outbox, wanted_action(ref), systems))
+        body = made.get_body(("html", "plain")) if made else None
+        if body is None:
+            abort(404)
+        html = masking.text(str(body.get_content()), mask=mask)
+        kind = "text/html" if body.get_content_type() == "text/html" else "text/plain"
+        return Response(
+            html, content_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": MAIL_POLICY}
+        )
+
+    @pages.post("/operate/<what>/<path:ref>")
+    def operate(what: str, ref: str) -> Response:
+        if what not in ("retry", "give_up"):
+            abort(404)
+        if not access.is_own(
+            user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
+        ):
+            abort(
+                403,
+                "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
+            )
+        who = user()
+        name = who.name if who.is_known else " ".join(request.form.get("who", "").split())[:LONGEST_NAME]
+        if not name:
+            abort(403, "Say who you are: the record of an action names the person.")
+        found = wanted_action(ref)
+        journal.write(name, what, found.action_key, is_known=who.is_known)
+        try:
+            if what == "retry":
+                outbox.retry(found.action_key)
+            else:
+                outbox.give_up(found.action_key, by=name)
+        except NotPossible as error:
+            abort(403, masking.text(str(error), mask=mask))
+        return redirect(url_for("board.action", ref=ledger.reference(found.action_key), done=what), 303)  # type: ignore[return-value]
+
+    pages.add_app_template_filter(lambda value: quote(str(value), safe=""), "path")
+    return pages
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One thing that happened to a call: an event, or what became of an action."""
+
+    at: datetime
+    what: str
+    action: Action | None = None
+
+
+def _timeline(landed: calls.Landed, found: list[Action]) -> list[Moment]:
+    """Everything that happened to a call, in every system, in order."""
+    events = [Moment(event.received_at, event.event_type or "event") for event in landed.events]
+    done = [Moment(action.sent_at or action.updated_at, action.kind, action) for action in found]
+    return sorted([*events, *done], key=lambda moment: moment.at)
+
+
+def _pretty(payload: bytes) -> str:
+    try:
+        return orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2).decode()
+    except orjson.JSONDecodeError:
+        return payload.decode("utf-8", "replace")
+
+
+def _mail(look: ledger.Look) -> email.message.EmailMessage | None:
+    if look.rendered is None or look.rendered.media_type != "message/rfc822":
+        return None
+    made = email.message_from_string(look.rendered.body, policy=email.policy.default)
+    return made if isinstance(made, email.message.EmailMessage) else None
+
+
+def _record(look: ledger.Look) -> dict[str, object]:
+    """The fields of a ticket, a CRM record or a Slack message."""
+    if look.rendered is None or look.rendered.media_type != "application/json":
+        return {}
+    made = orjson.loads(look.rendered.body)
+    return made if isinstance(made, dict) else {}

@@ -1,0 +1,129 @@
+"""The board over a receiver that really runs, as a program would ask it."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Generator
+
+import pytest
+import requests
+
+from tests.board.conftest import Board, Office, until
+from tests.conftest import ROOT, Installation, Receiver, free_port
+
+
+def shown(html: str) -> list[str]:
+    """The calls of a part, by the keys of their rows."""
+    return re.findall(r'data-key="([^"]+)"', html)
+
+
+def streamed(board: Board) -> Generator[str, None, None]:
+    with requests.get(f"{board.url}/stream", stream=True, timeout=20) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield from (line.decode() for line in answer.iter_lines())
+
+
+def test_what_was_acknowledged_comes_over_the_stream(office: Office) -> None:
+    lines = streamed(office.board)
+    next(lines)
+    office.start("streamed")
+    assert any("atoms:streamed" in line for line in lines)
+    lines.close()
+
+
+def test_a_call_that_is_told_twice_late_and_backwards_is_never_shown_twice(office: Office) -> None:
+    for _ in range(3):
+        office.start("twice")
+    office.post("call.end", "backwards")
+    office.start("backwards")
+    office.post("analytics.completed", "backwards")
+    until(lambda: "completed:atoms:backwards" in shown(office.board.part("feed")), "the last event")
+    assert shown(office.board.part("active")).count("atoms:twice") == 1
+    assert "atoms:backwards" not in shown(office.board.part("active"))
+    feed = shown(office.board.part("feed"))
+    assert len(feed) == len(set(feed))
+
+
+def test_no_page_shows_a_phone_number_nor_lets_in_anything_from_elsewhere(office: Office) -> None:
+    office.start("masked", "+498912345678")
+    until(lambda: "atoms:masked" in shown(office.board.part("active")), "the call")
+    for path in ("/", "/numbers", "/actions", "/calls/atoms/masked", "/parts"):
+        answer = requests.get(office.board.url + path, timeout=10)
+        assert answer.ok
+        assert "12345678" not in answer.text
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "unsafe" not in answer.headers["content-security-policy"]
+        assert "<script>" not in answer.text
+        assert " style=" not in answer.text
+
+
+def test_a_part_that_did_not_change_is_not_sent_again_to_who_polls(office: Office) -> None:
+    first = requests.get(f"{office.board.url}/parts", timeout=5)
+    again = requests.get(
+        f"{office.board.url}/parts", timeout=5, headers={"If-None-Match": first.headers["etag"]}
+    )
+    assert again.status_code in (200, 304)
+    assert (again.status_code == 304) == (again.headers["etag"] == first.headers["etag"])
+
+
+@pytest.mark.parametrize(
+    "path", ["/calls/atoms/none", "/actions/none", "/mail/none", "/numbers?day=x", "/%00"]
+)
+def test_what_is_not_there_is_said_in_the_boards_own_words(office: Office, path: str) -> None:
+    answer = requests.get(office.board.url + path, timeout=10)
+    assert answer.status_code == 404
+    assert "Back to the calls" in answer.text
+
+
+def test_another_name_for_this_machine_is_refused(office: Office) -> None:
+    for path in ("/", "/stream", "/parts"):
+        answer = requests.get(office.board.url + path, headers={"Host": "evil.example"}, timeout=10)
+        assert answer.status_code == 403
+
+
+def test_after_an_end_and_without_its_snapshot_the_same_is_shown(installation: Installation) -> None:
+    with Receiver(installation):
+        board = Board(installation)
+        office = Office(installation, board)
+        with board:
+            for number in range(30):
+                office.start(f"call-{number}")
+                if number % 3:
+                    office.post("call.end", f"call-{number}")
+            until(lambda: "ended:atoms:call-29" in shown(board.part("feed")), "the last event")
+            before = [board.part("active"), board.part("feed")]
+        assert (installation.home / "board" / "live.json").exists()
+        with Board(installation) as again:
+            until(lambda: again.part("active") == before[0], "who is on the line")
+            assert again.part("feed") == before[1]
+        (installation.home / "board" / "live.json").unlink()
+        with Board(installation) as fresh:
+            until(lambda: fresh.part("active") == before[0], "who is on the line")
+            assert fresh.part("feed") == before[1]
+
+
+def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) -> None:
+    office.start("endless")
+    with Board(office.installation, {"AFTERCALL_BOARD_NO_END_MINUTES": "0.001"}) as hasty:
+        until(lambda: "No end received" in hasty.part("active"), "the call to leave")
+        assert "atoms:endless" in shown(hasty.part("active").partition("No end received")[2])
+        assert "atoms:endless" not in shown(hasty.part("active").partition("No end received")[0])
+
+
+def test_it_does_not_listen_beyond_loopback_for_everybody(installation: Installation) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "integrations.board"],
+        cwd=ROOT,
+        env=installation.environment(AFTERCALL_BOARD_BIND=f"0.0.0.0:{free_port()}"),
+        capture_output=True,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert b"AFTERCALL_BOARD_PASSWORD" in ended.stderr
+
+
+def test_with_a_password_neither_a_page_nor_the_stream_is_open(installation: Installation) -> None:
+    with Board(installation, {"AFTERCALL_BOARD_PASSWORD": "s3same"}) as board:
+        for path in ("/", "/parts", "/stream", "/static/board.js"):
+            assert requests.get(board.url + path, timeout=10).status_code == 401
+        assert requests.get(board.url, auth=("anna", "s3same"), timeout=10).ok

@@ -1,0 +1,122 @@
+"""The live state is the same whatever the order in which lines come, and however often."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
+from integrations.board.live import Live, LiveCall, LiveView
+from receiver.envelope import Facts, line, seal
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TIMEOUT = timedelta(hours=2)
+
+
+def landing_line(kind: str, call: str, minutes_ago: float, body: object = None) -> bytes:
+    at = NOW - timedelta(minutes=minutes_ago)
+    facts = Facts(event_type=kind, call_id=call, occurred_at=at, customer_phone="+12025550143")
+    payload = orjson.dumps(body or {"agent_id": "agent_nora", "call": call, "kind": kind})
+    return line(seal("atoms", facts, payload, at), payload)
+
+
+def seen(lines: list[bytes], now: datetime = NOW) -> LiveView:
+    live = Live(ZoneInfo("UTC"), TIMEOUT, now)
+    for each in lines:
+        live.fold(each)
+    return live.view(now, is_read=True)
+
+
+def active(view: LiveView) -> list[str]:
+    return [call.call_id for call in view.active]
+
+
+def since(calls: list[LiveCall]) -> list[tuple[str, datetime]]:
+    return sorted((call.call_id, call.started_at) for call in calls)
+
+
+EVENTS = st.builds(
+    landing_line,
+    st.sampled_from([CALL_START, CALL_END, ANALYTICS, "call.ringing"]),
+    st.sampled_from(["a", 'b"\\', "c\u2028", "שיחה"]),
+    st.integers(0, 2000),
+)
+
+
+@given(
+    st.lists(EVENTS, max_size=12, unique=True).flatmap(
+        lambda lines: st.tuples(st.just(lines), st.permutations(lines))
+    )
+)
+def test_neither_order_nor_repetition_changes_who_is_on_the_line_or_the_counts(
+    both: tuple[list[bytes], list[bytes]],
+) -> None:
+    one, other = seen(both[0]), seen([*both[1], *both[1]])
+    assert since(one.active) == since(other.active)
+    assert since(one.unended) == since(other.unended)
+    assert (one.started, one.ended, one.completed) == (other.started, other.ended, other.completed)
+    assert one.sources == other.sources
+
+
+def test_a_call_whose_end_never_comes_leaves_as_one_without_an_end() -> None:
+    view = seen([landing_line(CALL_START, "old", 121), landing_line(CALL_START, "new", 119)])
+    assert active(view) == ["new"]
+    assert [call.call_id for call in view.unended] == ["old"]
+
+
+def test_an_end_before_its_start_never_shows_the_call() -> None:
+    view = seen([landing_line(CALL_END, "a", 1), landing_line(CALL_START, "a", 2)])
+    assert active(view) == []
+    assert (view.started, view.ended) == (1, 1)
+
+
+def test_analytics_take_a_call_off_whose_end_was_lost() -> None:
+    view = seen([landing_line(CALL_START, "a", 2), landing_line(ANALYTICS, "a", 1)])
+    assert active(view) == []
+
+
+def test_the_agent_is_found_and_a_running_clock_starts_with_the_call() -> None:
+    (call,) = seen([landing_line(CALL_START, "a", 2)]).active
+    assert (call.agent, call.phone, call.started_at) == (
+        "agent_nora",
+        "+12025550143",
+        NOW - timedelta(minutes=2),
+    )
+
+
+def test_yesterdays_calls_do_not_count_today_even_when_they_are_sent_again() -> None:
+    lines = [landing_line(CALL_START, "a", 1000), landing_line(CALL_START, "a", 5)]
+    assert seen(lines).started == seen(lines[::-1]).started == 0
+
+
+def test_a_new_day_starts_at_nothing_and_keeps_who_is_on_the_line() -> None:
+    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    before_midnight, after = NOW + timedelta(hours=11.9), NOW + timedelta(hours=12.1)
+    live.fold(landing_line(CALL_START, "a", -11.9 * 60))
+    assert active(live.view(before_midnight, is_read=True)) == ["a"]
+    assert live.roll(after)
+    view = live.view(after, is_read=True)
+    assert (active(view), view.started) == (["a"], 0)
+    live.fold(landing_line(CALL_END, "a", -12.1 * 60))
+    assert active(live.view(after, is_read=True)) == []
+
+
+def test_what_was_kept_is_what_is_restored() -> None:
+    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    for each in [
+        landing_line(CALL_START, 'a"\\', 3),
+        landing_line(CALL_START, "b", 200),
+        landing_line(CALL_END, "c", 1),
+    ]:
+        live.fold(each)
+    again = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    assert again.restore(orjson.loads(orjson.dumps(live.dump())))
+    assert again.view(NOW, is_read=True) == live.view(NOW, is_read=True)
+    other = Live(ZoneInfo("UTC"), TIMEOUT * 2, NOW)
+    assert not other.restore(live.dump())
+
+
+def test_a_line_that_the_receiver_did_not_write_is_passed_over() -> None:
+    assert seen([b"{}", b"", b"\xff\xfe", b'{"event_id":"x"']) == seen([])
