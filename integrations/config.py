@@ -4,9 +4,10 @@ Nothing here opens a connection or fails because a secret is missing: a setting 
 """
 
 from datetime import timedelta
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from receiver.config import Home
 
@@ -37,6 +38,12 @@ class IntegrationSettings(Home):
     retry_max_attempts: int = Field(
         15, ge=1, description="Failed tries in a row after which an action is dead."
     )
+    pause_base_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="How long a channel stops when its key or address is wrong, in seconds; doubles.",
+    )
+    pause_cap_seconds: float = Field(900.0, gt=0, description="Longest such stop before one action is tried.")
 
     email_max_age_hours: float = Field(
         24.0, gt=0, description="Age at which a new e-mail is too old to be sent."
@@ -57,7 +64,60 @@ class IntegrationSettings(Home):
         "Customer Support", description="Sender's name, and the signature of every e-mail."
     )
     email_reply_to: str | None = Field(None, description="Where answers go, if not to the sender.")
+    email_allow_example_domains: bool = Field(
+        False,
+        description="1: send to and from example.com, .test and .invalid too (a mail server for tests).",
+    )
+    email_suppression_file: Path | None = Field(
+        None,
+        description="Addresses and @domains that get no mail, one a line; default: suppressed.txt in the home.",
+    )
+    email_list_unsubscribe: str = Field(
+        "",
+        description="List-Unsubscribe: a mailto: or https: address, or both, comma separated; {mail} in it "
+        "becomes the mail's own id.",
+    )
+    smtp_host: str = Field("", description="Mail server of AFTERCALL_EMAILS=smtp.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls, tls (from the first byte) or none; never less than what is said."
+    )
+    smtp_username: str = Field("", description="Name to log in with; empty: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    smtp_ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) to trust instead of the system's."
+    )
+    smtp_seconds: float = Field(30.0, gt=0, description="Longest silence of the mail server, in seconds.")
+    smtp_whole_seconds: float = Field(120.0, gt=0, description="Longest time one mail may take, in seconds.")
+
     slack_alert_channel: str = Field("#alerts", description="Slack channel of alerts about aftercall itself.")
+    slack_webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description="Incoming webhooks of AFTERCALL_SLACK=webhook, comma separated: #channel=URL, and one URL "
+        "alone for every other channel.",
+    )
+    slack_bot_token: SecretStr = Field(SecretStr(""), description="Token (xoxb-…) of AFTERCALL_SLACK=bot.")
+    slack_look_first: bool = Field(
+        True,
+        description="Look into a channel before posting, so that a crash posts nothing twice; needs "
+        "channels:read and channels:history.",
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's API; GovSlack has its own.")
+
+    webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address of the signed webhook destination; masked, as its path may be a key.",
+    )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Its secrets, whsec_ and base64; two, separated by a comma, while a secret is rotated.",
+    )
+
+    http_connect_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection, in seconds.")
+    http_read_seconds: float = Field(20.0, gt=0, description="Longest silence of a system asked, in seconds.")
+    http_whole_seconds: float = Field(
+        60.0, gt=0, description="Longest time one request may take, in seconds."
+    )
 
     @model_validator(mode="after")
     def _outbox_in_home(self) -> Self:

@@ -21,6 +21,15 @@ CHANNELS = tuple(CHANNEL_SETTINGS)
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """What a destination made before for the same call on the same channel."""
+
+    action_key: str
+    external_id: str
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Delivery:
     """An action as a destination sees it.
 
@@ -33,6 +42,7 @@ class Delivery:
         payload: what to render.
         at: the moment of this try, UTC.
         contact_id: for a CRM note or task: the contact's id in the same destination, where known.
+        earlier: what the same destination made for the same call on this channel, the oldest first.
     """
 
     action_key: str
@@ -43,10 +53,14 @@ class Delivery:
     payload: Mapping[str, Any]
     at: datetime
     contact_id: str | None = None
+    earlier: tuple[Earlier, ...] = ()
 
 
 class Destination(Protocol):
-    """A system behind a channel. Raises `Refused`, `Retryable` or `Paused`; all else counts as retryable."""
+    """A system behind a channel. Raises one of `integrations.errors`; all else counts as retryable.
+
+    If it has a `close`, that is called when the pass over the channel is over.
+    """
 
     @property
     def name(self) -> str:

@@ -1,6 +1,6 @@
 """What a destination may say went wrong, and how much of it may be written down.
 
-A destination raises one of these three; anything else that escapes from it counts as `Retryable`.
+A destination raises one of these; anything else that escapes from it counts as `Retryable`.
 What follows from an error (when to try again, when to give up) belongs to `integrations.outbox`.
 """
 
@@ -42,17 +42,40 @@ class Retryable(Exception):
         self.after = after
 
 
-class Paused(Exception):
-    """Nothing was tried and nothing should be for now: the rest of the channel is left as it is.
+class Busy(Retryable):
+    """It failed because the system asks everybody to wait (429): the whole channel does, without an alert.
 
-    For a rate limit that is used up or a circuit that is open. It costs the action no attempt.
+    The action that met it is retried; the others are not tried and lose no attempt.
     """
+
+
+class Skipped(Exception):
+    """It must not be done, and that is no failure: a suppressed address, a domain that is only an example.
+
+    The action is skipped with this reason until its content changes or a person tries it again.
+    """
+
+
+class Paused(Exception):
+    """Nothing would get through for now, whatever the action: a key that is refused, a wrong address.
+
+    The whole channel stops, one alert tells of it, and one action is tried again later. It costs no attempt.
+    The message names the setting to look at.
+
+    Args:
+        message: what happened and what to do, without secrets.
+        after: how long to wait before the next look; default: the circuit's own, longer each time.
+    """
+
+    def __init__(self, message: str, after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 def describe(error: BaseException, settings: BaseSettings) -> str:
     """An error as text fit for the outbox: at most 2,000 characters, and no secret among them."""
     text = str(error).strip()
-    if not isinstance(error, Refused | Retryable):
+    if not isinstance(error, Refused | Retryable | Paused | Skipped):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return redact(text or type(error).__name__, settings)
 

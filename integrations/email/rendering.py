@@ -15,7 +15,7 @@ from pathlib import Path
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Refused
+from integrations.errors import Paused, Refused
 from integrations.rendering import Rendered, line, prose, templates, words
 
 TEMPLATES = ("apology_escalation", "additional_resources", "thank_you")
@@ -49,6 +49,8 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
         mail["Reply-To"] = _mailbox("", settings.email_reply_to)
     mail["Date"] = format_datetime(delivery.at)
     mail["Message-ID"] = f"<{digest}@{settings.email_from_address.rpartition('@')[2]}>"
+    for name, value in _unsubscribe(settings.email_list_unsubscribe, digest).items():
+        mail[name] = value
     # RFC 3834: out-of-office replies are not wanted.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
@@ -62,6 +64,17 @@ def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
     """The message as its bytes say it, with its subject as title."""
     mail = message(delivery, settings)
     return Rendered("message/rfc822", str(mail["Subject"]), mail.as_bytes().decode("utf-8", "replace"))
+
+
+def _unsubscribe(setting: str, digest: str) -> dict[str, str]:
+    """`List-Unsubscribe` (RFC 2369), and for an https address the sign of one click (RFC 8058)."""
+    found = [line(part, 500).replace("{mail}", digest) for part in setting.split(",") if part.strip()]
+    if any(not part.startswith(("mailto:", "https://")) or set(part) & set("<> ") for part in found):
+        raise Paused("AFTERCALL_EMAIL_LIST_UNSUBSCRIBE takes mailto: and https: addresses, comma separated")
+    headers = {"List-Unsubscribe": ", ".join(f"<{part}>" for part in found)} if found else {}
+    if any(part.startswith("https://") for part in found):
+        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+    return headers
 
 
 def _bodies(delivery: Delivery, template: str, settings: IntegrationSettings) -> tuple[str, str, str]:

@@ -21,6 +21,7 @@ from integrations.outbox.records import (
     DispatchReport,
     DueAction,
     FillReport,
+    Pause,
     Preview,
 )
 
@@ -53,6 +54,7 @@ __all__ = [
     "NotPossible",
     "Outbox",
     "OutboxTooNew",
+    "Pause",
     "Preview",
     "alert",
     "dispatch",

@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, FromClause, and_, case, exists, func, not_, or_, select
 
+from integrations.destinations import Earlier
 from integrations.outbox import payloads
 from integrations.outbox.engine import reading
 from integrations.outbox.records import Action, Backlog
-from integrations.outbox.schema import PENDING, RETRYING, SENDING, actions
+from integrations.outbox.schema import PENDING, RETRYING, SENDING, actions, pauses
 
 UNSETTLED = (PENDING, SENDING, RETRYING)
 _PARENT = actions.alias("parent")
@@ -81,15 +82,43 @@ def parents(engine: Engine, keys: Iterable[str]) -> dict[str, Parent]:
         return {row[0]: Parent(row[1], row[2], row[3]) for row in rows}
 
 
+def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earlier, ...]:
+    """What a destination has made on the channel for the same call, the oldest first."""
+    if action.call_id is None:
+        return ()
+    query = (
+        select(actions.c.action_key, actions.c.external_id, actions.c.payload)
+        .where(
+            actions.c.call_id == action.call_id,
+            actions.c.source == action.source,
+            actions.c.channel == action.channel,
+            actions.c.destination == destination,
+            actions.c.external_id.is_not(None),
+            actions.c.action_key != action.action_key,
+        )
+        .order_by(actions.c.sent_at, actions.c.action_key)
+    )
+    with reading(engine) as connection:
+        return tuple(Earlier(row[0], row[1], payloads.decode(row[2])) for row in connection.execute(query))
+
+
 def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:
-    """How much a channel has to do, now and later."""
+    """How much a channel has to do, now and later; while it is paused, nothing is due now."""
+    paused = (
+        select(func.max(pauses.c.until))
+        .where(pauses.c.channel == channel, pauses.c.until > now)
+        .scalar_subquery()
+    )
     waits = func.min(actions.c.next_attempt_at).filter(actions.c.status == RETRYING)
-    query = select(func.count().filter(may_be_tried(now)), func.count(), waits).where(
+    oldest = func.min(func.coalesce(actions.c.due_at, actions.c.created_at))
+    query = select(func.count().filter(may_be_tried(now)), func.count(), waits, oldest, paused).where(
         actions.c.channel == channel, actions.c.status.in_(UNSETTLED)
     )
     with reading(engine) as connection:
         row = connection.execute(query).one()
-    return Backlog(due=row[0], later=row[1] - row[0], next_attempt_at=row[2])
+    until = row[4] if row[1] else None
+    due = 0 if until else row[0]
+    return Backlog(due, row[1] - due, next_attempt_at=until or row[2], oldest_due_at=row[3])
 
 
 def as_action(row: Mapping[Any, Any]) -> Action:

@@ -1,4 +1,4 @@
-"""What a due action means for its row: RULES.md on actions, as one pure function.
+"""What a due action means for its row: docs/actions.md as one pure function.
 
 No database here. Filling reads rows, asks this module, and writes what it says.
 """
@@ -14,6 +14,8 @@ from integrations.outbox.records import DueAction
 from integrations.outbox.schema import DEAD, PENDING, SKIPPED, UPDATABLE
 
 TOO_OLD = "too old"
+HELD_BACK = "held back: "
+"""How the reason of a skip begins that a destination decided on."""
 
 
 class Verdict(Enum):
@@ -60,8 +62,9 @@ def decide_known(
 
     Sent: changed content makes an updatable kind pending again, as an update of the same record; any other
     kind is frozen. Not yet sent: the content is replaced, and a wait that was set by a failure stays.
-    Skipped as too old: final. Skipped for another reason: pending when the reason is gone. Dead: changed
-    content is a new chance, unless a person gave it up or it may be sent only once and is too old by now.
+    Skipped as too old: final. Held back by the destination: until the content changes. Skipped for another
+    reason: pending when the reason is gone. Dead: changed content is a new chance, unless a person gave it up
+    or it may be sent only once and is too old by now.
     """
     changed = digest != row["payload_hash"]
     was_sent = row["sent_at"] is not None
@@ -80,8 +83,15 @@ def decide_known(
     return Decision(Verdict.UPDATED, _row(PENDING))
 
 
+def is_held_back(row: Mapping[str, Any]) -> bool:
+    """Whether a destination skipped it."""
+    return row["status"] == SKIPPED and (row["last_error"] or "").startswith(HELD_BACK)
+
+
 def _decide_skipped(action: DueAction, row: Mapping[str, Any], changed: bool) -> Decision:
     final = row["last_error"] == TOO_OLD
+    if is_held_back(row) and not changed:
+        return UNCHANGED
     if not final and not action.skip_reason:
         return Decision(Verdict.UPDATED, _row(PENDING))
     reason = TOO_OLD if final else action.skip_reason

@@ -40,10 +40,17 @@ def fill(
     engine: Engine, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
 ) -> FillReport:
     """Insert what is new, change what changed, leave the rest; of equal keys the last counts."""
-    verdicts: Counter[Verdict] = Counter()
     with writing(engine) as write:
-        for batch in _batches(rows, SET_SIZE):
-            verdicts.update(_fill_set(write, {row.action_key: row for row in batch}, now, settings))
+        return fill_in(write, rows, now, settings)
+
+
+def fill_in(
+    write: Write, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
+) -> FillReport:
+    """The same, as a part of a transaction that writes more."""
+    verdicts: Counter[Verdict] = Counter()
+    for batch in _batches(rows, SET_SIZE):
+        verdicts.update(_fill_set(write, {row.action_key: row for row in batch}, now, settings))
     return FillReport(
         created=verdicts[Verdict.CREATED],
         updated=verdicts[Verdict.UPDATED],
@@ -111,6 +118,6 @@ def _identity(action: DueAction, now: datetime, settings: IntegrationSettings) -
 
 
 def _parent(action: DueAction) -> str | None:
-    # RULES.md: notes and tasks are on the contact, whose key is the phone.
+    # notes and tasks are on the contact, whose key is the phone.
     on_contact = action.channel == "crm" and action.kind in ("note", "task")
     return f"contact:{action.payload.get('phone')}" if on_contact else None

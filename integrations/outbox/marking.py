@@ -14,7 +14,7 @@ from integrations.outbox import payloads
 from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import Write
 from integrations.outbox.records import Action
-from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, UPDATABLE, actions, attempts
+from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, SKIPPED, UPDATABLE, actions, attempts
 
 _MARKED = (
     "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
@@ -29,7 +29,7 @@ _UPDATE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try came to; `result` is sent, found (made by an earlier try), retrying or dead."""
+    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead or skipped."""
 
     action: Action
     destination: str
@@ -92,7 +92,9 @@ def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
         "last_error": outcome.error,
         "destination": row["destination"] if row["external_id"] else outcome.destination,
     }
-    if outcome.result == DEAD and row["payload_hash"] != outcome.action.payload_hash:
+    if outcome.result == SKIPPED:
+        values["failures"] = 0
+    if outcome.result in (DEAD, SKIPPED) and row["payload_hash"] != outcome.action.payload_hash:
         # What was refused is not what is due any more.
         return values | {"status": RETRYING, "failures": 1, "next_attempt_at": None}
     return values

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Engine, insert, select, update
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import backlog, filling, operating, reports
+from integrations.outbox import backlog, circuit, filling, operating, reports
 from integrations.outbox.engine import make_engine, reading, writing
 from integrations.outbox.migrate import migrate
 from integrations.outbox.records import (
@@ -20,6 +20,7 @@ from integrations.outbox.records import (
     Count,
     DueAction,
     FillReport,
+    Pause,
     Preview,
 )
 from integrations.outbox.schema import watermarks
@@ -32,7 +33,7 @@ class Outbox:
         self.engine = engine
 
     def fill(self, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings) -> FillReport:
-        """Record due actions by RULES.md, all in one transaction; the same rows again change nothing."""
+        """Record due actions, all in one transaction; the same rows again change nothing."""
         return filling.fill(self.engine, rows, now, settings)
 
     def watermark(self, name: str) -> str | None:
@@ -50,6 +51,15 @@ class Outbox:
     def backlog(self, channel: str, now: datetime) -> Backlog:
         """What a channel still has to do; cheap, for sensors."""
         return backlog.backlog(self.engine, channel, now)
+
+    def pauses(self) -> list[Pause]:
+        """Channels that have stopped, the longest first."""
+        return circuit.all_pauses(self.engine)
+
+    def resume(self, channel: str) -> None:
+        """Let a channel that has stopped try again at once."""
+        with writing(self.engine) as write:
+            circuit.end(write, channel)
 
     def counts(self) -> list[Count]:
         """How many actions there are by channel, kind and status."""

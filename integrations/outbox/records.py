@@ -58,29 +58,47 @@ class DispatchReport:
         updated: records changed that had been made before.
         retrying: actions that failed and will be tried again.
         dead: actions given up in this pass.
+        skipped: actions that the destination holds back.
         waiting: actions of the channel still to be done after this pass, now or later.
         due: those of them that could be tried at once; another pass is worth while.
         next_attempt_at: the earliest moment at which a retry is due, UTC.
         busy: another process holds the channel; nothing was done.
+        paused_until: the channel has stopped, and one action is tried at this moment, UTC.
     """
 
     sent: int = 0
     updated: int = 0
     retrying: int = 0
     dead: int = 0
+    skipped: int = 0
     waiting: int = 0
     due: int = 0
     next_attempt_at: datetime | None = None
     busy: bool = False
+    paused_until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A channel that stopped at `since` and is tried again at `until` (UTC), as it was `times` times in a row."""
+
+    channel: str
+    destination: str
+    reason: str
+    since: datetime
+    until: datetime
+    times: int
+    is_alerted: bool
 
 
 @dataclass(frozen=True)
 class Backlog:
-    """What a channel still has to do: ready now, later, and when the next retry is due (UTC)."""
+    """What a channel still has to do: ready now, later, when the next try is, what waits longest (UTC)."""
 
     due: int
     later: int
     next_attempt_at: datetime | None
+    oldest_due_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at one action; `outcome` is sent, found, retrying or dead."""
+    """One try at one action; `outcome` is sent, found, retrying, dead or skipped."""
 
     action_key: str
     number: int

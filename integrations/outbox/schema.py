@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -113,6 +114,18 @@ previews = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Index(None, "channel", "updated_at"),
+)
+
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("destination", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("is_alerted", Boolean, nullable=False),
 )
 
 watermarks = Table(

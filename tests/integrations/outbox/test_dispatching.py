@@ -8,7 +8,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, UnknownDestination, open_destination
-from integrations.errors import Paused, Refused, Retryable
+from integrations.errors import Refused, Retryable
 from integrations.outbox import DueAction, Outbox, alert, dispatch
 from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
 
@@ -148,17 +148,6 @@ def test_refused_is_dead_at_once(outbox: Outbox, settings: IntegrationSettings, 
     assert (dead.last_error, dead.next_attempt_at) == ("422: no such queue", None)
 
 
-def test_paused_leaves_the_rest_alone_and_costs_no_attempt(
-    outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
-) -> None:
-    rows = [ticket(str(number)) for number in range(3)]
-    outbox.fill(rows, NOW, settings)
-    register = Register(tmp_path / "r", fail_on(rows[1].action_key, error=Paused("quota")))
-    report = dispatch(outbox, "ticket", settings, now=NOW, destination=register)
-    assert (report.sent, report.waiting, report.due) == (1, 2, 2)
-    assert outbox.attempts(rows[1].action_key) == []
-
-
 def test_the_limit(outbox: Outbox, settings: IntegrationSettings) -> None:
     outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, limit=2)
@@ -197,7 +186,7 @@ def test_an_id_of_another_destination_is_not_used(
     assert (moved.destination, moved.external_id) == ("register", "R1")
 
 
-@pytest.mark.parametrize("name", ["zendesk", "rendering", "../preview", "__init__", ""])
+@pytest.mark.parametrize("name", ["nothing", "rendering", "../preview", "__init__", ""])
 def test_an_unknown_destination_says_what_exists(
     make_settings: Callable[..., IntegrationSettings], name: str
 ) -> None:

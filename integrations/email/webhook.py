@@ -1,0 +1,29 @@
+"""E-mails as signed webhooks, for a service that sends them; see `integrations.webhook`."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
+from integrations.email.recipients import check
+from integrations.email.rendering import message
+from integrations.webhook import WebhookDestination
+
+
+def open_destination(settings: IntegrationSettings) -> WebhookDestination:
+    """A webhook whose content is the mail's headers and its two bodies."""
+    return WebhookDestination(settings, partial(_content, settings=settings))
+
+
+def _content(delivery: Delivery, settings: IntegrationSettings) -> Mapping[str, Any]:
+    mail = message(delivery, settings)
+    check(mail, settings)
+    bodies = {part.get_content_subtype(): part.get_content() for part in mail.iter_parts()}
+    # The date is that of the try, and would make another content of every one.
+    headers = {name.lower().replace("-", "_"): str(value) for name, value in mail.items() if name != "Date"}
+    kept = ("from", "to", "reply_to", "subject", "message_id", "list_unsubscribe", "list_unsubscribe_post")
+    return {name: headers[name] for name in kept if name in headers} | {
+        "text": bodies["plain"],
+        "html": bodies["html"],
+    }

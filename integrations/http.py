@@ -1,0 +1,247 @@
+"""HTTP as every destination speaks it: one session, three time-outs, and answers turned into the failure kinds.
+
+What is asked of a system, and what its answer means beyond HTTP, belongs to the destinations. Nothing here is
+repeated by itself: after a failure the outbox looks before it sends again. Errors name the system and quote its own
+words, never a URL, because in some URLs the path is the key.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from html import unescape
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from requests import exceptions as failures
+
+from integrations.config import IntegrationSettings
+from integrations.deadline import DeadlineExceeded, within
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.rendering import line
+
+LARGEST_ANSWER = 4 << 20
+QUOTED = 300
+WORTH_A_RETRY = frozenset({408, 425})
+# The key, the address or a proxy is wrong: so it will be for the next action too.
+WRONG_FOR_ALL = frozenset({401, 403, 407})
+_TAGS = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system answered: always a 2xx, the rest are errors."""
+
+    system: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text, undecodable bytes replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self) -> dict[str, Any]:
+        """The body as the JSON object that was promised; Retryable if it is none, because nobody knows then."""
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            raise Retryable(
+                f"{self.system} answered {self.status} without the JSON object it promises: "
+                f"{words(self.headers, self.body) or 'nothing'}"
+            )
+        return value
+
+
+class HttpClient:
+    """A session with one system. Not for several threads at once.
+
+    Args:
+        system: its name in errors.
+        settings: time-outs.
+        base_url: what paths are added to; http or https.
+        setting: the setting that a person looks at when the address is wrong.
+        authorise: adds the credentials to a request's headers.
+        wrong_for_all: statuses that stop the channel, besides 401, 403, 407 and redirects.
+    """
+
+    def __init__(
+        self,
+        system: str,
+        settings: IntegrationSettings,
+        base_url: str,
+        *,
+        setting: str,
+        authorise: Callable[[requests.PreparedRequest], requests.PreparedRequest] = lambda request: request,
+        wrong_for_all: frozenset[int] = frozenset(),
+    ) -> None:
+        self.system, self.base_url, self.setting = system, base_url, setting
+        self.connect, self.read = settings.http_connect_seconds, settings.http_read_seconds
+        self.whole = settings.http_whole_seconds
+        self.wrong_for_all = WRONG_FOR_ALL | wrong_for_all
+        # Always set, or requests would look into ~/.netrc and prefer what it finds there.
+        self._authorise = authorise
+        self._session = self._open()
+
+    def request(
+        self,
+        method: str,
+        path: str = "",
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Ask once. Raises Busy, Retryable, Refused or Paused for everything that is not a whole 2xx."""
+        sent = dict(headers or {})
+        if json is not None:
+            body = orjson.dumps(json)
+            sent.setdefault("Content-Type", "application/json")
+
+        def ask() -> Answer:
+            with self._session.request(
+                method,
+                self.base_url + path,
+                params=params,
+                data=body,
+                headers=sent,
+                timeout=(self.connect, self.read),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                whole = b"".join(_limited(response.iter_content(65_536)))
+                return Answer(self.system, response.status_code, response.headers, whole)
+
+        try:
+            answer = within(self.whole, ask)
+        except (requests.RequestException, OSError, ValueError) as error:
+            self._not_answered(error)
+        return self._judged(answer)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._session.close()
+
+    def _open(self) -> requests.Session:
+        session = requests.Session()
+        session.auth = self._authorise
+        session.headers["User-Agent"] = _user_agent()
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        return session
+
+    def _not_answered(self, error: Exception) -> NoReturn:
+        """Whatever kept an answer from coming, as one of the kinds; the cause is not chained: it holds the URL."""
+        if isinstance(error, DeadlineExceeded):
+            # Its thread still holds the connection.
+            self._session = self._open()
+            raise Retryable(f"{self.system} did not end its answer within {self.whole:g} s") from None
+        if isinstance(error, _TooLarge):
+            raise Retryable(f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB") from None
+        cause = _root(error)
+        if isinstance(error, failures.SSLError) and "certificate" in str(error).lower():
+            reason = getattr(cause, "verify_message", "") or "certificate verify failed"
+            raise Paused(
+                f"{self.system} shows a certificate that is not to be trusted ({reason}); nothing was sent. "
+                f"Look at {self.setting}; a CA of your own goes into REQUESTS_CA_BUNDLE"
+            ) from None
+        if isinstance(error, ValueError):
+            # InvalidURL, MissingSchema, InvalidSchema, InvalidHeader: all of them are ValueErrors.
+            raise Paused(
+                f"{self.setting} is not an address that can be asked: {type(error).__name__}"
+            ) from None
+        if isinstance(error, failures.ConnectTimeout):
+            raise Retryable(f"{self.system}: no connection within {self.connect:g} s") from None
+        if isinstance(error, failures.ReadTimeout) or "timed out" in str(error).lower():
+            raise Retryable(f"{self.system}: nothing was heard for {self.read:g} s") from None
+        told = getattr(cause, "strerror", None) or type(cause).__name__
+        raise Retryable(f"{self.system}: the connection failed ({told})") from None
+
+    def _judged(self, answer: Answer) -> Answer:
+        if 200 <= answer.status < 300:
+            return answer
+        told = words(answer.headers, answer.body)
+        message = f"{self.system} answered {answer.status}{': ' if told else ''}{told}"
+        raise self.kind(answer.status, answer.headers, message)
+
+    def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
+        """The failure kind of a status that is not 2xx."""
+        after = retry_after(headers.get("Retry-After"), datetime.now(UTC))
+        if status == 429:
+            return Busy(message, after)
+        if status >= 500 or status in WORTH_A_RETRY:
+            return Retryable(message, after)
+        if status in self.wrong_for_all or status < 400:
+            return Paused(f"{message}. Look at {self.setting}")
+        return Refused(message)
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """`Retry-After` as a wait, from seconds or an HTTP date (RFC 9110, 10.2.3); None if it says neither."""
+    text = (value or "").strip()
+    if re.fullmatch(r"\d{1,9}(\.\d+)?", text, re.ASCII):
+        return timedelta(seconds=float(text))
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(timedelta(0), (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now)
+
+
+def words(headers: Mapping[str, str], body: bytes) -> str:
+    """What a system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
+    text = body[:65_536].decode("utf-8", "replace")
+    if "html" in headers.get("Content-Type", "").lower() or text.lstrip()[:1] == "<":
+        text = unescape(_TAGS.sub(" ", text))
+    return line(text, QUOTED)
+
+
+def checked_url(value: str, setting: str) -> str:
+    """An http or https URL as it stands; Paused, naming the setting, for anything else."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Paused(f"set {setting} to a URL that begins with https://")
+    return value
+
+
+class _TooLarge(OSError):
+    pass
+
+
+def _limited(chunks: Any) -> Any:
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise _TooLarge
+        yield chunk
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost cause: libraries wrap the operating system's word several times."""
+    for _ in range(10):
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        inner = inner or next((part for part in error.args if isinstance(part, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error
+
+
+def _user_agent() -> str:
+    try:
+        return f"aftercall/{version('aftercall')}"
+    except PackageNotFoundError:
+        return "aftercall"

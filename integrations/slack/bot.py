@@ -1,0 +1,196 @@
+"""Slack's Web API with a bot's token: messages that can be found again, the later ones of a call in its thread.
+
+    AFTERCALL_SLACK=bot
+    AFTERCALL_SLACK_BOT_TOKEN=xoxb-…
+
+Scopes: `chat:write`, and to look before posting `channels:read` and `channels:history` (for private channels
+`groups:read` and `groups:history`). The bot must be a member of the channels.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPException
+from ssl import SSLCertVerificationError
+from typing import Any
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+from integrations.config import IntegrationSettings
+from integrations.deadline import DeadlineExceeded, within
+from integrations.destinations import Delivery
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.http import checked_url, retry_after
+from integrations.rendering import line
+from integrations.slack.errors import slack_error
+from integrations.slack.rendering import EVENT_TYPE, message
+
+_SETTING = "AFTERCALL_SLACK_BOT_TOKEN"
+# A message is looked for among those of this time, and of so many pages; a crash is hardly older.
+LOOK_BACK = timedelta(days=1)
+PAGES, PAGE = 20, 200
+
+
+def open_destination(settings: IntegrationSettings) -> "SlackBot":
+    """The workspace that the token belongs to."""
+    return SlackBot(settings)
+
+
+class SlackBot:
+    """A workspace. What it knows of channels and their messages is asked once a pass, while the pass alone posts.
+
+    Raises:
+        Paused: if there is no token.
+    """
+
+    name = "bot"
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        token = settings.slack_bot_token.get_secret_value().strip()
+        if not token:
+            raise Paused(f"set {_SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings")
+        # The client's own log holds whole messages; what matters comes back as errors.
+        silent = logging.Logger("aftercall.slack", logging.CRITICAL + 1)
+        self._api = WebClient(
+            token,
+            base_url=checked_url(settings.slack_api_url, "AFTERCALL_SLACK_API_URL").rstrip("/") + "/",
+            timeout=max(1, round(settings.http_read_seconds)),
+            logger=silent,
+            retry_handlers=[],
+        )
+        self._whole, self._look_first = settings.http_whole_seconds, settings.slack_look_first
+        self._ids: dict[str, str] = {}
+        self._posted: dict[tuple[str, str], dict[str, str]] = {}
+        self._gone: set[tuple[str, str]] = set()
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The message that carries the action's key, in the channel or in the thread it would go to."""
+        if not self._look_first:
+            return None
+        name = str(message(delivery)["channel"])
+        thread = self._thread(delivery, name)
+        if thread:
+            try:
+                return self._known(*thread, delivery)
+            except _ThreadGone:
+                self._gone.add(thread)
+        return self._known(self._channel_id(name), "", delivery)
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Post it, into the thread of the call's first message here if there is one; returns `channel:timestamp`."""
+        made = message(delivery)
+        thread = self._thread(delivery, made["channel"])
+        if thread:
+            made |= {"channel": thread[0], "thread_ts": thread[1]}
+        told = self._ask("chat.postMessage", made["channel"], json=made)
+        channel, timestamp = told.get("channel"), told.get("ts")
+        if not channel or not timestamp:
+            raise Retryable("Slack answered ok, but not which message it made")
+        posted = f"{channel}:{timestamp}"
+        self._posted.get((str(channel), thread[1] if thread else ""), {})[delivery.action_key] = posted
+        return posted
+
+    def _thread(self, delivery: Delivery, channel: str) -> tuple[str, str] | None:
+        """Channel id and timestamp of the first message about the same call in the same Slack channel."""
+        for earlier in delivery.earlier:
+            if line(earlier.payload.get("slack_channel"), 80) == channel:
+                where, _, timestamp = earlier.external_id.partition(":")
+                thread = (where, timestamp)
+                return thread if timestamp and thread not in self._gone else None
+        return None
+
+    def _known(self, channel: str, thread: str, delivery: Delivery) -> str | None:
+        if (channel, thread) not in self._posted:
+            self._posted[channel, thread] = self._look(channel, thread, delivery.at)
+        return self._posted[channel, thread].get(delivery.action_key)
+
+    def _channel_id(self, name: str) -> str:
+        if not name.startswith("#"):
+            return name
+        if name not in self._ids:
+            self._ids |= self._channels(name)
+        if name not in self._ids:
+            raise slack_error("channel_not_found", name, setting=_SETTING)
+        return self._ids[name]
+
+    def _channels(self, wanted: str) -> dict[str, str]:
+        """Ids of channels by `#name`, as far as it takes to find the wanted one."""
+        found: dict[str, str] = {}
+        parameters = {"exclude_archived": "true", "limit": "1000", "types": "public_channel,private_channel"}
+        while wanted not in found:
+            told = self._ask("conversations.list", wanted, params=parameters)
+            found |= {f"#{one['name']}": one["id"] for one in told.get("channels") or ()}
+            cursor = (told.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+            parameters["cursor"] = cursor
+        return found
+
+    def _look(self, channel: str, thread: str, at: datetime) -> dict[str, str]:
+        """Our messages in a channel or thread by action key."""
+        found: dict[str, str] = {}
+        parameters = {"channel": channel, "limit": str(PAGE), "include_all_metadata": "true"}
+        if thread:
+            parameters["ts"] = thread
+        else:
+            parameters["oldest"] = str((at - LOOK_BACK).timestamp())
+        for _ in range(PAGES):
+            method = "conversations.replies" if thread else "conversations.history"
+            told = self._ask(method, channel, params=parameters)
+            for one in told.get("messages") or ():
+                metadata = one.get("metadata") or {}
+                key = (metadata.get("event_payload") or {}).get("action_key")
+                if metadata.get("event_type") == EVENT_TYPE and key:
+                    found[key] = f"{channel}:{one['ts']}"
+            cursor = (told.get("response_metadata") or {}).get("next_cursor")
+            if not cursor:
+                break
+            parameters["cursor"] = cursor
+        return found
+
+    def _ask(self, method: str, where: str, **arguments: Any) -> Mapping[str, Any]:
+        """Call a method of the Web API; every failure as one of the kinds, without a cause that holds the request."""
+        try:
+            told = within(self._whole, lambda: self._api.api_call(method, **arguments)).data
+        except SlackApiError as error:
+            raise _kind(error, method, where) from None
+        except DeadlineExceeded:
+            raise Retryable(f"Slack did not end its answer to {method} within {self._whole:g} s") from None
+        except (SlackClientError, HTTPException, OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            if isinstance(reason, SSLCertVerificationError):
+                raise Paused(
+                    "Slack's API shows a certificate that is not to be trusted; look at AFTERCALL_SLACK_API_URL"
+                ) from None
+            text = getattr(reason, "strerror", None) or type(reason).__name__
+            raise Retryable(f"Slack could not be asked for {method} ({line(text, 200)})") from None
+        if not isinstance(told, dict):
+            raise Retryable(f"Slack answered {method} with something that is not JSON")
+        return told
+
+
+class _ThreadGone(Refused):
+    """Somebody deleted the message that the thread hung on."""
+
+
+def _kind(error: SlackApiError, method: str, where: str) -> Exception:
+    response = error.response
+    status, headers = getattr(response, "status_code", 0), getattr(response, "headers", None) or {}
+    data = response if isinstance(response, dict) else getattr(response, "data", None)
+    code = str(data.get("error") or "") if isinstance(data, dict) else ""
+    known = re.fullmatch(r"[a-z][a-z0-9_]*", code)
+    names = {str(name).title(): str(value) for name, value in headers.items()}
+    if status == 429:
+        return Busy(
+            f"Slack answered 429 for {method}", retry_after(names.get("Retry-After"), datetime.now(UTC))
+        )
+    if status in (401, 403) and not known:
+        return Paused(f"Slack answered {status} for {method}. Look at {_SETTING}")
+    if status >= 500 or not known:
+        return Retryable(f"Slack answered {status or 'without JSON'} for {method}")
+    if code == "thread_not_found":
+        return _ThreadGone(f"Slack answered {code} for {method} in {where}")
+    needed = str(data.get("needed") or "") if isinstance(data, dict) else ""
+    return slack_error(code, f"{method} in {where}", setting=_SETTING, headers=names, needed=needed)

@@ -1,0 +1,96 @@
+"""Slack's incoming webhooks: one URL a Slack channel, no token and no scopes.
+
+    AFTERCALL_SLACK=webhook
+    AFTERCALL_SLACK_WEBHOOK_URL=#support=https://hooks.slack.com/services/…,https://hooks.slack.com/services/…
+
+Slack tells nothing of what it made, so a repeat cannot be recognised and nothing goes into a thread; `bot` can both.
+"""
+
+import re
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
+from integrations.errors import Paused, Refused, Retryable
+from integrations.http import HttpClient, checked_url
+from integrations.rendering import line
+from integrations.slack.errors import MENDABLE, PASSING, WRONG_FOR_ALL, slack_error
+from integrations.slack.rendering import message
+
+_SETTING = "AFTERCALL_SLACK_WEBHOOK_URL"
+_PAIR = re.compile(r"(?:(?P<channel>[^=:/\s]+)=)?(?P<url>\S+)")
+_EVERY_OTHER = ""
+# What chat.postMessage takes beyond this is not for webhooks: the channel is the URL's.
+_TAKEN = ("text", "blocks", "unfurl_links", "unfurl_media")
+
+
+def open_destination(settings: IntegrationSettings) -> "SlackWebhook":
+    """The incoming webhooks that the settings name."""
+    return SlackWebhook(settings)
+
+
+class SlackWebhook:
+    """A client for each webhook.
+
+    Raises:
+        Paused: if no webhook is named, or what is named is no URL.
+    """
+
+    name = "webhook"
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._settings = settings
+        self._urls = _urls(settings.slack_webhook_url.get_secret_value())
+        self._clients: dict[str, HttpClient] = {}
+
+    def find(self, delivery: Delivery) -> str | None:
+        """Always None: an incoming webhook cannot be asked."""
+        return None
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Post the message; returns the action's key, because Slack gives no id."""
+        made = message(delivery)
+        channel = str(made["channel"])
+        client = self._client(channel)
+        try:
+            answer = client.request("POST", json={name: made[name] for name in _TAKEN})
+        except (Refused, Paused) as error:
+            raise _meant(str(error), channel) or error from None
+        if answer.text.strip() != "ok":
+            raise _meant(answer.text, channel) or Retryable(
+                f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
+            )
+        return f"webhook:{delivery.action_key}"
+
+    def close(self) -> None:
+        """Close every connection."""
+        for client in self._clients.values():
+            client.close()
+
+    def _client(self, channel: str) -> HttpClient:
+        url = self._urls.get(channel.lower()) or self._urls.get(_EVERY_OTHER)
+        if url is None:
+            raise Refused(f"there is no webhook for {channel}: add {channel}=URL to {_SETTING}")
+        if url not in self._clients:
+            self._clients[url] = HttpClient(
+                f"Slack's webhook for {channel}", self._settings, url, setting=_SETTING
+            )
+        return self._clients[url]
+
+
+def _urls(setting: str) -> dict[str, str]:
+    urls = {}
+    for part in (part.strip() for part in setting.split(",")):
+        found = _PAIR.fullmatch(part)
+        if found:
+            urls[(found["channel"] or _EVERY_OTHER).lower()] = checked_url(found["url"], _SETTING)
+    if not urls:
+        raise Paused(
+            f"set {_SETTING} to the URL of an incoming webhook; Slack makes one in the app's settings"
+        )
+    return urls
+
+
+def _meant(text: str, channel: str) -> Exception | None:
+    """What one of Slack's codes in an answer means; None if there is none of them."""
+    codes = set(re.findall(r"[a-z]+(?:_[a-z]+)+", text)) & (WRONG_FOR_ALL | MENDABLE | PASSING)
+    return slack_error(min(codes), channel, setting=_SETTING) if codes else None

@@ -1,0 +1,144 @@
+"""A signed webhook behind any channel, for n8n, Zapier or a service of one's own (Standard Webhooks).
+
+    AFTERCALL_TICKETS=webhook
+    AFTERCALL_WEBHOOK_URL=https://n8n.example.com/webhook/…
+    AFTERCALL_WEBHOOK_SECRET=whsec_…
+
+`webhook-id` is the action's key, so that a receiver can recognise a repeat; an update has an id of its own for each
+content. What an action says is the channel's own rendering.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+from standardwebhooks import Webhook
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
+from integrations.errors import Paused
+from integrations.http import HttpClient, checked_url
+
+NAME = "webhook"
+LONGEST_ID = 200
+# Nobody listens at this address (any more), or not for POST: so it is for the next action too.
+_NOBODY_THERE = frozenset({404, 405, 410})
+
+Content = Callable[[Delivery], Mapping[str, Any]]
+
+
+class WebhookDestination:
+    """Posts `{type, timestamp, data}`; every 2xx is a success, and an `id` in a JSON answer is kept.
+
+    Args:
+        settings: the URL, the secrets and the time-outs.
+        content: what the channel has to say of an action.
+        name: the name in the settings.
+
+    Raises:
+        Paused: if the URL or the secret is missing or unusable.
+    """
+
+    def __init__(self, settings: IntegrationSettings, content: Content, name: str = NAME) -> None:
+        self.name, self._content = name, content
+        url = checked_url(settings.webhook_url.get_secret_value().strip(), "AFTERCALL_WEBHOOK_URL")
+        self._signers = _signers(settings.webhook_secret.get_secret_value())
+        self._client = HttpClient(
+            "The webhook's receiver",
+            settings,
+            url,
+            setting="AFTERCALL_WEBHOOK_URL",
+            wrong_for_all=_NOBODY_THERE,
+        )
+
+    def find(self, delivery: Delivery) -> str | None:
+        """Always None: a webhook cannot be asked. It is the receiver that recognises a repeat by its id."""
+        return None
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""
+        data = {
+            "action_key": delivery.action_key,
+            "channel": delivery.channel,
+            "kind": delivery.kind,
+            "source": delivery.source,
+            "call_id": delivery.call_id,
+            "external_id": external_id,
+            "content": self._content(delivery),
+        }
+        identity = message_id(delivery.action_key, data if external_id else None)
+        event = {
+            "type": f"{delivery.kind}.{'updated' if external_id else 'created'}",
+            "timestamp": delivery.at,
+            "data": data,
+        }
+        body = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+        # The signature's own time: receivers refuse what is older than some minutes.
+        now = datetime.now(UTC)
+        answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
+        return _id_in(answer.body) or external_id or identity
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def _headers(self, identity: str, now: datetime, body: bytes) -> dict[str, str]:
+        return {
+            "Content-Type": "application/json",
+            "webhook-id": identity,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(
+                signer.sign(identity, now, body.decode()) for signer in self._signers
+            ),
+        }
+
+
+def message_id(action_key: str, update: Mapping[str, Any] | None) -> str:
+    """The id under which every try of the same thing goes: the key, for an update with a digest of its content.
+
+    Only what a header may hold; no full stop, because the signature divides its parts by it.
+    """
+    identity = quote(action_key, safe=":+@", errors="replace").replace(".", "%2E")
+    if len(identity) > LONGEST_ID:
+        identity = hashlib.sha256(action_key.encode("utf-8", "replace")).hexdigest()
+    if update is None:
+        return identity
+    content = orjson.dumps(update, default=str, option=orjson.OPT_SORT_KEYS)
+    return f"{identity}:{hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _signers(secrets: str) -> list[Webhook]:
+    try:
+        keys = [_key(part.strip()) for part in secrets.split(",") if part.strip()]
+    except (binascii.Error, ValueError):
+        keys = []
+    if not keys:
+        raise Paused(
+            "set AFTERCALL_WEBHOOK_SECRET to whsec_ and at least 24 bytes in base64; to make one: "
+            "echo whsec_$(openssl rand -base64 32)"
+        )
+    return [Webhook(key) for key in keys]
+
+
+def _key(secret: str) -> bytes:
+    # Decoded here, strictly: the library drops what is not base64, and the two sides would sign differently.
+    key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    if len(key) < 24:
+        raise ValueError("too short")
+    return key
+
+
+def _id_in(body: bytes) -> str | None:
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    found = value.get("id") if isinstance(value, dict) else None
+    return (
+        str(found) if isinstance(found, str | int) and not isinstance(found, bool) and found != "" else None
+    )

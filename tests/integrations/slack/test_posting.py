@@ -1,0 +1,327 @@
+"""Both ways to post to Slack, against a loopback server that answers as Slack's reference says."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slack_sdk.models.blocks import Block
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Destination, open_destination
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.outbox import Outbox, dispatch
+from integrations.outbox.records import DueAction
+from tests.integrations import servers
+from tests.integrations.examples import NOW, delivery, slack
+from tests.integrations.servers import Answer, Request, System, says
+
+TOKEN = "xoxb-1234567890-abcdef"
+Settings = Callable[..., IntegrationSettings]
+
+
+@dataclass
+class Workspace:
+    """Slack as far as a bot needs it: channels, their messages, threads."""
+
+    channels: dict[str, str] = field(default_factory=lambda: {"support": "C1", "alerts": "C2", "vip": "C3"})
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    page: int = 200
+
+    def __call__(self, request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return says(200, {"ok": False, "error": "invalid_auth"})
+        method = request.path.rpartition("/")[2]
+        return getattr(self, method.replace(".", "_"))(request)  # type: ignore[no-any-return]
+
+    def chat_postMessage(self, request: Request) -> Answer:
+        made = request.json()
+        named = made["channel"].removeprefix("#")
+        channel = self.channels.get(named, named)
+        if channel not in self.channels.values():
+            return says(200, {"ok": False, "error": "channel_not_found"})
+        Block.parse_all(made["blocks"])
+        made |= {"ts": f"1762.{len(self.messages):06d}", "channel": channel}
+        self.messages.append(made)
+        return says(200, {"ok": True, "channel": channel, "ts": made["ts"], "message": {}})
+
+    def conversations_list(self, request: Request) -> Answer:
+        found = [{"name": name, "id": one} for name, one in self.channels.items()]
+        return self._paged(request, "channels", found)
+
+    def conversations_history(self, request: Request) -> Answer:
+        wanted = request.form()["channel"]
+        shown = [one for one in self.messages if one["channel"] == wanted and "thread_ts" not in one]
+        return self._paged(request, "messages", shown[::-1])
+
+    def conversations_replies(self, request: Request) -> Answer:
+        thread = request.form()["ts"]
+        if thread not in {one["ts"] for one in self.messages}:
+            return says(200, {"ok": False, "error": "thread_not_found"})
+        shown = [one for one in self.messages if thread in (one["ts"], one.get("thread_ts"))]
+        return self._paged(request, "messages", shown)
+
+    def _paged(self, request: Request, name: str, found: list[Any]) -> Answer:
+        start = int(request.form().get("cursor") or 0)
+        end = start + self.page
+        following = str(end) if end < len(found) else ""
+        return says(
+            200, {"ok": True, name: found[start:end], "response_metadata": {"next_cursor": following}}
+        )
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def workspace(system: System) -> Workspace:
+    system.always = made = Workspace()
+    return made
+
+
+@pytest.fixture
+def bot(system: System, tmp_path: Path) -> Settings:
+    def make(**changes: Any) -> IntegrationSettings:
+        ours: dict[str, Any] = {
+            "slack": "bot", "slack_bot_token": TOKEN, "slack_api_url": system.url + "/api", "http_read_seconds": 1,
+            "http_whole_seconds": 3,
+        }  # fmt: skip
+        return IntegrationSettings(home=tmp_path, **(ours | changes))
+
+    return make
+
+
+@pytest.fixture
+def webhook(system: System, tmp_path: Path) -> Settings:
+    system.always = lambda request: says(200, b"ok")
+
+    def make(url: str = "", **changes: Any) -> IntegrationSettings:
+        ours: dict[str, Any] = {
+            "slack": "webhook",
+            "slack_webhook_url": url or system.url + "/T0/B0/key",
+            "http_read_seconds": 1,
+        }
+        return IntegrationSettings(home=tmp_path, **(ours | changes))
+
+    return make
+
+
+def opened(settings: IntegrationSettings) -> Destination:
+    return open_destination("slack", settings)
+
+
+def methods(system: System) -> list[str]:
+    return [request.path.rpartition("/")[2] for request in system.requests]
+
+
+def test_a_bot_posts_what_slacks_own_models_accept(
+    system: System, workspace: Workspace, bot: Settings
+) -> None:
+    hostile = slack(summary="<!channel> " * 2_000, headline="x" * 5_000)
+    for row in (slack(), slack(kind="vip_call"), hostile):
+        opened(bot()).send(delivery(row), None)
+    for made in workspace.messages:
+        parsed = Block.parse_all(made["blocks"])
+        assert len(parsed) == len(made["blocks"])
+        for block in parsed:
+            block.validate_json()
+    assert system.requests[0].headers["content-type"].startswith("application/json")
+
+
+def test_later_messages_about_a_call_go_into_its_thread(
+    workspace: Workspace, bot: Settings, outbox: Outbox
+) -> None:
+    settings = bot()
+    rows = [
+        slack("1", "transfer_requested"), slack("2", "transfer_requested"), slack("1", "unhappy_customer"),
+        slack("1", "vip_call", slack_channel="#vip"),
+    ]  # fmt: skip
+    for row in rows:
+        outbox.fill([row], NOW, settings)
+        assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+    first, other, second, elsewhere = workspace.messages
+    assert second["thread_ts"] == first["ts"]
+    assert second["channel"] == first["channel"] == "C1"
+    assert "thread_ts" not in other
+    assert "thread_ts" not in elsewhere
+    assert elsewhere["channel"] == "C3"
+
+
+def test_a_thread_that_somebody_deleted_loses_no_message(
+    workspace: Workspace, bot: Settings, outbox: Outbox
+) -> None:
+    settings = bot()
+    outbox.fill([slack("1", "transfer_requested")], NOW, settings)
+    dispatch(outbox, "slack", settings, now=NOW)
+    workspace.messages.clear()
+    outbox.fill([slack("1", "unhappy_customer")], NOW, settings)
+    assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+    assert "thread_ts" not in workspace.messages[0]
+
+
+@pytest.mark.parametrize("earlier", [[], [slack("1", "unhappy_customer")]])
+def test_an_answer_that_was_lost_makes_no_twin(
+    system: System, workspace: Workspace, bot: Settings, outbox: Outbox, earlier: list[DueAction]
+) -> None:
+    settings, row = bot(), slack("1", "transfer_requested")
+
+    def taken_but_lost(request: Request) -> Answer:
+        answer = workspace(request)
+        return servers.reset if request.path.endswith("chat.postMessage") else answer
+
+    outbox.fill(earlier, NOW, settings)
+    dispatch(outbox, "slack", settings, now=NOW)
+    outbox.fill([row], NOW, settings)
+    system.always = taken_but_lost
+    assert dispatch(outbox, "slack", settings, now=NOW).retrying == 1
+    system.always = workspace
+    outbox.retry(row.action_key)
+    assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+    assert len(workspace.messages) == 1 + len(earlier)
+    assert [attempt.outcome for attempt in outbox.attempts(row.action_key)] == ["retrying", "found"]
+    action = outbox.action(row.action_key)
+    assert action is not None
+    assert action.external_id == f"C1:{workspace.messages[-1]['ts']}"
+
+
+def test_a_channel_is_asked_once_a_pass_and_page_by_page(
+    system: System, workspace: Workspace, bot: Settings, outbox: Outbox
+) -> None:
+    workspace.page = 2
+    settings = bot()
+    outbox.fill([slack(str(number)) for number in range(5)], NOW, settings)
+    assert dispatch(outbox, "slack", settings, now=NOW).sent == 5
+    counted = {name: methods(system).count(name) for name in set(methods(system))}
+    assert counted == {"conversations.list": 1, "conversations.history": 1, "chat.postMessage": 5}
+    row = slack("0")
+    assert opened(settings).find(delivery(row)) == f"C1:{workspace.messages[0]['ts']}"
+    assert methods(system).count("conversations.history") == 1 + 3
+
+
+def test_without_looking_one_scope_is_enough(system: System, workspace: Workspace, bot: Settings) -> None:
+    target = opened(bot(slack_look_first=False))
+    assert target.find(delivery(slack())) is None
+    target.send(delivery(slack()), None)
+    assert methods(system) == ["chat.postMessage"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        (says(200, {"ok": False, "error": "invalid_auth"}), Paused, "AFTERCALL_SLACK_BOT_TOKEN"),
+        (says(200, {"ok": False, "error": "token_revoked"}), Paused, "token_revoked"),
+        (says(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}), Paused, "chat:write"),
+        (says(200, {"ok": False, "error": "not_in_channel"}), Retryable, "invite the bot"),
+        (says(200, {"ok": False, "error": "internal_error"}), Retryable, "internal_error"),
+        (says(200, {"ok": False, "error": "invalid_blocks"}), Refused, "invalid_blocks"),
+        (says(200, {"ok": False, "error": "msg_too_long"}), Refused, "msg_too_long"),
+        (says(200, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), Busy, "ratelimited"),
+        (says(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), Busy, "429"),
+        (says(200, {"ok": True}), Retryable, "not which message"),
+        (says(200, {}), Retryable, "without|200"),
+        (says(200, b'{"ok": tr'), Retryable, "200"),
+        (servers.html(200), Retryable, "200"),
+        (servers.html(502), Retryable, "502"),
+        (servers.html(403), Paused, "403"),
+        (servers.reset, Retryable, "could not be asked"),
+        (servers.cut_off, Retryable, "could not be asked"),
+        (servers.hang, Retryable, "could not be asked|did not end"),
+        (servers.drip, Retryable, "did not end"),
+    ],
+)
+def test_what_a_bot_makes_of_an_answer(
+    system: System, bot: Settings, answer: Answer, kind: type[Exception], told: str
+) -> None:
+    system.script.append(answer)
+    with pytest.raises(kind, match=told) as error:
+        opened(bot()).send(delivery(slack()), None)
+    assert type(error.value) is kind
+    assert TOKEN not in str(error.value)
+    if isinstance(error.value, Busy):
+        assert error.value.after == timedelta(seconds=9)
+    assert len(system.requests) == 1
+
+
+def test_nothing_of_a_message_is_logged(
+    workspace: Workspace, bot: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        opened(bot()).send(delivery(slack()), None)
+        with pytest.raises(Retryable):
+            opened(bot()).send(delivery(slack(slack_channel="#nowhere")), None)
+    assert not [one for one in caplog.records if "Ada" in one.getMessage() or TOKEN in one.getMessage()]
+
+
+def test_a_webhook_posts_to_the_channels_own_url(system: System, webhook: Settings) -> None:
+    urls = f"#vip={system.url}/vip/key, {system.url}/rest/key"
+    target = opened(webhook(urls))
+    for row, path in ((slack(), "/rest/key"), (slack(slack_channel="#VIP"), "/vip/key")):
+        assert target.send(delivery(row), None) == f"webhook:{row.action_key}"
+        request = system.requests[-1]
+        assert request.path == path
+        assert set(request.json()) == {"text", "blocks", "unfurl_links", "unfurl_media"}
+        for block in Block.parse_all(request.json()["blocks"]):
+            block.validate_json()
+    with pytest.raises(Refused, match="no webhook for #support"):
+        opened(webhook(f"#vip={system.url}/vip")).send(delivery(slack()), None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "told"),
+    [
+        (says(400, b"invalid_payload"), Refused, "invalid_payload"),
+        (says(403, b"invalid_token"), Paused, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        (says(403, b"action_prohibited"), Retryable, "action_prohibited"),
+        (says(404, b"no_service"), Paused, "no_service"),
+        (says(404, b"channel_not_found"), Retryable, "channel_not_found"),
+        (says(410, b"channel_is_archived"), Retryable, "channel_is_archived"),
+        (says(429, b"", {"Retry-After": "30"}), Busy, "429"),
+        (says(500, b"rollup_error"), Retryable, "rollup_error"),
+        (says(200, b"no_team"), Paused, "no_team"),
+        (says(200, b""), Retryable, "not ok"),
+        (servers.html(200), Retryable, "not ok: Oops|not ok: <html>"),
+        (servers.reset, Retryable, "the connection failed"),
+        (servers.hang, Retryable, "nothing was heard"),
+    ],
+)
+def test_what_a_webhook_makes_of_an_answer(
+    system: System, webhook: Settings, answer: Answer, kind: type[Exception], told: str
+) -> None:
+    system.script.append(answer)
+    with pytest.raises(kind, match=told) as error:
+        opened(webhook()).send(delivery(slack()), None)
+    assert type(error.value) is kind
+    assert "B0/key" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"slack": "bot"}, "AFTERCALL_SLACK_BOT_TOKEN"),
+        ({"slack": "webhook"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        ({"slack": "webhook", "slack_webhook_url": "#support"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        ({"slack": "bot", "slack_bot_token": TOKEN, "slack_api_url": "slack"}, "AFTERCALL_SLACK_API_URL"),
+    ],
+)
+def test_what_is_missing_is_named(tmp_path: Path, changes: dict[str, str], setting: str) -> None:
+    with pytest.raises(Paused, match=f"set {setting}"):
+        opened(IntegrationSettings(home=tmp_path, **changes))  # type: ignore[arg-type]
+
+
+def test_a_wrong_token_costs_one_request(
+    system: System, workspace: Workspace, bot: Settings, outbox: Outbox
+) -> None:
+    settings = bot(slack_bot_token="xoxb-wrong-token")
+    outbox.fill([slack(str(number)) for number in range(50)], NOW, settings)
+    reports = [dispatch(outbox, "slack", settings, now=NOW) for _ in itertools.repeat(None, 3)]
+    # The fifty, and the alert about them, which is a message like any other.
+    assert [(report.sent, report.due, report.waiting) for report in reports] == [(0, 0, 51)] * 3
+    assert len(system.requests) == 1
+    assert "xoxb-wrong" not in json.dumps([pause.reason for pause in outbox.pauses()])

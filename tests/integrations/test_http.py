@@ -1,0 +1,221 @@
+"""The shared HTTP client against a server that misbehaves in every way there is."""
+
+import socket
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.http import HttpClient, checked_url, retry_after
+from tests.integrations import servers
+from tests.integrations.examples import NOW
+from tests.integrations.servers import System, says
+
+Make = Callable[..., HttpClient]
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Make]:
+    made = []
+
+    def make(url: str, **settings: Any) -> HttpClient:
+        short: dict[str, Any] = {
+            "http_connect_seconds": 5,
+            "http_read_seconds": 1,
+            "http_whole_seconds": 20,
+        } | settings
+        made.append(
+            HttpClient("Desk", IntegrationSettings(home=tmp_path, **short), url, setting="AFTERCALL_DESK_URL")
+        )
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_one_connection_serves_all_requests(system: System, client: Make) -> None:
+    desk = client(system.url)
+    for number in range(3):
+        assert desk.request("POST", "/tickets", json={"number": number}).json() == {"ok": True}
+    assert [request.json()["number"] for request in system.requests] == [0, 1, 2]
+    assert len({request.client for request in system.requests}) == 1
+    assert system.requests[0].headers["user-agent"].startswith("aftercall")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused), (401, Paused), (403, Paused), (404, Refused), (407, Paused), (408, Retryable), (409, Refused),
+        (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable), (502, Retryable),
+        (503, Retryable), (504, Retryable), (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+    ],
+)  # fmt: skip
+def test_what_a_status_means(system: System, client: Make, status: int, kind: type[Exception]) -> None:
+    body = {} if status == 304 else {"message": "no such queue"}
+    system.script.append(says(status, body if body else b"", {"Location": "http://127.0.0.1:1/"}))
+    with pytest.raises(kind, match=f"Desk answered {status}") as error:
+        client(system.url).request("POST", json={})
+    assert type(error.value) is kind
+    assert "no such queue" in str(error.value) or not body
+    assert len(system.requests) == 1
+    if kind is Paused:
+        assert "AFTERCALL_DESK_URL" in str(error.value)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_how_long_it_asks_to_wait(system: System, client: Make, status: int) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=10)
+    system.script += [
+        says(status, b"", {"Retry-After": "7"}),
+        says(status, b"", {"Retry-After": format_datetime(later, usegmt=True)}),
+        says(status, b"", {"Retry-After": "soon"}),
+        says(status),
+    ]
+    told = []
+    for _ in range(4):
+        with pytest.raises(Retryable) as error:
+            client(system.url).request("GET")
+        told.append(error.value.after)
+    assert told[0] == timedelta(seconds=7)
+    assert told[1] is not None
+    assert timedelta(minutes=9) < told[1] <= timedelta(minutes=10)
+    assert told[2:] == [None, None]
+
+
+def test_an_error_that_passes_is_followed_by_success(system: System, client: Make) -> None:
+    system.script.append(says(500, {"error": "try later"}))
+    desk = client(system.url)
+    with pytest.raises(Retryable, match="try later"):
+        desk.request("POST", json={})
+    assert desk.request("POST", json={}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("misbehaves", "told"),
+    [
+        (servers.hang, "nothing was heard for 1 s"),
+        (servers.reset, "the connection failed"),
+        (servers.cut_off, "the connection failed"),
+        (servers.endless, "more than 4 MiB"),
+    ],
+)
+def test_an_answer_that_does_not_come(
+    system: System, client: Make, misbehaves: servers.Answer, told: str
+) -> None:
+    system.script.append(misbehaves)
+    desk = client(system.url)
+    with pytest.raises(Retryable, match=told) as error:
+        desk.request("POST", "/secret-path", json={})
+    assert "secret-path" not in str(error.value)
+    assert error.value.__cause__ is None
+    assert len(system.requests) == 1
+    assert desk.request("POST").status == 200
+
+
+def test_headers_that_drip_for_ever_end_too(system: System, client: Make) -> None:
+    system.script.append(servers.drip)
+    with pytest.raises(Retryable, match=r"did not end its answer within 0\.6 s"):
+        client(system.url, http_whole_seconds=0.6).request("GET")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [servers.html(200), says(200, b'{"id": "12'), says(200, b""), says(200, b"[1]"), says(200, b"\xff\xfe")],
+)
+def test_a_success_that_is_not_what_was_promised(
+    system: System, client: Make, answer: servers.Answer
+) -> None:
+    system.script.append(answer)
+    with pytest.raises(Retryable, match="Desk answered 200 without the JSON object it promises"):
+        client(system.url).request("GET").json()
+
+
+def test_of_a_page_only_its_text_is_quoted(system: System, client: Make) -> None:
+    system.script += [servers.html(500), says(400, b"x" * 100_000), says(400, b"a\x00b\r\nc\x1b[31m")]
+    with pytest.raises(Retryable, match=r"^Desk answered 500: Oops Down & out$"):
+        client(system.url).request("GET")
+    with pytest.raises(Refused) as error:
+        client(system.url).request("GET")
+    assert len(str(error.value)) < 400
+    with pytest.raises(Refused, match=r"^Desk answered 400: a b c \[31m$"):
+        client(system.url).request("GET")
+
+
+def test_nobody_listens(client: Make) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with pytest.raises(Retryable, match=r"Desk: the connection failed \(Connection refused\)"):
+        client(f"http://127.0.0.1:{port}/key-in-the-path").request("GET")
+
+
+def test_a_name_that_does_not_exist(client: Make) -> None:
+    with pytest.raises(Retryable, match="Desk: the connection failed") as error:
+        client("http://desk.invalid/key-in-the-path").request("GET")
+    assert "key-in-the-path" not in str(error.value)
+
+
+@pytest.mark.parametrize("names", [["127.0.0.1"], ["desk.example"]])
+def test_a_wrong_certificate_stops_the_channel_before_anything_is_sent(
+    client: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: list[str]
+) -> None:
+    context, authority = servers.certified(*names)
+    with servers.running(context) as secure:
+        if names == ["desk.example"]:
+            authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+        with pytest.raises(Paused, match=r"certificate that is not to be trusted .*REQUESTS_CA_BUNDLE"):
+            client(secure.url).request("POST", json={"secret": 1})
+        assert secure.requests == []
+
+
+def test_a_ca_of_ones_own(client: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    context, authority = servers.certified("127.0.0.1")
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with servers.running(context) as secure:
+        assert client(secure.url).request("GET").status == 200
+
+
+def test_neither_netrc_nor_cookies_take_part(
+    system: System, client: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ada password hunter2\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    system.script.append(says(200, {}, {"Set-Cookie": "session=1"}))
+    desk = client(system.url)
+    desk.request("GET")
+    desk.request("GET")
+    assert all({"authorization", "cookie"}.isdisjoint(request.headers) for request in system.requests)
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hooks.example.com/x", "ftp://h/x", "http://", "http://[::1", "https://h:99999/"]
+)
+def test_an_address_that_cannot_be_asked_names_its_setting(url: str) -> None:
+    with pytest.raises(Paused, match="set AFTERCALL_DESK_URL"):
+        checked_url(url, "AFTERCALL_DESK_URL")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0), ("120", 120), ("1.5", 1.5), ("-5", None), ("", None), (None, None), ("soon", None), ("٣", None),
+        ("Mon, 02 Nov 2026 08:01:00 GMT", 60), ("Mon, 02 Nov 2026 07:00:00 GMT", 0), ("9" * 30, None),
+    ],
+)  # fmt: skip
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    expected = None if seconds is None else timedelta(seconds=seconds)
+    assert retry_after(value, NOW) == expected

@@ -1,0 +1,164 @@
+"""Signed webhooks, opened by the libraries that receivers use."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import standardwebhooks
+import svix
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import available, open_destination
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.outbox import Outbox, dispatch
+from integrations.webhook import message_id
+from tests.integrations import servers
+from tests.integrations.examples import NOW, contact, delivery, email, note, slack, task, ticket
+from tests.integrations.servers import System, says
+
+OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+CHANNELS = {"ticket": "webhook", "email": "webhook", "crm": "webhook", "slack": "signed_webhook"}
+Settings = Callable[..., IntegrationSettings]
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        started.always = lambda request: says(200, b"")
+        yield started
+
+
+@pytest.fixture
+def make(system: System, tmp_path: Path) -> Settings:
+    def settings(**changes: Any) -> IntegrationSettings:
+        names = {"ticket": "tickets", "email": "emails", "crm": "crm", "slack": "slack"}
+        chosen = {names[channel]: name for channel, name in CHANNELS.items()}
+        ours: dict[str, Any] = {
+            "webhook_url": system.url + "/hook/key", "webhook_secret": OLD, "http_read_seconds": 1,
+            "email_allow_example_domains": True, "outbox_url": f"sqlite:///{tmp_path / 'outbox.sqlite'}",
+        }  # fmt: skip
+        return IntegrationSettings(home=tmp_path, **(chosen | ours | changes))
+
+    return settings
+
+
+@pytest.mark.parametrize("library", [standardwebhooks.Webhook, svix.Webhook])
+def test_every_channel_is_opened_by_the_libraries(system: System, make: Settings, library: Any) -> None:
+    for row in (ticket(), email(), contact(), note(), task(), slack()):
+        target = open_destination(row.channel, make())
+        assert target.name == CHANNELS[row.channel]
+        assert target.send(delivery(row), None) == message_id(row.action_key, None)
+        request = system.requests[-1]
+        told = library(OLD).verify(request.body, request.headers)
+        told = told if isinstance(told, dict) else json.loads(request.body)
+        assert told["type"] == f"{row.kind}.created"
+        assert told["data"]["action_key"] == row.action_key
+        assert request.headers["webhook-id"] == row.action_key
+        assert told["data"]["content"]
+
+
+def test_what_the_channels_say(system: System, make: Settings) -> None:
+    said = {}
+    for row in (ticket(), email(), contact(), slack()):
+        open_destination(row.channel, make()).send(delivery(row), None)
+        said[row.channel] = system.requests[-1].json()["data"]["content"]
+    assert said["ticket"]["queue"] == "cars"
+    assert said["email"]["to"] == "Ada <ada@example.com>"
+    assert "<p" in said["email"]["html"]
+    assert said["crm"]["phone"] == "+12025550143"
+    assert said["slack"]["channel"] == "#support"
+
+
+def test_while_a_secret_is_rotated_both_open_it(system: System, make: Settings) -> None:
+    open_destination("ticket", make(webhook_secret=f"{OLD}, {NEW}")).send(delivery(ticket()), None)
+    request = system.requests[0]
+    for secret in (OLD, NEW):
+        assert standardwebhooks.Webhook(secret).verify(request.body, request.headers)
+    with pytest.raises(standardwebhooks.WebhookVerificationError):
+        standardwebhooks.Webhook("whsec_" + base64.b64encode(b"x" * 32).decode()).verify(
+            request.body, request.headers
+        )
+
+
+def test_a_repeat_has_the_same_id_and_an_update_another(system: System, make: Settings) -> None:
+    target = open_destination("ticket", make())
+    system.script += [servers.reset, says(201, {"id": 4711})]
+    with pytest.raises(Retryable):
+        target.send(delivery(ticket()), None)
+    assert target.send(delivery(ticket()), None) == "4711"
+    for title in ("new", "new", "newer"):
+        assert target.send(delivery(ticket(title=title)), "4711") == "4711"
+    first, again, *updates = (request.headers["webhook-id"] for request in system.requests)
+    assert first == again == "ticket:atoms:1"
+    assert updates[0] == updates[1] != updates[2]
+    assert system.requests[-1].json()["type"] == "ticket.updated"
+    assert system.requests[-1].json()["data"]["external_id"] == "4711"
+
+
+@pytest.mark.parametrize("key", ["ticket:atoms:a.b", "note:x:день\r\nX: y", "k" * 1_000, "a\ud800"])
+def test_any_key_fits_into_the_header(key: str) -> None:
+    made = message_id(key, None)
+    assert made.isascii()
+    assert made.isprintable()
+    assert len(made) <= 200
+    assert not set(made) & set(". \r\n")
+    assert message_id(key, None) == made != message_id(key + "x", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, Refused), (401, Paused), (404, Paused), (410, Paused), (429, Busy), (500, Retryable)],
+)
+def test_what_an_answer_means(system: System, make: Settings, status: int, kind: type[Exception]) -> None:
+    system.script.append(says(status, {"message": "workflow is not active"}))
+    with pytest.raises(kind, match="workflow is not active") as error:
+        open_destination("ticket", make()).send(delivery(ticket()), None)
+    assert "/hook/key" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"webhook_secret": ""},
+        {"webhook_secret": "whsec_c2hvcnQ="},
+        {"webhook_secret": "päss"},
+        {"webhook_url": ""},
+    ],
+)
+def test_what_is_missing_stops_the_channel_and_is_named(
+    make: Settings, outbox: Outbox, wrong: dict[str, str]
+) -> None:
+    settings = make(**wrong)
+    outbox.fill([ticket()], NOW, settings)
+    report = dispatch(outbox, "ticket", settings, now=NOW)
+    assert (report.due, report.waiting) == (0, 1)
+    assert f"set AFTERCALL_{next(iter(wrong)).upper()}" in outbox.pauses()[0].reason
+
+
+def test_through_the_outbox_created_once_and_then_updated(
+    system: System, make: Settings, outbox: Outbox
+) -> None:
+    settings = make()
+    system.script += [says(500), says(200, {"id": "T1"})]
+    outbox.fill([ticket()], NOW, settings)
+    assert dispatch(outbox, "ticket", settings, now=NOW).retrying == 1
+    outbox.retry(ticket().action_key)
+    assert dispatch(outbox, "ticket", settings, now=NOW).sent == 1
+    outbox.fill([ticket(priority="high")], NOW, settings)
+    assert dispatch(outbox, "ticket", settings, now=NOW).updated == 1
+    action = outbox.action(ticket().action_key)
+    assert action is not None
+    assert (action.destination, action.external_id, action.status) == ("webhook", "T1", "sent")
+    assert [request.json()["type"] for request in system.requests] == [
+        "ticket.created",
+        "ticket.created",
+        "ticket.updated",
+    ]
+
+
+def test_the_settings_do_not_show_it(make: Settings) -> None:
+    assert "/hook/key" not in repr(make())
+    assert all(name in available(channel) for channel, name in CHANNELS.items())
