@@ -1,4 +1,6 @@
 -- What the rules say is due now is in the ledger, whatever increments it was built in.
+{{ config(meta={"dagster": {"ref": {"name": "int_due_actions"}}}) }}
+
 with
 
     due as (

@@ -1,5 +1,7 @@
 -- Counts agree between the layers: every distinct event with a call id that staging knows counts in exactly
 -- one call.
+{{ config(meta={"dagster": {"ref": {"name": "int_calls"}}}) }}
+
 with
 
     staged as (

@@ -1,4 +1,6 @@
 -- Every action in the ledger stands in exactly one sync model, and nothing else does.
+{{ config(meta={"dagster": {"ref": {"name": "int_due_actions"}}}) }}
+
 with
 
     synced as (

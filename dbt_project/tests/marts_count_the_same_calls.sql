@@ -1,5 +1,7 @@
 -- Every way of counting calls gives the same number: calls, outcomes, days; customers for calls with a
 -- phone number.
+{{ config(meta={"dagster": {"ref": {"name": "calls"}}}) }}
+
 with
 
     counts as (

@@ -1,5 +1,5 @@
 -- Events of a platform that no folder in models/staging reads: kept in raw, in no call.
-{{ config(severity="warn") }}
+{{ config(severity="warn", meta={"dagster": {"ref": {"name": "int_events"}}}) }}
 
 select raw_events.source, count(*) as event_count
 from {{ source("raw", "call_events") }} as raw_events
