@@ -4,17 +4,24 @@ Knows how dbt is called and where its files go; what is built belongs to `dbt_pr
 to `orchestration/assets/`.
 """
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from orchestration import warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
 EventSink = Callable[[dict[str, Any]], None]
+_NOT_SOURCE = {"target", "logs", ".user.yml"}
+_COMPLETE_BUILDS = "create table if not exists complete_builds (part varchar primary key, project varchar)"
+_REFRESH = "refresh"
 
 
 class BuildFailed(Exception):
@@ -23,37 +30,93 @@ class BuildFailed(Exception):
 
 def manifest_path(settings: OrchestrationSettings) -> Path:
     """The manifest that Dagster reads: a copy, since dbt rewrites its own in place and may be killed at it."""
-    return settings.dbt_target / "dagster" / "manifest.json"
+    return settings.dbt_target / "dagster" / f"{project_version()}.json"
 
 
 def ensure_manifest(settings: OrchestrationSettings) -> Path:
-    """The manifest, parsed anew only when a file of the dbt project is younger."""
+    """The manifest of the dbt project as it stands, parsed anew only when the project changed."""
     path = manifest_path(settings)
-    if not path.exists() or path.stat().st_mtime < _newest_source():
+    if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             invoke(settings, ["parse"], target=Path(folder))
             (Path(folder) / "manifest.json").replace(path)
+        for older in set(path.parent.glob("*.json")) - {path}:
+            older.unlink(missing_ok=True)
     return path
 
 
-def build(
-    settings: OrchestrationSettings,
-    select: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    full_refresh: bool = False,
-    sink: EventSink | None = None,
-) -> None:
-    """`dbt build` over a selection. Raises BuildFailed, and WarehouseBusy when the warehouse is not free."""
-    arguments = ["build"]
-    if select:
-        arguments += ["--select", *select]
-    if exclude:
-        arguments += ["--exclude", *exclude]
-    if full_refresh:
-        arguments.append("--full-refresh")
+def project_version() -> str:
+    """A digest of every file of the dbt project and of dbt's own version."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        inner = path.relative_to(DBT_PROJECT)
+        if path.is_file() and not _NOT_SOURCE & set(inner.parts):
+            digest.update(f"\0{inner}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build(settings: OrchestrationSettings, arguments: Sequence[str], sink: EventSink | None = None) -> None:
+    """`dbt build`. Raises BuildFailed, and WarehouseBusy when the warehouse is not free."""
     with warehouse.writing(settings):
-        invoke(settings, arguments, sink)
+        invoke(settings, ["build", *arguments], sink)
+
+
+def build_all(
+    settings: OrchestrationSettings, part: str, arguments: Sequence[str], sink: EventSink | None = None
+) -> None:
+    """`dbt build` of a whole part of the project, remembered in the warehouse when it succeeds."""
+    with warehouse.writing(settings):
+        project = project_version()  # before: a change made meanwhile is built the next time
+        invoke(settings, ["build", *arguments], sink)
+        with warehouse.connect(settings, read_only=False) as connection:
+            connection.execute(_COMPLETE_BUILDS)
+            connection.execute("insert or replace into complete_builds values (?, ?)", [part, project])
+
+
+def is_built(settings: OrchestrationSettings, part: str) -> bool:
+    """Whether the whole part was built since the project last changed, so that new events only need a pass."""
+    return _built_by(settings, part) == project_version()
+
+
+def wants_refresh(settings: OrchestrationSettings, part: str) -> bool:
+    """Whether events came back to the raw tables that increments may hold already; see `ask_for_refresh`."""
+    return _built_by(settings, part) == _REFRESH
+
+
+def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
+    """Have the next build of a part, whoever starts it, build everything anew; what was remembered until now.
+
+    For events that come back to the raw tables: an increment would take them for new, and its models may hold
+    them already. Call inside `warehouse.writing`.
+    """
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute(_COMPLETE_BUILDS)
+        before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
+        connection.execute("insert or replace into complete_builds values (?, ?)", [part, _REFRESH])
+    return str(before[0]) if before is not None else None
+
+
+def call_off_refresh(settings: OrchestrationSettings, part: str, before: str | None) -> None:
+    """Remember again what was remembered before `ask_for_refresh`. Call inside `warehouse.writing`."""
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute("delete from complete_builds where part = ?", [part])
+        if before is not None:
+            connection.execute("insert into complete_builds values (?, ?)", [part, before])
+
+
+def _built_by(settings: OrchestrationSettings, part: str) -> str | None:
+    """The version of the project that built the whole part last."""
+    if not settings.warehouse.exists():
+        return None
+    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+        try:
+            found = connection.execute(
+                "select project from complete_builds where part = ?", [part]
+            ).fetchone()
+        except duckdb.CatalogException:
+            return None
+    return str(found[0]) if found is not None else None
 
 
 def invoke(
@@ -110,23 +173,17 @@ def _as_dict(event: Any) -> dict[str, Any]:
     return as_dict
 
 
-def _newest_source() -> float:
-    return max(
-        path.stat().st_mtime
-        for path in DBT_PROJECT.rglob("*")
-        if path.is_file() and not {"target", "logs"} & set(path.relative_to(DBT_PROJECT).parts)
-    )
-
-
 @contextmanager
 def _environment(settings: OrchestrationSettings) -> Iterator[None]:
-    """`AFTERCALL_HOME` as the profile reads it, absolute, for the time of one command."""
-    before = os.environ.get("AFTERCALL_HOME")
-    os.environ["AFTERCALL_HOME"] = str(settings.home)
+    """What the profile reads, the home as an absolute path, for the time of one command."""
+    ours = {"AFTERCALL_HOME": str(settings.home), "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory}
+    before = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["AFTERCALL_HOME"]
-        else:
-            os.environ["AFTERCALL_HOME"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

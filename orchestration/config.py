@@ -28,8 +28,10 @@ class OrchestrationSettings(Home):
         default=4 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
     )
     warehouse_memory_limit: str = Field(
-        default="400MB", description="DuckDB's memory limit while loading and publishing"
+        default="400MB",
+        description="DuckDB's memory limit while loading and publishing; more is taken when large bodies need it",
     )
+    duckdb_memory: str = Field(default="2GB", description="DuckDB's memory limit while dbt builds")
     lock_timeout_seconds: float = Field(
         default=600,
         gt=0,
@@ -37,6 +39,17 @@ class OrchestrationSettings(Home):
     )
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
+    )
+    landing_retention_days: int = Field(
+        default=0,
+        ge=0,
+        description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
+    )
+
+    failed_run_pause_seconds: int = Field(
+        default=300,
+        ge=1,
+        description="pause after a run and its retries failed, before a sensor starts the next, in seconds",
     )
 
     @property

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import dagster as dg
 
 from orchestration.assets.channels import channel_assets
+from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.published import published
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
-from orchestration.jobs import channel_jobs, pass_job, reconcile_job
+from orchestration.jobs import channel_jobs, housekeeping_job, pass_job, reconcile_job
 from orchestration.resources import Aftercall
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -17,8 +18,17 @@ from orchestration.sensors import sensors
 def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The code location; tests and the CLI may put other resources in."""
     return dg.Definitions(
-        assets=[LANDING, load_events, models, *channel_assets, load_outcomes, outcomes, published],
-        jobs=[pass_job, reconcile_job, *channel_jobs.values()],
+        assets=[
+            LANDING,
+            load_events,
+            models,
+            *channel_assets,
+            load_outcomes,
+            outcomes,
+            published,
+            landing_archive,
+        ],
+        jobs=[pass_job, reconcile_job, housekeeping_job, *channel_jobs.values()],
         sensors=sensors,
         schedules=schedules,
         resources={"aftercall": Aftercall(), **(resource_overrides or {})},

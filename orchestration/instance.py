@@ -9,26 +9,37 @@ _YAML = """\
 # Written by aftercall when it is missing; yours to change.
 telemetry:
   enabled: false
+# no newsletter dialog before the first look
+nux:
+  enabled: false
 run_coordinator:
   module: dagster._core.run_coordinator
   class: QueuedRunCoordinator
   config:
     # a run starts within a second of being asked for
     dequeue_interval_seconds: 1
+run_launcher:
+  module: orchestration.launcher
+  class: WatchingRunLauncher
 concurrency:
   runs:
     max_concurrent_runs: 4
   pools:
+    # of several runs, one step at a time writes the warehouse, and one works on a channel
     granularity: op
     default_limit: 1
 run_monitoring:
   enabled: true
-  poll_interval_seconds: 30
-  # a run that was cancelled or died gives its pool slots back
-  free_slots_after_run_end_seconds: 30
+  # a run whose process was killed fails, and gives its pools back
+  poll_interval_seconds: 10
+  free_slots_after_run_end_seconds: 10
 run_retries:
   enabled: true
+  # what a person starts by hand is not repeated; the jobs' own tags ask for more
   max_retries: 0
+python_logs:
+  # of what the terminal and logs/ show; the UI has every event of a run
+  python_log_level: INFO
 sensors:
   use_threads: true
   num_workers: 4

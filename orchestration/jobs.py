@@ -1,4 +1,4 @@
-"""Jobs: the pass (everything, in one process), one a channel, and the nightly reconciliation."""
+"""Jobs: the pass (everything, in one process), one a channel, the nightly reconciliation, the housekeeping."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -6,8 +6,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from orchestration.assets.channels import CHANNELS
 from orchestration.assets.raw import EVERYTHING_TAG
 
+_TIDY = dg.AssetSelection.assets("landing_archive")
+_PASS = dg.AssetSelection.all() - _TIDY
 _AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
-_RETRIES = {"dagster/max_retries": "3"}
+# every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
+# loaded with the rest, and a step is never left out because of what an older run had done
+_RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
 
 
 def _job(
@@ -24,15 +28,16 @@ def _job(
 
 pass_job = _job(
     "after_call_pass",
-    dg.AssetSelection.all(),
+    _PASS,
     "Load what is new, build, try what became due, publish.",
 )
 reconcile_job = _job(
     "nightly_reconcile",
-    dg.AssetSelection.all(),
+    _PASS,
     "The same pass, comparing every due action with the outbox, not only the new ones.",
     **{EVERYTHING_TAG: "yes"},
 )
+housekeeping_job = _job("landing_housekeeping", _TIDY, "Compress and remove landing segments.")
 channel_jobs = {
     channel: _job(
         f"{channel}_channel",

@@ -8,6 +8,8 @@ Which tables exist and what they mean belongs to `dbt_project/models/marts/`.
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import duckdb
 
@@ -19,9 +21,10 @@ SCHEMA = "marts"
 
 @dataclass(frozen=True)
 class PublishReport:
-    """Rows by table, size of the file in bytes, seconds it took."""
+    """Rows by table, when the newest event in it arrived (UTC), size of the file in bytes, seconds it took."""
 
     rows: dict[str, int]
+    newest: datetime | None
     file_bytes: int
     seconds: float
 
@@ -31,38 +34,45 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
     started = time.monotonic()
     target = settings.published
     target.parent.mkdir(parents=True, exist_ok=True)
-    rows: dict[str, int] = {}
+    fresh = target.with_name(target.name + ".new")
     with warehouse.writing(settings):
-        fresh = target.with_name(target.name + ".new")
-        fresh.unlink(missing_ok=True)
-        with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
-            connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
-            connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
-            tables = connection.execute(
-                "select table_name, comment from duckdb_tables() "
-                "where schema_name = $1 and database_name = 'warehouse' union all "
-                "select view_name, comment from duckdb_views() "
-                "where schema_name = $1 and database_name = 'warehouse' order by 1",
-                [SCHEMA],
-            ).fetchall()
-            for table, comment in tables:
-                name = f'fresh."{table}"'
-                counted = connection.execute(
-                    f'create table {name} as from warehouse.{SCHEMA}."{table}"'
-                ).fetchone()
-                rows[table] = int(counted[0]) if counted else 0
-                if comment:
-                    connection.execute(f"comment on table {name} is '{_quoted(comment)}'")
-            columns = connection.execute(
-                "select table_name, column_name, comment from duckdb_columns() "
-                "where schema_name = ? and database_name = 'warehouse' and comment is not null",
-                [SCHEMA],
-            ).fetchall()
-            for table, column, comment in columns:
-                connection.execute(f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\'')
-            connection.execute("detach fresh")
+        rows, newest = warehouse.with_enough_memory(settings, lambda roomy: _copy(roomy, fresh))
         fresh.replace(target)
-    return PublishReport(rows, target.stat().st_size, time.monotonic() - started)
+    return PublishReport(rows, newest, target.stat().st_size, time.monotonic() - started)
+
+
+def _copy(settings: OrchestrationSettings, fresh: Path) -> tuple[dict[str, int], datetime | None]:
+    """Write the copy to a new file: its rows by table, and when the newest event in it arrived (UTC)."""
+    rows: dict[str, int] = {}
+    fresh.unlink(missing_ok=True)
+    with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
+        connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
+        connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
+        tables = connection.execute(
+            "select table_name, comment from duckdb_tables() "
+            "where schema_name = $1 and database_name = 'warehouse' union all "
+            "select view_name, comment from duckdb_views() "
+            "where schema_name = $1 and database_name = 'warehouse' order by 1",
+            [SCHEMA],
+        ).fetchall()
+        for table, comment in tables:
+            name = f'fresh."{table}"'
+            counted = connection.execute(
+                f'create table {name} as from warehouse.{SCHEMA}."{table}"'
+            ).fetchone()
+            rows[table] = int(counted[0]) if counted else 0
+            if comment:
+                connection.execute(f"comment on table {name} is '{_quoted(comment)}'")
+        columns = connection.execute(
+            "select table_name, column_name, comment from duckdb_columns() "
+            "where schema_name = ? and database_name = 'warehouse' and comment is not null",
+            [SCHEMA],
+        ).fetchall()
+        for table, column, comment in columns:
+            connection.execute(f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\'')
+        newest = connection.execute("select max(updated_at) from fresh.calls").fetchone()
+        connection.execute("detach fresh")
+    return rows, newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
 
 
 def _quoted(text: str) -> str:

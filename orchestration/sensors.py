@@ -17,35 +17,72 @@ from orchestration.load.pipeline import landing_backlog
 from orchestration.resources import Aftercall
 from receiver.landing import open_landing
 
-_UNDER_WAY = [
+_UNDER_WAY = {
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
-]
+    dg.DagsterRunStatus.CANCELING,
+}
+_PASSES = (pass_job.name, reconcile_job.name)
+# Dagster starts a retry some seconds after the failure
+_RETRY_STARTS_WITHIN_SECONDS = 60
 
 
-def _is_under_way(instance: dg.DagsterInstance, job_name: str) -> bool:
-    return bool(instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNDER_WAY), limit=1))
+def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
+    """The run of these jobs that was asked for last."""
+    records = [
+        record for job in jobs for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
+    ]
+    return max(records, key=lambda record: record.create_timestamp, default=None)
+
+
+def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
+    """The first of these jobs that has a run which is not over, or whose retry is about to start."""
+    for job in jobs:
+        if instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)), limit=1):
+            return job
+        last = _newest(instance, job)
+        if last and last.dagster_run.tags.get("dagster/will_retry") == "true":
+            ago = _failed_seconds_ago(instance, job)
+            if ago is not None and ago < _RETRY_STARTS_WITHIN_SECONDS:
+                return f"a retry of {job}"
+    return None
+
+
+def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | None:
+    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None."""
+    last = _newest(instance, *jobs)
+    if last is None or last.end_time is None or last.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
+        return None
+    return datetime.now(UTC).timestamp() - last.end_time
 
 
 @dg.sensor(
     job=pass_job,
     minimum_interval_seconds=OrchestrationSettings().landing_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="New bytes in the landing store start a pass; while one runs, the next waits for it.",
+    description="New bytes in the landing store start a pass; while one runs, the next waits for it. "
+    "A pass that failed, and its retries too, is started again after a pause.",
 )
 def landing_sensor(
     context: dg.SensorEvaluationContext, aftercall: Aftercall
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """No run key: Dagster remembers those for ever. The cursor is what the landing store held last time."""
     settings = aftercall.orchestration()
-    if _is_under_way(context.instance, pass_job.name):
-        yield dg.SkipReason("a pass is under way")
+    if job := _under_way(context.instance, *_PASSES):
+        yield dg.SkipReason(f"{job} is under way")
         return
     segments = [(segment.path, segment.size) for segment in open_landing(settings.home).segments()]
     held = json.dumps([len(segments), sum(size for _, size in segments), segments[-1:]])
-    if held == context.cursor:
+    failed = _failed_seconds_ago(context.instance, *_PASSES)
+    if failed is not None and (held != context.cursor or failed >= settings.failed_run_pause_seconds):
+        context.update_cursor(held)
+        yield dg.RunRequest()
+    elif failed is not None:
+        pause = settings.failed_run_pause_seconds - failed
+        yield dg.SkipReason(f"the last pass failed; the next starts in {pause:.0f} s")
+    elif held == context.cursor:
         yield dg.SkipReason("nothing new has landed")
     elif not landing_backlog(settings):
         context.update_cursor(held)
@@ -56,6 +93,8 @@ def landing_sensor(
 
 
 def _channel_sensor(channel: str) -> dg.SensorDefinition:
+    own = channel_jobs[channel].name
+
     @dg.sensor(
         name=sensor_name(channel),
         job=channel_jobs[channel],
@@ -64,12 +103,17 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
         description=f"Retries, updates and leftovers of the {channel} channel. Switch it off to pause {channel}.",
     )
     def _sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.RunRequest | dg.SkipReason:
-        for job in (pass_job.name, reconcile_job.name, channel_jobs[channel].name):
-            if _is_under_way(context.instance, job):
-                return dg.SkipReason(f"{job} is under way")
+        if job := _under_way(context.instance, *_PASSES, own):
+            return dg.SkipReason(f"{job} is under way")
         with open_outbox(aftercall.integrations().outbox_url) as outbox:
             waiting = outbox.backlog(channel, datetime.now(UTC)).due
-        return dg.RunRequest() if waiting else dg.SkipReason("nothing is due")
+        if not waiting:
+            return dg.SkipReason("nothing is due")
+        failed = _failed_seconds_ago(context.instance, own)
+        pause = aftercall.orchestration().failed_run_pause_seconds
+        if failed is not None and failed < pause:
+            return dg.SkipReason(f"the last {own} failed; the next starts in {pause - failed:.0f} s")
+        return dg.RunRequest()
 
     return _sensor
 
@@ -82,7 +126,10 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
     """The alert names the job, the run and the error; it holds nothing of a call."""
     settings = Aftercall().integrations()
     run = context.dagster_run
-    failed_at = datetime.now(UTC)
+    record = context.instance.get_run_record_by_id(run.run_id)
+    # a daemon that was down tells late of a failure, and counts it to the hour in which it happened
+    ended = record.end_time if record else None
+    failed_at = datetime.fromtimestamp(ended, UTC) if ended else datetime.now(UTC)
     with open_outbox(settings.outbox_url) as outbox:
         alert(
             outbox,

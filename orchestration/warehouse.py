@@ -5,17 +5,24 @@ The one place on this floor that knows that the warehouse is a DuckDB file. What
 """
 
 import fcntl
+import logging
+import os
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 
 from orchestration.config import OrchestrationSettings
 
+LOG = logging.getLogger("aftercall.warehouse")
+T = TypeVar("T")
 RAW = "raw"
+_LARGER_LIMITS = ("2GB", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 7 // 10 >> 20}MiB")
+_OUT_OF_MEMORY = re.compile(r"Out of Memory|failed to (pin|allocate)")
 
 
 class WarehouseBusy(Exception):
@@ -29,6 +36,35 @@ def duckdb_config(settings: OrchestrationSettings) -> dict[str, Any]:
     300,000 events, this takes a third off the load and keeps it within its memory limit.
     """
     return {"memory_limit": settings.warehouse_memory_limit, "preserve_insertion_order": False}
+
+
+def with_enough_memory(
+    settings: OrchestrationSettings,
+    work: Callable[[OrchestrationSettings], T],
+    limit: str = "warehouse_memory_limit",
+) -> T:
+    """Do `work` within the setting named `limit`, and with more memory when DuckDB needs it.
+
+    DuckDB works on 2,048 rows at a time, whatever their size: bodies of some kilobytes fit the limit however many
+    there are, a few hundred of several megabytes do not. `work` must be repeatable.
+    """
+    *limits, last = dict.fromkeys((getattr(settings, limit), *_LARGER_LIMITS))
+    for memory in limits:
+        try:
+            return work(settings.model_copy(update={limit: memory}))
+        except Exception as error:  # dlt and dbt wrap what DuckDB raised
+            if not _ran_out_of_memory(error):
+                raise
+            LOG.warning("DuckDB needs more than %s of memory; trying with more", memory)
+    return work(settings.model_copy(update={limit: last}))
+
+
+def _ran_out_of_memory(error: BaseException | None) -> bool:
+    while error is not None:
+        if _OUT_OF_MEMORY.search(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _loading_config(settings: OrchestrationSettings) -> dict[str, Any]:

@@ -4,15 +4,15 @@ A channel whose sensor was switched off in the UI is filled but not sent. How an
 `integrations/`.
 """
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import dagster as dg
 import pandas as pd
 
-from integrations.outbox import Count, dispatch, open_outbox
+from integrations.outbox import dispatch, open_outbox
 from orchestration import act
+from orchestration.assets import metadata
 from orchestration.assets.raw import EVERYTHING_TAG, OWNERS
 from orchestration.resources import Aftercall
 
@@ -46,8 +46,14 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
         integrations = aftercall.integrations()
         outbox = open_outbox(integrations.outbox_url)
         everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
-        filled = act.fill(outbox, channel, aftercall.orchestration(), integrations, everything)
-        metadata: dict[str, dg.MetadataValue | int | str | float] = {
+        try:
+            filled = act.fill(outbox, channel, aftercall.orchestration(), integrations, everything)
+        except Exception:
+            # what the outbox holds already, alerts above all, does not wait for the warehouse
+            if not is_paused(context.instance, channel):
+                dispatch(outbox, channel, integrations)
+            raise
+        said: dict[str, dg.MetadataValue | int | str | float] = {
             "created": filled.created,
             "updated": filled.updated,
             "unchanged": filled.unchanged,
@@ -55,32 +61,27 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
         }
         if is_paused(context.instance, channel):
             context.log.warning("%s is switched off: nothing sent", sensor_name(channel))
-            return dg.MaterializeResult(metadata={**metadata, "paused": "yes"})
+            return dg.MaterializeResult(metadata={**said, "paused": "yes"})
         started = datetime.now(UTC)
         sent = dispatch(outbox, channel, integrations)
+        ended = datetime.now(UTC)
+        left = outbox.backlog(channel, ended)
+        counts = [asdict(count) for count in outbox.counts() if count.channel == channel]
         return dg.MaterializeResult(
             metadata={
-                **metadata,
+                **said,
+                "dagster/row_count": sum(count["actions"] for count in counts),
                 "sent": sent.sent,
                 "retrying": sent.retrying,
                 "dead": sent.dead,
-                "seconds": (datetime.now(UTC) - started).total_seconds(),
-                "preview": dg.MetadataValue.md(
-                    _table([count for count in outbox.counts() if count.channel == channel])
-                ),
+                "waiting": left.due + left.later,
+                "lag_seconds": metadata.seconds_since(left.oldest_due_at, ended),
+                "seconds": (ended - started).total_seconds(),
+                "preview": metadata.table(pd.DataFrame(counts)),
             }
         )
 
     return _channel
-
-
-def _table(rows: Sequence[Count]) -> str:
-    """Counts by kind and status as a Markdown table."""
-    frame = pd.DataFrame([asdict(row) for row in rows])
-    if frame.empty:
-        return "nothing yet"
-    head = "| " + " | ".join(map(str, frame.columns)) + " |\n|" + " --- |" * len(frame.columns) + "\n"
-    return head + "\n".join("| " + " | ".join(map(str, row)) + " |" for row in frame.itertuples(index=False))
 
 
 channel_assets = [channel_asset(channel) for channel in CHANNELS]

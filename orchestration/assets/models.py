@@ -4,28 +4,30 @@
 very events that dagster-dbt reads from that process, so they become the same materialisations and checks.
 """
 
-import queue
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from dagster_dbt.dbt_manifest import validate_manifest
 
-from orchestration import build
-from orchestration.assets.raw import EVERYTHING_TAG, OWNERS, WAREHOUSE_POOL
+from orchestration import build, warehouse
+from orchestration.assets import metadata
+from orchestration.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.config import OrchestrationSettings
 from orchestration.resources import Aftercall
 
 # what became of the actions is built after they were tried, within the same pass
 OUTCOMES = "source:raw.outbox_actions+"
+MODELS = "models"
 LEAN = "test_type:unit"
 MANIFEST = build.ensure_manifest(OrchestrationSettings())
 
 
 class ModelTranslator(DagsterDbtTranslator):
-    """Asset keys are schema and table; groups are the schemas."""
+    """Asset keys are schema and table; groups are the schemas, but for outcomes."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
         """`marts/calls`, `raw/call_events`: what an analyst would write in SQL."""
@@ -34,56 +36,122 @@ class ModelTranslator(DagsterDbtTranslator):
         return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
-        """The schema."""
-        return str(dbt_resource_props["schema"])
+        """The schema; the tables of actions that were carried out stay with what follows the actions."""
+        is_outcome = dbt_resource_props["name"] == "stg_outbox__actions"
+        return OUTCOMES_GROUP if is_outcome else str(dbt_resource_props["schema"])
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The data team owns every model."""
         return OWNERS
 
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """A dbt test; it need not block, since a failed one fails the step and with it all that follows."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(blocking=False)
 
-TRANSLATOR = ModelTranslator()
+
+TRANSLATOR = ModelTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+
+def _views() -> list[dg.AssetKey]:
+    """Every view of the project, each after those it selects from."""
+    nodes = validate_manifest(MANIFEST)["nodes"]
+    order = TopologicalSorter({name: node["depends_on"].get("nodes", []) for name, node in nodes.items()})
+    return [
+        TRANSLATOR.get_asset_key(nodes[name])
+        for name in order.static_order()
+        if name in nodes and nodes[name]["config"]["materialized"] == "view"
+    ]
+
+
+VIEWS = _views()
 
 
 def built(
     context: dg.AssetExecutionContext,
     settings: OrchestrationSettings,
-    select: list[str],
-    exclude: list[str],
-    full_refresh: bool = False,
+    work: Callable[[OrchestrationSettings, build.EventSink], None],
 ) -> Iterator[Any]:
-    """Run `dbt build` in a thread and yield each node's Dagster events as they come."""
-    events: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
+    """Run dbt, then yield what it did: its checks, and its assets with what they hold."""
+    events: list[dict[str, Any]] = []
 
-    def work() -> None:
-        try:
-            build.build(settings, select, exclude, full_refresh, sink=events.put)
-            events.put(None)
-        except BaseException as error:  # carried to the run's own thread, whatever it is
-            events.put(error)
+    def attempt(roomy: OrchestrationSettings) -> None:
+        events.clear()
+        work(roomy, events.append)
 
-    worker = threading.Thread(target=work, name="dbt", daemon=True)
-    worker.start()
-    while (event := events.get()) is not None:
-        if isinstance(event, BaseException):
-            raise event
+    failure: build.BuildFailed | None = None
+    try:
+        warehouse.with_enough_memory(settings, attempt, "duckdb_memory")
+    except build.BuildFailed as error:
+        failure = error
+    outputs: list[dg.Output[Any]] = []
+    for event in events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        yield from message.to_default_asset_events(
+        for shown in message.to_default_asset_events(
             manifest=MANIFEST,
             dagster_dbt_translator=TRANSLATOR,
             context=context,
             target_path=settings.dbt_target,
+        ):
+            if isinstance(shown, dg.Output):
+                outputs.append(shown)
+            else:
+                yield shown
+    if failure is not None:
+        raise failure
+    yield from described(context, settings, outputs)
+
+
+def described(
+    context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
+) -> Iterator[Any]:
+    """What dbt built, with its rows; then the views it left alone, which follow the tables below them."""
+    built_keys = {context.asset_key_for_output(output.output_name): output for output in outputs}
+    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+        lag = metadata.lag_seconds(connection, warehouse.RAW, "call_events", "received_at")
+        for key, output in built_keys.items():
+            yield dg.Output(
+                None,
+                output_name=output.output_name,
+                metadata={
+                    **output.metadata,
+                    **metadata.of_relation(connection, *key.path),
+                    "lag_seconds": lag,
+                },
+            )
+    for key in (view for view in VIEWS if view in context.selected_asset_keys - set(built_keys)):
+        yield dg.MaterializeResult(
+            asset_key=key,
+            metadata={"follows": "a view: it holds what its tables hold", "lag_seconds": lag},
         )
-    worker.join()
 
 
 @dbt_assets(
     manifest=MANIFEST, exclude=OUTCOMES, dagster_dbt_translator=TRANSLATOR, name="models", pool=WAREHOUSE_POOL
 )
 def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """Calls, outcomes, metrics and what is due."""
+    """Calls, outcomes, metrics and what is due.
+
+    New events need four tables and the tests of their keys; everything else is built once for each version of
+    the project, every night, and after events came back (`aftercall reload`).
+    """
+    settings = aftercall.orchestration()
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
-    yield from built(context, aftercall.orchestration(), [], [OUTCOMES, LEAN], full_refresh=everything)
+    if everything or not build.is_built(settings, MODELS):
+        refresh = ["--full-refresh"] if everything or build.wants_refresh(settings, MODELS) else []
+        arguments = ["--exclude", OUTCOMES, LEAN, *refresh]
+        yield from built(
+            context, settings, lambda roomy, sink: build.build_all(roomy, MODELS, arguments, sink)
+        )
+    else:
+        arguments = ["--selector", "pass", "--no-write-json"]
+        yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
 
 
 @dbt_assets(
@@ -94,5 +162,12 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     pool=WAREHOUSE_POOL,
 )
 def outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """What became of every action."""
-    yield from built(context, aftercall.orchestration(), [OUTCOMES], [LEAN])
+    """What became of every action: a view over what was just loaded, tested once a version and every night."""
+    settings = aftercall.orchestration()
+    if context.run.tags.get(EVERYTHING_TAG) == "yes" or not build.is_built(settings, "outcomes"):
+        arguments = ["--select", OUTCOMES, "--exclude", LEAN]
+        yield from built(
+            context, settings, lambda roomy, sink: build.build_all(roomy, "outcomes", arguments, sink)
+        )
+    else:
+        yield from described(context, settings, [])

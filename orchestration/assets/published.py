@@ -1,9 +1,12 @@
 """The published copy of the marts, as the last asset of a pass."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 import pandas as pd
 
 from orchestration import publish
+from orchestration.assets import metadata
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.raw import OWNERS, WAREHOUSE_POOL
 from orchestration.resources import Aftercall
@@ -26,12 +29,12 @@ def published(aftercall: Aftercall) -> dg.MaterializeResult[None]:
     """Copy, then rename."""
     report = publish.publish(aftercall.orchestration())
     frame = pd.DataFrame(sorted(report.rows.items()), columns=["mart", "rows"])
-    lines = "\n".join(f"| {row.mart} | {row.rows} |" for row in frame.itertuples())
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": int(frame["rows"].sum()),
             "bytes": report.file_bytes,
             "seconds": round(report.seconds, 2),
-            "preview": dg.MetadataValue.md(f"| mart | rows |\n| --- | --- |\n{lines}"),
+            "lag_seconds": metadata.seconds_since(report.newest, datetime.now(UTC)),
+            "preview": metadata.table(frame),
         }
     )

@@ -8,6 +8,8 @@ from dagster_dlt import DagsterDltTranslator, dlt_assets
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from integrations.config import IntegrationSettings
+from orchestration import warehouse
+from orchestration.assets import metadata
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.events import landing
@@ -16,6 +18,8 @@ from orchestration.resources import Aftercall
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
+# what became of the actions, back in the warehouse; a group of its own, so that the graph of groups has no cycle
+OUTCOMES_GROUP = "outcomes"
 # a run with this tag set to "yes" looks at everything again, not only at what is new
 EVERYTHING_TAG = "aftercall/everything"
 LANDING = dg.AssetSpec(
@@ -35,7 +39,8 @@ _SAID = {
 class RawTranslator(DagsterDltTranslator):
     """Names dlt's resources after the tables they fill, so that dbt's sources are the same assets."""
 
-    def __init__(self, upstream: list[str]) -> None:
+    def __init__(self, group: str, upstream: list[str]) -> None:
+        self._group = group
         self._upstream = [dg.AssetKey(key.split("/")) for key in upstream]
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
@@ -47,7 +52,7 @@ class RawTranslator(DagsterDltTranslator):
                 key=dg.AssetKey(["raw", data.resource.name]),
                 deps=self._upstream,
                 description=_SAID[data.resource.name],
-                group_name="load",
+                group_name=self._group,
                 kinds={"dlt", "duckdb"},
                 owners=OWNERS,
             )
@@ -58,37 +63,46 @@ class RawTranslator(DagsterDltTranslator):
     dlt_source=landing(OrchestrationSettings()),
     dlt_pipeline=pipeline.pipeline(OrchestrationSettings(), pipeline.LANDING),
     name="load_events",
-    dagster_dlt_translator=RawTranslator(["landing"]),
+    dagster_dlt_translator=RawTranslator("load", ["landing"]),
     pool=WAREHOUSE_POOL,
 )
 def load_events(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """New landing lines into the raw tables."""
-    report = pipeline.load_events(aftercall.orchestration())
-    for table in ("call_events", "rejected_lines"):
-        yield dg.MaterializeResult(
-            asset_key=["raw", table],
-            metadata={
-                "dagster/row_count": report.rows[table],
-                "landing_bytes": report.read_bytes,
-                "seconds": round(report.seconds, 2),
-            },
-        )
+    settings = aftercall.orchestration()
+    report = pipeline.load_events(settings)
+    yield from _loaded(settings, report, "received_at", "call_events", "rejected_lines")
 
 
 @dlt_assets(
     dlt_source=outbox(IntegrationSettings()),
     dlt_pipeline=pipeline.pipeline(OrchestrationSettings(), pipeline.OUTBOX),
     name="load_outcomes",
-    dagster_dlt_translator=RawTranslator(["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]),
+    dagster_dlt_translator=RawTranslator(
+        OUTCOMES_GROUP, ["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]
+    ),
     pool=WAREHOUSE_POOL,
 )
 def load_outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """What changed in the outbox into the warehouse."""
-    report = pipeline.load_outcomes(aftercall.orchestration(), aftercall.integrations())
-    yield dg.MaterializeResult(
-        asset_key=["raw", "outbox_actions"],
-        metadata={
-            "dagster/row_count": report.rows["outbox_actions"],
-            "seconds": round(report.seconds, 2),
-        },
-    )
+    settings = aftercall.orchestration()
+    report = pipeline.load_outcomes(settings, aftercall.integrations())
+    yield from _loaded(settings, report, "updated_at", "outbox_actions")
+
+
+def _loaded(
+    settings: OrchestrationSettings, report: pipeline.LoadReport, age: str, *tables: str
+) -> Iterator[dg.MaterializeResult[None]]:
+    """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
+    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+        lag = metadata.lag_seconds(connection, warehouse.RAW, tables[0], age)
+        for table in tables:
+            yield dg.MaterializeResult(
+                asset_key=[warehouse.RAW, table],
+                metadata={
+                    "new_rows": report.rows[table],
+                    "landing_bytes": report.read_bytes,
+                    "seconds": round(report.seconds, 2),
+                    "lag_seconds": lag,
+                    **metadata.of_relation(connection, warehouse.RAW, table),
+                },
+            )

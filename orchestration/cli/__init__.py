@@ -11,9 +11,13 @@ _COMMANDS = {
     "init": "orchestration.cli.home",
     "up": "orchestration.cli.up",
     "receiver": "orchestration.cli.up",
+    "board": "orchestration.cli.board",
     "run": "orchestration.cli.run",
     "replay": "orchestration.cli.traffic",
     "simulate": "orchestration.cli.traffic",
+    "landing": "orchestration.cli.landing",
+    "reload": "orchestration.cli.reload",
+    "trace": "orchestration.cli.trace",
     "doctor": "orchestration.cli.doctor",
     "demo": "orchestration.cli.demo",
 }

@@ -45,6 +45,7 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
             processes.environment(settings), settings.home, settings.home / "logs"
         ) as children:
             children.start("receiver", processes.receiver_process())
+            children.start("board", processes.board_process())
             children.start("dagster", processes.dagster_process(settings))
             with console.status("starting the receiver and Dagster"):
                 children.wait_until(lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", 60)
@@ -61,6 +62,10 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
             is_whole = _show(console, plan, found, lost, start)
             console.print("\n".join(f"{name:<10}{url}" for name, url in urls.items()))
             console.print(f"numbers   {settings.published} (DuckDB)")
+            if not is_whole:
+                console.print(
+                    f"[red]Something is missing:[/] see the runs in Dagster, and {settings.home / 'logs'}"
+                )
             if not exit_when_done:
                 _stay(children, console)
     except (processes.ProcessDied, TimeoutError) as error:

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
+from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
 from integrations.errors import redact
 from integrations.outbox import open_outbox
@@ -16,6 +17,9 @@ from orchestration.config import OrchestrationSettings
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 
+_BY_SOURCE = {"secrets": "AFTERCALL_SECRET_<SOURCE>", "allow_from": "AFTERCALL_ALLOW_FROM_<SOURCE>"}
+"""Settings that a source has for itself, and how they are written."""
+
 
 @click.command("doctor")
 def doctor_command() -> None:
@@ -23,7 +27,7 @@ def doctor_command() -> None:
     console = Console()
     seen: set[str] = set()
     table = Table("setting", "value", "meaning", title="Settings")
-    for settings in (ReceiverSettings(), IntegrationSettings(), OrchestrationSettings()):
+    for settings in (ReceiverSettings(), IntegrationSettings(), BoardSettings(), OrchestrationSettings()):
         for name, value, meaning in _rows(settings):
             if name not in seen:
                 seen.add(name)
@@ -40,9 +44,11 @@ def doctor_command() -> None:
 def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        shown = ", ".join(f"{key}: **********" for key in value) if name == "secrets" else str(value)
+        shown = str(value)
+        if name in _BY_SOURCE:
+            shown = ", ".join(f"{key}: {'**********' if name == 'secrets' else value[key]}" for key in value)
         shown = redact(shown, IntegrationSettings())
-        label = "AFTERCALL_SECRET_<SOURCE>" if name == "secrets" else f"AFTERCALL_{name.upper()}"
+        label = _BY_SOURCE.get(name, f"AFTERCALL_{name.upper()}")
         yield label, shown or "-", field.description or ""
 
 
@@ -65,5 +71,5 @@ def _checks() -> Iterator[tuple[str, str | None]]:
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
     yield "senders can be verified, or are on this machine", hint if unsigned else None
     for name, url in addresses(settings).items():
-        up = answers(f"{url}/healthz" if name == "receiver" else f"{url}/server_info")
+        up = answers(f"{url}/server_info" if name == "dagster" else f"{url}/healthz")
         yield f"{name} {'answers at' if up else 'is not running at'} {url}", None

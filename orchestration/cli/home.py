@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+from dotenv import dotenv_values
 
 from orchestration import build, instance
 from orchestration.config import OrchestrationSettings
@@ -17,3 +18,6 @@ def init_command(env_file: Path) -> None:
     instance.remember(settings, env_file)
     build.ensure_manifest(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
+    told = dotenv_values(env_file).get("DAGSTER_HOME")
+    if told and Path(told) != settings.dagster:
+        click.echo(f"`dagster dev` will use {told}: {env_file} says so in DAGSTER_HOME", err=True)

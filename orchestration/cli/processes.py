@@ -9,14 +9,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import requests
 from dotenv import dotenv_values
 
+from integrations.board.config import BoardSettings
 from orchestration.config import WORKSPACE, OrchestrationSettings
 from receiver.config import ENV_FILE, ReceiverSettings, split_bind
 
-GRACE_SECONDS = 3.0
+GRACE_SECONDS = 2.0
+# Ctrl-C, `kill` and a closed terminal
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessDied(Exception):
@@ -25,12 +30,19 @@ class ProcessDied(Exception):
 
 @dataclass
 class Children:
-    """The processes of one `up` or `demo`; use as a context manager."""
+    """The processes of one `up` or `demo`; use as a context manager, in the main thread.
+
+    Within it every signal that asks to end raises KeyboardInterrupt, also in a script's background, where shells
+    have Ctrl-C ignored. While the processes are being ended, an impatient second one does nothing.
+    """
 
     environment: Mapping[str, str]
     folder: Path
     log_folder: Path | None = None
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    _before: dict[signal.Signals, Any] = field(default_factory=dict)
+    _is_asked_to_end: bool = False
+    _is_uninterruptible: bool = False
 
     def start(self, name: str, command: list[str]) -> None:
         """Start one; its output goes to `<log_folder>/<name>.log`, or to this terminal."""
@@ -38,6 +50,8 @@ class Children:
         if self.log_folder is not None:
             self.log_folder.mkdir(parents=True, exist_ok=True)
             output = (self.log_folder / f"{name}.log").open("ab")
+        # a signal now would leave a process that is not one of `running`, and that nobody ends
+        self._is_uninterruptible = True
         self.running[name] = subprocess.Popen(  # noqa: S603 - our own programs
             command,
             cwd=self.folder,
@@ -46,6 +60,9 @@ class Children:
             stderr=output,
             start_new_session=True,
         )
+        self._is_uninterruptible = False
+        if self._is_asked_to_end:
+            raise KeyboardInterrupt
 
     def check(self) -> None:
         """Raise ProcessDied if one has ended."""
@@ -64,19 +81,30 @@ class Children:
             time.sleep(0.1)
 
     def __enter__(self) -> "Children":
+        for number in _ENDING:
+            # `nohup` means that a closed terminal is no reason to end
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._end)
         return self
 
     def __exit__(self, *_: object) -> None:
         """Ask every group to end, then end what is left."""
+        self._is_uninterruptible = True
         for process in self.running.values():
             _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + GRACE_SECONDS
-        for process in self.running.values():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
+        while any(map(_has_members, self.running.values())) and time.monotonic() < deadline:
+            time.sleep(0.05)
         for process in self.running.values():
             _signal(process, signal.SIGKILL)
             process.wait()
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_asked_to_end = True
+        if not self._is_uninterruptible:
+            raise KeyboardInterrupt
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
@@ -85,15 +113,32 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
         os.killpg(process.pid, number)
 
 
+def _has_members(process: subprocess.Popen[bytes]) -> bool:
+    """Whether anything of the group lives, be it only grandchildren."""
+    process.poll()
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def receiver_process() -> list[str]:
     """The command of the receiver."""
     return [sys.executable, "-m", "receiver"]
 
 
+def board_process() -> list[str]:
+    """The command of the live board."""
+    return [sys.executable, "-m", "integrations.board"]
+
+
 def dagster_process(settings: OrchestrationSettings) -> list[str]:
     """The command of Dagster: web server, daemon and one code server for both."""
     host, port = split_bind(settings.dagster_bind)
-    dagster = [sys.executable, "-m", "dagster", "dev", "-w", str(WORKSPACE)]
+    # `dg dev`, which the warning asks for, is a package of its own and starts the same processes
+    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
+    dagster = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(WORKSPACE)]
     return [*dagster, "-h", host, "-p", str(port), "--log-level", "warning"]
 
 
@@ -109,6 +154,7 @@ def addresses(settings: OrchestrationSettings) -> dict[str, str]:
     """Where to look, by name."""
     return {
         "receiver": f"http://{ReceiverSettings().receiver_bind}",
+        "board": f"http://{BoardSettings().board_bind}",
         "dagster": f"http://{settings.dagster_bind}",
     }
 

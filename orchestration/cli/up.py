@@ -1,6 +1,5 @@
 """`aftercall up` and `aftercall receiver`: start the long-running processes."""
 
-import signal
 import time
 
 import click
@@ -13,26 +12,26 @@ from receiver.serve import serve
 
 @click.command("up")
 def up_command() -> None:
-    """Start the receiver and Dagster; one Ctrl-C ends all."""
+    """Start the receiver, the live board and Dagster; one Ctrl-C ends all."""
     settings = OrchestrationSettings()
     instance.prepare(settings)
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
-    with processes.Children(
-        processes.environment(settings), settings.home, settings.home / "logs"
-    ) as children:
-        children.start("receiver", processes.receiver_process())
-        children.start("dagster", processes.dagster_process(settings))
-        for name, url in processes.addresses(settings).items():
-            click.echo(f"{name:<10}{url}")
-        click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
-        try:
+    try:
+        with processes.Children(
+            processes.environment(settings), settings.home, settings.home / "logs"
+        ) as children:
+            children.start("receiver", processes.receiver_process())
+            children.start("board", processes.board_process())
+            children.start("dagster", processes.dagster_process(settings))
+            for name, url in processes.addresses(settings).items():
+                click.echo(f"{name:<10}{url}")
+            click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
             while True:
                 children.check()
                 time.sleep(0.5)
-        except KeyboardInterrupt:
-            click.echo("stopping")
-        except processes.ProcessDied as died:
-            raise click.ClickException(str(died)) from died
+    except KeyboardInterrupt:
+        click.echo("stopped")
+    except processes.ProcessDied as died:
+        raise click.ClickException(str(died)) from died
 
 
 @click.command("receiver")

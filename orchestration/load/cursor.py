@@ -17,9 +17,8 @@ def unread(store: LandingStore, state: dict[str, Any]) -> Iterator[tuple[Segment
     A torn last line keeps its segment in this list for as long as its cursor is kept; reading it yields
     nothing.
     """
-    cursors: dict[str, int] = state.get("cursors", {})
-    for segment in store.segments(after=state.get("done_before", "")):
-        position = cursors.get(segment.path, 0)
+    for segment in store.segments(archived_after=state.get("done_before", "")):
+        position = position_of(segment.path, state)
         if segment.size > position:
             yield segment, position
 
@@ -29,18 +28,49 @@ def backlog_bytes(store: LandingStore, state: dict[str, Any]) -> int:
     return sum(segment.size - position for segment, position in unread(store, state))
 
 
-def advance(state: dict[str, Any], path: str, position: int) -> None:
-    """Remember how far a segment was read, and forget segments of days long past.
+def position_of(path: str, state: dict[str, Any]) -> int:
+    """The cursor of a segment; 0 for one that was never read, or whose cursor was forgotten."""
+    return int(state.get("cursors", {}).get(path, 0))
 
-    A segment's path begins with the day on which its writer opened it, and a writer opens a new one every
-    hour. So what is three days behind the newest one read is never written again, and a single path stands
-    for all of it: the state stays small for ever.
+
+def is_loaded(store: LandingStore, segment: Segment, state: dict[str, Any]) -> bool:
+    """Whether no whole line of a segment stands behind its cursor. A segment still written may get another."""
+    if segment.is_archived and segment.path <= state.get("done_before", ""):
+        return True
+    position = position_of(segment.path, state)
+    try:
+        return position >= segment.size or not store.read(segment.path, position, 1).data
+    except FileNotFoundError:  # removed since it was listed
+        return True
+
+
+def loaded_bytes(segment: Segment, state: dict[str, Any]) -> int:
+    """The cursor of a segment, for showing: all of it where it was forgotten because all of it is loaded."""
+    if segment.is_archived and segment.path <= state.get("done_before", ""):
+        return segment.size
+    return position_of(segment.path, state)
+
+
+def advance(state: dict[str, Any], path: str, position: int) -> None:
+    """Remember how far a segment was read."""
+    state.setdefault("cursors", {})[path] = position
+
+
+def forget(store: LandingStore, state: dict[str, Any]) -> None:
+    """Drop the cursors of segments that were removed or need none any more, so that the state stays small.
+
+    Housekeeping archives only what is loaded. So the path `done_before` stands for every archived segment
+    before it, and those of the last days keep their cursors. A segment that is not archived keeps its own, however
+    old its path: a writer whose clock was set back must not have its events passed over.
     """
-    cursors: dict[str, int] = state.setdefault("cursors", {})
-    cursors[path] = position
-    days = sorted({known[:10] for known in cursors})
-    if len(days) > _KEPT_DAYS:
-        keep = days[-_KEPT_DAYS]
-        for known in [known for known in cursors if known[:10] < keep]:
-            del cursors[known]
-        state["done_before"] = max(state.get("done_before", ""), keep)
+    segments = list(store.segments(archived_after=state.get("done_before", "")))
+    days = sorted({segment.path[:10] for segment in segments})
+    before = days[-_KEPT_DAYS] if len(days) > _KEPT_DAYS else ""
+    for segment in segments:
+        if segment.is_archived and segment.path < before and not is_loaded(store, segment, state):
+            before = segment.path[:10]
+    done_before = max(state.get("done_before", ""), before)
+    kept = {segment.path for segment in segments if not segment.is_archived or segment.path > done_before}
+    cursors: dict[str, int] = state.get("cursors", {})
+    state["cursors"] = {path: position for path, position in cursors.items() if path in kept}
+    state["done_before"] = done_before

@@ -1,10 +1,10 @@
-"""The dlt source of the landing store: `call_events` and `rejected_lines`.
+"""The dlt sources of the landing store, both with `call_events` and `rejected_lines`: what is new, and a window again.
 
-Reads only bytes behind the cursor and hands Arrow batches on. Parsing is `lines.py`, positions are
-`cursor.py`, running it is `pipeline.py`.
+Hands Arrow batches on. Parsing is `lines.py`, positions are `cursor.py`, windows are `window.py`, running it is
+`pipeline.py`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,8 @@ from dlt.common.schema.typing import TTableSchemaColumns
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, lines
-from receiver.landing import LandingStore, open_landing
+from orchestration.load.window import Window
+from receiver.landing import Chunk, LandingStore, Segment, open_landing
 
 INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
 
@@ -63,12 +64,31 @@ class Batch:
 @dlt.source(name="landing", max_table_nesting=0)
 def landing(settings: OrchestrationSettings) -> Any:
     """New lines of the landing store, as the two raw tables."""
+    return _tables(lambda state: _new(open_landing(settings.home), settings, state))
+
+
+@dlt.source(name="landing", max_table_nesting=0)
+def landed_before(
+    settings: OrchestrationSettings,
+    window: Window,
+    segments: Sequence[Segment],
+    advance: Callable[[int], None],
+) -> Any:
+    """Lines of some segments that were received in a window, whether loaded or not; the cursors stay.
+
+    `advance` is told how many bytes were read.
+    """
+    return _tables(lambda _: _again(open_landing(settings.home), settings, window, segments, advance))
+
+
+def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]]) -> Any:
+    """The two raw tables out of batches, which are made when dlt asks, with the state of the source."""
 
     @dlt.resource(name="landing_batches", selected=False)
     def landing_batches() -> Iterator[Batch]:
         state = dlt.current.source_state()
         state["loaded_at"] = _later_than(state.get("loaded_at"))
-        yield from _ahead(_batches(open_landing(settings.home), settings, state))
+        yield from _ahead(batches_of(state))
 
     @dlt.transformer(
         data_from=landing_batches,
@@ -100,23 +120,53 @@ def landing(settings: OrchestrationSettings) -> Any:
     return call_events, rejected_lines
 
 
-def _batches(store: LandingStore, settings: OrchestrationSettings, state: dict[str, Any]) -> Iterator[Batch]:
+def _new(store: LandingStore, settings: OrchestrationSettings, state: dict[str, Any]) -> Iterator[Batch]:
     """Chunks behind the cursors, at most `load_max_bytes` of them; the cursor moves with each."""
+    cursor.forget(store, state)
     budget = settings.load_max_bytes
-    connection = duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit, "threads": 1})
-    try:
+    with _parser(settings) as connection:
         for segment, start in list(cursor.unread(store, state)):
-            position = start
-            while position < segment.size and budget > 0:
-                chunk = store.read(segment.path, position, settings.load_chunk_bytes)
-                if not chunk.data:
-                    break
+            for position, chunk in _chunks(store, segment, start, settings.load_chunk_bytes):
                 yield Batch(segment.path, lines.parse(connection, chunk.data, position))
+                cursor.advance(state, segment.path, chunk.next_offset)
                 budget -= len(chunk.data)
-                position = chunk.next_offset
-                cursor.advance(state, segment.path, position)
-    finally:
-        connection.close()
+                if budget <= 0:
+                    return
+
+
+def _again(
+    store: LandingStore,
+    settings: OrchestrationSettings,
+    window: Window,
+    segments: Sequence[Segment],
+    advance: Callable[[int], None],
+) -> Iterator[Batch]:
+    with _parser(settings) as connection:
+        for segment in segments:
+            for position, chunk in _chunks(store, segment, 0, settings.load_chunk_bytes):
+                parsed = lines.parse(connection, chunk.data, position)
+                yield Batch(segment.path, lines.Parsed(window.only(parsed.events), parsed.rejected))
+                advance(len(chunk.data))
+
+
+def _chunks(
+    store: LandingStore, segment: Segment, start: int, chunk_bytes: int
+) -> Iterator[tuple[int, Chunk]]:
+    """Whole lines of a segment up to the size it had when it was listed, each chunk with its position."""
+    position = start
+    while position < segment.size:
+        try:
+            chunk = store.read(segment.path, position, chunk_bytes)
+        except FileNotFoundError:  # removed since it was listed, so it was loaded
+            return
+        if not chunk.data:
+            return
+        yield position, chunk
+        position = chunk.next_offset
+
+
+def _parser(settings: OrchestrationSettings) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit, "threads": 1})
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -22,7 +22,8 @@ FIELDS = (
     "direction",
     "payload",
 )
-_SHAPE = "{" + ",".join(f'"{name}":"VARCHAR"' for name in FIELDS) + "}"
+# the payload as JSON: as VARCHAR a body that is only a text would lose its quotes
+_SHAPE = "{" + ",".join(f'"{name}":"{"JSON" if name == "payload" else "VARCHAR"}"' for name in FIELDS) + "}"
 _PIECES = 4  # DuckDB reads each piece of an Arrow column in a thread of its own
 
 # one parse a line; a line that is no JSON becomes nulls and is told apart by `reason`
@@ -45,13 +46,16 @@ select
     try_cast(event.received_at as timestamp) as received_at,
     event.customer_phone as customer_phone,
     event.direction as direction,
-    event.payload as payload,
+    coalesce(
+        event.payload::varchar,
+        case when json_type(case when is_json then line end, '$.payload') = 'NULL' then 'null' end
+    ) as payload,
     case
         when not is_json then 'not JSON'
         when event.event_id is null then 'no event_id'
         when event.source is null then 'no source'
         when try_cast(event.received_at as timestamp) is null then 'no received_at'
-        when event.payload is null then 'no payload'
+        when payload is null then 'no payload'
     end as reason,
     position,
     case when reason is not null then line end as line

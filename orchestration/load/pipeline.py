@@ -1,21 +1,26 @@
-"""Running the two dlt pipelines: landing store to warehouse, outbox to warehouse.
+"""Running the two dlt pipelines: landing store to warehouse (what is new, or a window again), outbox to warehouse.
 
 Owns dlt's configuration, its working folder, and what a load reports. The sources are `events.py` and
 `outcomes.py`.
 """
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+import duckdb
 
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor
-from receiver.landing import open_landing
+from orchestration.load.window import Window
+from receiver.landing import Segment, open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
@@ -78,24 +83,91 @@ def load_events(
 
     A load that was killed is finished first. Raises WarehouseBusy when another process writes for too long.
     """
+    started = time.monotonic()
+    with warehouse.writing(settings):
+        before, total = _row_counts(settings), landing_backlog(settings)
+        remaining = warehouse.with_enough_memory(settings, lambda roomy: _load_all(roomy, total, progress))
+        _ensure_tables(settings)
+        after = _row_counts(settings)
+    rows = {table: count - before[table] for table, count in after.items()}
+    return LoadReport(rows, total - remaining, time.monotonic() - started)
+
+
+def _load_all(
+    settings: OrchestrationSettings, total: int, progress: Callable[[int, int], None] | None
+) -> int:
+    """Load until nothing new is left; the bytes that stay are a torn line's."""
     from orchestration.load.events import landing
 
+    waiting = pipeline(settings, LANDING)
+    _finish(waiting)
+    remaining = total
+    while True:
+        waiting.run(landing(settings))
+        before, remaining = remaining, landing_backlog(settings)
+        if progress is not None:
+            progress(total - remaining, total)
+        if remaining in (0, before):
+            return remaining
+
+
+def reload_window(
+    settings: OrchestrationSettings, window: Window, progress: Callable[[int, int], None] | None = None
+) -> LoadReport:
+    """Load all that was received in a window, again or for the first time; `rows` counts what was missing.
+
+    What is in the raw tables already stays as it is, and the cursors stay where they are. Call inside
+    `warehouse.writing`. `progress` gets bytes read and bytes in all.
+    """
+    from orchestration.load.events import landed_before
+
     started = time.monotonic()
-    rows: dict[str, int] = {"call_events": 0, "rejected_lines": 0}
-    with warehouse.writing(settings):
-        waiting = pipeline(settings, LANDING)
-        _finish(waiting)
-        total = remaining = landing_backlog(settings)
-        while True:
-            info = waiting.run(landing(settings))
-            _count(waiting, info, rows)
-            before, remaining = remaining, landing_backlog(settings)
-            if progress is not None:
-                progress(total - remaining, total)
-            if remaining in (0, before):
-                break
-        _ensure_tables(settings)
-    return LoadReport(rows, total - remaining, time.monotonic() - started)
+    waiting = pipeline(settings, LANDING)
+    _finish(waiting)
+    _ensure_tables(settings)
+    before = _row_counts(settings)
+    segments = list(window.segments(open_landing(settings.home)))
+    total, done = sum(segment.size for segment in segments), 0
+
+    def advance(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(done, total)
+
+    for part in _parts(segments, settings.load_max_bytes):
+        waiting.run(landed_before(settings, window, part, advance))
+    after = _row_counts(settings)
+    rows = {table: count - before[table] for table, count in after.items()}
+    return LoadReport(rows, done, time.monotonic() - started)
+
+
+def positions(settings: OrchestrationSettings) -> dict[str, Any]:
+    """How far the last load has read, as dlt wrote it to its working folder; opens nothing, waits for nothing.
+
+    While a load is under way it may be ahead of the warehouse.
+    """
+    file = settings.dlt / LANDING / "state.json"
+    if not settings.warehouse.exists() or not file.exists():
+        return {}
+    state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")).get("sources", {}).get(LANDING, {})
+    return state
+
+
+def loaded_positions(settings: OrchestrationSettings) -> dict[str, Any]:
+    """How far the warehouse itself has it, never ahead of its rows. Call inside `warehouse.writing`."""
+    from dlt.destinations.exceptions import DatabaseUndefinedRelation
+    from dlt.pipeline.state_sync import load_pipeline_state_from_destination
+
+    if not settings.warehouse.exists():
+        return {}
+    try:
+        with pipeline(settings, LANDING).destination_client() as client:
+            stored: Any = load_pipeline_state_from_destination(LANDING, client)
+    except DatabaseUndefinedRelation:
+        return {}
+    state: dict[str, Any] = (stored or {}).get("sources", {}).get(LANDING, {})
+    return state
 
 
 def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSettings) -> LoadReport:
@@ -125,6 +197,29 @@ def _count(waiting: Any, info: Any, rows: dict[str, int]) -> None:
     for table, count in trace.last_normalize_info.row_counts.items():
         if table in rows:
             rows[table] += count
+
+
+def _parts(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
+    """Segments in order, as many at a time as `most_bytes` hold, but at least one."""
+    part: list[Segment] = []
+    for segment in segments:
+        if part and sum(one.size for one in part) + segment.size > most_bytes:
+            yield part
+            part = []
+        part.append(segment)
+    if part:
+        yield part
+
+
+def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
+    """Rows of the two tables of the landing store; none where there is no table yet."""
+    counts = {"call_events": 0, "rejected_lines": 0}
+    if settings.warehouse.exists():
+        with warehouse.connect(settings) as connection:
+            for table in counts:
+                with suppress(duckdb.CatalogException):
+                    counts[table] = connection.table(f"{warehouse.RAW}.{table}").count("*").fetchall()[0][0]
+    return counts
 
 
 _TABLES = {

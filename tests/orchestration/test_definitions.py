@@ -5,8 +5,9 @@ from collections import defaultdict
 import pytest
 
 GROUPS = {
-    "landing": {"landing"},
-    "load": {"raw/call_events", "raw/rejected_lines", "raw/outbox_actions"},
+    "landing": {"landing", "landing_archive"},
+    "load": {"raw/call_events", "raw/rejected_lines"},
+    "outcomes": {"raw/outbox_actions", "staging/stg_outbox__actions"},
     "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"},
     "published": {"published"},
 }
@@ -51,5 +52,14 @@ def test_sensors_jobs_and_schedule(defs: object) -> None:
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "run_failure_alert",
     }  # fmt: skip
-    assert [schedule.cron_schedule for schedule in repository.schedule_defs] == ["17 3 * * *"]
+    assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
+        "nightly_reconcile_schedule": "17 3 * * *", "landing_housekeeping_schedule": "37 * * * *",
+    }  # fmt: skip
     assert repository.has_job("after_call_pass")
+
+
+@pytest.mark.parametrize("name", ["after_call_pass", "nightly_reconcile"])
+def test_housekeeping_is_no_part_of_a_pass(defs: object, name: str) -> None:
+    keys = {key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys}  # type: ignore[attr-defined]
+    assert "published" in keys
+    assert "landing_archive" not in keys

@@ -1,0 +1,40 @@
+"""The landing store's housekeeping as an asset of its own, outside the pass: see `orchestration/housekeeping.py`."""
+
+import dagster as dg
+import pandas as pd
+
+from orchestration import housekeeping
+from orchestration.assets import metadata
+from orchestration.resources import Aftercall
+
+
+@dg.asset(
+    key="landing_archive",
+    deps=["landing", dg.AssetKey(["raw", "call_events"])],
+    group_name="landing",
+    kinds={"file"},
+    owners=["team:platform"],
+    pool="landing_archive",
+    description="Segments of the landing store that are closed and loaded: compressed, and removed "
+    "`AFTERCALL_LANDING_RETENTION_DAYS` after their last line. What is not loaded is never removed.",
+)
+def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
+    """Compress and remove; what is kept back is shown with its reason."""
+    report = housekeeping.tidy(aftercall.orchestration())
+    for reason, count in report.kept.items():
+        context.log.info("kept back: %d segments, %s", count, reason)
+    kept = pd.DataFrame(sorted(report.kept.items()), columns=["kept back because", "segments"])
+    return dg.MaterializeResult(
+        metadata={
+            "segments": report.segments,
+            "stored_bytes": report.stored_bytes,
+            "compressed": report.archived,
+            "bytes_before": report.bytes_before,
+            "bytes_after": report.bytes_after,
+            "removed": report.removed,
+            "removed_bytes": report.removed_bytes,
+            "kept_back": sum(report.kept.values()),
+            "seconds": round(report.seconds, 2),
+            "preview": metadata.table(kept),
+        }
+    )

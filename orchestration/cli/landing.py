@@ -1,0 +1,176 @@
+"""`aftercall landing`: what is in the landing store, one call's raw events, and its housekeeping by hand."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+import click
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from orchestration.cli.times import MOMENT
+from orchestration.config import OrchestrationSettings
+from receiver.landing import LandingStore, Segment, SegmentDamaged, open_landing
+
+_BAR = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A segment as `--json` shows it; sizes and positions in bytes of the segment as it landed."""
+
+    segment: str
+    lines: int | None
+    size: int
+    stored_bytes: int
+    loaded: int
+    state: str
+    written_at: str
+
+
+@click.group("landing", invoke_without_command=True)
+@click.option("--since", type=MOMENT, help="Segments that may hold events received from this time on.")
+@click.option("--until", type=MOMENT, help="Segments that may hold events received before this time.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
+@click.pass_context
+def landing_command(
+    context: click.Context, since: datetime | None, until: datetime | None, as_json: bool
+) -> None:
+    """List the landing store's segments: lines, sizes, and how far each is loaded."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = OrchestrationSettings()
+    store = open_landing(settings.home)
+    segments = _segments(store, since, until)
+    rows = list(_rows(settings, store, segments))
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    elif rows:
+        Console().print(_table(rows))
+    else:
+        click.echo(f"no segments in {settings.landing}")
+
+
+@landing_command.command("cat")
+@click.option("--call", "call_id", required=True, metavar="ID", help="The call whose events to print.")
+@click.option("--source", help="Only events of this source.")
+@click.option("--since", type=MOMENT, help="Look only where events received from this time on may be.")
+@click.option("--until", type=MOMENT, help="Look only where events received before this time may be.")
+def cat_command(call_id: str, source: str | None, since: datetime | None, until: datetime | None) -> None:
+    """Print a call's landing lines as they are, one JSON object a line, and nothing else.
+
+    Reads the whole store unless --since or --until say where to look. Exit code 1 when there is none.
+    """
+    from orchestration.load.landed import lines_of
+
+    settings = OrchestrationSettings()
+    store = open_landing(settings.home)
+    segments = _segments(store, since, until)
+    found = 0
+    try:
+        with Progress(*_BAR, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("reading", total=sum(segment.size for segment in segments))
+            for landed in lines_of(store, call_id, segments, source, lambda size: bar.advance(task, size)):
+                sys.stdout.buffer.write(landed.line)
+                found += 1
+        sys.stdout.buffer.flush()
+    except SegmentDamaged as error:
+        raise click.ClickException(str(error)) from error
+    if not found:
+        where = "" if since is None and until is None else " for these times"
+        raise click.ClickException(f"no event of call {call_id!r} in {settings.landing}{where}")
+
+
+@landing_command.command("tidy")
+def tidy_command() -> None:
+    """Compress what is closed and loaded, remove what is older than AFTERCALL_LANDING_RETENTION_DAYS.
+
+    Dagster's schedule does the same every hour.
+    """
+    from orchestration import housekeeping, warehouse
+
+    settings = OrchestrationSettings()
+    try:
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("tidying", total=None)
+            report = housekeeping.tidy(
+                settings, progress=lambda done, total: bar.update(task, completed=done, total=total)
+            )
+    except warehouse.WarehouseBusy as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(
+        f"compressed {report.archived} segments ({decimal(report.bytes_before)} to "
+        f"{decimal(report.bytes_after)}), removed {report.removed} ({decimal(report.removed_bytes)}); "
+        f"{report.segments} segments take {decimal(report.stored_bytes)}"
+    )
+    for reason, count in sorted(report.kept.items()):
+        click.echo(f"left alone: {count}, {reason}")
+
+
+def _segments(store: LandingStore, since: datetime | None, until: datetime | None) -> list[Segment]:
+    from orchestration.load.window import EARLIEST, LATEST, Window
+
+    return list(Window(since or EARLIEST, until or LATEST).segments(store))
+
+
+def _rows(settings: OrchestrationSettings, store: LandingStore, segments: list[Segment]) -> Iterator[_Row]:
+    from orchestration.load import cursor, pipeline
+
+    state = pipeline.positions(settings)
+    with Progress(*_BAR, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("counting lines", total=sum(segment.size for segment in segments))
+        for segment in segments:
+            stored = "compressed" if segment.is_archived else "plain"
+            try:
+                lines = _count_lines(store, segment)
+                loaded = cursor.loaded_bytes(segment, state)
+                is_loaded = cursor.is_loaded(store, segment, state)
+            except FileNotFoundError:  # removed since it was listed
+                continue
+            except SegmentDamaged:
+                lines, loaded, is_loaded, stored = None, 0, False, "damaged"
+            bar.advance(task, segment.size)
+            yield _Row(
+                segment.path,
+                lines,
+                segment.size,
+                segment.stored_bytes,
+                loaded,
+                f"{stored}, {'loaded' if is_loaded else 'not loaded' if not loaded else 'partly loaded'}",
+                segment.written_at.isoformat(),
+            )
+
+
+def _count_lines(store: LandingStore, segment: Segment) -> int:
+    count = offset = 0
+    while (chunk := store.read(segment.path, offset)).data:
+        count += chunk.data.count(b"\n")
+        offset = chunk.next_offset
+    return count
+
+
+def _table(rows: list[_Row]) -> Table:
+    table = Table(show_footer=len(rows) > 1)
+    table.add_column("segment", f"{len(rows)} segments", overflow="fold")
+    lines, size, stored, loaded = (
+        sum(row.lines or 0 for row in rows),
+        sum(row.size for row in rows),
+        sum(row.stored_bytes for row in rows),
+        sum(row.loaded for row in rows),
+    )
+    for name, footer in (
+        ("lines", str(lines)),
+        ("bytes", str(size)),
+        ("on disk", str(stored)),
+        ("loaded to", str(loaded)),
+    ):
+        table.add_column(name, footer, justify="right")
+    table.add_column("state")
+    for row in rows:
+        cells = (row.lines, row.size, row.stored_bytes, row.loaded)
+        table.add_row(row.segment, *("-" if cell is None else str(cell) for cell in cells), row.state)
+    return table

@@ -1,0 +1,53 @@
+"""`aftercall reload`: load a window of the landing store again, then build what came back."""
+
+from datetime import UTC, datetime
+
+import click
+
+from orchestration.cli.times import MOMENT
+from orchestration.config import OrchestrationSettings
+
+
+@click.command("reload")
+@click.option(
+    "--since", type=MOMENT, required=True, help="Received from this time on (ISO 8601; UTC if no zone)."
+)
+@click.option("--until", type=MOMENT, help="Received before this time.", show_default="now")
+@click.option(
+    "--build/--no-build", default=True, help="Make a pass when rows came back, or leave it to the next."
+)
+def reload_command(since: datetime, until: datetime | None, build: bool) -> None:
+    """Load a window of the landing store again: what the warehouse lost comes back, the rest stays as it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from integrations.config import IntegrationSettings
+    from orchestration import passes, warehouse
+    from orchestration.load.window import Window
+    from orchestration.reload import reload
+
+    settings, console = OrchestrationSettings(), Console(stderr=True)
+    until = until or datetime.now(UTC)
+    if since >= until:
+        raise click.UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
+    columns = (TextColumn("loading again"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task("loading again", total=None)
+            report = reload(
+                settings,
+                Window(since, until),
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+        events, rejected = report.rows["call_events"], report.rows["rejected_lines"]
+        click.echo(
+            f"{events} missing events and {rejected} rejected lines came back "
+            f"out of {report.read_bytes} bytes, in {report.seconds:.1f} s"
+        )
+        if events and build:
+            with console.status("build, act, publish"):
+                passes.run_until_done(settings, IntegrationSettings(), console.log)
+        elif events:
+            click.echo("the next pass builds everything anew; start it with: aftercall run")
+    except (passes.PassFailed, warehouse.WarehouseBusy) as error:
+        raise click.ClickException(str(error)) from error

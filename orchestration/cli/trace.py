@@ -1,0 +1,168 @@
+"""`aftercall trace`: the story of one call, from the landing line to the last try at its last action."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import Action
+from integrations.rendering import line
+from orchestration.config import OrchestrationSettings
+from orchestration.trace import Trace, TracedCall, trace
+from receiver.landing import SegmentDamaged
+
+_CALL = (
+    "direction",
+    "customer_phone",
+    "agent_id",
+    "started_at",
+    "ended_at",
+    "duration_seconds",
+    "status",
+    "summary",
+)
+_OUTCOME = (
+    "disposition", "is_resolved", "satisfaction_score", "sentiment", "is_transfer_requested", "needs_follow_up",
+    "issue_type", "is_vip",
+)  # fmt: skip
+_STYLES = {"sent": "green", "found": "green", "dead": "red", "retrying": "yellow", "skipped": "dim"}
+
+
+@click.command("trace")
+@click.argument("call_id")
+@click.option("--source", help="Only the call of this source.", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@click.option("--wait", default=10.0, show_default=True, help="Longest wait for the warehouse, seconds.")
+def trace_command(call_id: str, source: str | None, as_json: bool, wait: float) -> None:
+    """Tell the story of a call: events, where each landed, when it was loaded and built; outcome; actions."""
+    settings = OrchestrationSettings()
+    try:
+        with Console(stderr=True).status("looking for the call"):
+            told = trace(settings, IntegrationSettings(), call_id, source, wait)
+    except SegmentDamaged as error:
+        raise click.ClickException(str(error)) from error
+    if not told.calls:
+        of = f" of source {source!r}" if source else ""
+        raise click.ClickException(
+            f"no call {call_id!r}{of} in {settings.home}: neither loaded, nor waiting to be loaded, nor acted upon"
+            f"{'; the warehouse is busy, so try again, or --wait longer' if told.is_busy else ''}. "
+            "To search all that ever landed: aftercall landing cat --call ID"
+        )
+    if as_json:
+        click.echo(json.dumps(_as_json(told), indent=2))
+        return
+    console = Console()
+    if told.is_busy:
+        console.print(
+            Text("The warehouse is busy: calls are told from its published copy, loads not at all.", "yellow")
+        )
+    for call in told.calls.values():
+        _print(console, call)
+
+
+def _as_json(told: Trace) -> dict[str, Any]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        return value.isoformat() if isinstance(value, datetime | date) else value
+
+    calls = [asdict(call) for call in told.calls.values()]
+    return {"call_id": told.call_id, "warehouse_busy": told.is_busy, "calls": plain(calls)}
+
+
+def _print(console: Console, call: TracedCall) -> None:
+    console.print(Text(f"\nCall {line(call.call_id)} of {line(call.source) or 'unknown source'}", "bold"))
+    facts = Table.grid(padding=(0, 2))
+    for row, names in ((call.call, _CALL), (call.outcome, _OUTCOME)):
+        for name in names if row else ():
+            facts.add_row(Text(name.replace("_", " "), "dim"), _cell(row[name] if row else None))
+    console.print(facts)
+    story = Table(title="Timeline (UTC)", title_justify="left")
+    story.add_column("when", no_wrap=True)
+    story.add_column("what", no_wrap=True)
+    story.add_column("details", overflow="fold")
+    for when, what, details in sorted(_story(call), key=lambda entry: entry[0]):
+        story.add_row(_when(when), Text(what, _STYLES.get(what.rpartition(" ")[2], "")), Text(details))
+    console.print(story)
+    if call.actions:
+        console.print(_actions(call))
+
+
+def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
+    """What happened when; the details hold no character that a terminal would act upon."""
+    loads: dict[datetime, list[str]] = defaultdict(list)
+    for event in call.events:
+        name = line(event.event_type) or "an event"
+        for number, place in enumerate(event.places):
+            again = " again" if number else ""
+            yield (
+                place.received_at,
+                f"received{again}",
+                f"{name} {line(event.event_id)}\n{place.segment} @ {place.offset}",
+            )
+        if not event.places:
+            removed = "its landing segment was removed"
+            yield event.received_at, "received", f"{name} {line(event.event_id)}\n{removed}"
+        if event.loaded_at is not None:
+            loads[event.loaded_at].append(name)
+    for when, names in loads.items():
+        yield when, "loaded", ", ".join(names)
+    if call.built_at is not None:
+        yield call.built_at, "built", "call and outcome, as above"
+    for traced in call.actions:
+        action = traced.action
+        name = _name(action)
+        yield action.created_at, "in the outbox", f"{name}, for {line(action.destination)}"
+        for attempt in traced.attempts:
+            said = line(attempt.error, 500) or (line(action.external_id) if attempt.outcome == "sent" else "")
+            tried = f"{name} at {line(attempt.destination)}, try {attempt.number}"
+            yield attempt.finished_at, attempt.outcome, f"{tried}{': ' if said else ''}{said}"
+        if action.status == "skipped":
+            yield action.updated_at, "skipped", f"{name}: {line(action.last_error, 500)}"
+
+
+def _actions(call: TracedCall) -> Table:
+    table = Table("action", "destination", "status", "tries", title="Actions", title_justify="left")
+    table.add_column("external id", overflow="fold")
+    table.add_column("sent", no_wrap=True)
+    table.add_column("last error", overflow="fold")
+    for traced in call.actions:
+        action = traced.action
+        shared = " (shared by the customer's calls)" if traced.is_shared else ""
+        table.add_row(
+            Text(f"{_name(action)}{shared}"),
+            _cell(action.destination),
+            Text(action.status, _STYLES.get(action.status, "")),
+            str(action.attempts),
+            _cell(action.external_id),
+            _when(action.sent_at),
+            _cell(action.last_error),
+        )
+    return table
+
+
+def _name(action: Action) -> str:
+    return action.kind if action.kind == action.channel else f"{action.channel} {action.kind}"
+
+
+def _when(moment: datetime | None) -> Text:
+    return Text("-" if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}")
+
+
+def _cell(value: object) -> Text:
+    """A stranger's value as one line of plain text: no markup, no control character, no turned direction."""
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, datetime):
+        return _when(value)
+    return Text(line(value, 2_000) or "-")

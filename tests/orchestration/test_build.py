@@ -1,0 +1,64 @@
+"""What was built whole is remembered in the warehouse, by the version of the project; real dbt, one seed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from orchestration import build
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+
+ONE_SEED = ["--select", "queues"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> OrchestrationSettings:
+    return OrchestrationSettings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the dbt project that a test may change."""
+    copy = tmp_path / "dbt_project"
+    shutil.copytree(DBT_PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs"))
+    monkeypatch.setattr(build, "DBT_PROJECT", copy)
+    return copy
+
+
+def test_a_part_counts_as_built_until_the_project_changes(
+    settings: OrchestrationSettings, project: Path
+) -> None:
+    assert not build.is_built(settings, "models")
+    build.build_all(settings, "models", ONE_SEED)
+    assert build.is_built(settings, "models")
+    assert not build.is_built(settings, "outcomes")
+    with (project / "seeds" / "queues.csv").open("a") as seed:
+        seed.write("returns,returns\n")
+    assert not build.is_built(settings, "models")
+    build.build_all(settings, "models", ONE_SEED)
+    assert build.is_built(settings, "models")
+
+
+def test_what_a_build_leaves_behind_is_no_change(settings: OrchestrationSettings, project: Path) -> None:
+    before = build.project_version()
+    for folder in ("target", "logs"):
+        (project / folder).mkdir()
+        (project / folder / "some.sql").write_text("select 1")
+    assert build.project_version() == before
+
+
+def test_a_build_that_failed_is_not_remembered(settings: OrchestrationSettings, project: Path) -> None:
+    (project / "seeds" / "queues.csv").write_text("issue_type,queue\ngeneral,support\ngeneral,support\n")
+    with pytest.raises(build.BuildFailed, match="unique_queues"):
+        build.build_all(settings, "models", ONE_SEED)
+    assert not build.is_built(settings, "models")
+
+
+def test_a_changed_project_has_another_manifest(settings: OrchestrationSettings, project: Path) -> None:
+    first = build.ensure_manifest(settings)
+    assert build.ensure_manifest(settings) == first
+    (project / "models" / "marts" / "agents.sql").open("a").write("\n")
+    second = build.ensure_manifest(settings)
+    assert second != first
+    assert second.exists()
+    assert not first.exists()

@@ -1,0 +1,371 @@
+"""aftercall under a real Dagster: every process that a person would start, driven as the UI drives it.
+
+One `dagster dev` in a fresh checkout serves most of it: the fixtures are chapters of one story, each of which goes
+on where the one before ended, and the tests say what is true after each.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from tests.dagster_ui import DagsterUi, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = ("receiver", "integrations", "orchestration", "dbt_project", "pyproject.toml", "workspace.yaml")
+AFTERCALL = [sys.executable, "-c", "from orchestration.cli import main; main()"]
+PASS = "after_call_pass"
+ATTEMPTS = 3
+# Dagster's daemon looks at its sensors no more often
+LOOK_SECONDS = 5
+ENDED_WITHIN_SECONDS = 5.0
+LOUD = {"WARNING", "ERROR", "CRITICAL"}
+
+
+def post(receiver: str, call_id: str) -> None:
+    """The end of a call that asked for a human: due are contact, note, task, ticket and a Slack message."""
+    ended = {
+        "event": "call.end",
+        "timestamp": datetime.now(UTC).isoformat(),
+        "agent_id": "agent",
+        "call_id": call_id,
+        "duration_seconds": 42.0,
+        "disposition": "transferred",
+        "transcript": [{"speaker": "user", "text": "A human, please."}],
+        "variables": {"user_number": "+14155550142"},
+    }
+    answer = requests.post(f"{receiver}/webhooks/atoms", json=ended, timeout=20)
+    assert answer.status_code == 200, answer.text
+
+
+@dataclass(frozen=True)
+class Site:
+    """A checkout with its state directory, a receiver, and Dagster as its own command starts it."""
+
+    checkout: Path
+    installation: Any
+    ui: DagsterUi
+
+    def post(self, call_id: str) -> None:
+        post(self.installation.url, call_id)
+
+    def statuses(self, call_id: str) -> dict[str, str]:
+        """Status of each action that is the call's own, by kind; the contact belongs to every call."""
+        of_call = f"kind <> 'contact' and call_id = '{call_id}'"
+        return dict(self.installation.outbox(f"select kind, status from actions where {of_call}"))
+
+    def is_all_done(self, call_id: str) -> bool:
+        """Whether every action of the call was sent, each in one attempt, and the call is published."""
+        kinds = {"note": "sent", "task": "sent", "ticket": "sent", "transfer_requested": "sent"}
+        twice = self.installation.outbox(
+            "select action_key from attempts join actions using (action_key) "
+            "where outcome = 'sent' and kind <> 'contact' group by 1 having count(*) > 1"
+        )
+        published = self.installation.mart(f"select count(*) from calls where call_id = '{call_id}'")
+        return self.statuses(call_id) == kinds and twice == [] and published == [(1,)]
+
+    def loud_messages(self, run: dict[str, Any]) -> list[str]:
+        """What the UI shows of a run in yellow or red."""
+        return [event["message"] for event in self.ui.events(run["runId"]) if event.get("level") in LOUD]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    prefixes = ("AFTERCALL_", "DAGSTER_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | more
+
+
+@contextmanager
+def running(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[int]:
+    """A process group of its own, named by its leader; killed at the end if it still lives."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        yield process.pid
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone holds, after `aftercall init` and nothing else."""
+    folder = tmp_path_factory.mktemp("checkout")
+    state = shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml")
+    for name in CHECKOUT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=state)
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    subprocess.run([*AFTERCALL, "init"], cwd=folder, env=environment_of(folder), check=True)
+    return folder
+
+
+def environment_of(checkout: Path) -> dict[str, str]:
+    """No setting at all: they come from the checkout's `.env`, the code from the checkout."""
+    # automatic retries are looked for every 5 s otherwise
+    return clean_environment(
+        PYTHONPATH=str(checkout), DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS="1", DO_NOT_TRACK="1"
+    )
+
+
+@contextmanager
+def dagster_dev(checkout: Path, port: int) -> Iterator[int]:
+    """As the README has it, on a port of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        "workspace.yaml",
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    with running(command, checkout, environment_of(checkout), checkout / "dagster.log") as group:
+        ui = DagsterUi(f"http://127.0.0.1:{port}")
+        wait_until(lambda: ui.locations()[0]["loadStatus"] == "LOADED", "the code location is loaded")
+        yield group
+
+
+@pytest.fixture(scope="module")
+def site(checkout: Path) -> Iterator[Site]:
+    """`dagster dev` and the receiver in the fresh checkout."""
+    from tests.conftest import Installation, free_port
+
+    installation = Installation(checkout / ".aftercall", free_port())
+    port = free_port()
+    with (checkout / ".env").open("a") as settings:
+        settings.write(f"AFTERCALL_RECEIVER_BIND=127.0.0.1:{installation.port}\n")
+        settings.write(f"AFTERCALL_FAILED_RUN_PAUSE_SECONDS={LOOK_SECONDS}\n")
+    receiver = [sys.executable, "-m", "receiver"]
+    with (
+        running(receiver, checkout, environment_of(checkout), checkout / "receiver.log"),
+        dagster_dev(checkout, port),
+    ):
+        yield Site(checkout, installation, DagsterUi(f"http://127.0.0.1:{port}"))
+
+
+def test_a_fresh_checkout_is_a_valid_workspace(checkout: Path) -> None:
+    validated = subprocess.run(
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=checkout,
+        env=environment_of(checkout),
+        capture_output=True,
+        text=True,
+    )
+    assert validated.returncode == 0, validated.stderr
+    assert "Validation successful for code location aftercall" in validated.stderr + validated.stdout
+
+
+def test_init_says_when_dagster_dev_would_look_elsewhere(checkout: Path, tmp_path: Path) -> None:
+    env_file = tmp_path / "settings"
+    env_file.write_text("DAGSTER_HOME=/elsewhere\n")
+    again = [*AFTERCALL, "init", "--env-file", str(env_file)]
+    said = subprocess.run(
+        again, cwd=checkout, env=environment_of(checkout), check=True, capture_output=True, text=True
+    )
+    assert f"`dagster dev` will use /elsewhere: {env_file} says so" in said.stderr
+    assert env_file.read_text() == "DAGSTER_HOME=/elsewhere\n"
+
+
+def test_dagster_dev_loads_the_code_location_and_runs_every_sensor(site: Site) -> None:
+    (location,) = site.ui.locations()
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+    sensors, schedules = site.ui.sensors(), site.ui.schedules()
+    channels = {f"{channel}_sensor" for channel in ("ticket", "email", "crm", "slack")}
+    assert set(sensors) == {"landing_sensor", "run_failure_alert"} | channels
+    assert "nightly_reconcile_schedule" in schedules
+    assert {sensor["sensorState"]["status"] for sensor in sensors.values()} == {"RUNNING"}
+    assert {schedule["scheduleState"]["status"] for schedule in schedules.values()} == {"RUNNING"}
+    assert all(shown["description"] for shown in [*sensors.values(), *schedules.values()])
+
+
+def test_its_instance_is_the_one_in_the_state_directory(site: Site) -> None:
+    told = site.ui.instance()
+    assert f"base_dir: {site.installation.home / 'dagster'}\n" in told["info"]
+    assert "telemetry:\n  enabled: false\n" in told["info"]
+    assert "pools:\n    default_limit: 1\n    granularity: op\n" in told["info"]
+    assert "run_monitoring:\n  enabled: true\n" in told["info"]
+    assert {daemon["healthy"] for daemon in told["daemonHealth"]["allDaemonStatuses"]} == {True}
+
+
+@pytest.fixture(scope="module")
+def first_pass(site: Site) -> Site:
+    """The first call, while the Slack channel is switched off."""
+    site.ui.switch_off("slack_sensor")
+    site.post("first")
+    wait_until(lambda: site.ui.runs(PASS) and site.ui.is_idle(), "a pass came and went")
+    time.sleep(2 * LOOK_SECONDS)
+    return site
+
+
+def test_new_bytes_start_exactly_one_pass_that_does_everything(first_pass: Site) -> None:
+    assert [run["status"] for run in first_pass.ui.runs(PASS)] == ["SUCCESS"]
+    statuses = first_pass.statuses("first")
+    assert {kind for kind, status in statuses.items() if status == "sent"} == {"note", "task", "ticket"}
+    assert first_pass.installation.mart("select call_id from calls") == [("first",)]
+
+
+def test_a_channel_that_is_switched_off_is_filled_and_not_sent(first_pass: Site) -> None:
+    assert first_pass.statuses("first")["transfer_requested"] == "pending"
+    assert first_pass.ui.runs("slack_channel") == []
+
+
+def test_switched_on_again_it_is_sent_once(first_pass: Site) -> None:
+    first_pass.ui.switch_on("slack_sensor")
+    wait_until(lambda: first_pass.statuses("first")["transfer_requested"] == "sent", "the message is sent")
+    wait_until(first_pass.ui.is_idle, "its run is over")
+    assert len(first_pass.ui.runs("slack_channel")) == 1
+    assert first_pass.is_all_done("first")
+
+
+@pytest.fixture(scope="module")
+def reconciled(first_pass: Site) -> Site:
+    """An outbox that lost three actions, the nightly job, and in its midst a new call and `aftercall run` by hand."""
+    with sqlite3.connect(first_pass.installation.home / "outbox.sqlite") as outbox:
+        for table in ("attempts", "previews", "actions"):
+            outbox.execute(
+                f"delete from {table} where action_key like '%:first' and action_key not like 'note:%'"
+            )
+    first_pass.ui.launch("nightly_reconcile")
+    wait_until(lambda: first_pass.ui.is_at_work("nightly_reconcile"), "the job is at work")
+    first_pass.post("meanwhile")
+    first_pass.installation.aftercall("run")
+    wait_until(first_pass.ui.is_idle, "everything is over")
+    return first_pass
+
+
+def test_the_nightly_job_finds_what_the_outbox_lost_and_sends_it_once(reconciled: Site) -> None:
+    assert [run["status"] for run in reconciled.ui.runs("nightly_reconcile")] == ["SUCCESS"]
+    assert reconciled.is_all_done("first")
+    told = reconciled.installation.mart("select distinct status from actions where call_id = 'first'")
+    assert told == [("sent",)]
+
+
+def test_a_run_by_hand_beside_one_of_the_daemon_disturbs_neither(reconciled: Site) -> None:
+    (nightly,) = reconciled.ui.runs("nightly_reconcile")
+    by_hand = [run for run in reconciled.ui.runs(PASS) if "aftercall/launched_by" in run["tags"]]
+    assert by_hand[0]["startTime"] < nightly["endTime"], "they did not overlap"
+    assert {run["status"] for run in reconciled.ui.runs()} == {"SUCCESS"}
+    assert reconciled.is_all_done("meanwhile")
+
+
+def failures(site: Site) -> list[dict[str, Any]]:
+    return [run for run in site.ui.runs(PASS) if run["status"] == "FAILURE"]
+
+
+@pytest.fixture(scope="module")
+def failed(reconciled: Site) -> Site:
+    """A call that comes while nothing can be published; the cause goes when the last retry has failed."""
+    published = reconciled.installation.home / "published"
+    aside = published.rename(published.with_name("aside"))
+    published.write_text("in the way")
+    reconciled.post("unlucky")
+    wait_until(lambda: len(failures(reconciled)) == ATTEMPTS, "the last retry failed")
+    published.unlink()
+    aside.rename(published)
+    return reconciled
+
+
+def test_a_failing_pass_is_retried_from_its_first_step(failed: Site) -> None:
+    runs = failures(failed)
+    assert [run["tags"].get("dagster/retry_number") for run in runs] == [None, "1", "2"]
+    assert [run["parentRunId"] for run in runs] == [None, *(run["runId"] for run in runs[:-1])]
+    for run in runs:
+        steps = {event.get("stepKey") for event in failed.ui.events(run["runId"])}
+        assert {"load_events", "models", "outbox__ticket", "published"} <= steps
+
+
+def test_a_failing_pass_raises_one_alert_an_hour(failed: Site) -> None:
+    def alerts() -> dict[str, str]:
+        of_pass = f"action_key like 'pipeline_alert:{PASS}:%'"
+        return dict(failed.installation.outbox(f"select action_key, status from actions where {of_pass}"))
+
+    ends = [datetime.fromtimestamp(run["endTime"], UTC) for run in failures(failed)]
+    wait_until(lambda: set(alerts().values()) == {"sent"}, "every alert is sent")
+    assert set(alerts()) == {f"pipeline_alert:{PASS}:{end:%Y-%m-%dT%H}" for end in ends}
+
+
+def test_with_the_cause_gone_it_goes_on_by_itself_and_does_nothing_twice(failed: Site) -> None:
+    wait_until(lambda: failed.ui.runs(PASS)[-1]["status"] == "SUCCESS", "a pass succeeds")
+    wait_until(failed.ui.is_idle, "everything is over")
+    assert failed.is_all_done("unlucky")
+
+
+def test_an_ordinary_pass_shows_nothing_in_yellow_or_red(failed: Site) -> None:
+    assert failed.loud_messages(failed.ui.runs(PASS)[-1]) == []
+
+
+@contextmanager
+def at_work(home: Path, *command: str) -> Iterator[int]:
+    """The process id of `aftercall up` or `demo` with a pass under way."""
+    from tests.conftest import Installation, free_port
+
+    installation, port = Installation(home, free_port()), free_port()
+    environment = installation.environment(AFTERCALL_DAGSTER_BIND=f"127.0.0.1:{port}")
+    ui = DagsterUi(f"http://127.0.0.1:{port}")
+    with running([*AFTERCALL, *command], ROOT, environment, home.with_suffix(".log")) as pid:
+        if command == ("up",):
+            wait_until(lambda: requests.get(f"{installation.url}/readyz", timeout=5).ok, "the receiver is up")
+            post(installation.url, "any")
+        wait_until(lambda: ui.is_at_work(PASS), "a pass is under way")
+        yield pid
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Every process that works for this state directory, or for the demo's in it, whoever its parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of = process.environ().get("AFTERCALL_HOME", "")
+            if of in (str(home), str(home / "demo")) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def names(found: list[psutil.Process]) -> str:
+    lines = []
+    for process in found:
+        with suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "send", "number"),
+    [(["up"], os.killpg, signal.SIGINT), (["demo", "--calls", "3"], os.kill, signal.SIGTERM)],
+    ids=["Ctrl-C at up", "kill demo"],
+)
+def test_one_signal_ends_every_process(tmp_path: Path, command: list[str], send: Any, number: int) -> None:
+    home = tmp_path / "home"
+    with at_work(home, *command) as pid:
+        found = processes_of(home)
+        for part in ("-m receiver", "dagster_webserver", "dagster._daemon", "dagster api grpc", "spawn_main"):
+            assert part in names(found), f"{part} is not among\n{names(found)}"
+        asked = time.monotonic()
+        send(pid, number)
+        psutil.wait_procs(found, timeout=60)
+        seconds = time.monotonic() - asked
+        assert names(processes_of(home)) == ""
+        assert seconds < ENDED_WITHIN_SECONDS
