@@ -15,6 +15,12 @@ import sqlalchemy as sa
 
 ROOT = Path(__file__).resolve().parent.parent
 CALLS = ROOT.parent / "shared" / "calls"
+MARTS = (
+    "calls", "call_outcomes", "call_metrics", "call_turns", "call_variables", "customers", "agents",
+    "call_metrics_daily",
+)  # fmt: skip
+# when an event arrived is not the same in two installations; everything else is
+ARRIVAL = "updated_at"
 
 
 @dataclass(frozen=True)
@@ -34,14 +40,19 @@ class Installation:
             **clean,
             "AFTERCALL_HOME": str(self.home),
             "AFTERCALL_RECEIVER_BIND": f"127.0.0.1:{self.port}",
+            "AFTERCALL_BOARD_BIND": f"127.0.0.1:{free_port()}",
             "AFTERCALL_IGNORE_ACTION_AGE": "1",
             **more,
         }
 
     def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
         """`aftercall …` in the background."""
+        return self.start_python("from orchestration.cli import main; main()", *arguments, **more)
+
+    def start_python(self, program: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+        """`python -c program …` in the background."""
         return subprocess.Popen(
-            [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
+            [sys.executable, "-c", program, *arguments],
             cwd=ROOT,
             env=self.environment(**more),
             stdout=subprocess.PIPE,
@@ -50,10 +61,11 @@ class Installation:
 
     def aftercall(self, *arguments: str, **more: str) -> str:
         """`aftercall …`, and what it printed; fails the test unless it ends with 0."""
-        process = self.start(*arguments, **more)
-        output = process.communicate(timeout=400)[0].decode()
-        assert process.returncode == 0, output[-5_000:]
-        return output
+        return _output(self.start(*arguments, **more))
+
+    def python(self, program: str, *arguments: str, **more: str) -> str:
+        """`python -c program …`, and what it printed; fails the test unless it ends with 0."""
+        return _output(self.start_python(program, *arguments, **more))
 
     def mart(self, query: str) -> list[tuple[object, ...]]:
         """Rows of a query against the published copy."""
@@ -73,8 +85,22 @@ class Installation:
         engine.dispose()
         return rows
 
+    def marts(self, without: tuple[str, ...] = (ARRIVAL,)) -> dict[str, list[tuple[object, ...]]]:
+        """Every row of every mart that calls alone decide, ordered; `without` some columns."""
+        found = {}
+        for mart in MARTS:
+            columns = [str(row[0]) for row in self.mart(f"describe {mart}") if row[0] not in without]
+            found[mart] = self.mart(f"select {', '.join(columns)} from {mart} order by all")
+        return found
+
     def receiver(self) -> "Receiver":
         return Receiver(self)
+
+
+def _output(process: subprocess.Popen[bytes]) -> str:
+    output = process.communicate(timeout=900)[0].decode()
+    assert process.returncode == 0, output[-5_000:]
+    return output
 
 
 @dataclass

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from tests.bench import bench_latency, bench_load
+from tests.bench import bench_latency, bench_load, bench_receiver
 from tests.bench.record import Result, record, recorded, show
 
-BENCHES: tuple[Callable[[], list[Result]], ...] = (bench_load.run, bench_latency.run)
+BENCHES: tuple[Callable[[], list[Result]], ...] = (bench_receiver.run, bench_load.run, bench_latency.run)
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
-"""The bench harness itself: results merge by name, and a backlog is what a receiver would have landed."""
+"""The bench harness itself: results merge by name, a backlog is what a receiver would have landed, a load is one."""
 
 import io
 import json
+import threading
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ from rich.console import Console
 
 from receiver.landing import open_landing
 from tests.bench.backlog import make_backlog
+from tests.bench.http_load import measure
 from tests.bench.record import Result, against, record, recorded, show
 
 
@@ -61,3 +65,35 @@ def test_a_backlog_has_as_many_lines_as_asked_and_new_ids_in_every_copy(tmp_path
         if payload.get("transcript")
     ]
     assert min(turns) == 15
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """Answers 200, and every third request 503, after reading the body."""
+
+    protocol_version = "HTTP/1.1"
+    answered = count(1)
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(503 if next(self.answered) % 3 == 0 else 200)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_load_generator_counts_every_answer_and_keeps_its_rate() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        request = b"POST / HTTP/1.1\r\ncontent-length: 200000\r\n\r\n" + b"x" * 200_000
+        paced = measure(port, request, connections=2, seconds=0.5, rate=60)
+        free = measure(port, request, connections=3, seconds=0.5)
+        server.shutdown()
+    assert paced.answers == {"200": 20, "503": 10}
+    assert paced.seconds > 0.45
+    assert free.answers["200"] > free.answers["503"] > 0
+    assert 0 < free.p50 <= free.p99 <= free.p999
+    assert free.per_second == free.answers["200"] / free.seconds
