@@ -1,20 +1,24 @@
-"""Every setting of the integrations, read from the environment in this one place.
+"""Every setting of the integrations: those that all channels share, and each channel's own from its folder.
 
-Nothing here opens a connection or fails because a secret is missing: a setting is checked where it is used.
+The one class that is read from the environment. Nothing here opens a connection or fails because a secret is missing: a
+setting is checked where it is used.
 """
 
 from datetime import timedelta
-from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from integrations.crm.config import CrmSettings
+from integrations.email.config import EmailSettings
+from integrations.slack.config import SlackSettings
+from integrations.ticket.config import TicketSettings
 from receiver.config import Home
 
 CHANNEL_SETTINGS = {"ticket": "tickets", "email": "emails", "crm": "crm", "slack": "slack"}
 
 
-class IntegrationSettings(Home):
+class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSettings, Home):
     """Settings of the outbox and of the systems behind it; each is `AFTERCALL_` and the field's name."""
 
     outbox_url: str = Field(
@@ -58,51 +62,6 @@ class IntegrationSettings(Home):
     ignore_action_age: bool = Field(
         False, description="1: send actions of any age (replays of test traffic)."
     )
-
-    email_from_address: str = Field("support@example.com", description="Sender's address of every e-mail.")
-    email_from_name: str = Field(
-        "Customer Support", description="Sender's name, and the signature of every e-mail."
-    )
-    email_reply_to: str | None = Field(None, description="Where answers go, if not to the sender.")
-    email_allow_example_domains: bool = Field(
-        False,
-        description="1: send to and from example.com, .test and .invalid too (a mail server for tests).",
-    )
-    email_suppression_file: Path | None = Field(
-        None,
-        description="Addresses and @domains that get no mail, one a line; default: suppressed.txt in the home.",
-    )
-    email_list_unsubscribe: str = Field(
-        "",
-        description="List-Unsubscribe: a mailto: or https: address, or both, comma separated; {mail} in it "
-        "becomes the mail's own id.",
-    )
-    smtp_host: str = Field("", description="Mail server of AFTERCALL_EMAILS=smtp.")
-    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="starttls, tls (from the first byte) or none; never less than what is said."
-    )
-    smtp_username: str = Field("", description="Name to log in with; empty: no login.")
-    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
-    smtp_ca_file: Path | None = Field(
-        None, description="CA certificates (PEM) to trust instead of the system's."
-    )
-    smtp_seconds: float = Field(30.0, gt=0, description="Longest silence of the mail server, in seconds.")
-    smtp_whole_seconds: float = Field(120.0, gt=0, description="Longest time one mail may take, in seconds.")
-
-    slack_alert_channel: str = Field("#alerts", description="Slack channel of alerts about aftercall itself.")
-    slack_webhook_url: SecretStr = Field(
-        SecretStr(""),
-        description="Incoming webhooks of AFTERCALL_SLACK=webhook, comma separated: #channel=URL, and one URL "
-        "alone for every other channel.",
-    )
-    slack_bot_token: SecretStr = Field(SecretStr(""), description="Token (xoxb-…) of AFTERCALL_SLACK=bot.")
-    slack_look_first: bool = Field(
-        True,
-        description="Look into a channel before posting, so that a crash posts nothing twice; needs "
-        "channels:read and channels:history.",
-    )
-    slack_api_url: str = Field("https://slack.com/api/", description="Slack's API; GovSlack has its own.")
 
     webhook_url: SecretStr = Field(
         SecretStr(""),

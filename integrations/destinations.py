@@ -7,7 +7,7 @@ Nothing else needs to know of it. No destination lives here.
 
 import importlib
 import pkgutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -77,6 +77,65 @@ class Destination(Protocol):
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Create the record (`external_id` None) or update that one; returns its id in the system."""
         ...
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a harmless call found out about credentials or permissions.
+
+    Args:
+        name: what was looked at, for instance `credentials` or `may create tickets`.
+        is_fine: whether it is as it must be.
+        told: what was seen; if it is not fine, what to do.
+    """
+
+    name: str
+    is_fine: bool
+    told: str
+
+
+@runtime_checkable
+class Checkable(Destination, Protocol):
+    """A destination that can tell whether it is set up, without leaving anything behind."""
+
+    def check(self) -> Iterator[Finding]:
+        """What a person wants to know before the first action; a wrong key is a finding, not an error."""
+        ...
+
+
+@runtime_checkable
+class Comparable(Destination, Protocol):
+    """A destination that can say what it would write and what is there now, field by field, for a dry run."""
+
+    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+        """The fields that `send` would write, by the system's own names."""
+        ...
+
+    def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
+        """The same fields as they are in the system; None if the record is gone."""
+        ...
+
+
+@runtime_checkable
+class Linked(Destination, Protocol):
+    """A destination whose records a person can open in a browser."""
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The https address of a record, None where it has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a destination takes at once, by its vendor's word; a destination says so as its attribute `limits`.
+
+    Args:
+        concurrency: most requests under way at a time; each has an opened destination of its own.
+        per_second: most actions begun a second; None: no such limit.
+    """
+
+    concurrency: int = 1
+    per_second: float | None = None
 
 
 @runtime_checkable

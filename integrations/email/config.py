@@ -1,0 +1,43 @@
+"""Settings of e-mail: sender, suppression and the mail server. Checked where they are used."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from receiver.config import Home
+
+
+class EmailSettings(Home):
+    """Part of `integrations.config.IntegrationSettings`; each is `AFTERCALL_` and the field's name."""
+
+    email_from_address: str = Field("support@example.com", description="Sender's address of every e-mail.")
+    email_from_name: str = Field(
+        "Customer Support", description="Sender's name, and the signature of every e-mail."
+    )
+    email_reply_to: str | None = Field(None, description="Where answers go, if not to the sender.")
+    email_allow_example_domains: bool = Field(
+        False,
+        description="1: send to and from example.com, .test and .invalid too (a mail server for tests).",
+    )
+    email_suppression_file: Path | None = Field(
+        None,
+        description="Addresses and @domains that get no mail, one a line; default: suppressed.txt in the home.",
+    )
+    email_list_unsubscribe: str = Field(
+        "",
+        description="List-Unsubscribe: a mailto: or https: address, or both, comma separated; {mail} in it "
+        "becomes the mail's own id.",
+    )
+    smtp_host: str = Field("", description="Mail server of AFTERCALL_EMAILS=smtp.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls, tls (from the first byte) or none; never less than what is said."
+    )
+    smtp_username: str = Field("", description="Name to log in with; empty: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    smtp_ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) to trust instead of the system's."
+    )
+    smtp_seconds: float = Field(30.0, gt=0, description="Longest silence of the mail server, in seconds.")
+    smtp_whole_seconds: float = Field(120.0, gt=0, description="Longest time one mail may take, in seconds.")
