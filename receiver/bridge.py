@@ -6,21 +6,18 @@ the application, and how the process runs to `receiver.serve`.
 """
 
 import asyncio
-import io
 import logging
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 from receiver.config import ReceiverSettings
 from receiver.exchange import ENVIRON_KEY, Exchange, request_id
+from receiver.hosting import Answer, ask, environment, headers_of, server_environment
 from receiver.landing import LandingStore, LandingUnavailable
 from receiver.landing.commit import GroupCommit
 from receiver.logs import FLUSH_SECONDS, Log, digest
@@ -38,8 +35,6 @@ _FAREWELL_SECONDS = 1.0
 _ANSWERED_WHILE_STOPPING = ("/healthz", "/metrics")
 _LOOK_AT_FILES = ("/readyz", "/metrics")
 _STOPPING = "the receiver is stopping; send it again later"
-
-Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Bridge:
@@ -66,18 +61,9 @@ class Bridge:
         )
         self._parsing = ThreadPoolExecutor(_THREADS, "parsing")
         self._looking = ThreadPoolExecutor(_THREADS, "looking")
-        self._environ: WSGIEnvironment = {
-            "SCRIPT_NAME": "",
-            "SERVER_NAME": settings.host,
-            "SERVER_PORT": str(settings.port),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.input_terminated": True,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": settings.receiver_workers > 1,
-            "wsgi.run_once": False,
-        }
+        self._server = server_environment(
+            settings.host, settings.port, is_multiprocess=settings.receiver_workers > 1
+        )
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian in the worker, before it takes requests."""
@@ -97,7 +83,7 @@ class Bridge:
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         """Answer one request."""
         began = time.perf_counter()
-        headers = _headers(scope)
+        headers = headers_of(scope)
         exchange = Exchange(request_id(headers.get("x-request-id")), headers)
         path = scope.path
         self._in_hand += 1
@@ -105,13 +91,13 @@ class Bridge:
             if self._stopping and path not in _ANSWERED_WHILE_STOPPING:
                 raise Problem(503, _STOPPING, "stopping")
             if path.startswith(WEBHOOKS):
-                answer = await self._webhook(scope, path, protocol, exchange)
+                answer = await self._webhook(scope, protocol, exchange)
             elif path in _LOOK_AT_FILES:
                 self._metrics.flush(self._queued)
-                environ = self._environment(scope, path, exchange)
-                answer = await self._loop.run_in_executor(self._looking, self._ask, environ)
+                environ = self._environment(scope, exchange)
+                answer = await self._loop.run_in_executor(self._looking, ask, self._app, environ)
             else:
-                answer = self._ask(self._environment(scope, path, exchange))
+                answer = ask(self._app, self._environment(scope, exchange))
         except Problem as problem:
             exchange.reason = problem.reason
             answer = (problem.status, *document(problem.status, problem.detail))
@@ -129,18 +115,18 @@ class Bridge:
         if path.startswith(WEBHOOKS):
             self._account(exchange, status, time.perf_counter() - began)
 
-    async def _webhook(self, scope: Scope, path: str, protocol: HTTPProtocol, exchange: Exchange) -> Answer:
+    async def _webhook(self, scope: Scope, protocol: HTTPProtocol, exchange: Exchange) -> Answer:
         self._refuse_if_full()
         self._reader.refuse_too_large(exchange.headers)
         exchange.body = await self._reader.read(protocol, exchange.headers)
         self._refuse_if_full()
         self._queued += 1
         try:
-            environ = self._environment(scope, path, exchange)
+            environ = self._environment(scope, exchange)
             if len(exchange.body) <= INLINE_BYTES:
-                answer = self._ask(environ)
+                answer = ask(self._app, environ)
             else:
-                answer = await self._loop.run_in_executor(self._parsing, self._ask, environ)
+                answer = await self._loop.run_in_executor(self._parsing, ask, self._app, environ)
             if exchange.line is not None:
                 await self._make_durable(exchange.line)
             return answer
@@ -162,39 +148,10 @@ class Bridge:
         if failure is not None:
             LOG.error("landing store unavailable, %d events refused: %s", lines, failure)
 
-    def _environment(self, scope: Scope, path: str, exchange: Exchange) -> WSGIEnvironment:
-        environ = self._environ | {
-            "REQUEST_METHOD": scope.method,
-            "PATH_INFO": path if path.isascii() else path.encode().decode("latin-1"),
-            "QUERY_STRING": scope.query_string,
-            "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-            "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-            "wsgi.input": io.BytesIO(exchange.body),
-            ENVIRON_KEY: exchange,
-        }
-        for name, value in exchange.headers.items():
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
-        environ["CONTENT_TYPE"] = exchange.headers.get("content-type", "")
-        environ["CONTENT_LENGTH"] = str(len(exchange.body))
-        return environ
-
-    def _ask(self, environ: WSGIEnvironment) -> Answer:
-        """The application's answer, by WSGI's rules."""
-        begun: list[Any] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], _: Any = None
-        ) -> Callable[[bytes], object]:
-            begun[:] = [int(status[:3]), headers]
-            return lambda data: None
-
-        parts: Iterable[bytes] = self._app(environ, start_response)
-        try:
-            body = b"".join(parts)
-        finally:
-            if hasattr(parts, "close"):
-                parts.close()
-        return begun[0], begun[1], body
+    def _environment(self, scope: Scope, exchange: Exchange) -> WSGIEnvironment:
+        found = environment(self._server, scope, exchange.headers, exchange.body)
+        found[ENVIRON_KEY] = exchange
+        return found
 
     def _account(self, exchange: Exchange, status: int, seconds: float) -> None:
         self._metrics.answered(exchange, status)
@@ -241,11 +198,3 @@ class Bridge:
         os.kill(os.getpid(), signal.SIGINT)
         # granian would wait for connections that have never said anything
         self._loop.call_later(_FAREWELL_SECONDS, os._exit, 0)
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """By lower-case name; several of one name are joined by commas."""
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers

@@ -9,10 +9,10 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from receiver.networks import Network, networks
@@ -21,6 +21,24 @@ from receiver.sources import SOURCES
 ENV_FILE = ".env"
 SECRET_PREFIX = "AFTERCALL_SECRET_"  # noqa: S105 - the name of a setting, not a secret
 ALLOW_FROM_PREFIX = "AFTERCALL_ALLOW_FROM_"
+
+
+def split_bind(bind: str) -> tuple[str, int]:
+    """`host:port` (IPv6 in brackets) as a pair. Raises ValueError when it is not one."""
+    host, separator, port = bind.strip().rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
+        raise ValueError(f"{bind!r} is not host:port; write for example 127.0.0.1:8080 or [::1]:8080")
+    return host, int(port)
+
+
+def _checked_bind(value: str) -> str:
+    split_bind(value)
+    return value
+
+
+Bind = Annotated[str, AfterValidator(_checked_bind)]
+"""An address to listen on, as `split_bind` reads it."""
 
 
 class Home(BaseSettings):
@@ -78,6 +96,22 @@ class Home(BaseSettings):
         return self.home / "dlt"
 
 
+class Listening(Home):
+    """Settings of a process that listens on an address; `bind_setting` is the field that holds it."""
+
+    bind_setting: ClassVar[str]
+
+    @property
+    def host(self) -> str:
+        """Host part of the bind address, without brackets."""
+        return split_bind(getattr(self, self.bind_setting))[0]
+
+    @property
+    def port(self) -> int:
+        """Port part of the bind address."""
+        return split_bind(getattr(self, self.bind_setting))[1]
+
+
 def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
     """Every `AFTERCALL_SECRET_<SOURCE>` of the environment and `.env`, by lower-case source.
 
@@ -106,15 +140,6 @@ def _by_source(prefix: str) -> dict[str, str]:
     }
 
 
-def split_bind(bind: str) -> tuple[str, int]:
-    """`host:port` (IPv6 in brackets) as a pair. Raises ValueError when it is not one."""
-    host, separator, port = bind.strip().rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isdecimal() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"{bind!r} is not host:port; write for example 127.0.0.1:8080 or [::1]:8080")
-    return host, int(port)
-
-
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
     try:
@@ -128,10 +153,14 @@ def setting_name(source: str) -> str:
     return source.lower().replace("-", "_")
 
 
-class ReceiverSettings(Home):
+class ReceiverSettings(Listening):
     """Settings of the HTTP receiver and its landing store."""
 
-    receiver_bind: str = Field(default="127.0.0.1:8080", description="host:port that the receiver listens on")
+    bind_setting: ClassVar = "receiver_bind"
+
+    receiver_bind: Bind = Field(
+        default="127.0.0.1:8080", description="host:port that the receiver listens on"
+    )
     receiver_max_body_bytes: int = Field(
         default=5 << 20, ge=1, description="largest body accepted, in bytes; a larger one is answered 413"
     )
@@ -197,12 +226,6 @@ class ReceiverSettings(Home):
             raise ValueError("a worker process lives at least a minute: 0.017 hours, or 0 for ever")
         return value
 
-    @field_validator("receiver_bind")
-    @classmethod
-    def _bind_is_host_and_port(cls, value: str) -> str:
-        split_bind(value)
-        return value
-
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies_are_networks(cls, value: str) -> str:
@@ -226,16 +249,6 @@ class ReceiverSettings(Home):
     @classmethod
     def _sources_in_lower_case(cls, value: Any) -> Any:
         return {str(k).lower(): v for k, v in value.items()} if isinstance(value, Mapping) else value
-
-    @property
-    def host(self) -> str:
-        """Host part of the bind address, without brackets."""
-        return split_bind(self.receiver_bind)[0]
-
-    @property
-    def port(self) -> int:
-        """Port part of the bind address."""
-        return split_bind(self.receiver_bind)[1]
 
     @property
     def metrics(self) -> Path:

@@ -8,10 +8,6 @@ import math
 import os
 import resource
 import shutil
-import signal
-import socket
-import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +19,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from receiver.config import ReceiverSettings
+from receiver.hosting import end_with_parent, refuse_taken_address
 
 HEADER_SECONDS = 30
 """How long a head may take to arrive, and how long an idle connection is kept."""
@@ -39,7 +36,7 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
     `load` makes the RSGI application of each worker process, by default the receiver's.
     """
     settings = settings or ReceiverSettings()
-    _refuse_taken_address(settings.host, settings.port)
+    refuse_taken_address(settings.host, settings.port, "AFTERCALL_RECEIVER_BIND")
     # prometheus_client looks for this when it is imported, so whatever imports it is imported behind it
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.metrics))
     if load is None:
@@ -70,22 +67,12 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
 
 def _load(settings: ReceiverSettings, load: Load) -> Any:
     """Runs in the worker process."""
-    watch = (os.getppid(), settings.receiver_grace_seconds)
-    threading.Thread(target=_stop_with_parent, args=watch, daemon=True).start()
+    end_with_parent(settings.receiver_grace_seconds)
     application = load(settings)
     # what lives as long as the process need not be looked through in the middle of a request
     gc.collect()
     gc.freeze()
     return application
-
-
-def _stop_with_parent(parent: int, grace_seconds: float) -> None:
-    """A worker whose parent was killed would hold the port for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(grace_seconds)
-    os._exit(1)
 
 
 def _empty(folder: Path) -> Path:
@@ -109,17 +96,3 @@ def _raise_file_limit() -> int:
     except (ValueError, OSError):
         return soft
     return wanted
-
-
-def _refuse_taken_address(host: str, port: int) -> None:
-    # granian binds with SO_REUSEPORT: a second receiver would silently take half of the first one's requests
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            address = f"{host}:{port}"
-            raise SystemExit(
-                f"cannot listen on {address}: {error.strerror}; see AFTERCALL_RECEIVER_BIND"
-            ) from error

@@ -1,18 +1,21 @@
 """Settings of the board, each `AFTERCALL_` and the field's name. No behaviour beyond parsing a value."""
 
 from datetime import timedelta
+from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
-from receiver.config import Home, is_loopback, split_bind
+from receiver.config import Bind, Listening, is_loopback
 from receiver.networks import Network, networks
 
 
-class BoardSettings(Home):
+class BoardSettings(Listening):
     """Where the board listens, who may see it, and how it shows things."""
 
-    board_bind: str = Field(default="127.0.0.1:8081", description="host:port that the board listens on")
+    bind_setting: ClassVar = "board_bind"
+
+    board_bind: Bind = Field(default="127.0.0.1:8081", description="host:port that the board listens on")
     board_password: SecretStr = Field(
         default=SecretStr(""),
         description="password of the board, with any name; needed to listen beyond loopback",
@@ -37,12 +40,6 @@ class BoardSettings(Home):
     dagster_bind: str = Field(default="127.0.0.1:3000", description="host:port of the Dagster UI")
     receiver_bind: str = Field(default="127.0.0.1:8080", description="host:port that the receiver listens on")
 
-    @field_validator("board_bind")
-    @classmethod
-    def _bind_is_host_and_port(cls, value: str) -> str:
-        split_bind(value)
-        return value
-
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies_are_networks(cls, value: str) -> str:
@@ -57,16 +54,6 @@ class BoardSettings(Home):
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(f"{value!r} is no time zone; write for example Europe/Berlin") from None
         return value
-
-    @property
-    def host(self) -> str:
-        """Host part of the bind address, without brackets."""
-        return split_bind(self.board_bind)[0]
-
-    @property
-    def port(self) -> int:
-        """Port part of the bind address."""
-        return split_bind(self.board_bind)[1]
 
     @property
     def password(self) -> str:

@@ -5,18 +5,14 @@ a rendering is shared by all. What is on a page belongs to `views`, what is in t
 """
 
 import asyncio
-import io
 import os
 import signal
-import socket
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
-from wsgiref.types import WSGIApplication, WSGIEnvironment
+from wsgiref.types import WSGIApplication
 
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -27,6 +23,15 @@ from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 from integrations.board.access import Access, NotAllowed, refuse_open
 from integrations.board.config import BoardSettings
 from integrations.board.hub import Hub
+from receiver.hosting import (
+    ask,
+    end_with_parent,
+    environment,
+    headers_of,
+    peer_of,
+    refuse_taken_address,
+    server_environment,
+)
 
 STREAM, HEALTH = "/stream", "/healthz"
 USER_KEY = "aftercall.user"
@@ -49,7 +54,7 @@ def serve(settings: BoardSettings | None = None) -> None:
     """
     settings = settings or BoardSettings()
     refuse_open(settings)
-    _refuse_taken_address(settings)
+    refuse_taken_address(settings.host, settings.port, "AFTERCALL_BOARD_BIND")
     server = Granian(
         "board",
         address=settings.host,
@@ -71,7 +76,7 @@ def _load(settings: BoardSettings) -> Any:
     from receiver import logs
 
     logs.configure()
-    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent(_GRACE_SECONDS)
     board = Board(settings)
     return Server(board.app, board.access, board.hub, settings, board.start, board.stop)
 
@@ -91,17 +96,7 @@ class Server:
         self._app, self._access, self._hub = app, access, hub
         self._start, self._stop = start, stop
         self._threads = ThreadPoolExecutor(_THREADS, "page")
-        self._environ: WSGIEnvironment = {
-            "SCRIPT_NAME": "",
-            "SERVER_NAME": settings.host,
-            "SERVER_PORT": str(settings.port),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
+        self._server = server_environment(settings.host, settings.port, is_multiprocess=False)
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian in the worker, before it takes requests."""
@@ -115,13 +110,12 @@ class Server:
         if scope.path == HEALTH:
             protocol.response_str(200, _PLAIN, "ok\n")
             return
-        headers = _headers(scope)
-        peer = scope.client.rpartition(":")[0].strip("[]")
+        headers = headers_of(scope)
         try:
-            user = self._access.user(peer, headers)
+            user = self._access.user(peer_of(scope), headers)
         except NotAllowed as refused:
-            ask = [("www-authenticate", 'Basic realm="aftercall", charset="UTF-8"')]
-            more = ask if refused.status == 401 else []
+            challenge = [("www-authenticate", 'Basic realm="aftercall", charset="UTF-8"')]
+            more = challenge if refused.status == 401 else []
             protocol.response_str(refused.status, _PLAIN + more, f"{refused}\n")
             return
         if scope.path == STREAM:
@@ -131,9 +125,9 @@ class Server:
             protocol.response_str(413, _PLAIN, "The request is too large.\n")
             return
         body = await protocol() if headers.get("content-length", "0") != "0" else b""
-        environ = self._environment(scope, headers, peer, body) | {USER_KEY: user}
-        status, answer_headers, answer = await self._loop.run_in_executor(self._threads, self._ask, environ)
-        protocol.response_bytes(status, answer_headers, answer)
+        environ = environment(self._server, scope, headers, body) | {USER_KEY: user}
+        answer = await self._loop.run_in_executor(self._threads, ask, self._app, environ)
+        protocol.response_bytes(*answer)
 
     async def _stream(self, protocol: HTTPProtocol) -> None:
         transport = protocol.response_stream(200, _STREAM_HEADERS)
@@ -143,39 +137,6 @@ class Server:
             except Exception:  # the viewer went away: granian has no exception of its own for it
                 return
 
-    def _environment(self, scope: Scope, headers: dict[str, str], peer: str, body: bytes) -> WSGIEnvironment:
-        environ = self._environ | {
-            "REQUEST_METHOD": scope.method,
-            "PATH_INFO": scope.path.encode().decode("latin-1"),
-            "QUERY_STRING": scope.query_string,
-            "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
-            "REMOTE_ADDR": peer,
-            "wsgi.input": io.BytesIO(body),
-            "CONTENT_TYPE": headers.get("content-type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-        }
-        for name, value in headers.items():
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
-        return environ
-
-    def _ask(self, environ: WSGIEnvironment) -> tuple[int, list[tuple[str, str]], bytes]:
-        """The application's answer, by WSGI's rules."""
-        begun: list[Any] = []
-
-        def start_response(
-            status: str, headers: list[tuple[str, str]], _: Any = None
-        ) -> Callable[[bytes], object]:
-            begun[:] = [int(status[:3]), headers]
-            return lambda data: None
-
-        parts: Iterable[bytes] = self._app(environ, start_response)
-        try:
-            body = b"".join(parts)
-        finally:
-            if hasattr(parts, "close"):
-                parts.close()
-        return begun[0], begun[1], body
-
     def _end(self) -> None:
         """SIGTERM: end the streams, which would else outlast the grace, and keep the state."""
         self._hub.end()
@@ -184,33 +145,3 @@ class Server:
     def _leave(self) -> None:
         self._stop()
         os.kill(os.getpid(), signal.SIGINT)
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    """By lower-case name; several of one name are joined by commas."""
-    headers: dict[str, str] = {}
-    for name, value in scope.headers.items():
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers
-
-
-def _stop_with_parent(parent: int) -> None:
-    """A worker whose parent was killed would hold the port for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_GRACE_SECONDS)
-    os._exit(1)
-
-
-def _refuse_taken_address(settings: BoardSettings) -> None:
-    # granian binds with SO_REUSEPORT: a second board would silently take half of the first one's requests
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise SystemExit(
-                f"cannot listen on {settings.board_bind}: {error.strerror}; see AFTERCALL_BOARD_BIND"
-            ) from error
