@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from integrations.crm.config import CrmSettings
 from integrations.email.config import EmailSettings
+from integrations.hubspot.config import HubSpotSettings
 from integrations.slack.config import SlackSettings
 from integrations.ticket.config import TicketSettings
 from receiver.config import Home
@@ -18,7 +19,7 @@ from receiver.config import Home
 CHANNEL_SETTINGS = {"ticket": "tickets", "email": "emails", "crm": "crm", "slack": "slack"}
 
 
-class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSettings, Home):
+class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSettings, HubSpotSettings, Home):
     """Settings of the outbox and of the systems behind it; each is `AFTERCALL_` and the field's name."""
 
     outbox_url: str = Field(

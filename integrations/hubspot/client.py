@@ -1,0 +1,152 @@
+"""One client for HubSpot's CRM objects: credentials, its errors' words, unique properties, search, associations.
+
+Which objects there are and what they say belongs to the channels' folders.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Paused
+from integrations.http import checked_url
+from integrations.rest import Missing, RestClient
+
+SETTING = "AFTERCALL_HUBSPOT_TOKEN"
+# Types of association that HubSpot itself defines (its reference "Associations v4, association type ids").
+TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT, CALL_TO_CONTACT = 16, 202, 204, 194
+
+
+class HubSpot(RestClient):
+    """A portal, as the token of a private app sees it.
+
+    Raises:
+        Paused: if there is no token.
+    """
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        token = settings.hubspot_token.get_secret_value().strip()
+        if not token:
+            raise Paused(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
+
+        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {token}"
+            return request
+
+        url = checked_url(settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
+        super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, told=error_words)
+
+    def get(
+        self, kind: str, identity: str, properties: Sequence[str], *, by: str | None = None
+    ) -> dict[str, Any] | None:
+        """An object by its id or by a unique property; None if there is none. Not a search: never behind.
+
+        Args:
+            kind: `tickets`, `contacts`, `notes`, `tasks`, …
+            identity: the id, or the unique property's value.
+            properties: what to tell of it.
+            by: the unique property's name.
+        """
+        params = {"properties": ",".join(properties)} | ({"idProperty": by} if by else {})
+        path = f"/crm/v3/objects/{kind}/{quote(identity, safe='')}"
+        try:
+            return self.request("GET", path, params=params).json()
+        except Missing:
+            return None
+
+    def create(
+        self, kind: str, properties: Mapping[str, str], contacts: Mapping[str, int] | None = None
+    ) -> dict[str, Any]:
+        """A new object, hung on contacts: their ids, and the type of association each."""
+        associations = [
+            {
+                "to": {"id": contact},
+                "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id}],
+            }
+            for contact, type_id in (contacts or {}).items()
+        ]
+        body = {"properties": dict(properties), "associations": associations}
+        return self.request("POST", f"/crm/v3/objects/{kind}", json=body).json()
+
+    def update(self, kind: str, identity: str, properties: Mapping[str, str]) -> dict[str, Any]:
+        """Change these properties; Missing if there is no such object."""
+        path = f"/crm/v3/objects/{kind}/{quote(identity, safe='')}"
+        return self.request("PATCH", path, json={"properties": dict(properties)}).json()
+
+    def search(
+        self, kind: str, any_of: Sequence[Mapping[str, str]], properties: Sequence[str], limit: int = 10
+    ) -> list[dict[str, Any]]:
+        """Objects with all the values of one of the mappings, at most five of them, the oldest first.
+
+        HubSpot's search is some seconds behind what was written, so it recognises no repeat.
+        """
+        groups = [
+            {
+                "filters": [
+                    {"propertyName": name, "operator": "EQ", "value": value} for name, value in one.items()
+                ]
+            }
+            for one in any_of
+        ]
+        body = {
+            "filterGroups": groups,
+            "properties": list(properties),
+            "sorts": ["createdate"],
+            "limit": limit,
+            "after": "0",
+        }
+        found = self.request("POST", f"/crm/v3/objects/{kind}/search", json=body).json().get("results")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def associated(self, kind: str, identity: str, to: str) -> list[str]:
+        """Ids of the objects of kind `to` that hang on this one."""
+        path = f"/crm/v4/objects/{kind}/{quote(identity, safe='')}/associations/{to}"
+        found = self.request("GET", path).json().get("results")
+        return [str(one["toObjectId"]) for one in found or () if one.get("toObjectId") is not None]
+
+    def associate(self, kind: str, identity: str, to: str, other: str) -> None:
+        """Hang two objects on each other, in HubSpot's default way; again changes nothing."""
+        path = f"/crm/v4/objects/{kind}/{quote(identity, safe='')}/associations/default/{to}/{quote(other, safe='')}"
+        self.request("PUT", path)
+
+    def has_unique_property(self, kind: str, name: str) -> bool:
+        """Whether objects of the kind have a property of this name; Paused if its values need not be unique."""
+        try:
+            told = self.request("GET", f"/crm/v3/properties/{kind}/{name}").json()
+        except Missing:
+            return False
+        if told.get("hasUniqueValue") is not True:
+            raise Paused(
+                f"HubSpot's {kind} have a property {name} whose values need not be unique, and that cannot be "
+                "changed: delete it, and it is made anew"
+            )
+        return True
+
+    def make_unique_property(self, kind: str, name: str, label: str, description: str) -> None:
+        """Make it; needs the right to write the kind's schema."""
+        body = {
+            "name": name,
+            "label": label,
+            "description": description,
+            "groupName": f"{kind.removesuffix('s')}information",
+            "type": "string",
+            "fieldType": "text",
+            "hasUniqueValue": True,
+            "formField": False,
+        }
+        self.request("POST", f"/crm/v3/properties/{kind}", json=body)
+
+
+def error_words(error: Mapping[str, Any]) -> str:
+    """What HubSpot says for itself: category, message, the details' messages, and the id its support asks for."""
+    details = [str(one["message"]) for one in error.get("errors") or () if one.get("message")]
+    message = "; ".join(dict.fromkeys([str(error.get("message") or ""), *details[:3]]))
+    if not message:
+        return ""
+    category, correlation = error.get("category"), error.get("correlationId")
+    return (
+        f"{f'{category}: ' if category else ''}{message[:400]}"
+        f"{f' (correlation id {correlation})' if correlation else ''}"
+    )
