@@ -71,6 +71,8 @@ def _json(content: dict[str, str]) -> Response:
 def _say_what_is_unsigned(settings: ReceiverSettings) -> None:
     """An operator must not learn from a lost call that a source is refused, or open to everybody."""
     for name in sorted(SOURCES):
+        if settings.secrets_for(name) and SOURCES[name].takes_address and not settings.receiver_public_url:
+            LOG.warning("source %s is refused (401) until AFTERCALL_RECEIVER_PUBLIC_URL is set", name)
         setting = f"{SECRET_PREFIX}{name.upper()}"
         if settings.secrets_for(name) or settings.is_loopback:
             continue

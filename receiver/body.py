@@ -1,16 +1,22 @@
-"""Reading a request's body as JSON: what is accepted, and the reason when it is not.
+"""Reading a request's body as JSON or as a form: what is accepted, and the reason when it is not.
 
-Accepted is what RFC 8259 calls JSON, in UTF-8, nested at most 500 levels; a byte order mark is dropped.
-What the values mean does not belong here.
+Accepted is what RFC 8259 calls JSON, in UTF-8, nested at most 500 levels; a byte order mark is dropped. A form is
+kept as JSON too: docs/decisions/0011 says how. What the values mean does not belong here.
 """
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
+from werkzeug.http import parse_options_header
 
+FORM = "application/x-www-form-urlencoded"
 MAX_DEPTH = 500
+MAX_FIELDS = 1000
+"""Of a form: it is read before it is believed, since the fields are what is signed."""
 _BOM = b"\xef\xbb\xbf"
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
@@ -45,6 +51,40 @@ def parse(body: bytes) -> Any:
     return value
 
 
+@lru_cache(maxsize=64)
+def kind_of(content_type: str) -> tuple[str, str]:
+    """Media type and charset that a Content-Type header declares, in lower case."""
+    kind, options = parse_options_header(content_type)
+    return kind.lower(), options.get("charset", "utf-8").lower()
+
+
+def form_fields(body: bytes) -> list[tuple[str, str]]:
+    """A form's names and values in their order, repeated ones too; what is no UTF-8 becomes U+FFFD. Raises BadBody."""
+    try:
+        return parse_qsl(_text(body), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError as error:
+        if isinstance(error, BadBody):
+            raise
+        raise BadBody(f"the form has more than {MAX_FIELDS} fields") from None
+
+
+def parse_form(body: bytes) -> dict[str, Any]:
+    """A form as the value that is kept of it: its fields by name, and the text itself, byte for byte. Raises BadBody.
+
+    A name that stands several times has a list of its values.
+    """
+    if not body.strip():
+        raise BadBody("the body is empty")
+    fields: dict[str, Any] = {}
+    for name, value in form_fields(body):
+        known = fields.get(name)
+        if known is None:
+            fields[name] = value
+        else:
+            fields[name] = [*known, value] if isinstance(known, list) else [known, value]
+    return {"form": fields, "encoded": _text(body)}
+
+
 def _is_written_back(value: Any) -> bool:
     """Whether orjson writes the value, which it does down to 254 levels: five times faster than counting them."""
     try:
@@ -73,10 +113,7 @@ def depth_over(body: bytes, limit: int) -> bool:
 
 def _parse_by_grammar(body: bytes) -> Any:
     """The slow road for what orjson refuses although it is JSON, unpaired surrogates above all."""
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadBody(f"the body is not UTF-8: wrong byte at offset {error.start}") from None
+    text = _text(body)
     try:
         return json.loads(text, parse_constant=_refuse, parse_int=_integer)
     except json.JSONDecodeError as error:
@@ -84,6 +121,13 @@ def _parse_by_grammar(body: bytes) -> Any:
         raise BadBody(f"the body is not JSON: {error.msg} at {place}") from None
     except RecursionError:
         raise BadBody("the body nests too deep") from None
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadBody(f"the body is not UTF-8: wrong byte at offset {error.start}") from None
 
 
 def _refuse(name: str) -> Any:

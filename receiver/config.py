@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
@@ -140,6 +141,14 @@ def _by_source(prefix: str) -> dict[str, str]:
     }
 
 
+def _checked_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{value!r} is not an address; write for example https://hooks.example.com")
+    _ = parts.port  # raises ValueError for what is none
+    return value
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
     try:
@@ -160,6 +169,11 @@ class ReceiverSettings(Listening):
 
     receiver_bind: Bind = Field(
         default="127.0.0.1:8080", description="host:port that the receiver listens on"
+    )
+    receiver_public_url: str = Field(
+        default="",
+        description="address at which platforms reach the receiver, for example https://hooks.example.com; sources "
+        "that sign the address, Twilio, are refused without it; no header of a request changes it",
     )
     receiver_max_body_bytes: int = Field(
         default=5 << 20, ge=1, description="largest body accepted, in bytes; a larger one is answered 413"
@@ -226,6 +240,12 @@ class ReceiverSettings(Listening):
             raise ValueError("a worker process lives at least a minute: 0.017 hours, or 0 for ever")
         return value
 
+    @field_validator("receiver_public_url")
+    @classmethod
+    def _public_url_is_an_address(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        return value if not value else _checked_address(value)
+
     @field_validator("trusted_proxies")
     @classmethod
     def _proxies_are_networks(cls, value: str) -> str:
@@ -266,6 +286,10 @@ class ReceiverSettings(Listening):
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the receiver; a proxy in front lets others through."""
         return is_loopback(self.host) and not self.trusted_proxies.strip()
+
+    def address_of(self, source: str) -> str | None:
+        """Where a platform reaches a source; None if `receiver_public_url` is not set."""
+        return f"{self.receiver_public_url}/webhooks/{source}" if self.receiver_public_url else None
 
     def secrets_for(self, source: str) -> tuple[str, ...]:
         """The signing secrets of a source, in plain text; empty when none is configured."""

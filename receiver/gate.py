@@ -30,6 +30,7 @@ class Gate:
     proxies: tuple[Network, ...]
     only_local: bool
     allow_unsigned: bool
+    address: str | None
 
     def admit(self, peer: str, headers: Mapping[str, str]) -> None:
         """Refuse (403) what does not come from the source's networks; with none configured, nothing."""
@@ -38,19 +39,22 @@ class Gate:
         if not contains(self.networks, sender(peer, headers.get("x-forwarded-for"), self.proxies)):
             raise Problem(403, NOT_ALLOWED, "network")
 
-    def believe(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
-        """Refuse (401) what nobody signed who knows a secret; `now` is in Unix seconds.
+    def believe(self, headers: Mapping[str, str], body: bytes, now: float, query: str = "") -> None:
+        """Refuse (401) what nobody signed who knows a secret; `now` is in Unix seconds, `query` as it was sent.
 
         Without a secret only a request from this machine is believed, and one that a proxy handed on is not
         from this machine.
         """
         if self.secrets:
             try:
-                self.source.verify(headers, body, self.secrets, now)
+                self.source.at(self._url(query)).verify(headers, body, self.secrets, now)
             except BadSignature as bad:
                 raise Problem(401, NOT_SIGNED, bad.reason) from None
         elif not self.allow_unsigned and not (self.only_local and _SIGNS_OF_A_PROXY.isdisjoint(headers)):
             raise Problem(401, NOT_SIGNED, "no_secret")
+
+    def _url(self, query: str) -> str | None:
+        return self.address and f"{self.address}{'?' if query else ''}{query}"
 
 
 def gate(source: Source, settings: ReceiverSettings) -> Gate:
@@ -62,4 +66,5 @@ def gate(source: Source, settings: ReceiverSettings) -> Gate:
         proxies=networks(settings.trusted_proxies),
         only_local=settings.is_loopback,
         allow_unsigned=settings.receiver_allow_unsigned,
+        address=settings.address_of(source.name),
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from receiver.body import FORM
 from receiver.sources import SOURCES, Source
 
 ANSWERS = {
@@ -19,7 +20,7 @@ ANSWERS = {
     403: "the sender's network may not send to this source",
     408: "the body did not arrive in time",
     413: "the body is too large",
-    415: "the body is not declared as JSON in UTF-8 without compression",
+    415: "the body is not declared as JSON (or as a form, where one is taken) in UTF-8 without compression",
     503: "the event cannot be taken now; send it again later",
 }
 """Every answer to a webhook but 200, and when it is given; docs/receiver.md has the cases one by one."""
@@ -80,8 +81,14 @@ def _webhook(source: Source) -> dict[str, Any]:
             {"name": header, "in": "header", "required": False, "schema": {"type": "string"}}
             for header in source.signature_headers
         ],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": True}}},
+        "requestBody": {"required": True, "content": _accepted(source)},
     }
+
+
+def _accepted(source: Source) -> dict[str, Any]:
+    """The types of body that a source takes. A form is described by an object, whose fields are its own."""
+    form = {FORM: {"schema": {"type": "object"}}} if source.takes_forms else {}
+    return {"application/json": {"schema": True}, **form}
 
 
 def _operation(identity: str, summary: str, content: dict[str, Any], *errors: int) -> dict[str, Any]:

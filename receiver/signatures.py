@@ -28,6 +28,7 @@ class Reason(StrEnum):
     WRONG = "wrong"
     EXPIRED = "expired"
     UNUSABLE_SECRET = "unusable_secret"  # noqa: S105 - a reason, not a secret
+    NO_ADDRESS = "no_address"
 
 
 class BadSignature(Exception):
@@ -56,7 +57,7 @@ def verify_hmac_sha256_hex(
     digest = claimed[len(prefix) :]
     if claimed[: len(prefix)].lower() != prefix or not _HEX_DIGEST.fullmatch(digest):
         raise BadSignature(Reason.MALFORMED)
-    _match([hmac_sha256_hex(secret, body).encode() for secret in secrets], [digest.lower().encode()])
+    match([hmac_sha256_hex(secret, body).encode() for secret in secrets], [digest.lower().encode()])
 
 
 def verify_standard_webhook(
@@ -80,9 +81,20 @@ def verify_standard_webhook(
     if not keys:
         raise BadSignature(Reason.UNUSABLE_SECRET)
     signed = b".".join((identity.encode("utf-8", "surrogatepass"), timestamp.encode(), body))
-    _match([base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys], claims)
+    match([base64.b64encode(hmac.digest(key, signed, "sha256")) for key in keys], claims)
     if abs(now - int(timestamp)) > TOLERANCE_SECONDS:
         raise BadSignature(Reason.EXPIRED)
+
+
+def sign_standard_webhook(identity: str, body: bytes, secret: str, now: float) -> dict[str, str]:
+    """The `webhook-*` headers of a body by the Standard Webhooks rules. Raises BadSignature if the secret is none."""
+    key = _standard_webhook_key(secret)
+    if key is None:
+        raise BadSignature(Reason.UNUSABLE_SECRET)
+    timestamp = str(int(now))
+    signed = b".".join((identity.encode(), timestamp.encode(), body))
+    digest = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    return {"webhook-id": identity, "webhook-timestamp": timestamp, "webhook-signature": f"v1,{digest}"}
 
 
 def _standard_webhook_key(secret: str) -> bytes | None:
@@ -94,7 +106,8 @@ def _standard_webhook_key(secret: str) -> bytes | None:
         return None
 
 
-def _match(expected: Sequence[bytes], claims: Sequence[bytes]) -> None:
+def match(expected: Sequence[bytes], claims: Sequence[bytes]) -> None:
+    """Return if one of the claims is one of the expected digests. Raises BadSignature."""
     # no early end: the time must not tell which secret matched
     matches = [hmac.compare_digest(right, claim) for right in expected for claim in claims]
     if not any(matches):

@@ -5,15 +5,16 @@ become durable to `receiver.landing`, who waits for that to `receiver.bridge`.
 """
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from typing import Any
 
 import orjson
 from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
-from werkzeug.http import parse_options_header
 
-from receiver.body import BadBody, parse, without_mark
+from receiver import trial
+from receiver.body import FORM, BadBody, kind_of, parse, parse_form, without_mark
 from receiver.config import ReceiverSettings
 from receiver.envelope import line, seal
 from receiver.exchange import ENVIRON_KEY, Exchange, request_id
@@ -39,14 +40,11 @@ def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore) -> Blu
         exchange.source = name
         headers = exchange.headers
         gates[name].admit(request.environ.get("REMOTE_ADDR", ""), headers)
-        _refuse_other_types(headers.get("content-type", ""), headers.get("content-encoding", "identity"))
-        gates[name].believe(headers, exchange.body, time.time())
-        body = without_mark(exchange.body)
-        try:
-            parsed = parse(body)
-        except BadBody as error:
-            raise Problem(400, str(error)) from None
-        envelope = seal(name, source.facts(parsed, headers), body, datetime.now(UTC))
+        is_form = _is_form(headers, source.takes_forms)
+        gates[name].believe(headers, exchange.body, time.time(), request.environ.get("QUERY_STRING", ""))
+        parsed, body = _read_as(is_form, exchange.body)
+        facts = trial.facts(parsed) or source.facts(parsed, headers)
+        envelope = seal(name, facts, body, datetime.now(UTC))
         exchange.event_id, exchange.event_type = envelope.event_id, envelope.event_type
         exchange.line = line(envelope, body)
         if served is None:
@@ -85,18 +83,31 @@ def _append(landing: LandingStore, entry: bytes) -> None:
         raise landing_unavailable() from error
 
 
-def _refuse_other_types(content_type: str, encoding: str) -> None:
-    kind, charset = _kind(content_type)
-    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-        raise Problem(415, "send Content-Type: application/json")
+def _is_form(headers: Mapping[str, str], takes_forms: bool) -> bool:
+    """Whether the body is a form rather than JSON. Raises Problem (415) if it is declared as neither."""
+    kind, charset = kind_of(headers.get("content-type", ""))
+    is_form = takes_forms and kind == FORM
+    if not is_form and kind != "application/json" and not _is_json_by_suffix(kind):
+        also = f" or {FORM}" if takes_forms else ""
+        raise Problem(415, f"send Content-Type: application/json{also}")
     if charset not in {"utf-8", "utf8", "us-ascii"}:
         raise Problem(415, "send the body in UTF-8")
-    if encoding.lower() != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise Problem(415, "send the body without a Content-Encoding; compressed bodies are not accepted")
+    return is_form
 
 
-@lru_cache(maxsize=64)
-def _kind(content_type: str) -> tuple[str, str]:
-    """Media type and charset, in lower case."""
-    kind, options = parse_options_header(content_type)
-    return kind.lower(), options.get("charset", "utf-8").lower()
+def _is_json_by_suffix(kind: str) -> bool:
+    return kind.startswith("application/") and kind.endswith("+json")
+
+
+def _read_as(is_form: bool, body: bytes) -> tuple[Any, bytes]:
+    """The body's value and the JSON that is kept of it. Raises Problem (400)."""
+    try:
+        if is_form:
+            value = parse_form(body)
+            return value, orjson.dumps(value)
+        body = without_mark(body)
+        return parse(body), body
+    except BadBody as error:
+        raise Problem(400, str(error)) from None

@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from receiver.envelope import Facts
-from receiver.signatures import BadSignature, Reason, verify_hmac_sha256_hex
+from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hmac_sha256_hex
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    Setup,
+    Source,
     direction,
     identifier,
     mapping,
@@ -33,12 +35,22 @@ _CALL_ID_TIME = re.compile(r"CALL-(\d{13})-", re.ASCII)
 _SEED_PREFIX = "sha256="
 
 
-class Atoms:
+class Atoms(Source):
     """Both dialects arrive at one address and may share a secret; either signature header is enough."""
 
     name = "atoms"
 
     signature_headers: tuple[str, ...] = ("X-Signature", "X-Atoms-Signature")
+
+    setup = Setup(
+        platform="Smallest AI Atoms",
+        steps=(
+            "Create a webhook with the endpoint {url} and the events pre-conversation, post-conversation and "
+            "analytics-completed.",
+            "Subscribe each agent whose calls should arrive to that webhook.",
+        ),
+        credential="the webhook's signing secret (`decryptedSecretKey` of GET /webhook)",
+    )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex.
@@ -52,6 +64,10 @@ class Atoms:
                 verify_hmac_sha256_hex(headers.get("x-atoms-signature"), body, secrets, _SEED_PREFIX)
             except BadSignature as seed:
                 raise (seed if wire.reason is Reason.MISSING else wire) from None
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """As the wire dialect signs."""
+        return {"X-Signature": hmac_sha256_hex(secret, body)}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
         """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""

@@ -4,21 +4,55 @@ Every function here takes any JSON value and never raises. Nothing about one pla
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from receiver.envelope import Facts
 
 CALL_START, CALL_END, ANALYTICS_COMPLETED = "call.start", "call.end", "analytics.completed"
 
 
+class CannotSign(Exception):
+    """Only the platform itself can sign as the platform does; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a person does at the platform, for `aftercall connect`; `{url}` in a step is the source's address."""
+
+    platform: str
+    """Its name, as people write it."""
+    steps: tuple[str, ...]
+    credential: str
+    """What `AFTERCALL_SECRET_<SOURCE>` holds, and where it is found."""
+    content_type: str = "application/json"
+    """How the platform declares its bodies."""
+
+
 class Source(Protocol):
-    """A voice platform: how it signs, and where its events say what the envelope needs."""
+    """A voice platform: how it signs, and where its events say what the envelope needs. To be inherited from."""
 
     name: str
 
     signature_headers: tuple[str, ...]
     """The headers that `verify` reads, as the platform writes them."""
+
+    setup: Setup
+
+    takes_forms: ClassVar[bool] = False
+    """Whether bodies may also be `application/x-www-form-urlencoded`; `facts` gets them as `body.parse_form` does."""
+
+    takes_address: ClassVar[bool] = False
+    """Whether the platform signs the address that it called, so that `at` must be told."""
+
+    def at(self, url: str | None) -> Self:
+        """The source for one request to `url`, for platforms that sign the address too; None is unknown."""
+        return self
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """The headers with which the platform would send the body at `now`, in Unix seconds. May raise CannotSign."""
+        ...
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """Return if the raw body was signed with one of the secrets, else raise BadSignature, and only that.
@@ -60,6 +94,16 @@ def moment(value: Any) -> datetime | None:
         parsed = datetime.fromisoformat(value.strip())
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def moment_of(seconds: Any) -> datetime | None:
+    """A Unix time in seconds, as a number or its decimal text, in UTC; anything else is None."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float | str):
+        return None
+    try:
+        return datetime.fromtimestamp(float(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
         return None
 
 

@@ -3,24 +3,40 @@
 `data` may say `call_id`, `direction` and `customer_phone` in this project's own words.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from receiver.envelope import Facts
-from receiver.signatures import verify_standard_webhook
-from receiver.sources.base import direction, identifier, mapping, moment, text
+from receiver.signatures import sign_standard_webhook, verify_standard_webhook
+from receiver.sources.base import Setup, Source, direction, identifier, mapping, moment, text
 
 
-class Generic:
+class Generic(Source):
     """The sender speaks the project's words, so nothing is translated."""
 
     name = "generic"
 
     signature_headers: tuple[str, ...] = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
+    setup = Setup(
+        platform="any system that speaks Standard Webhooks",
+        steps=(
+            "Have it POST {url} with Content-Type: application/json for every event of a call.",
+            'Send {"type": "call.start" | "call.end" | "analytics.completed", "timestamp": ISO 8601, '
+            '"data": {"call_id": ...}}; docs/sources/generic.md has all fields of data.',
+            "Sign by the Standard Webhooks rules: webhook-id, webhook-timestamp, webhook-signature.",
+        ),
+        credential="`whsec_` and the base64 of 24 to 64 random bytes: echo whsec_$(openssl rand -base64 32)",
+    )
+
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """By the Standard Webhooks rules; secrets are `whsec_` and base64."""
         verify_standard_webhook(headers, body, secrets, now)
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """A sender may take any id that stays the same over its retries; here the digest of the body."""
+        return sign_standard_webhook(hashlib.sha256(body).hexdigest(), body, secret, now)
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
         """`webhook-id` stays the same over retries, so it is the event's id."""

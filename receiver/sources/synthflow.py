@@ -1,0 +1,81 @@
+"""Synthflow: one body after a call, `{status, lead, call, analysis, ...}`.
+
+The platform signs the call's id alone: the header proves that somebody who knows the secret once sent a body about this
+call, not that this is that body. Sources of the rules: docs.synthflow.ai (webhooks, security, post-call-webhook).
+"""
+
+import base64
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from receiver.body import BadBody, parse, without_mark
+from receiver.envelope import Facts
+from receiver.signatures import BadSignature, Reason, match
+from receiver.sources.base import CALL_END, Setup, Source, identifier, mapping, moment, text
+
+_BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
+
+
+class Synthflow(Source):
+    """The documented header is spelled as a server's variable; proxies that drop underscores send the others."""
+
+    name = "synthflow"
+
+    signature_headers: tuple[str, ...] = (
+        "HTTP_SYNTHFLOW_SIGNATURE",
+        "HTTP-SYNTHFLOW-SIGNATURE",
+        "SYNTHFLOW-SIGNATURE",
+        "X-SYNTHFLOW-SIGNATURE",
+    )
+
+    setup = Setup(
+        platform="Synthflow",
+        steps=(
+            "Set external_webhook_url of every assistant (or of the Make a call request) to {url}.",
+            "Make a signing key under Admin > Workspace Settings > Security > Webhooks.",
+            "The signature's header has underscores, which nginx drops unless underscores_in_headers is on.",
+        ),
+        credential="the signing key made there",
+    )
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """Base64 HMAC-SHA256 of the call's id. The body is read before it is believed, as nothing else is signed."""
+        found = [headers.get(name.lower()) for name in self.signature_headers]
+        claimed = next((claim.strip() for claim in found if claim), None)
+        if claimed is None:
+            raise BadSignature(Reason.MISSING)
+        signed = _call_id(body)
+        if not _BASE64_DIGEST.fullmatch(claimed) or signed is None:
+            raise BadSignature(Reason.MALFORMED)
+        match([_signature(secret, signed).encode() for secret in secrets], [claimed.encode()])
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """In the documented header."""
+        return {"HTTP_SYNTHFLOW_SIGNATURE": _signature(secret, _call_id(body) or "")}
+
+    def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
+        """There is one event, the end, which brings the analysis along; it has no time but its start and duration."""
+        fields = mapping(body)
+        call = mapping(fields.get("call"))
+        return Facts(
+            event_type=CALL_END if call else text(fields.get("event"), fields.get("type")),
+            call_id=identifier(call.get("call_id")),
+            occurred_at=moment(call.get("end_time")),
+            customer_phone=text(mapping(fields.get("lead")).get("phone_number")),
+        )
+
+
+def _call_id(body: bytes) -> str | None:
+    """The id that is signed, as sent; None if the body is not JSON or has none."""
+    try:
+        fields = mapping(parse(without_mark(body)))
+    except BadBody:
+        return None
+    return identifier(mapping(fields.get("call")).get("call_id"), fields.get("call_id"))
+
+
+def _signature(secret: str, signed: str) -> str:
+    key = secret.encode("utf-8", "surrogateescape")
+    return base64.b64encode(hmac.digest(key, signed.encode("utf-8", "surrogatepass"), "sha256")).decode()
