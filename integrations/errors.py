@@ -29,6 +29,10 @@ class Refused(Exception):
     """The system will never take this action as it is: the action is dead at once."""
 
 
+class Gone(Refused):
+    """The record that was to be updated does not exist any more: it is looked for again, and if need be made anew."""
+
+
 class Retryable(Exception):
     """It failed now and may work later.
 

@@ -7,14 +7,14 @@ on a channel is decided by a lock that dies with its process.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination, Earlier, KeptInOutbox, open_destination
-from integrations.errors import Busy, Paused, Refused, Retryable, Skipped, describe
+from integrations.errors import Busy, Gone, Paused, Refused, Retryable, Skipped, describe
 from integrations.outbox import circuit
 from integrations.outbox.backlog import backlog, due_keys, load_due, made_before, parents
 from integrations.outbox.backoff import wait
@@ -199,11 +199,15 @@ class _Pass:
         # An id that another destination gave says nothing to this one.
         own = action.external_id if action.destination == self.target.name else None
         if own is not None:
-            return self.target.send(delivery, own), "sent"
+            with suppress(Gone):
+                return self.target.send(delivery, own), "sent"
         found = self.target.find(delivery)
         if found is not None and action.kind not in UPDATABLE:
             return found, "found"
-        return self.target.send(delivery, found), "sent"
+        # A search may still list what was deleted.
+        with suppress(Gone):
+            return self.target.send(delivery, None if found == own else found), "sent"
+        return self.target.send(delivery, None), "sent"
 
     def _failure(self, action: Action, started: datetime, error: Exception, *, final: bool) -> Outcome:
         failures = action.failures + 1

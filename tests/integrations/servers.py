@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import trustme
 
+PAGE = b"<html><head><style>p{}</style><title>Oops</title></head><body><p>Down &amp; out</p></body></html>"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -64,6 +66,12 @@ class System:
     script: deque[Answer] = field(default_factory=deque)
     always: Callable[[Request], Answer] = lambda request: says(200, {"ok": True})
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.url)
+        return str(parts.hostname), int(parts.port or 0)
+
     def answer(self, request: Request) -> Answer:
         return self.script.popleft() if self.script else self.always(request)
 
@@ -84,10 +92,7 @@ def says(status: int, body: Any = b"", headers: dict[str, str] | None = None) ->
 
 
 def html(status: int) -> Answer:
-    page = (
-        b"<html><head><style>p{}</style><title>Oops</title></head><body><p>Down &amp; out</p></body></html>"
-    )
-    return says(status, page, {"Content-Type": "text/html"})
+    return says(status, PAGE, {"Content-Type": "text/html"})
 
 
 def cut_off(handler: Handler) -> None:

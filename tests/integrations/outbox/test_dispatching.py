@@ -8,7 +8,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, UnknownDestination, open_destination
-from integrations.errors import Refused, Retryable
+from integrations.errors import Gone, Refused, Retryable
 from integrations.outbox import DueAction, Outbox, alert, dispatch
 from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
 
@@ -184,6 +184,30 @@ def test_an_id_of_another_destination_is_not_used(
     moved = outbox.action(ticket().action_key)
     assert moved is not None
     assert (moved.destination, moved.external_id) == ("register", "R1")
+
+
+@pytest.mark.parametrize("search_lists_it", [False, True])
+def test_a_record_that_is_gone_is_made_anew(
+    outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, search_lists_it: bool
+) -> None:
+    class Forgetful(Register):
+        """Its first record was deleted."""
+
+        def find(self, delivery: Delivery) -> str | None:
+            return "R1" if search_lists_it else None
+
+        def send(self, delivery: Delivery, external_id: str | None) -> str:
+            if external_id == "R1":
+                raise Gone("404")
+            return super().send(delivery, external_id)
+
+    outbox.fill([ticket()], NOW, settings)
+    dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r"))
+    outbox.fill([ticket(title="new")], NOW, settings)
+    dispatch(outbox, "ticket", settings, now=NOW, destination=Forgetful(tmp_path / "r"))
+    found = outbox.action(ticket().action_key)
+    assert found is not None
+    assert (found.status, found.external_id) == ("sent", "R2")
 
 
 @pytest.mark.parametrize("name", ["nothing", "rendering", "../preview", "__init__", ""])
