@@ -1,6 +1,10 @@
 {# The columns every platform's staging model ends with, from a relation `said` that holds what the platform said under the
-   project's own names, still as text. A new platform maps its names and calls this. #}
-{% macro platform_events(said) %}
+   project's own names, still as text. A new platform maps its names and calls this.
+   `analytics_end_the_call`: the platform's last event is end and analytics in one. It stays one row, which closes the call too. #}
+{% macro platform_events(said, analytics_end_the_call=false) %}
+    {%- set ends_call -%}
+        (event_name = 'call.end'{{ " or event_name = 'analytics.completed'" if analytics_end_the_call }})
+    {%- endset -%}
     named as (
         select
             *,
@@ -24,6 +28,7 @@
                 then 1
                 else 0
             end as event_rank,
+            coalesce({{ ends_call }}, false) as ends_call,
             coalesce(
                 {{ plausible_time("occurred_at") }},
                 {{ to_utc("occurred_at_text") }},
@@ -43,8 +48,10 @@
             source,
             event_name as event_type,
             event_rank,
+            ends_call,
             call_id,
             source || ':' || call_id as call_key,
+            nullif(trim(parent_call_id), '') as parent_call_id,
             happened_at as occurred_at,
             received_at,
             loaded_at,
@@ -55,9 +62,10 @@
             {{ to_e164("from_phone_text") }} as from_phone,
             {{ to_e164("to_phone_text") }} as to_phone,
             coalesce(said_started_at, case when event_name = 'call.start' then happened_at end) as started_at,
-            coalesce(said_ended_at, case when event_name = 'call.end' then happened_at end) as ended_at,
+            coalesce(said_ended_at, case when ends_call then happened_at end) as ended_at,
             {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
             {{ to_line_status("line_status_text") }} as line_status,
+            nullif(trim(end_reason), '') as end_reason,
             {{ to_snake_case("disposition_text") }} as disposition,
             nullif(trim(summary), '') as summary,
             nullif(trim(recording_url), '') as recording_url,

@@ -46,9 +46,9 @@ with
             min(call_id) as call_id,
             count(*) as event_count,
             max(case when event_type = 'call.start' then 1 else 0 end) = 1 as has_start,
-            max(case when event_type = 'call.end' then 1 else 0 end) = 1 as has_end,
+            max(case when ends_call then 1 else 0 end) = 1 as has_end,
             max(case when event_type = 'analytics.completed' then 1 else 0 end) = 1 as has_analytics,
-            max(case when event_type = 'call.end' then occurred_at end) as end_occurred_at,
+            max(case when ends_call then occurred_at end) as end_occurred_at,
             max(case when event_type = 'analytics.completed' then occurred_at end) as analytics_occurred_at,
             max(occurred_at) as last_occurred_at,
             min(received_at) as first_received_at,
@@ -63,7 +63,9 @@ with
             {{ newest("started_at") }} as said_started_at,
             {{ newest("ended_at") }} as said_ended_at,
             {{ newest("duration_seconds") }} as said_duration_seconds,
+            {{ newest("parent_call_id") }} as parent_call_id,
             {{ newest("line_status") }} as line_status,
+            {{ newest("end_reason") }} as end_reason,
             {{ newest("disposition") }} as said_disposition,
             {{ newest("summary") }} as said_summary,
             {{ newest("recording_url") }} as recording_url,
@@ -103,6 +105,7 @@ with
             call_key,
             source,
             call_id,
+            parent_call_id,
             event_count,
             has_start,
             has_end,
@@ -152,6 +155,7 @@ with
                 case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
             ) as duration_seconds,
             line_status,
+            end_reason,
             coalesce(
                 {{ to_snake_case(measure(["call_outcome", "disposition"])) }}, said_disposition
             ) as disposition,

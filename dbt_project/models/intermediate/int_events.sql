@@ -1,12 +1,14 @@
+{{ config(materialized="incremental", incremental_strategy="append", on_schema_change="fail") }}
+
 with
 
-    final as (
-        select *
-        from {{ ref("stg_atoms__events") }}
-        union all
-        select *
-        from {{ ref("stg_generic__events") }}
-    )
+    said as (
+        {% for platform in ["atoms", "generic"] %}
+            select * from {{ ref("stg_" ~ platform ~ "__events") }} {{ "union all" if not loop.last }}
+        {% endfor %}
+    ),
+
+    final as (select * from said where {{ newer_than_this("loaded_at", "loaded_at") }})
 
 select *
 from final

@@ -1,5 +1,3 @@
-{{ config(materialized="incremental", incremental_strategy="append", on_schema_change="fail") }}
-
 {#- Both dialects of the platform, and the third naming its set-up page shows: {event, data, call_id}. -#}
 {%- set said_by_seed = {
     "timestamp": "VARCHAR",
@@ -50,7 +48,7 @@ with
             loaded_at,
             {{ json_fields("payload", dict(said_by_seed, metadata=said_by_wire, data=said_by_seed)) }} as body
         from {{ source("raw", "call_events") }}
-        where source = 'atoms' and {{ newer_than_this("loaded_at", "loaded_at") }}
+        where source = 'atoms'
     ),
 
     said as (
@@ -82,6 +80,8 @@ with
                 body.duration_seconds, body.metadata.calldata.callduration, body.data.duration_seconds
             ) as duration_text,
             body.metadata.calldata.callstatus as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            cast(null as varchar) as end_reason,
             coalesce(body.disposition, body.data.disposition) as disposition_text,
             coalesce(body.summary, body.metadata.analytics.summary, body.data.summary) as summary,
             coalesce(

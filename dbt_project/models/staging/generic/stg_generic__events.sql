@@ -1,5 +1,3 @@
-{{ config(materialized="incremental", incremental_strategy="append", on_schema_change="fail") }}
-
 {#- {type, timestamp, data}: the Standard Webhooks form, whose data speaks the project's own names. -#}
 {%- set said_in_data = {
     "agent_id": "VARCHAR",
@@ -10,6 +8,8 @@
     "ended_at": "VARCHAR",
     "duration_seconds": "VARCHAR",
     "status": "VARCHAR",
+    "parent_call_id": "VARCHAR",
+    "end_reason": "VARCHAR",
     "disposition": "VARCHAR",
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
@@ -32,7 +32,7 @@ with
             loaded_at,
             {{ json_fields("payload", {"timestamp": "VARCHAR", "data": said_in_data}) }} as body
         from {{ source("raw", "call_events") }}
-        where source = 'generic' and {{ newer_than_this("loaded_at", "loaded_at") }}
+        where source = 'generic'
     ),
 
     said as (
@@ -57,6 +57,8 @@ with
             body.data.ended_at as ended_at_text,
             body.data.duration_seconds as duration_text,
             body.data.status as line_status_text,
+            body.data.parent_call_id as parent_call_id,
+            body.data.end_reason as end_reason,
             body.data.disposition as disposition_text,
             body.data.summary as summary,
             body.data.recording_url as recording_url,

@@ -1,0 +1,6 @@
+-- Reasons for the end of a call that neither the seed `end_reasons` nor a pattern knows: give them a row.
+{{ config(severity="warn") }}
+
+select source, end_reason, call_count
+from {{ ref("call_end_reasons") }}
+where end_reason_category is null
