@@ -1,4 +1,4 @@
-"""Who must not get a mail although one is due: domains that are only examples, and the suppression list.
+"""Who must not get a mail although one is due: customers who did not agree, the suppression list, example domains.
 
 How a mail is sent, and whether its address is one at all, is not decided here.
 """
@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
 from integrations.errors import Paused, Skipped
 
 # RFC 2606 and RFC 6761.
@@ -16,13 +17,14 @@ _RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 DEFAULT_LIST = "suppressed.txt"
 
 
-def check(mail: EmailMessage, settings: IntegrationSettings) -> None:
+def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
     """Let a mail pass that may go out.
 
     Raises:
-        Skipped: if its recipient is on the suppression list or in a domain that is only an example.
+        Skipped: if its recipient did not agree, is on the suppression list or in a domain that is only an example.
         Paused: if the sender is such an example, or the suppression list that was named cannot be read.
     """
+    check_wish(mail, delivery, settings)
     recipient, sender = _address(mail, "To"), _address(mail, "From")
     if not settings.email_allow_example_domains:
         if is_example(sender):
@@ -33,7 +35,22 @@ def check(mail: EmailMessage, settings: IntegrationSettings) -> None:
             raise Skipped(
                 f"{recipient.rpartition('@')[2]} is a domain for examples, and nobody reads mail there"
             )
-    listed = _suppressed(settings)
+
+
+def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
+    """Let a mail pass that its recipient has nothing against; who said no gets none, whatever the settings.
+
+    Raises:
+        Skipped: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
+            the address is on the suppression list.
+        Paused: if the suppression list that was named cannot be read.
+    """
+    agreed = delivery.payload.get("email_consent")
+    if agreed is False:
+        raise Skipped("the customer does not want e-mail (email_consent is no)")
+    if settings.email_require_consent and agreed is not True:
+        raise Skipped("the customer has not agreed to e-mail (email_consent is not known)")
+    recipient, listed = _address(mail, "To"), _suppressed(settings)
     if recipient in listed or f"@{recipient.rpartition('@')[2]}" in listed:
         raise Skipped("the address is on the suppression list")
 

@@ -1,7 +1,6 @@
 """Follow-up mails as complete MIME messages: plain text and HTML, ready for any way of sending.
 
-Which template goes to whom was decided in `sync_emails`. The words are in `templates/`; a translation goes
-into `templates/<language>/` under the same names and is taken for customers of that language.
+Which template goes to whom, and in which language, was decided in `sync_emails`. The words are in `templating`.
 """
 
 import hashlib
@@ -11,17 +10,15 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
-from pathlib import Path
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
+from integrations.email.brand import brand
+from integrations.email.templating import TEMPLATES, Wording, wording
 from integrations.errors import Paused, Refused
-from integrations.rendering import Rendered, line, prose, templates, words
+from integrations.rendering import Rendered, line, prose, words
 
-TEMPLATES = ("apology_escalation", "additional_resources", "thank_you")
 SUMMARY_LIMIT = 2_000
-_FOLDER = Path(__file__).parent / "templates"
-_LANGUAGE = re.compile(r"[a-z]{2,3}")
 # Stricter than RFC 5322 on purpose: one mailbox, no quoting, no comment, no route.
 _ADDRESS = re.compile(
     r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+\.[^\s@<>()\[\]\\,;:\"]+"
@@ -33,6 +30,7 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
 
     Raises:
         Refused: if the template does not exist or the address is not exactly one mailbox.
+        Paused: if a template or a setting of the brand is broken.
     """
     told = delivery.payload
     template = line(told.get("template"))
@@ -40,66 +38,72 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
         raise Refused(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
     to, ascii_only = _recipient(told.get("to_address"), line(told.get("customer_name"), 80))
-    subject, text, html = _bodies(delivery, template, settings)
+    unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest)
+    made = _wording(delivery, template, _web_address(unsubscribe), settings)
     mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
-    mail["Subject"] = subject
+    mail["Subject"] = made.subject
     mail["From"] = _mailbox(settings.email_from_name, settings.email_from_address)
     mail["To"] = to
     if settings.email_reply_to:
         mail["Reply-To"] = _mailbox("", settings.email_reply_to)
     mail["Date"] = format_datetime(delivery.at)
     mail["Message-ID"] = f"<{digest}@{settings.email_from_address.rpartition('@')[2]}>"
-    for name, value in _unsubscribe(settings.email_list_unsubscribe, digest).items():
-        mail[name] = value
+    if unsubscribe:
+        mail["List-Unsubscribe"] = ", ".join(f"<{address}>" for address in unsubscribe)
+    if _web_address(unsubscribe):
+        # RFC 8058: one click, without a page that asks again.
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     # RFC 3834: out-of-office replies are not wanted.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    mail.set_content(text)
-    mail.add_alternative(html, subtype="html")
+    mail.set_content(made.text)
+    mail.add_alternative(made.html, subtype="html")
+    mail["Content-Language"] = made.language
     mail.set_boundary(f"=_{digest}")
     return mail
 
 
+def bodies(mail: EmailMessage) -> tuple[str, str]:
+    """The plain text and the HTML of a mail of ours."""
+    parts = {part.get_content_subtype(): str(part.get_content()) for part in mail.iter_parts()}
+    return parts["plain"], parts["html"]
+
+
 def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
+    """The message of an action, as `rendered`."""
+    return rendered(message(delivery, settings))
+
+
+def rendered(mail: EmailMessage) -> Rendered:
     """The message as its bytes say it, with its subject as title."""
-    mail = message(delivery, settings)
     return Rendered("message/rfc822", str(mail["Subject"]), mail.as_bytes().decode("utf-8", "replace"))
 
 
-def _unsubscribe(setting: str, digest: str) -> dict[str, str]:
-    """`List-Unsubscribe` (RFC 2369), and for an https address the sign of one click (RFC 8058)."""
+def _wording(
+    delivery: Delivery, template: str, unsubscribe_url: str, settings: IntegrationSettings
+) -> Wording:
+    payload = delivery.payload
+    topic = words(payload.get("issue_type"), "")
+    told = {
+        "name": line(payload.get("customer_name"), 80),
+        "topic": "" if topic == "general" else topic[:1].upper() + topic[1:],
+        "summary": prose(payload.get("summary"), SUMMARY_LIMIT),
+        "reference": line(delivery.call_id, 80),
+        "unsubscribe_url": unsubscribe_url,
+    }
+    return wording(template, payload.get("language"), told, brand(settings), settings.home)
+
+
+def _unsubscribe(setting: str, digest: str) -> list[str]:
+    """Addresses for `List-Unsubscribe` (RFC 2369)."""
     found = [line(part, 500).replace("{mail}", digest) for part in setting.split(",") if part.strip()]
     if any(not part.startswith(("mailto:", "https://")) or set(part) & set("<> ") for part in found):
         raise Paused("AFTERCALL_EMAIL_LIST_UNSUBSCRIBE takes mailto: and https: addresses, comma separated")
-    headers = {"List-Unsubscribe": ", ".join(f"<{part}>" for part in found)} if found else {}
-    if any(part.startswith("https://") for part in found):
-        headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    return headers
+    return found
 
 
-def _bodies(delivery: Delivery, template: str, settings: IntegrationSettings) -> tuple[str, str, str]:
-    told = delivery.payload
-    language = line(told.get("language")).lower()[:3].rstrip("-_")
-    known = language if _LANGUAGE.fullmatch(language) and (_FOLDER / language).is_dir() else ""
-    values = {
-        "name": line(told.get("customer_name"), 80),
-        "issue": words(told.get("issue_type"), "request").replace("general", "request"),
-        "summary": prose(told.get("summary"), SUMMARY_LIMIT),
-        "sender": line(settings.email_from_name, 80),
-        "language": known or "en",
-    }
-    environment = templates(_FOLDER)
-    parts = {
-        part: environment.select_template([f"{known}/{template}.{part}.j2", f"{template}.{part}.j2"])
-        for part in ("txt", "html")
-    }
-    text = parts["txt"].render(values)
-    subject, _, body = text.partition("\n")
-    return (
-        line(subject.removeprefix("Subject:"), 200),
-        body.strip() + "\n",
-        parts["html"].render(values) + "\n",
-    )
+def _web_address(addresses: list[str]) -> str:
+    return next((address for address in addresses if address.startswith("https://")), "")
 
 
 def _recipient(value: object, name: str) -> tuple[Address, bool]:

@@ -56,7 +56,7 @@ class SmtpDestination:
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns its Message-ID."""
         mail = message(delivery, self._settings)
-        check(mail, self._settings)
+        check(mail, delivery, self._settings)
         try:
             within(self._settings.smtp_whole_seconds, partial(self._connection.hand_over, mail))
         except DeadlineExceeded:

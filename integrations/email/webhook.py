@@ -7,7 +7,7 @@ from typing import Any
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.email.recipients import check
-from integrations.email.rendering import message
+from integrations.email.rendering import bodies, message
 from integrations.webhook import WebhookDestination
 
 
@@ -18,12 +18,12 @@ def open_destination(settings: IntegrationSettings) -> WebhookDestination:
 
 def _content(delivery: Delivery, settings: IntegrationSettings) -> Mapping[str, Any]:
     mail = message(delivery, settings)
-    check(mail, settings)
-    bodies = {part.get_content_subtype(): part.get_content() for part in mail.iter_parts()}
+    check(mail, delivery, settings)
+    text, html = bodies(mail)
     # The date is that of the try, and would make another content of every one.
     headers = {name.lower().replace("-", "_"): str(value) for name, value in mail.items() if name != "Date"}
     kept = ("from", "to", "reply_to", "subject", "message_id", "list_unsubscribe", "list_unsubscribe_post")
     return {name: headers[name] for name in kept if name in headers} | {
-        "text": bodies["plain"],
-        "html": bodies["html"],
+        "text": text,
+        "html": html,
     }

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.email.rendering import TEMPLATES, message, render
+from integrations.email.rendering import message, render
+from integrations.email.templating import TEMPLATES
 from integrations.errors import Refused
 from tests.integrations.examples import delivery, email
 
@@ -37,7 +38,7 @@ def test_every_template_is_a_whole_message(template: str) -> None:
     assert 10 < len(mail["Subject"]) < 80
     for kind in ("plain", "html"):
         assert "Hello Ada," in part(mail, kind)
-        assert "rental car" in part(mail, kind)
+        assert "Rental car" in part(mail, kind)
         assert "The car was booked." in part(mail, kind)
 
 
@@ -58,8 +59,11 @@ def test_the_same_action_is_the_same_message() -> None:
 def test_no_header_can_be_smuggled_in(separator: str) -> None:
     evil = f"Ada{separator}Bcc: eve@example.com{separator}"
     mail = parsed(customer_name=evil, issue_type=evil, summary=evil, template="additional_resources")
-    expected = {"subject", "from", "to", "date", "message-id", "auto-submitted", "x-auto-response-suppress"}
-    assert {name.lower() for name in mail.keys()} == expected | {"mime-version", "content-type"}  # noqa: SIM118
+    expected = {
+        "subject", "from", "to", "date", "message-id", "auto-submitted", "x-auto-response-suppress",
+        "content-language", "mime-version", "content-type",
+    }  # fmt: skip
+    assert {name.lower() for name in mail.keys()} == expected  # noqa: SIM118
     assert [address.addr_spec for address in mail["To"].addresses] == ["ada@example.com"]
 
 
@@ -102,8 +106,8 @@ def test_a_long_summary_is_shortened_and_lines_stay_within_the_protocol() -> Non
 def test_little_known_and_general() -> None:
     mail = parsed(customer_name=None, issue_type="general", summary=None)
     assert "Hello," in part(mail, "plain")
-    assert "your request" in part(mail, "plain")
     assert "What we noted" not in part(mail, "plain")
+    assert "What we noted" not in part(mail, "html")
 
 
 def test_an_unknown_template_is_refused() -> None:
