@@ -4,6 +4,7 @@ The receiver writes the envelope's fields first and in one order (`docs/receiver
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -35,10 +36,18 @@ class Envelope:
     payload: bytes
 
 
-def raw_fields(line: bytes) -> tuple[bytes, ...] | None:
-    """The eight fields of a line as JSON text, in their order; None for a line that the receiver did not write."""
-    found = _LINE.match(line)
-    return found.groups() if found else None
+def heads(data: bytes) -> Iterator[tuple[tuple[bytes, ...], int, int]]:
+    """The lines that the receiver wrote: the eight fields of each as JSON text, in order, and where its payload is."""
+    at, size, match, find = 0, len(data), _LINE.match, data.find
+    while at < size:
+        found = match(data, at)
+        head_end = found.end() if found else at
+        end = find(b"\n", head_end)
+        if end < 0:
+            end = size
+        if found:
+            yield found.groups(), head_end, end - 1
+        at = end + 1
 
 
 def envelope(line: bytes) -> Envelope | None:

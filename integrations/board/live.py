@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, moment, raw_fields, text
+from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, heads, moment, text
 
 START, END, DONE = 1, 2, 4
 _OVER = END | DONE
@@ -17,7 +17,7 @@ _BEFORE = 3
 _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
-_WORDS = {START: "started", END: "ended", DONE: "completed"}
+_WORDS = {START: "started", END: "ended", DONE: "analysed"}
 FEED = 60
 _FEED_ROOM = 8 * FEED
 _SMALL = 64 << 10
@@ -62,17 +62,22 @@ class Happening:
 
 @dataclass(frozen=True)
 class LiveView:
-    """The state at a moment, for showing. `newest_at`: receipt of the newest event that told something new."""
+    """The state at a moment, for showing.
+
+    Before `is_current` nothing here may be shown, before `is_read` only the calls on the line and the feed.
+    `newest_at`: receipt of the newest event that told something new.
+    """
 
     active: list[LiveCall] = field(default_factory=list)
     unended: list[LiveCall] = field(default_factory=list)
     feed: list[Happening] = field(default_factory=list)
     started: int = 0
     ended: int = 0
-    completed: int = 0
+    analysed: int = 0
     sources: dict[str, datetime] = field(default_factory=dict)
     newest_at: datetime | None = None
     unread_bytes: int = 0
+    is_current: bool = False
     is_read: bool = False
     problem: str = ""
 
@@ -86,6 +91,7 @@ class Live:
         self._active: set[bytes] = set()
         self._details: dict[bytes, Detail] = {}
         self._feed: list[tuple[bytes, int, bytes]] = []
+        self._feed_from = b""
         self._counts = {START: 0, END: 0, DONE: 0}
         self._sources: dict[bytes, bytes] = {}
         self._newest = b""
@@ -103,39 +109,33 @@ class Live:
         """Events from here on are needed: a day back, for what was sent twice and for calls that go on."""
         return self._midnight(self.day) - max(timedelta(days=1), self._no_end_after)
 
-    def fold(self, line: bytes) -> bool:
-        """Take a line in; whether it told something new."""
-        fields = raw_fields(line)
-        if fields is None:
-            return False
-        _, source, kind, call_id, occurred, received, phone, way = fields
-        if received > self._sources.get(source, b""):
-            self._sources[source] = received
-        bit = _KINDS.get(kind)
-        if bit is None or call_id == b"null":
-            return False
-        key = source + call_id
-        had = self._marks.get(key, 0)
-        mark = bit if received >= self._day_start else bit << _BEFORE
-        if bit == START and had & (START | START << _BEFORE) and key in self._active:
-            self._begin_with_the_first(key, occurred, received)
-        if had & mark:
-            return False
-        self._marks[key] = had | mark
-        self._count(bit, mark, had)
-        if had & (bit | bit << _BEFORE):
-            return False
-        if received > self._newest:
-            self._newest = received
-        self._follow(key, bit, had)
-        in_feed = len(self._feed) < FEED or received > self._feed[0][0]
-        if in_feed:
-            self._feed.append((received, bit, key))
-        if in_feed or key in self._details or key in self._active:
-            self._tell(key, bit, phone, way, occurred, received, line)
-        if len(self._feed) >= _FEED_ROOM:
-            self._trim()
-        return True
+    def fold(self, data: bytes) -> bool:
+        """Take whole lines in; whether one of them told something new."""
+        is_new, sources, marks, start_of_day = False, self._sources, self._marks, self._day_start
+        # backwards: of a call that is over its end comes first, and nothing has to be kept of it
+        for fields, payload_from, payload_to in reversed(list(heads(data))):
+            _, source, kind, call_id, _, received, _, _ = fields
+            if received > sources.get(source, b""):
+                sources[source] = received
+            bit = _KINDS.get(kind)
+            if bit is None or call_id == b"null":
+                continue
+            key = source + call_id
+            had = marks.get(key, 0)
+            mark = bit if received >= start_of_day else bit << _BEFORE
+            if bit == START and had & (START | START << _BEFORE) and key in self._active:
+                self._begin_with_the_first(key, fields)
+            if had & mark:
+                continue
+            marks[key] = had | mark
+            self._count(bit, mark, had)
+            if had & (bit | bit << _BEFORE):
+                continue
+            is_new = True
+            self._follow(key, bit, had)
+            if received > self._feed_from or key in self._details or key in self._active:
+                self._tell(key, bit, fields, data[payload_from : min(payload_to, payload_from + _SMALL)])
+        return is_new
 
     def _count(self, bit: int, mark: int, had: int) -> None:
         if mark == bit:
@@ -149,19 +149,25 @@ class Live:
         elif not had & (_OVER | _OVER << _BEFORE):
             self._active.add(key)
 
-    def _tell(
-        self, key: bytes, bit: int, phone: bytes, way: bytes, occurred: bytes, received: bytes, line: bytes
-    ) -> None:
+    def _tell(self, key: bytes, bit: int, fields: tuple[bytes, ...], payload: bytes) -> None:
+        *_, occurred, received, phone, way = fields
+        if received > self._newest:
+            self._newest = received
+        if received > self._feed_from:
+            self._feed.append((received, bit, key))
         detail = self._details.setdefault(key, Detail())
         detail.phone = detail.phone or text(phone)
         detail.direction = detail.direction or text(way)
         if bit == START:
             detail.occurred, detail.received = text(occurred), text(received)
-            if key in self._active and len(line) < _SMALL:
-                detail.payload = line[line.find(b',"payload":') + 11 :].rstrip()[:-1]
+            if key in self._active and len(payload) < _SMALL:
+                detail.payload = payload
+        if len(self._feed) >= _FEED_ROOM:
+            self._trim()
 
-    def _begin_with_the_first(self, key: bytes, occurred: bytes, received: bytes) -> None:
+    def _begin_with_the_first(self, key: bytes, fields: tuple[bytes, ...]) -> None:
         """A start that was sent twice counts from its first receipt, whichever of the two is read first."""
+        *_, occurred, received, _, _ = fields
         detail, at = self._details[key], text(received)
         if at and detail.received and at < detail.received:
             detail.occurred, detail.received = text(occurred), at
@@ -169,25 +175,30 @@ class Live:
     def _trim(self) -> None:
         """Keep the newest of the feed, the oldest of them first, and what is told of calls that are shown."""
         self._feed = sorted(self._feed)[-FEED:]
+        self._feed_from = self._feed[0][0] if len(self._feed) == FEED else b""
         shown = self._active | {key for _, _, key in self._feed}
         self._details = {key: detail for key, detail in self._details.items() if key in shown}
 
     def roll(self, now: datetime) -> bool:
         """Begin a new day if there is one; whether it did."""
-        day = now.astimezone(self._zone).date()
+        return self._roll_to(now.astimezone(self._zone).date())
+
+    def _roll_to(self, day: date) -> bool:
         if day <= self.day:
             return False
         self._begin(day)
+        since = self.window_start.isoformat()
+        going_on = {key for key in self._active if (self._details[key].received or "") >= since}
         self._marks = {
             key: (marks & 7) << _BEFORE or marks
             for key, marks in self._marks.items()
-            if marks & 7 or key in self._active
+            if marks & 7 or key in going_on
         }
         self._counts = dict.fromkeys(self._counts, 0)
         return True
 
-    def view(self, now: datetime, unread_bytes: int = 0, *, is_read: bool, problem: str = "") -> LiveView:
-        """What is shown at a moment."""
+    def view(self, now: datetime) -> LiveView:
+        """What is shown at a moment, when everything was read."""
         self._trim()
         active, unended = [], []
         for key in list(self._active):
@@ -199,17 +210,16 @@ class Live:
             else:
                 self._active.discard(key)
         return LiveView(
-            active=sorted(active, key=lambda call: call.started_at, reverse=True),
-            unended=sorted(unended, key=lambda call: call.left_at, reverse=True),
+            active=sorted(active, key=lambda call: (call.started_at, call.call_id), reverse=True),
+            unended=sorted(unended, key=lambda call: (call.left_at, call.call_id), reverse=True),
             feed=[self._happening(*item) for item in reversed(self._feed)],
             started=self._counts[START],
             ended=self._counts[END],
-            completed=self._counts[DONE],
+            analysed=self._counts[DONE],
             sources={text(name) or "": _time(at) for name, at in sorted(self._sources.items())},
             newest_at=_time(self._newest) if self._newest else None,
-            unread_bytes=unread_bytes,
-            is_read=is_read,
-            problem=problem,
+            is_current=True,
+            is_read=True,
         )
 
     def _call(self, key: bytes) -> LiveCall:
@@ -235,13 +245,12 @@ class Live:
         seconds = (at - started).total_seconds() if started and at > started else None
         return Happening(at, _WORDS[bit], *_names(key), phone=detail.phone, seconds=seconds)
 
-    def dump(self) -> dict[str, Any]:
-        """Everything, as what JSON can say."""
+    def dump(self) -> tuple[dict[str, Any], bytes]:
+        """Everything: what JSON can say, and the marks of the calls, of which a day has many."""
         self._trim()
         return {
             "day": self.day.isoformat(),
-            "rules": [str(self._zone), self._no_end_after.total_seconds()],
-            "marks": {key.decode(): marks for key, marks in self._marks.items()},
+            "rules": self._rules,
             "active": [key.decode() for key in self._active],
             "details": {
                 key.decode(): asdict(detail) | {"payload": detail.payload.decode()}
@@ -251,16 +260,17 @@ class Live:
             "counts": [self._counts[START], self._counts[END], self._counts[DONE]],
             "sources": {name.decode(): at.decode() for name, at in self._sources.items()},
             "newest": self._newest.decode(),
-        }
+        }, b"\n".join((bytes(self._marks.values()).hex().encode(), *self._marks))
 
-    def restore(self, kept: dict[str, Any]) -> bool:
-        """Take what `dump` gave; False, and nothing taken, if it was kept under other rules or another day."""
-        if kept["day"] != self.day.isoformat() or kept["rules"] != [
-            str(self._zone),
-            self._no_end_after.total_seconds(),
-        ]:
+    def restore(self, kept: dict[str, Any], marks: bytes) -> bool:
+        """Take what `dump` gave; False, and nothing taken, if it was kept under other rules or too long ago."""
+        day = date.fromisoformat(kept["day"])
+        if kept["rules"] != self._rules or not 0 <= (self.day - day).days <= 1:
             return False
-        self._marks = {key.encode(): marks for key, marks in kept["marks"].items()}
+        today = self.day
+        self._begin(day)
+        values, *keys = marks.split(b"\n")
+        self._marks = dict(zip(keys, bytes.fromhex(values.decode()), strict=True))
         self._active = {key.encode() for key in kept["active"]}
         self._details = {
             key.encode(): Detail(**detail | {"payload": detail["payload"].encode()})
@@ -270,7 +280,12 @@ class Live:
         self._counts = dict(zip((START, END, DONE), kept["counts"], strict=True))
         self._sources = {name.encode(): at.encode() for name, at in kept["sources"].items()}
         self._newest = kept["newest"].encode()
+        self._roll_to(today)
         return True
+
+    @property
+    def _rules(self) -> list[object]:
+        return [str(self._zone), self._no_end_after.total_seconds()]
 
 
 def _raw(at: datetime) -> bytes:

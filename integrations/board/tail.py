@@ -1,20 +1,18 @@
 """Following the landing store: a thread that folds what is new, and keeps how far it came.
 
-The snapshot only saves reading a day again: without it, or with one that cannot be used, everything is read, the
-newest segment first.
+What is new comes first, then what is behind, the newest segment first, so that the calls on the line are known long
+before the day is counted. The snapshot only saves reading a day again; without it everything is read.
 """
 
-import contextlib
 import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import orjson
-
+from integrations.board import snapshot
 from integrations.board.config import BoardSettings
 from integrations.board.live import Live, LiveView
 from receiver.landing import LandingStore, Segment, SegmentDamaged
@@ -23,9 +21,12 @@ LOG = logging.getLogger("aftercall.board")
 POLL_SECONDS = 0.15
 REFRESH_SECONDS = 5.0
 """A call without an end leaves, and a new day begins, though nothing arrives."""
-SNAPSHOT_SECONDS = 60.0
-SHOW_SECONDS = 0.3
-_PIECE = 4 << 20
+KEEP_LINES = 50_000
+KEEP_SECONDS = 600.0
+"""A snapshot is written after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
+READ_SECONDS = 0.3
+"""How long what is behind is read before a look at what is new."""
+_PIECE = 8 << 20
 _RECENT = timedelta(hours=2)
 
 
@@ -37,12 +38,11 @@ class Tail(threading.Thread):
     ) -> None:
         super().__init__(name="tail", daemon=True)
         self._settings, self._store, self._show = settings, store, show
-        self._positions: dict[str, int] = {}
+        self._positions: snapshot.Positions = {}
         self._unread = 0
         self._problem = ""
-        self._is_read = False
-        self._shown_at = self._kept_at = 0.0
-        self._is_new = False
+        self._is_current = self._is_read = self._is_new = False
+        self._lines, self._kept_at = 0, 0.0
         self._ended = threading.Event()
         self._live = self._fresh()
 
@@ -52,96 +52,115 @@ class Tail(threading.Thread):
     @property
     def snapshot(self) -> Path:
         """Where the state is kept."""
-        return self._settings.home / "board" / "live.json"
+        return self._settings.home / "board" / "live.state"
 
     def run(self) -> None:
         """Until `stop`."""
         self._restore()
         self._kept_at = time.monotonic()
-        looked_at = 0.0
+        looked_at = float("-inf")
         while not self._ended.is_set():
             everything = time.monotonic() - looked_at > REFRESH_SECONDS
             if everything:
                 looked_at = time.monotonic()
-                self._live.roll(datetime.now(UTC))
+                if self._live.roll(datetime.now(UTC)):
+                    self._forget()
             try:
                 self._read(everything or not self._is_read)
                 self._problem = ""
             except OSError as error:
                 self._problem = f"the landing store cannot be read: {error.strerror}"
                 LOG.error("%s", self._problem)
-            if self._is_new or everything:
+            if self._is_new or everything or not self._is_read:
                 self._tell()
-            if self._is_read and time.monotonic() - self._kept_at > SNAPSHOT_SECONDS:
-                self.keep()
-            self._ended.wait(POLL_SECONDS)
+            if self._is_read:
+                self._keep_if_due()
+                self._ended.wait(POLL_SECONDS)
 
     def stop(self) -> None:
         """End within a moment, and keep the state for the next start."""
         self._ended.set()
         self.join(5)
-        if not self.is_alive() and self._is_read:
-            self.keep()
+        if not self.is_alive() and self._is_read and self._lines:
+            self._keep()
 
     def _read(self, everything: bool) -> None:
-        since = self._live.window_start if everything else datetime.now(UTC) - _RECENT
+        """What is new, and for a moment what is behind."""
+        now = datetime.now(UTC)
+        since = self._live.window_start if everything else now - _RECENT
         behind = [
             segment
             for segment in self._store.segments(after=f"{since:%Y-%m-%d/%H}")
             if segment.size > self._positions.get(segment.path, 0)
         ]
         self._unread = sum(segment.size - self._positions.get(segment.path, 0) for segment in behind)
-        for segment in reversed(behind):
-            self._read_segment(segment)
-            if self._ended.is_set():
-                return
-        if everything and not self._is_read:
+        until = time.monotonic() + READ_SECONDS
+        newest_first = reversed(behind)
+        unfinished = next((each.path for each in newest_first if not self._read_segment(each, until)), "")
+        self._is_current |= unfinished < f"{now - self._settings.no_end_after:%Y-%m-%d/%H}"
+        if everything and not unfinished and not self._is_read:
             self._is_read = self._is_new = True
-            self._kept_at = -SNAPSHOT_SECONDS
+            self._lines += KEEP_LINES
 
-    def _read_segment(self, segment: Segment) -> None:
+    def _read_segment(self, segment: Segment, until: float) -> bool:
+        """Read a segment from where it was left; whether to its end, rather than until the time was up."""
         position = self._positions.get(segment.path, 0)
         try:
             while (chunk := self._store.read(segment.path, position, _PIECE)).data:
-                for line in chunk.data.splitlines():
-                    self._is_new |= self._live.fold(line)
+                self._is_new |= self._live.fold(chunk.data)
+                self._lines += chunk.data.count(b"\n")
                 self._unread -= chunk.next_offset - position
                 position = self._positions[segment.path] = chunk.next_offset
-                if time.monotonic() - self._shown_at > SHOW_SECONDS:
-                    self._tell()
-                if self._ended.is_set():
-                    return
+                if self._ended.is_set() or time.monotonic() > until:
+                    return False
         except SegmentDamaged as error:
             LOG.error("%s", error)
             self._positions[segment.path] = segment.size
         except FileNotFoundError:
             self._positions.pop(segment.path, None)
+        return True
 
     def _tell(self) -> None:
-        self._shown_at, self._is_new = time.monotonic(), False
+        self._is_new = False
+        view = self._live.view(datetime.now(UTC))
         self._show(
-            self._live.view(
-                datetime.now(UTC), max(self._unread, 0), is_read=self._is_read, problem=self._problem
+            replace(
+                view,
+                unended=view.unended if self._is_read else [],
+                unread_bytes=max(self._unread, 0),
+                is_current=self._is_current,
+                is_read=self._is_read,
+                problem=self._problem,
             )
         )
 
-    def keep(self) -> None:
-        """Write the snapshot beside and put it in place."""
-        self._kept_at = time.monotonic()
-        try:
-            self.snapshot.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh = self.snapshot.with_suffix(".new")
-            fresh.touch(mode=0o600)
-            fresh.write_bytes(orjson.dumps(self._live.dump() | {"positions": self._positions}))
-            fresh.replace(self.snapshot)
-        except OSError as error:
-            LOG.warning("the board's snapshot cannot be written: %s", error.strerror)
+    def _keep_if_due(self) -> None:
+        is_late = time.monotonic() - self._kept_at > KEEP_SECONDS
+        if self._lines >= KEEP_LINES or (is_late and self._lines):
+            self._keep()
+
+    def _keep(self) -> None:
+        self._lines, self._kept_at = 0, time.monotonic()
+        snapshot.keep(self.snapshot, self._live, self._positions)
 
     def _restore(self) -> None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            kept: dict[str, Any] = orjson.loads(self.snapshot.read_bytes())
-            positions = {str(path): int(position) for path, position in kept["positions"].items()}
-            if self._live.restore(kept):
-                self._positions = positions
-                return
-        self._live = self._fresh()
+        """Take the snapshot, unless the landing store is no longer the one that it was made from."""
+        positions = snapshot.restore(self.snapshot, self._live)
+        if positions is None:
+            self._live = self._fresh()
+            return
+        since = f"{self._live.window_start:%Y-%m-%d/%H}"
+        try:
+            sizes = {segment.path: segment.size for segment in self._store.segments(after=since)}
+        except OSError:
+            sizes = {}
+        if all(sizes.get(path, -1) >= read for path, read in positions.items() if path > since):
+            self._positions = positions
+        else:
+            LOG.warning("the board's snapshot is of another landing store; the day is read again")
+            self._live = self._fresh()
+
+    def _forget(self) -> None:
+        """Of segments that are too old to be read, how far they were read."""
+        since = f"{self._live.window_start:%Y-%m-%d/%H}"
+        self._positions = {path: read for path, read in self._positions.items() if path > since}

@@ -37,7 +37,7 @@ def test_a_call_that_is_told_twice_late_and_backwards_is_never_shown_twice(offic
     office.post("call.end", "backwards")
     office.start("backwards")
     office.post("analytics.completed", "backwards")
-    until(lambda: "completed:atoms:backwards" in shown(office.board.part("feed")), "the last event")
+    until(lambda: "analysed:atoms:backwards" in shown(office.board.part("feed")), "the last event")
     assert shown(office.board.part("active")).count("atoms:twice") == 1
     assert "atoms:backwards" not in shown(office.board.part("active"))
     feed = shown(office.board.part("feed"))
@@ -92,11 +92,11 @@ def test_after_an_end_and_without_its_snapshot_the_same_is_shown(installation: I
                     office.post("call.end", f"call-{number}")
             until(lambda: "ended:atoms:call-29" in shown(board.part("feed")), "the last event")
             before = [board.part("active"), board.part("feed")]
-        assert (installation.home / "board" / "live.json").exists()
+        assert (installation.home / "board" / "live.state").exists()
         with Board(installation) as again:
             until(lambda: again.part("active") == before[0], "who is on the line")
             assert again.part("feed") == before[1]
-        (installation.home / "board" / "live.json").unlink()
+        (installation.home / "board" / "live.state").unlink()
         with Board(installation) as fresh:
             until(lambda: fresh.part("active") == before[0], "who is on the line")
             assert fresh.part("feed") == before[1]
