@@ -1,21 +1,23 @@
 """The voice platforms the receiver understands, by the name in `/webhooks/<source>`.
 
-A new platform is a new file here and a line in `SOURCES`. What an event means beyond its envelope does not
-belong here.
+A new platform is a new file here: each class of this folder that inherits from `Source` is one. What an event
+means beyond its envelope does not belong here.
 """
 
-from receiver.sources.atoms import Atoms
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+
 from receiver.sources.base import Source
-from receiver.sources.generic import Generic
-from receiver.sources.livekit import LiveKit
-from receiver.sources.synthflow import Synthflow
-from receiver.sources.telnyx import Telnyx
-from receiver.sources.twilio import Twilio
-from receiver.sources.ultravox import Ultravox
 
 __all__ = ["SOURCES", "Source"]
 
-SOURCES: dict[str, Source] = {
-    source.name: source
-    for source in (Atoms(), Generic(), LiveKit(), Synthflow(), Telnyx(), Twilio(), Ultravox())
-}
+
+def _found() -> Iterator[Source]:
+    for module in sorted(found.name for found in iter_modules(__path__, f"{__name__}.")):
+        for thing in vars(import_module(module)).values():
+            if isinstance(thing, type) and Source in thing.__mro__[1:] and thing.__module__ == module:
+                yield thing()
+
+
+SOURCES: dict[str, Source] = {source.name: source for source in _found()}

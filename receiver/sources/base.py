@@ -107,6 +107,16 @@ def moment_of(seconds: Any) -> datetime | None:
         return None
 
 
+def moment_of_milliseconds(milliseconds: Any) -> datetime | None:
+    """A Unix time in milliseconds, as a number, in UTC; anything else is None."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+        return None
+    try:
+        return moment_of(milliseconds / 1000)
+    except OverflowError:
+        return None
+
+
 def direction(*values: Any) -> str | None:
     """`inbound`, `outbound` or `web` from the first value that names one, however it is spelled."""
     for value in values:

@@ -13,7 +13,7 @@ from typing import Any
 from receiver.body import BadBody, parse, without_mark
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, match
-from receiver.sources.base import CALL_END, Setup, Source, identifier, mapping, moment, text
+from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, text
 
 _BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 
@@ -56,11 +56,11 @@ class Synthflow(Source):
         return {"HTTP_SYNTHFLOW_SIGNATURE": _signature(secret, _call_id(body) or "")}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """There is one event, the end, which brings the analysis along; it has no time but its start and duration."""
+        """There is one event, end and analysis at once; it has no time but its start and duration."""
         fields = mapping(body)
         call = mapping(fields.get("call"))
         return Facts(
-            event_type=CALL_END if call else text(fields.get("event"), fields.get("type")),
+            event_type=ANALYTICS_COMPLETED if call else text(fields.get("event"), fields.get("type")),
             call_id=identifier(call.get("call_id")),
             occurred_at=moment(call.get("end_time")),
             customer_phone=text(mapping(fields.get("lead")).get("phone_number")),

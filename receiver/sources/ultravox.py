@@ -52,7 +52,9 @@ class Ultravox(Source):
         timestamp = headers.get("x-ultravox-webhook-timestamp")
         if not signatures or not timestamp:
             raise BadSignature(Reason.MISSING)
-        claims = [claim.strip().lower().encode() for claim in signatures.split(",")][:_MOST_CLAIMS]
+        claims = [claim.strip().lower().encode("utf-8", "replace") for claim in signatures.split(",")][
+            :_MOST_CLAIMS
+        ]
         sent_at = moment(timestamp)
         if sent_at is None or not timestamp.isascii():
             raise BadSignature(Reason.MALFORMED)
