@@ -15,6 +15,7 @@ import requests
 
 from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
+from receiver.sources import SOURCES
 
 Start = Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]
 JSON = {"Content-Type": "application/json"}
@@ -145,7 +146,7 @@ def test_json_types(receiver: tuple[str, Path], kind: str) -> None:
 
 def test_nothing_else_is_on_the_port(receiver: tuple[str, Path]) -> None:
     url, _ = receiver
-    assert "known are atoms, generic" in _problem(_post(url, b"{}", source="nobody"), 404)
+    assert f"known are {', '.join(sorted(SOURCES))}" in _problem(_post(url, b"{}", source="nobody"), 404)
     for path in ("/", "/webhooks/", "/webhooks/atoms/", "/static/x", "/admin"):
         _problem(requests.get(url + path, timeout=20), 404)
     for method in ("GET", "PUT", "DELETE", "OPTIONS"):

@@ -1,0 +1,89 @@
+"""ElevenLabs Agents: `{type, event_timestamp, data}`, one event a call that is its end and its analysis.
+
+Sources of the rules: the vendor's package `elevenlabs` (`elevenlabs/webhooks_custom.py` for the signature,
+`elevenlabs/types/get_conversation_response_model.py` for `data`) and
+elevenlabs.io/docs/eleven-agents/workflows/post-call-webhooks.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from receiver.envelope import Facts
+from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hmac_sha256_hex
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CALL_END,
+    Setup,
+    Source,
+    direction,
+    identifier,
+    mapping,
+    moment,
+    moment_of,
+    text,
+)
+
+_TYPES = {"post_call_transcription": ANALYTICS_COMPLETED, "call_initiation_failure": CALL_END}
+_SIGNATURE = re.compile(r"t=([0-9]{1,12}),v0=([0-9a-f]{64})", re.ASCII)
+TOLERANCE_SECONDS = 30 * 60
+"""How old a signature may be in the vendor's verifier, which takes any of the future; here it counts both ways."""
+
+
+class ElevenLabs(Source):
+    """A dial that failed is an event of its own, with a conversation id like any call."""
+
+    name = "elevenlabs"
+
+    signature_headers: tuple[str, ...] = ("ElevenLabs-Signature",)
+
+    setup = Setup(
+        platform="ElevenLabs Agents",
+        steps=(
+            "Settings > Webhooks: create one with the URL {url} and HMAC authentication.",
+            "Agents settings: choose it as the post-call webhook with the events transcript and call initiation "
+            "failure; leave audio out, which is larger than a body may be.",
+            "Turn its retries on.",
+        ),
+        credential="the secret that ElevenLabs shows once when the webhook is created (wsec_...)",
+    )
+
+    def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
+        """`t={Unix seconds},v0={hex}`: HMAC-SHA256 of the time, a full stop, and the body."""
+        claimed = headers.get("elevenlabs-signature")
+        if claimed is None:
+            raise BadSignature(Reason.MISSING)
+        found = _SIGNATURE.fullmatch(claimed.replace(" ", ""))
+        if found is None:
+            raise BadSignature(Reason.MALFORMED)
+        verify_hmac_sha256_hex(found[2], f"{found[1]}.".encode() + body, secrets)
+        if abs(now - int(found[1])) > TOLERANCE_SECONDS:
+            raise BadSignature(Reason.EXPIRED)
+
+    def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
+        """As the vendor's verifier expects it."""
+        timestamp = str(int(now))
+        digest = hmac_sha256_hex(secret, f"{timestamp}.".encode() + body)
+        return {"ElevenLabs-Signature": f"t={timestamp},v0={digest}"}
+
+    def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
+        """`external_number` is the human's, whoever called whom; without a phone call it was on the web."""
+        fields = mapping(body)
+        data = mapping(fields.get("data"))
+        metadata = mapping(data.get("metadata"))
+        phone_call = mapping(metadata.get("phone_call"))
+        dial = mapping(metadata.get("body"))
+        kind = text(fields.get("type"))
+        sent_at = fields.get("event_timestamp")
+        return Facts(
+            event_type=_TYPES.get(kind, kind) if kind else None,
+            call_id=identifier(data.get("conversation_id")),
+            occurred_at=moment_of(sent_at) or moment(sent_at),
+            customer_phone=text(phone_call.get("external_number"), dial.get("To"), dial.get("to_number")),
+            direction=direction(phone_call.get("direction"), dial.get("Direction"), _dialled(dial)),
+        )
+
+
+def _dialled(dial: dict[str, Any]) -> str | None:
+    """What fails to be initiated was to go out."""
+    return "outbound" if dial else None
