@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format screenshots bench lock clean
+.PHONY: help setup demo test systems check format screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -26,8 +26,13 @@ $(STAMP): requirements.txt pyproject.toml
 demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by itself)
 	$(BIN)/aftercall demo $(DEMO_FLAGS)
 
-test: setup  ## every test
-	$(BIN)/pytest
+test: setup  ## every test, on every core (PYTEST_FLAGS="-k words": some of them)
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+
+systems:  ## the systems that tests judge by, from Debian's packages (as root); without one, its tests skip
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive BUNDLER_VERSION=2.3.15 apt-get install -qq -y --no-install-recommends \
+		chromium chromium-driver fonts-noto-core postgresql redmine redmine-sqlite puma >/dev/null
 
 check: setup  ## lint, format, types, SQL format, the floors' import rule
 	$(BIN)/ruff check .
