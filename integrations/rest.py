@@ -45,6 +45,28 @@ class RestClient(HttpClient):
             return Conflict(message)
         return super().kind(status, headers, message)
 
+    def change(self, method: str, path: str, json: Any) -> None:
+        """Ask for something that is answered by nothing or a JSON object; Retryable for anything else, say a page."""
+        answer = self.request(method, path, json=json)
+        if answer.body.strip():
+            answer.json()
+
+    def listed(self, told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+        """The list of objects that an answer promises; Retryable if there is none."""
+        found = told.get(name)
+        if not isinstance(found, list):
+            raise Retryable(f"{self.system} answered without the list {name} that it promises")
+        return [one for one in found if isinstance(one, dict)]
+
+    def part(self, told: Mapping[str, Any], *names: str) -> Any:
+        """What an answer promises at this place; Retryable if there is nothing."""
+        found: Any = told
+        for name in names:
+            found = found.get(name) if isinstance(found, dict) else None
+        if found is None:
+            raise Retryable(f"{self.system} answered without the {'.'.join(names)} that it promises")
+        return found
+
     def _judged(self, answer: Answer) -> Answer:
         if not 200 <= answer.status < 300:
             told = self._words(answer.body)

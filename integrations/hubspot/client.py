@@ -111,21 +111,23 @@ class HubSpot(RestClient):
         path = f"/crm/v4/objects/{kind}/{quote(identity, safe='')}/associations/default/{to}/{quote(other, safe='')}"
         self.request("PUT", path)
 
-    def has_unique_property(self, kind: str, name: str) -> bool:
-        """Whether objects of the kind have a property of this name; Paused if its values need not be unique."""
+    def has_property(self, kind: str, name: str, *, is_unique: bool = False) -> bool:
+        """Whether objects of the kind have a property of this name; Paused if it must be unique and is not."""
         try:
             told = self.request("GET", f"/crm/v3/properties/{kind}/{name}").json()
         except Missing:
             return False
-        if told.get("hasUniqueValue") is not True:
+        if is_unique and told.get("hasUniqueValue") is not True:
             raise Paused(
                 f"HubSpot's {kind} have a property {name} whose values need not be unique, and that cannot be "
                 "changed: delete it, and it is made anew"
             )
         return True
 
-    def make_unique_property(self, kind: str, name: str, label: str, description: str) -> None:
-        """Make it; needs the right to write the kind's schema."""
+    def make_property(
+        self, kind: str, name: str, label: str, description: str, *, is_unique: bool = False
+    ) -> None:
+        """Make a text property; needs the scope `crm.schemas.<kind>.write`."""
         body = {
             "name": name,
             "label": label,
@@ -133,7 +135,7 @@ class HubSpot(RestClient):
             "groupName": f"{kind.removesuffix('s')}information",
             "type": "string",
             "fieldType": "text",
-            "hasUniqueValue": True,
+            "hasUniqueValue": is_unique,
             "formField": False,
         }
         self.request("POST", f"/crm/v3/properties/{kind}", json=body)

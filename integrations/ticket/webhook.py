@@ -1,12 +1,10 @@
 """Tickets as signed webhooks; see `integrations.webhook`."""
 
-from dataclasses import asdict
-
 from integrations.config import IntegrationSettings
-from integrations.ticket.rendering import ticket
+from integrations.ticket.rendering import fields, ticket
 from integrations.webhook import WebhookDestination
 
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the ticket's fields."""
-    return WebhookDestination(settings, lambda delivery: asdict(ticket(delivery)))
+    return WebhookDestination(settings, lambda delivery: fields(ticket(delivery)))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations.ticket.rendering import render, ticket
+from integrations.ticket.rendering import LONGEST, description, fitted, render, ticket
 from tests.integrations.examples import delivery
 from tests.integrations.examples import ticket as due
 
@@ -21,8 +21,8 @@ def test_a_ticket() -> None:
 
 
 def test_resolved_after_all_is_told() -> None:
-    assert "was resolved" not in ticket(delivery(due())).description
-    assert "was resolved" in ticket(delivery(due(is_resolved=True))).description
+    assert "was resolved" not in description(ticket(delivery(due())))
+    assert "was resolved" in description(ticket(delivery(due(is_resolved=True))))
 
 
 def test_strangers_words_stay_words() -> None:
@@ -35,15 +35,35 @@ def test_strangers_words_stay_words() -> None:
         )
     )
     assert made.title == "a b"
-    assert made.description.startswith("{{ 7*7 }}\n<script>\n\u0645\u0631\u062d\u0628\u0627 👋\ufffd\n")
+    assert made.summary.startswith("{{ 7*7 }}\n<script>\n\u0645\u0631\u062d\u0628\u0627 👋\ufffd")
 
 
-def test_a_long_transcript_is_shortened_and_what_is_below_it_stays() -> None:
-    made = ticket(delivery(due(description="word " * 200_000, title="t" * 900)))
-    assert len(made.description) < 61_000
-    assert "…\n" in made.description
-    assert made.description.endswith("Call: 1 (atoms)")
+def test_the_summary_comes_first_then_the_facts_then_the_transcript() -> None:
+    told = "The car did not start.\n\nShe waits.\n\nAgent: Hello?\nCustomer: It is\n\nbroken."
+    made = ticket(delivery(due(description=told)))
+    assert made.summary == "The car did not start.\n\nShe waits."
+    assert made.transcript == "Agent: Hello?\nCustomer: It is\n\nbroken."
+    whole = description(made)
+    parts = [
+        "She waits.",
+        "Customer: Ada · +12025550143",
+        "Reason: rental car",
+        "Call: 1 (atoms)",
+        "Agent: Hello?",
+    ]
+    assert sorted(parts, key=whole.index) == parts
+    assert ticket(delivery(due(description="Customer: only said"))).transcript == "Customer: only said"
+
+
+def test_a_long_transcript_is_shortened_and_what_is_above_it_stays() -> None:
+    said = "Agent: " + "wörd " * 200_000
+    made = ticket(delivery(due(description=f"It broke.\n\n{said}", title="t" * 900)))
+    whole = fitted(lambda room: description(made, room), 20_000)
+    assert 19_000 < len(whole.encode()) <= 20_000
+    assert whole.endswith("…")
+    assert "Call: 1 (atoms)" in whole
     assert len(made.title) == 255
+    assert len(ticket(delivery(due(description="word " * 200_000))).summary) < LONGEST
 
 
 @pytest.mark.parametrize(("given", "made"), [("URGENT", "urgent"), ("soon", "normal"), (None, "normal")])
@@ -55,4 +75,4 @@ def test_little_known() -> None:
     nothing: dict[str, Any] = dict.fromkeys(due().payload)
     made = ticket(delivery(due(**nothing)))
     assert (made.title, made.queue, made.issue_type) == ("Call 1", "support", "general")
-    assert "Customer: unknown\n" in made.description
+    assert "Customer: unknown\n" in description(made)

@@ -1,0 +1,102 @@
+"""What every ticket system has in common: create or update, compare, check.
+
+A system's own words for all this are in its file.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.errors import Paused, Refused, Retryable
+from integrations.rest import Missing, RestClient
+from integrations.ticket.rendering import Ticket, ticket
+from integrations.ticket.updating import Update, Written, gone, update
+
+
+@dataclass(frozen=True)
+class Held:
+    """A ticket as its system holds it.
+
+    Args:
+        fields: the values of what `Desk.fields` names, and of `Desk.place`.
+        last: what aftercall wrote last, as far as the ticket tells.
+        version: what `Desk.change` needs to know besides, if anything.
+    """
+
+    fields: Mapping[str, str]
+    last: Written | None
+    version: str = ""
+
+
+class Desk(ABC):
+    """A ticket system; not for several threads at once."""
+
+    name: str
+    limits = Limits()
+
+    def __init__(self, client: RestClient) -> None:
+        self.client = client
+
+    @abstractmethod
+    def find(self, delivery: Delivery) -> str | None:
+        """The ticket that carries the action's key, if there is one."""
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Create it, or tell that one what is new; Gone if that one is not there any more."""
+        made = ticket(delivery)
+        if external_id is None:
+            return self.create(delivery, made)
+        try:
+            held = self.held(external_id)
+            due = update(made, self.fields(made), held.fields, held.last)
+            if due is not None:
+                self.change(external_id, due, held)
+        except Missing:
+            raise gone(self.client.system, external_id) from None
+        return external_id
+
+    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+        """The fields that `send` would write, by the system's own names; the texts are left to a preview."""
+        made = ticket(delivery)
+        return {**self.place(made), **self.fields(made)}
+
+    def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
+        """The same fields as they are in the system; None if the ticket is gone."""
+        try:
+            held = self.held(external_id)
+        except Missing:
+            return None
+        return {name: held.fields.get(name, "") for name in self.planned(delivery)}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.client.close()
+
+    @abstractmethod
+    def fields(self, made: Ticket) -> Mapping[str, str]:
+        """What an update may change while nobody else did: title and priority, by the system's own names."""
+
+    @abstractmethod
+    def place(self, made: Ticket) -> Mapping[str, str]:
+        """Where a new ticket goes; never changed afterwards."""
+
+    @abstractmethod
+    def create(self, delivery: Delivery, made: Ticket) -> str:
+        """Make it, with what `updating` wants kept on it; returns its id."""
+
+    @abstractmethod
+    def held(self, external_id: str) -> Held:
+        """The ticket as it is now; Missing if it is not there."""
+
+    @abstractmethod
+    def change(self, external_id: str, due: Update, held: Held) -> None:
+        """Write an update in one request, so that no crash leaves half of it."""
+
+
+def finding(name: str, ask: Callable[[], str]) -> Finding:
+    """What `ask` found out; any of the failure kinds is a finding that is not fine."""
+    try:
+        return Finding(name, True, ask())
+    except (Refused, Retryable, Paused) as error:
+        return Finding(name, False, str(error))

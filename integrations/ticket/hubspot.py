@@ -1,0 +1,190 @@
+"""Tickets in HubSpot, on the contact who called.
+
+    AFTERCALL_TICKETS=hubspot
+    AFTERCALL_HUBSPOT_TOKEN=pat-…
+    AFTERCALL_HUBSPOT_TICKET_STAGES=billing=12/34,0/1
+
+The action's key is a property whose values HubSpot itself keeps unique, so that even two at once make one ticket. The
+two properties that this takes are made when they are first needed.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import phonenumbers
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.errors import Paused, Refused
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot
+from integrations.rest import Conflict, Missing
+from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.rendering import Ticket, description, fitted
+from integrations.ticket.targets import targets
+from integrations.ticket.updating import Update, first, read, reference
+
+KEY, WRITTEN = "aftercall_key", "aftercall_written"
+LONGEST_TITLE, LONGEST_CONTENT = 255, 60_000
+READ = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_stage", WRITTEN)
+AGAIN = "\n\n---\nLater, from the call:\n\n"
+_PROPERTIES = {
+    KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
+    WRITTEN: ("aftercall: written", "What aftercall wrote last, so that it touches nothing of yours.", False),
+}
+
+
+def open_destination(settings: IntegrationSettings) -> "HubSpotTickets":
+    """The portal that the token belongs to."""
+    return HubSpotTickets(settings)
+
+
+class HubSpotTickets(Desk):
+    """A portal's tickets.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "hubspot"
+    # A private app may ask 100 times in ten seconds, and search five times a second; a ticket takes three requests, one
+    # of them a search (HubSpot, "API usage guidelines").
+    limits = Limits(concurrency=3, per_second=3.0)
+    client: HubSpot
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._stages = targets(settings.hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES")
+        if not all(one.count("/") == 1 for one in self._stages.all()):
+            raise Paused(
+                "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
+            )
+        self._portal = settings.hubspot_portal.strip()
+        super().__init__(HubSpot(settings))
+        self._has_properties = False
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The ticket with the action's key; no search, so never behind."""
+        self._prepare()
+        found = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
+        return str(self.client.part(found, "id")) if found else None
+
+    def fields(self, made: Ticket) -> Mapping[str, str]:
+        """Subject, priority and the text."""
+        return {
+            "subject": made.title[:LONGEST_TITLE],
+            "hs_ticket_priority": made.priority.upper(),
+            "content": _content(made),
+        }
+
+    def place(self, made: Ticket) -> Mapping[str, str]:
+        """The queue's pipeline and stage; Refused if the settings name none."""
+        target = self._stages.of(made.queue)
+        if target is None:
+            raise Refused(
+                f"AFTERCALL_HUBSPOT_TICKET_STAGES names no stage for the queue {made.queue!r}, and none for others"
+            )
+        pipeline, _, stage = target.partition("/")
+        return {"hs_pipeline": pipeline, "hs_pipeline_stage": stage}
+
+    def create(self, delivery: Delivery, made: Ticket) -> str:
+        """Make it, on its contact; if HubSpot says that its key is taken, it is that one."""
+        self._prepare()
+        fields = self.fields(made)
+        properties = {
+            **fields,
+            **self.place(made),
+            KEY: reference(made.external_key),
+            WRITTEN: first(made, fields).text(),
+        }
+        contact = self._contact(made)
+        on = {contact: TICKET_TO_CONTACT} if contact else {}
+        try:
+            return str(self.client.part(self.client.create("tickets", properties, on), "id"))
+        except (Refused, Conflict):
+            found = self.find(delivery)
+            if found is None:
+                raise
+            return found
+
+    def held(self, external_id: str) -> Held:
+        """The ticket, and what is kept on it."""
+        told = self.client.get("tickets", external_id, READ)
+        if told is None:
+            raise Missing(external_id)
+        values = {name: str(value or "") for name, value in self.client.part(told, "properties").items()}
+        return Held(values, read(values.get(WRITTEN)))
+
+    def change(self, external_id: str, due: Update, held: Held) -> None:
+        """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
+        properties = {**due.fields, WRITTEN: due.written.text()}
+        if "content" not in due.fields:
+            properties["content"] = _below(held.fields.get("content", ""), due.told)
+        if not self.client.associated("tickets", external_id, "contacts"):
+            contact = self._contact(due.told)
+            if contact:
+                self.client.associate("tickets", external_id, "contacts", contact)
+        self.client.update("tickets", external_id, properties)
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The ticket's page; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
+        if not self._portal:
+            return None
+        return f"https://app.hubspot.com/contacts/{self._portal}/record/0-5/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whether tickets and contacts may be read, the properties are there, and the stages exist."""
+        for kind in ("tickets", "contacts"):
+            yield finding(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
+        for name in _PROPERTIES:
+            yield finding(f"property {name}", lambda name=name: self._property(name))  # type: ignore[misc]
+        for target in self._stages.all():
+            yield finding(f"stage {target}", lambda target=target: self._stage(target))  # type: ignore[misc]
+
+    def _may_read(self, kind: str) -> str:
+        self.client.request("GET", f"/crm/v3/objects/{kind}", params={"limit": "1"}).json()
+        return "yes"
+
+    def _property(self, name: str) -> str:
+        is_there = self.client.has_property("tickets", name, is_unique=_PROPERTIES[name][2])
+        return (
+            "there"
+            if is_there
+            else "not there yet; it is made with the first ticket (crm.schemas.tickets.write)"
+        )
+
+    def _stage(self, target: str) -> str:
+        pipeline, _, stage = target.partition("/")
+        told = self.client.request("GET", f"/crm/v3/pipelines/tickets/{pipeline}").json()
+        names = {str(one.get("id")): str(one.get("label")) for one in self.client.listed(told, "stages")}
+        if stage not in names:
+            raise Refused(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
+        return f"{told.get('label')}, {names[stage]}"
+
+    def _prepare(self) -> None:
+        if self._has_properties:
+            return
+        for name, (label, text, is_unique) in _PROPERTIES.items():
+            if not self.client.has_property("tickets", name, is_unique=is_unique):
+                self.client.make_property("tickets", name, label, text, is_unique=is_unique)
+        self._has_properties = True
+
+    def _contact(self, made: Ticket) -> str | None:
+        """The oldest contact with the caller's address or number, however HubSpot holds it."""
+        email, phone = made.customer_email, made.customer_phone
+        any_of = [{"email": email}] if email else []
+        if phone:
+            any_of += [{"phone": phone}, {"mobilephone": phone}]
+            try:
+                national = str(phonenumbers.parse(phone).national_number)
+                any_of += [{"hs_searchable_calculated_phone_number": national}]
+            except phonenumbers.NumberParseException:
+                pass
+        found = self.client.search("contacts", any_of, ["email"], limit=1) if any_of else []
+        return str(self.client.part(found[0], "id")) if found else None
+
+
+def _content(made: Ticket) -> str:
+    return fitted(lambda room: description(made, room), LONGEST_CONTENT)
+
+
+def _below(theirs: str, told: Ticket) -> str:
+    room = LONGEST_CONTENT - len((theirs + AGAIN).encode())
+    return theirs + AGAIN + fitted(lambda most: description(told, most), max(room, 0))

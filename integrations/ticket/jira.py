@@ -1,0 +1,226 @@
+"""Tickets in Jira Cloud.
+
+    AFTERCALL_TICKETS=jira
+    AFTERCALL_JIRA_URL=https://NAME.atlassian.net
+    AFTERCALL_JIRA_EMAIL=aftercall@example.com
+    AFTERCALL_JIRA_TOKEN=…
+    AFTERCALL_JIRA_PROJECTS=billing=BILL,cars=SUP/Rental,SUP
+
+Jira's search is seconds to minutes behind what was written (Atlassian, "Search and reconcile"), so a label that can be
+searched for is not enough to recognise what was made just before a crash. The newest issues of the projects are
+therefore read by their keys, which is never behind: once a pass, as nothing but the pass makes tickets meanwhile.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.errors import Paused, Refused
+from integrations.http import checked_url
+from integrations.rest import RestClient
+from integrations.ticket.adf import document
+from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.rendering import Ticket
+from integrations.ticket.targets import targets
+from integrations.ticket.updating import Update, Written, first, read, reference
+
+SETTING = "AFTERCALL_JIRA_TOKEN"
+LABEL = PROPERTY = "aftercall"
+# The newest issue that the search knows, some before it (it does not learn of them in order) and more after it.
+BEFORE, AT_ONCE = 20, 100
+NEEDED = ("BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS")
+
+
+def open_destination(settings: IntegrationSettings) -> "Jira":
+    """The site that the settings name."""
+    return Jira(settings)
+
+
+class Jira(Desk):
+    """A site of Jira Cloud.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "jira"
+    # Jira takes 100 POSTs and 50 PUTs a second (Atlassian, "Rate limiting"), and shares them with everybody's apps.
+    limits = Limits(concurrency=4, per_second=10.0)
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._url = checked_url(settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
+        self._projects = targets(settings.jira_projects, "AFTERCALL_JIRA_PROJECTS")
+        self._priorities = targets(settings.jira_priorities, "AFTERCALL_JIRA_PRIORITIES")
+        self._type = settings.jira_issue_type
+        self._keys = list(dict.fromkeys(one.partition("/")[0] for one in self._projects.all()))
+        if not self._keys or not all(re.fullmatch(r"[A-Za-z]\w*", key, re.ASCII) for key in self._keys):
+            raise Paused("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
+        authorise = _authorise(settings)
+        super().__init__(
+            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+        )
+        self._newest: dict[str, str] | None = None
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The issue with the key's label: among the newest, else by search."""
+        if self._newest is None:
+            # To a wrong token Jira shows what the whole world may see: nothing would be found.
+            self._who()
+            self._newest = {label: issue for key in self._keys for label, issue in self._made_lately(key)}
+        label = reference(delivery.action_key)
+        if label in self._newest:
+            return self._newest[label]
+        found = self._search(f'labels = "{label}" ORDER BY key ASC')
+        return str(found[0]["key"]) if found else None
+
+    def fields(self, made: Ticket) -> Mapping[str, str]:
+        """Summary and, if it has a name in Jira, priority."""
+        priority = self._priorities.of(made.priority)
+        return {"summary": made.title, **({"priority": priority} if priority else {})}
+
+    def place(self, made: Ticket) -> Mapping[str, str]:
+        """The queue's project and component; Refused if the settings name none."""
+        target = self._projects.of(made.queue)
+        if target is None:
+            raise Refused(
+                f"AFTERCALL_JIRA_PROJECTS names no project for the queue {made.queue!r}, and none for all others"
+            )
+        project, _, component = target.partition("/")
+        return {"project": project, **({"components": component} if component else {})}
+
+    def create(self, delivery: Delivery, made: Ticket) -> str:
+        """Make it, with its label and what is kept on it."""
+        place, fields = self.place(made), self.fields(made)
+        told: dict[str, Any] = {
+            "project": {"key": place["project"]},
+            "issuetype": {"name": self._type},
+            "description": document(made),
+            "labels": [LABEL, reference(made.external_key)],
+            **_fields(fields),
+        }
+        if "components" in place:
+            told["components"] = [{"name": place["components"]}]
+        body = {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
+        answer = self.client.request("POST", "/rest/api/3/issue", json=body).json()
+        return str(self.client.part(answer, "key"))
+
+    def held(self, external_id: str) -> Held:
+        """The issue, and what is kept on it."""
+        params = {"fields": "summary,priority,project,components", "properties": PROPERTY}
+        told = self.client.request("GET", f"/rest/api/3/issue/{external_id}", params=params).json()
+        fields = self.client.part(told, "fields")
+        kept = (told.get("properties") or {}).get(PROPERTY) or {}
+        values = {
+            "summary": str(fields.get("summary") or ""),
+            "priority": str((fields.get("priority") or {}).get("name") or ""),
+            "project": str((fields.get("project") or {}).get("key") or ""),
+            "components": ", ".join(str(one.get("name")) for one in fields.get("components") or ()),
+        }
+        last = read(kept.get("written"))
+        return Held(values, last, str(kept.get("action_key") or ""))
+
+    def change(self, external_id: str, due: Update, held: Held) -> None:
+        """A comment, the fields and what is kept."""
+        body: dict[str, Any] = {
+            "fields": _fields(due.fields),
+            "update": {"comment": [{"add": {"body": document(due.told)}}]},
+            "properties": [_kept(due.told.external_key, due.written)],
+        }
+        self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=body)
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The issue's page."""
+        return f"{self._url}/browse/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Who the token is, what it may do in each project, and whether the fields are on its screen."""
+        yield finding("credentials", self._who)
+        for key in self._keys:
+            yield finding(f"permissions in {key}", lambda key=key: self._may(key))  # type: ignore[misc]
+            yield finding(f"fields of {key}", lambda key=key: self._screen(key))  # type: ignore[misc]
+
+    def _who(self) -> str:
+        told = self.client.request("GET", "/rest/api/3/myself").json()
+        return str(self.client.part(told, "displayName"))
+
+    def _may(self, key: str) -> str:
+        params = {"projectKey": key, "permissions": ",".join(NEEDED)}
+        told = self.client.request("GET", "/rest/api/3/mypermissions", params=params).json()
+        given = self.client.part(told, "permissions")
+        missing = [one for one in NEEDED if not (given.get(one) or {}).get("havePermission")]
+        if missing:
+            raise Refused(f"the token's user lacks {', '.join(missing)} in project {key}")
+        return ", ".join(NEEDED)
+
+    def _screen(self, key: str) -> str:
+        path = f"/rest/api/3/issue/createmeta/{key}/issuetypes"
+        told = self.client.request("GET", path).json()
+        types = {str(one.get("name")): str(one.get("id")) for one in self.client.listed(told, "issueTypes")}
+        if self._type not in types:
+            raise Refused(f"project {key} has no issue type {self._type!r}; it has {', '.join(types)}")
+        told = self.client.request("GET", f"{path}/{types[self._type]}").json()
+        there = {one.get("fieldId") for one in self.client.listed(told, "fields")}
+        wanted = {"summary", "description", "labels"} | ({"priority"} if self._priorities.all() else set())
+        if missing := sorted(wanted - there):
+            raise Refused(f"{', '.join(missing)}: not on the screen on which {self._type} is made in {key}")
+        return ", ".join(sorted(wanted))
+
+    def _made_lately(self, project: str) -> Iterator[tuple[str, str]]:
+        """Labels of ours and their issues, of the newest issues of a project."""
+        known = self._search(f'project = "{project}" ORDER BY key DESC')
+        newest = _number(known[0]["key"]) if known else 0
+        start = max(1, newest - BEFORE)
+        while True:
+            keys = [f"{project}-{number}" for number in range(start, start + AT_ONCE)]
+            body = {"issueIdsOrKeys": keys, "fields": ["labels"]}
+            told = self.client.request("POST", "/rest/api/3/issue/bulkfetch", json=body).json()
+            issues = self.client.listed(told, "issues")
+            for issue in issues:
+                for label in (issue.get("fields") or {}).get("labels") or ():
+                    yield str(label), str(issue["key"])
+            last = max((_number(issue["key"]) for issue in issues), default=0)
+            if last < start + AT_ONCE // 2:
+                return
+            start += AT_ONCE
+
+    def _search(self, jql: str) -> list[dict[str, Any]]:
+        body = {"jql": jql, "fields": ["labels"], "maxResults": 1}
+        told = self.client.request("POST", "/rest/api/3/search/jql", json=body).json()
+        return self.client.listed(told, "issues")
+
+
+def _authorise(settings: IntegrationSettings) -> Any:
+    token = settings.jira_token.get_secret_value().strip()
+    if not token:
+        raise Paused(f"set {SETTING} to an API token, and AFTERCALL_JIRA_EMAIL to whose it is")
+    email = settings.jira_email.strip()
+    value = f"Basic {b64encode(f'{email}:{token}'.encode()).decode()}" if email else f"Bearer {token}"
+
+    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = value
+        return request
+
+    return authorise
+
+
+def _fields(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"name": value} if name == "priority" else value for name, value in values.items()}
+
+
+def _kept(action_key: str, written: Written) -> dict[str, Any]:
+    return {"key": PROPERTY, "value": {"action_key": action_key, "written": written.text()}}
+
+
+def _number(key: str) -> int:
+    number = str(key).rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    messages = [str(one) for one in error.get("errorMessages") or ()]
+    return "; ".join(messages + [f"{name}: {told}" for name, told in (error.get("errors") or {}).items()])

@@ -1,0 +1,110 @@
+"""What an update may change on a ticket that people work on, and how one is recognised that was made already.
+
+Each system keeps, on the ticket itself, what aftercall wrote there last (`Written`). A field that somebody else changed
+since is theirs. Whatever is new is told in a comment beside the fields, once: the description is never rewritten.
+How a system keeps it belongs to the systems' files.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from integrations.errors import Gone
+from integrations.ticket.rendering import Ticket
+
+_ENOUGH = 20
+
+
+@dataclass(frozen=True)
+class Written:
+    """What aftercall wrote last, as digests; small enough for any system's metadata.
+
+    Args:
+        content: of everything that the ticket says.
+        transcript: of the transcript alone.
+        fields: of each field's value, by the system's own name.
+    """
+
+    content: str
+    transcript: str
+    fields: Mapping[str, str]
+
+    def text(self) -> str:
+        """As one line of JSON, under 1 kB."""
+        return orjson.dumps(
+            {"content": self.content, "transcript": self.transcript, "fields": dict(self.fields)},
+            option=orjson.OPT_SORT_KEYS,
+        ).decode()
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is to be done to a ticket.
+
+    Args:
+        fields: new values, only of fields that nobody else changed.
+        told: the ticket as the comment tells it; without the transcript if the ticket has that already.
+        written: what to keep on the ticket.
+    """
+
+    fields: Mapping[str, str]
+    told: Ticket
+    written: Written
+
+
+def reference(action_key: str) -> str:
+    """The action's key as a word that every system can hold and search for: `aftercall-` and 20 hex digits."""
+    return f"aftercall-{_digest(action_key)}"
+
+
+def first(made: Ticket, fields: Mapping[str, str]) -> Written:
+    """What to keep on a ticket that is created with these fields."""
+    content = orjson.dumps([made.title, made.priority, made.summary, made.facts, made.transcript])
+    digests = {name: _digest(value) for name, value in fields.items()}
+    return Written(_digest(content), _digest(made.transcript), digests)
+
+
+def read(text: Any) -> Written | None:
+    """What was kept; None if nothing was, or somebody changed it."""
+    try:
+        told = orjson.loads(text)
+        return Written(str(told["content"]), str(told["transcript"]), dict(told["fields"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def update(
+    made: Ticket, fields: Mapping[str, str], current: Mapping[str, str], last: Written | None
+) -> Update | None:
+    """What to do to a ticket; None if it says all this already (a crash came between its update and the mark).
+
+    Args:
+        made: the ticket as it is to be.
+        fields: values that it is to have, by the system's own names.
+        current: the same fields as they are.
+        last: what was kept on it; None: nobody knows, so that no field is touched.
+    """
+    new = first(made, fields)
+    if last is None:
+        return Update({}, made, replace(new, fields={}))
+    if last.content == new.content:
+        return None
+    ours = {name for name in fields if last.fields.get(name) == _digest(current.get(name, ""))}
+    changed = {name: value for name, value in fields.items() if name in ours and value != current.get(name)}
+    # A field that is theirs stays theirs: what is kept is what aftercall really wrote.
+    digests = {name: new.fields[name] if name in ours else last.fields.get(name, "") for name in fields}
+    told = replace(made, transcript="") if last.transcript == new.transcript else made
+    return Update(changed, told, replace(new, fields=digests))
+
+
+def gone(system: str, external_id: str) -> Gone:
+    """A ticket that aftercall made is not there any more; it is made anew, because what is due is not withdrawn."""
+    return Gone(f"{system} has no ticket {external_id} any more, or does not show it to this key")
+
+
+def _digest(value: str | bytes) -> str:
+    data = value if isinstance(value, bytes) else value.encode("utf-8", "replace")
+    return hashlib.sha256(data).hexdigest()[:_ENOUGH]

@@ -1,0 +1,240 @@
+"""Tickets in Zendesk Support.
+
+    AFTERCALL_TICKETS=zendesk
+    AFTERCALL_ZENDESK_URL=https://NAME.zendesk.com
+    AFTERCALL_ZENDESK_EMAIL=aftercall@example.com
+    AFTERCALL_ZENDESK_TOKEN=…
+    AFTERCALL_ZENDESK_GROUPS=billing=123,456
+
+`external_id` is the action's key: it is looked for before a ticket is made, in a list that is never behind. A request
+that Zendesk finishes after we gave it up is recognised by its `Idempotency-Key`, which Zendesk keeps for two hours.
+"""
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+import orjson
+import requests
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.errors import Paused, Refused
+from integrations.http import checked_url
+from integrations.rendering import shorten
+from integrations.rest import RestClient
+from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.rendering import Ticket, fitted
+from integrations.ticket.targets import targets
+from integrations.ticket.updating import Update, Written, first, gone, read
+
+SETTING = "AFTERCALL_ZENDESK_TOKEN"
+LONGEST_SUBJECT, LONGEST_COMMENT = 150, 60_000
+LONGEST_KEY = 255
+TAG = "aftercall"
+AUDITS, PAGES = 100, 20
+
+
+def open_destination(settings: IntegrationSettings) -> "Zendesk":
+    """The account that the settings name."""
+    return Zendesk(settings)
+
+
+class Zendesk(Desk):
+    """An account of Zendesk. Comments are internal: no trigger mails them to the customer.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "zendesk"
+    # The smallest plan takes 200 requests a minute, and a ticket takes two or three (Zendesk, "Rate limits").
+    limits = Limits(concurrency=2, per_second=1.0)
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
+        self._groups = targets(settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
+        if not all(group.isdecimal() for group in self._groups.all()):
+            raise Paused("set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456")
+        authorise = _authorise(settings)
+        super().__init__(
+            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+        )
+        self._replaced: dict[str, str] = {}
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The oldest ticket with this `external_id`; deleted ones are not listed."""
+        key = _external_id(delivery.action_key)
+        told = self.client.request("GET", "/api/v2/tickets", params={"external_id": key}).json()
+        ids = [one["id"] for one in self.client.listed(told, "tickets") if one.get("external_id") == key]
+        return str(min(ids)) if ids else None
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        """Create it, or tell that one what is new; Gone if that one is not there any more."""
+        if external_id is not None:
+            # Should it be gone, Zendesk must not take the next ticket for a repeat of it.
+            self._replaced[delivery.action_key] = external_id
+        return super().send(delivery, external_id)
+
+    def fields(self, made: Ticket) -> Mapping[str, str]:
+        """Subject and priority."""
+        return {"subject": shorten(_text(made.title), LONGEST_SUBJECT), "priority": made.priority}
+
+    def place(self, made: Ticket) -> Mapping[str, str]:
+        """The group, if the settings name one for the queue."""
+        group = self._groups.of(made.queue)
+        return {"group_id": group} if group else {}
+
+    def create(self, delivery: Delivery, made: Ticket) -> str:
+        """Make it, for the requester who called."""
+        fields = self.fields(made)
+        told: dict[str, Any] = {
+            **fields,
+            **{name: int(value) for name, value in self.place(made).items()},
+            **self._requester(made),
+            "external_id": _external_id(made.external_key),
+            "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
+            "comment": {"html_body": _html(made), "public": False},
+            "metadata": {TAG: first(made, fields).text()},
+        }
+        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), told])
+        headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
+        answer = self.client.request("POST", "/api/v2/tickets", json={"ticket": told}, headers=headers).json()
+        return str(self.client.part(answer, "ticket", "id"))
+
+    def held(self, external_id: str) -> Held:
+        """The ticket and the newest of our notes in its audits."""
+        answer = self.client.request("GET", f"/api/v2/tickets/{external_id}").json()
+        told = self.client.part(answer, "ticket")
+        if told.get("status") == "deleted":
+            raise gone("Zendesk", external_id)
+        fields = {name: str(told.get(name) or "") for name in ("subject", "priority", "group_id")}
+        return Held(fields, self._written(external_id), str(told.get("updated_at") or ""))
+
+    def change(self, external_id: str, due: Update, held: Held) -> None:
+        """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
+        told = {
+            **due.fields,
+            "comment": {"html_body": _html(due.told), "public": False},
+            "metadata": {TAG: due.written.text()},
+            "safe_update": True,
+            "updated_stamp": held.version,
+        }
+        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json={"ticket": told}).json()
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The ticket as an agent sees it."""
+        return f"{self._url}/agent/tickets/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Who the token is, and whether the groups exist."""
+        yield finding("credentials", self._who)
+        for group in self._groups.all():
+            yield finding(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
+
+    def _who(self) -> str:
+        user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
+        if not user.get("id") or user.get("role") not in ("agent", "admin"):
+            raise Refused(
+                f"the token's user is {user.get('role') or 'nobody'}: it must be an agent or admin. Look at {SETTING}"
+            )
+        return f"{user.get('name') or user['id']}, {user['role']}"
+
+    def _group(self, group: str) -> str:
+        return str(
+            self.client.part(self.client.request("GET", f"/api/v2/groups/{group}").json(), "group", "name")
+        )
+
+    def _written(self, external_id: str) -> Written | None:
+        last = None
+        for page in range(1, PAGES + 1):
+            params = {"per_page": str(AUDITS), "page": str(page)}
+            told = self.client.request("GET", f"/api/v2/tickets/{external_id}/audits", params=params).json()
+            for audit in self.client.listed(told, "audits"):
+                kept = ((audit.get("metadata") or {}).get("custom") or {}).get(TAG)
+                last = read(kept) or last
+            if not told.get("next_page"):
+                break
+        return last
+
+    def _requester(self, made: Ticket) -> dict[str, Any]:
+        """Who called: by e-mail, else by phone; without either the token's own user stands in."""
+        if made.customer_email:
+            return {
+                "requester": {"name": made.customer_name or made.customer_email, "email": made.customer_email}
+            }
+        if not re.fullmatch(r"\+\d{5,15}", made.customer_phone):
+            return {}
+        return {"requester_id": self._caller(made.customer_name, made.customer_phone)}
+
+    def _caller(self, name: str, phone: str) -> int:
+        params = {"query": f'phone:"{phone}"'}
+        users = self.client.listed(
+            self.client.request("GET", "/api/v2/users/search", params=params).json(), "users"
+        )
+        ids = [int(one["id"]) for one in users if one.get("id")]
+        if ids:
+            return min(ids)
+        # The external id makes this a look-up too, for as long as the search does not know the new user.
+        user = {
+            "name": name or phone,
+            "phone": phone,
+            "external_id": f"aftercall:{phone}",
+            "role": "end-user",
+        }
+        answer = self.client.request("POST", "/api/v2/users/create_or_update", json={"user": user}).json()
+        return int(self.client.part(answer, "user", "id"))
+
+
+def _authorise(settings: IntegrationSettings) -> Any:
+    token = settings.zendesk_token.get_secret_value().strip()
+    if not token:
+        raise Paused(
+            f"set {SETTING} to an API token (and AFTERCALL_ZENDESK_EMAIL to whose it is) or an OAuth token"
+        )
+    email = settings.zendesk_email.strip()
+    basic = b64encode(f"{email}/token:{token}".encode()).decode()
+    value = f"Basic {basic}" if email else f"Bearer {token}"
+
+    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = value
+        return request
+
+    return authorise
+
+
+def _external_id(key: str) -> str:
+    return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
+
+
+def _text(value: str) -> str:
+    """Text without placeholders: Zendesk fills in `{{…}}` and runs `{%…%}` wherever they stand."""
+    return value.replace("{", "{\u200b")
+
+
+def _html(made: Ticket) -> str:
+    def build(room: int) -> str:
+        def lines(text: str) -> str:
+            return escape(_text(text)).replace("\n", "<br>")
+
+        told = "".join(f"<p>{lines(part)}</p>" for part in made.summary.split("\n\n"))
+        told += (
+            "<ul>"
+            + "".join(f"<li><b>{label}:</b> {lines(value)}</li>" for label, value in made.facts)
+            + "</ul>"
+        )
+        said = shorten(made.transcript, room)
+        return told + (f"<h4>Transcript</h4><p>{lines(said)}</p>" if said else "")
+
+    return fitted(build, LONGEST_COMMENT)
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    kind = error.get("error")
+    if isinstance(kind, dict):
+        return f"{kind.get('title') or ''}: {kind.get('message') or ''}"
+    details = [one["description"] for several in (error.get("details") or {}).values() for one in several]
+    return ": ".join(filter(None, [kind, error.get("description"), "; ".join(details)]))
