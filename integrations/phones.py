@@ -1,0 +1,85 @@
+"""Phone numbers as a key: one spelling (E.164) for what people and systems write in many.
+
+Numbers of calls are E.164 already, from dbt. This is for the numbers that other systems hold: national or
+international, with blanks, brackets, hyphens, `00` for the plus, or an extension. Whose a number is belongs to `crm`.
+"""
+
+import re
+
+import phonenumbers
+from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
+
+# What is dialled before a country code in most of the world; no national number begins so.
+_PREFIX = re.compile(r"^\s*00(?=[1-9])")
+
+
+def e164(value: str, region: str) -> str:
+    """The number in one spelling, without its extension; of what can be no number in full only the digits.
+
+    Args:
+        value: in any spelling.
+        region: country of numbers that name none, ISO 3166 alpha-2; empty: they stay as they are.
+    """
+    number = _parsed(value, region)
+    if number is not None:
+        return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    digits = re.sub(r"\D", "", phonenumbers.normalize_digits_only(value))
+    return f"+{digits}" if digits and value.lstrip().startswith("+") else digits
+
+
+def same(one: str, other: str, region: str) -> bool:
+    """Whether both reach the same line, whatever the extension; two that are no numbers are never the same."""
+    return e164(one, region) == e164(other, region) != ""
+
+
+def has_extension(value: str, region: str) -> bool:
+    """Whether more is to be dialled once the line is up."""
+    number = _parsed(value, region)
+    return number is not None and bool(number.extension)
+
+
+def is_valid(value: str, region: str) -> bool:
+    """Whether the number is one that its country gives out."""
+    number = _parsed(value, region)
+    return number is not None and phonenumbers.is_valid_number(number)
+
+
+def significant(value: str, region: str) -> str:
+    """The digits without country code and trunk prefix; of what is no number all of them."""
+    number = _parsed(value, region)
+    if number is None:
+        return e164(value, region).removeprefix("+")
+    return phonenumbers.national_significant_number(number)
+
+
+def readable(value: str, region: str) -> str:
+    """The number in groups, with its country code."""
+    number = _parsed(value, region)
+    return phonenumbers.format_number(number, PhoneNumberFormat.INTERNATIONAL) if number else value
+
+
+def spellings(value: str, region: str) -> tuple[str, ...]:
+    """The usual ways to write the number, for systems that can only be asked for exact values; E.164 comes first.
+
+    National ones are among them only where the region makes them clear.
+    """
+    key = e164(value, region)
+    # Parsed again from its one spelling: without the extension.
+    number = _parsed(key, region)
+    if number is None:
+        return (key,) if key else ()
+    forms = [key, key[1:], f"00{key[1:]}"]
+    for kind in (PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL):
+        written = phonenumbers.format_number(number, kind)
+        plus, groups = written[: written.startswith("+")], re.findall(r"\d+", written)
+        forms += [written, *(plus + between.join(groups) for between in (" ", "-", ".", ""))]
+    return tuple(form for form in dict.fromkeys(forms) if same(form, key, region))
+
+
+def _parsed(value: str, region: str) -> PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(_PREFIX.sub("+", value), region.upper() or None)
+    except phonenumbers.NumberParseException:
+        return None
+    whole = phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
+    return number if whole else None
