@@ -87,7 +87,8 @@ def _webhook(source: Source) -> dict[str, Any]:
 
 def _accepted(source: Source) -> dict[str, Any]:
     """The types of body that a source takes. A form is described by an object, whose fields are its own."""
-    form = {FORM: {"schema": {"type": "object"}}} if source.takes_forms else {}
+    fields = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
+    form = {FORM: {"schema": fields}} if source.takes_forms else {}
     return {"application/json": {"schema": True}, **form}
 
 

@@ -107,9 +107,16 @@ class Twilio(Source):
             event_type=_TYPES.get(kind, kind) if kind else _other_type(event, fields),
             call_id=identifier(fields.get("CallSid"), data.get("CallSid"), data.get("sid")),
             occurred_at=_rfc2822(fields.get("Timestamp")) or moment(event.get("time")),
-            customer_phone=text(fields.get("From" if way == "inbound" else "To")) if way else None,
+            customer_phone=_customer(way, fields),
             direction=way,
         )
+
+
+def _customer(way: str | None, fields: dict[str, Any]) -> str | None:
+    """The other side of the line; behind a leg of `<Dial>` is whom the customer was put through to."""
+    if way is None or text(fields.get("ParentCallSid")):
+        return None
+    return text(fields.get("From" if way == "inbound" else "To"))
 
 
 def _other_type(event: dict[str, Any], fields: dict[str, Any]) -> str | None:

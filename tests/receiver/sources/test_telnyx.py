@@ -78,8 +78,8 @@ def test_nobody_but_telnyx_can_sign() -> None:
     [
         ("call.initiated", "call.start", "+12025550143", "inbound"),
         ("call.answered", "call.start", None, None),
-        ("call.initiated-transfer", "call.initiated", "+12025550188", "outbound"),
-        ("call.hangup-transfer", "call.end", None, None),
+        ("call.initiated-transfer", "call.initiated", None, None),
+        ("call.hangup-transfer", "call.hangup", None, None),
         ("call.conversation.ended", "call.end", None, None),
         ("call.hangup", "call.end", None, None),
         ("call.conversation_insights.generated", "analytics.completed", None, None),
@@ -89,3 +89,10 @@ def test_every_leg_is_of_the_session(name: str, kind: str, phone: str | None, wa
     body = json.loads((BODIES / f"{name}.json").read_bytes())
     at = datetime.fromisoformat(body["data"]["occurred_at"]).astimezone(UTC)
     assert TELNYX.facts(body, {}) == Facts(body["data"]["id"], kind, SESSION, at, phone, way)
+
+
+@pytest.mark.parametrize("leg", [None, "", 7, "leg-two", "3f2a0c6a-0001-4d58-9c7e-000000000001"])
+def test_a_leg_of_another_form_is_the_first(leg: object) -> None:
+    payload = {"call_session_id": SESSION, "call_leg_id": leg, "direction": "outgoing", "to": "+12025550143"}
+    facts = TELNYX.facts({"data": {"event_type": "call.initiated", "payload": payload}}, {})
+    assert facts == Facts(None, "call.start", SESSION, None, "+12025550143", "outbound")

@@ -101,7 +101,7 @@ def test_what_is_refused(url: str | None, headers: dict[str, str], body: bytes, 
         ("initiated", "call.start", CALL, "09:14:02", "+12025550143", "inbound"),
         ("answered", "call.start", CALL, "09:14:03", "+12025550143", "inbound"),
         ("completed", "call.end", CALL, "09:16:41", "+12025550143", "inbound"),
-        ("child-completed", "call.end", CHILD, "09:16:10", "+12025550188", "outbound"),
+        ("child-completed", "call.end", CHILD, "09:16:10", None, "outbound"),
         ("recording", "recording.completed", CALL, None, None, None),
     ],
 )
