@@ -121,17 +121,17 @@ def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
     """
     secrets = {
         source: tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
-        for source, value in _by_source(SECRET_PREFIX).items()
+        for source, value in by_source(SECRET_PREFIX).items()
     }
     return {source: parts for source, parts in secrets.items() if parts}
 
 
 def allow_from_environment() -> dict[str, str]:
     """Every `AFTERCALL_ALLOW_FROM_<SOURCE>` of the environment and `.env`, by lower-case source."""
-    return _by_source(ALLOW_FROM_PREFIX)
+    return by_source(ALLOW_FROM_PREFIX)
 
 
-def _by_source(prefix: str) -> dict[str, str]:
+def by_source(prefix: str) -> dict[str, str]:
     """Settings that a source has for itself; the environment wins over `.env`, an empty one counts as unset."""
     found: dict[str, str | None] = {**dotenv_values(ENV_FILE), **os.environ}
     return {
