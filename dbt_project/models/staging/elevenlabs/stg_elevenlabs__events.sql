@@ -1,0 +1,162 @@
+{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. -#}
+{%- set said_in_metadata = {
+    "start_time_unix_secs": "VARCHAR",
+    "call_duration_secs": "VARCHAR",
+    "termination_reason": "VARCHAR",
+    "main_language": "VARCHAR",
+    "phone_call": {
+        "direction": "VARCHAR",
+        "agent_number": "VARCHAR",
+        "external_number": "VARCHAR",
+        "call_result": "VARCHAR",
+    },
+    "whatsapp": "JSON",
+    "sms": "JSON",
+    "feedback": {"rating": "VARCHAR", "comment": "VARCHAR"},
+    "body": {
+        "From": "VARCHAR",
+        "To": "VARCHAR",
+        "Direction": "VARCHAR",
+        "from_number": "VARCHAR",
+        "to_number": "VARCHAR",
+    },
+} -%}
+{%- set said_in_data = {
+    "agent_id": "VARCHAR",
+    "status": "VARCHAR",
+    "failure_reason": "VARCHAR",
+    "transcript": [{"role": "VARCHAR", "message": "VARCHAR", "time_in_call_secs": "DOUBLE"}],
+    "metadata": said_in_metadata,
+    "analysis": {
+        "call_successful": "VARCHAR",
+        "call_success_score": "VARCHAR",
+        "transcript_summary": "VARCHAR",
+        "evaluation_criteria_results": "JSON",
+        "data_collection_results": "JSON",
+    },
+    "conversation_initiation_client_data": {"dynamic_variables": "JSON"},
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields("payload", {"event_timestamp": "VARCHAR", "data": said_in_data}) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'elevenlabs'
+    ),
+
+    conversations as (
+        select
+            *,
+            body.data as conversation,
+            body.data.metadata as metadata,
+            body.data.metadata.phone_call as phone_call,
+            body.data.metadata.body as dial,
+            body.data.analysis as analysis
+        from deliveries
+    ),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            body.event_timestamp as occurred_at_text,
+            cast(null as varchar) as dialled_at_text,
+            conversation.agent_id as agent_id,
+            coalesce(
+                phone_call.direction,
+                dial.direction,
+                case
+                    when coalesce(dial.to, dial.to_number) is not null
+                    then 'outbound'
+                    when
+                        event_type = 'analytics.completed'
+                        and metadata.whatsapp is null
+                        and metadata.sms is null
+                    then 'web'
+                end
+            ) as direction_text,
+            phone_call.external_number as customer_phone_text,
+            phone_call.agent_number as agent_phone_text,
+            coalesce(dial.from, dial.from_number) as from_phone_text,
+            coalesce(dial.to, dial.to_number) as to_phone_text,
+            metadata.start_time_unix_secs as started_at_text,
+            cast(
+                try_cast(metadata.start_time_unix_secs as bigint)
+                + try_cast(metadata.call_duration_secs as bigint) as varchar
+            ) as ended_at_text,
+            metadata.call_duration_secs as duration_text,
+            case
+                when conversation.failure_reason = 'unknown' or conversation.status = 'failed'
+                then 'failed'
+                when conversation.failure_reason is not null
+                then conversation.failure_reason
+                when phone_call.call_result in ('busy', 'no_answer', 'failed')
+                then phone_call.call_result
+                when event_type = 'analytics.completed'
+                then 'completed'
+            end as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            coalesce(
+                conversation.failure_reason,
+                case when phone_call.call_result <> 'answered' then phone_call.call_result end,
+                metadata.termination_reason
+            ) as end_reason,
+            {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
+            analysis.transcript_summary as summary,
+            cast(null as varchar) as recording_url,
+            list_transform(
+                conversation.transcript,
+                lambda turn: {
+                    'role':turn.role,
+                    'content':turn.message,
+                    'timestamp':
+                    {{ moment_in_call("metadata.start_time_unix_secs || '000'", "turn.time_in_call_secs") }}
+                }
+            ) as transcript,
+            {{
+                merged_objects(
+                    [
+                        "json_object('language', metadata.main_language)",
+                        "conversation.conversation_initiation_client_data.dynamic_variables",
+                    ]
+                )
+            }} as variables,
+            list_concat(
+                list_concat(
+                    {{ measures_of_results("analysis.data_collection_results", "value", "rationale") }},
+                    {{ measures_of_results("analysis.evaluation_criteria_results", "result", "rationale") }}
+                ),
+                list_concat(
+                    list_concat(
+                        {{ measure_of("satisfaction_score", "metadata.feedback.rating") }},
+                        {{ measure_of("user_rating", "metadata.feedback.rating") }}
+                    ),
+                    list_concat(
+                        {{ measure_of("user_comment", "metadata.feedback.comment") }},
+                        {{ measure_of("call_success_score", "analysis.call_success_score") }}
+                    )
+                )
+            ) as measures
+        from conversations
+    ),
+
+    {{ platform_events("said", analytics_end_the_call=true) }}
+
+select *
+from final

@@ -1,0 +1,130 @@
+{#- {event, call}; `call` is what the platform's API answers for the call, complete with its end. -#}
+{%- set said_of_call = {
+    "agent_id": "VARCHAR",
+    "call_type": "VARCHAR",
+    "call_status": "VARCHAR",
+    "direction": "VARCHAR",
+    "from_number": "VARCHAR",
+    "to_number": "VARCHAR",
+    "start_timestamp": "VARCHAR",
+    "end_timestamp": "VARCHAR",
+    "duration_ms": "VARCHAR",
+    "disconnection_reason": "VARCHAR",
+    "transfer_destination": "VARCHAR",
+    "recording_url": "VARCHAR",
+    "scrubbed_recording_url": "VARCHAR",
+    "transcript_object": [
+        {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE"}]}
+    ],
+    "metadata": "JSON",
+    "retell_llm_dynamic_variables": "JSON",
+    "collected_dynamic_variables": "JSON",
+    "call_analysis": {
+        "call_summary": "VARCHAR",
+        "call_successful": "VARCHAR",
+        "in_voicemail": "VARCHAR",
+        "user_sentiment": "VARCHAR",
+        "custom_analysis_data": "JSON",
+    },
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields("payload", {"call": said_of_call}) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'retell'
+    ),
+
+    calls as (select *, body.call as call, body.call.call_analysis as analysis from deliveries),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            cast(null as varchar) as occurred_at_text,
+            cast(null as varchar) as dialled_at_text,
+            call.agent_id as agent_id,
+            coalesce(call.direction, call.call_type) as direction_text,
+            cast(null as varchar) as customer_phone_text,
+            cast(null as varchar) as agent_phone_text,
+            call.from_number as from_phone_text,
+            call.to_number as to_phone_text,
+            call.start_timestamp as started_at_text,
+            call.end_timestamp as ended_at_text,
+            cast(try_cast(call.duration_ms as double) / 1000 as varchar) as duration_text,
+            case
+                when call.call_status = 'ended'
+                then 'completed'
+                when call.call_status = 'ongoing'
+                then 'in_progress'
+                when call.disconnection_reason = 'dial_busy'
+                then 'busy'
+                when call.disconnection_reason = 'dial_no_answer'
+                then 'no_answer'
+                when call.call_status in ('not_connected', 'error')
+                then 'failed'
+            end as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            call.disconnection_reason as end_reason,
+            {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
+            analysis.call_summary as summary,
+            coalesce(call.recording_url, call.scrubbed_recording_url) as recording_url,
+            list_transform(
+                call.transcript_object,
+                lambda turn: {
+                    'role':turn.role,
+                    'content':turn.content,
+                    'timestamp':{{ moment_in_call("call.start_timestamp", "turn.words[1].start") }}
+                }
+            ) as transcript,
+            {{
+                merged_objects(
+                    [
+                        "json_object('transfer_destination', call.transfer_destination)",
+                        "call.metadata",
+                        "call.retell_llm_dynamic_variables",
+                        "call.collected_dynamic_variables",
+                    ]
+                )
+            }} as variables,
+            list_concat(
+                list_concat(
+                    {{ measures_of_object("analysis.custom_analysis_data") }},
+                    {{ measure_of("sentiment", "nullif(analysis.user_sentiment, 'Unknown')") }}
+                ),
+                list_concat(
+                    list_concat(
+                        {{ measure_of("call_successful", "analysis.call_successful") }},
+                        {{ measure_of("in_voicemail", "analysis.in_voicemail") }}
+                    ),
+                    {{
+                        measure_of(
+                            "transfer_requested",
+                            "case when call.disconnection_reason in ('call_transfer', 'transfer_bridged') then 'true' end",
+                        )
+                    }}
+                )
+            ) as measures
+        from calls
+    ),
+
+    {{ platform_events("said") }}
+
+select *
+from final

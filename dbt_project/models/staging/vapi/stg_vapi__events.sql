@@ -1,0 +1,144 @@
+{#- {message}: status updates, and the report after the call, which is its end and its analysis. -#}
+{%- set said_in_messages = [{"role": "VARCHAR", "message": "VARCHAR", "time": "VARCHAR"}] -%}
+{%- set said_of_call = {
+    "type": "VARCHAR",
+    "assistantId": "VARCHAR",
+    "squadId": "VARCHAR",
+    "startedAt": "VARCHAR",
+    "endedAt": "VARCHAR",
+    "customer": {"number": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
+    "phoneNumber": {"number": "VARCHAR"},
+    "assistantOverrides": {"variableValues": "JSON"},
+} -%}
+{%- set said_in_message = {
+    "status": "VARCHAR",
+    "timestamp": "VARCHAR",
+    "startedAt": "VARCHAR",
+    "endedAt": "VARCHAR",
+    "durationSeconds": "VARCHAR",
+    "endedReason": "VARCHAR",
+    "summary": "VARCHAR",
+    "recordingUrl": "VARCHAR",
+    "messages": said_in_messages,
+    "customer": {"number": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
+    "phoneNumber": {"number": "VARCHAR"},
+    "call": said_of_call,
+    "analysis": {"summary": "VARCHAR", "structuredData": "JSON", "successEvaluation": "VARCHAR"},
+    "artifact": {
+        "messages": said_in_messages,
+        "recordingUrl": "VARCHAR",
+        "variableValues": "JSON",
+        "structuredOutputs": "JSON",
+    },
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields("payload", {"message": said_in_message}) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'vapi'
+    ),
+
+    messages as (
+        select *, body.message as message, body.message.call as call, body.message.artifact as artifact
+        from deliveries
+    ),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            message.timestamp as occurred_at_text,
+            cast(null as varchar) as dialled_at_text,
+            coalesce(call.assistantid, call.squadid) as agent_id,
+            call.type as direction_text,
+            coalesce(message.customer.number, call.customer.number) as customer_phone_text,
+            coalesce(message.phonenumber.number, call.phonenumber.number) as agent_phone_text,
+            cast(null as varchar) as from_phone_text,
+            cast(null as varchar) as to_phone_text,
+            coalesce(message.startedat, call.startedat) as started_at_text,
+            coalesce(message.endedat, call.endedat) as ended_at_text,
+            message.durationseconds as duration_text,
+            case
+                when event_type in ('call.end', 'analytics.completed')
+                then
+                    case
+                        when message.endedreason in ('customer-busy', 'call.forwarding.operator-busy')
+                        then 'busy'
+                        when message.endedreason in ('customer-did-not-answer', 'call.forwarding.no-answer')
+                        then 'no_answer'
+                        when
+                            message.endedreason
+                            in ('manually-canceled', 'scheduled-call-deleted', 'call-deleted')
+                        then 'cancelled'
+                        when coalesce(message.startedat, call.startedat) is not null
+                        then 'completed'
+                        when message.endedreason like '%error%' or message.endedreason like '%failed%'
+                        then 'failed'
+                    end
+                when event_type = 'call.start'
+                then 'in_progress'
+            end as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            message.endedreason as end_reason,
+            {{ verdict_to_disposition("message.analysis.successevaluation") }} as disposition_text,
+            coalesce(nullif(trim(message.analysis.summary), ''), message.summary) as summary,
+            coalesce(artifact.recordingurl, message.recordingurl) as recording_url,
+            list_transform(
+                list_filter(
+                    coalesce(artifact.messages, message.messages),
+                    lambda said:said.role in ('bot', 'assistant', 'user')
+                ),
+                lambda said: {
+                    'role':said.role, 'content':said.message, 'timestamp':split_part(said.time, '.', 1)
+                }
+            ) as transcript,
+            {{
+                merged_objects(
+                    [
+                        "json_object('customer_name', coalesce(message.customer.name, call.customer.name))",
+                        "json_object('customer_email', coalesce(message.customer.email, call.customer.email))",
+                        "call.assistantoverrides.variablevalues",
+                        "artifact.variablevalues",
+                    ]
+                )
+            }}
+            as variables,
+            list_concat(
+                list_concat(
+                    {{ measures_of_object("message.analysis.structureddata") }},
+                    {{ measures_of_results("artifact.structuredoutputs", "result", name="name") }}
+                ),
+                list_concat(
+                    {{ measure_of("success_evaluation", "message.analysis.successevaluation") }},
+                    {{
+                        measure_of(
+                            "transfer_requested",
+                            "case when message.endedreason = 'assistant-forwarded-call' then 'true' end",
+                        )
+                    }}
+                )
+            ) as measures
+        from messages
+    ),
+
+    {{ platform_events("said", analytics_end_the_call=true) }}
+
+select *
+from final
