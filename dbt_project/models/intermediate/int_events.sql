@@ -3,7 +3,19 @@
 with
 
     said as (
-        {% for platform in ["atoms", "generic"] %}
+        {% for platform in [
+            "atoms",
+            "bland",
+            "elevenlabs",
+            "generic",
+            "livekit",
+            "retell",
+            "synthflow",
+            "telnyx",
+            "twilio",
+            "ultravox",
+            "vapi",
+        ] %}
             select * from {{ ref("stg_" ~ platform ~ "__events") }} {{ "union all" if not loop.last }}
         {% endfor %}
     ),

@@ -1,0 +1,84 @@
+{#- {status, lead, call, analysis}: one body after a call, the end and its analysis at once. -#}
+{%- set said_of_call = {
+    "call_id": "VARCHAR",
+    "model_id": "VARCHAR",
+    "status": "VARCHAR",
+    "end_call_reason": "VARCHAR",
+    "start_time": "VARCHAR",
+    "duration": "VARCHAR",
+    "transcript": "VARCHAR",
+    "recording_url": "VARCHAR",
+} -%}
+{%- set shape = {
+    "lead": {"name": "VARCHAR", "phone_number": "VARCHAR", "prompt_variables": "JSON"},
+    "call": said_of_call,
+    "analysis": "JSON",
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields("payload", shape) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'synthflow'
+    ),
+
+    judgements as (select *, {{ json_object_to_map("body.analysis") }} as judged from deliveries),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            cast(null as varchar) as occurred_at_text,
+            body.call.start_time as dialled_at_text,
+            body.call.model_id as agent_id,
+            cast(null as varchar) as direction_text,
+            body.lead.phone_number as customer_phone_text,
+            cast(null as varchar) as agent_phone_text,
+            cast(null as varchar) as from_phone_text,
+            cast(null as varchar) as to_phone_text,
+            body.call.start_time as started_at_text,
+            cast(null as varchar) as ended_at_text,
+            body.call.duration as duration_text,
+            body.call.status as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            body.call.end_call_reason as end_reason,
+            cast(null as varchar) as disposition_text,
+            cast(null as varchar) as summary,
+            body.call.recording_url as recording_url,
+            {{ spoken_lines("body.call.transcript", "bot|human") }} as transcript,
+            json_merge_patch(
+                json_object('customer_name', body.lead.name), body.lead.prompt_variables
+            ) as variables,
+            -- A measure's reasoning stands beside it, under its name and `_feedback`.
+            list_transform(
+                list_filter(map_keys(judged), lambda name: not ends_with(name, '_feedback')),
+                lambda name: {
+                    'name':name,
+                    'value':judged[name],
+                    'confidence':cast(null as double),
+                    'reasoning':judged[name || '_feedback']
+                }
+            ) as measures
+        from judgements
+    ),
+
+    {{ platform_events("said", analytics_end_the_call=true) }}
+
+select *
+from final

@@ -1,0 +1,149 @@
+{#- {data: {event_type, payload}}: a call is a session. Only its first leg's events have the three known types, and only
+    the first leg's `call.initiated` says whose number is whose. -#}
+{%- set said_in_payload = {
+    "assistant_id": "VARCHAR",
+    "direction": "VARCHAR",
+    "from": "VARCHAR",
+    "to": "VARCHAR",
+    "start_time": "VARCHAR",
+    "duration_sec": "VARCHAR",
+    "hangup_cause": "VARCHAR",
+    "reason": "VARCHAR",
+    "recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
+    "public_recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
+    "messages": transcript_shape(),
+    "results": [{"insight_id": "VARCHAR", "result": "JSON"}],
+    "conversation_insights": [
+        {"conversation_insights": [{"insight_id": "VARCHAR", "result": "JSON"}]}
+    ],
+} -%}
+
+with
+
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{
+                json_fields(
+                    "payload",
+                    {
+                        "data": {
+                            "event_type": "VARCHAR",
+                            "occurred_at": "VARCHAR",
+                            "payload": said_in_payload,
+                        }
+                    },
+                )
+            }} as body
+        from {{ source("raw", "call_events") }}
+        where source = 'telnyx'
+    ),
+
+    legs as (
+        select
+            *,
+            case when event_type = 'call.start' then body.data.payload.direction end as first_leg_direction,
+            body.data.event_type = 'call.conversation.ended' as is_conversation,
+            list_concat(
+                coalesce(body.data.payload.results, []),
+                flatten(
+                    list_transform(
+                        coalesce(body.data.payload.conversation_insights, []),
+                        lambda entry:coalesce(entry.conversation_insights, [])
+                    )
+                )
+            ) as insights
+        from deliveries
+    ),
+
+    said as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            body.data.occurred_at as occurred_at_text,
+            body.data.payload.start_time as dialled_at_text,
+            body.data.payload.assistant_id as agent_id,
+            first_leg_direction as direction_text,
+            case
+                first_leg_direction
+                when 'incoming'
+                then body.data.payload."from"
+                when 'outgoing'
+                then body.data.payload."to"
+            end as customer_phone_text,
+            case
+                first_leg_direction
+                when 'incoming'
+                then body.data.payload."to"
+                when 'outgoing'
+                then body.data.payload."from"
+            end as agent_phone_text,
+            case when is_conversation then body.data.payload."from" end as from_phone_text,
+            case when is_conversation then body.data.payload."to" end as to_phone_text,
+            case when event_type = 'call.start' then body.data.occurred_at end as started_at_text,
+            case when event_type = 'call.end' then body.data.occurred_at end as ended_at_text,
+            body.data.payload.duration_sec as duration_text,
+            case
+                when event_type <> 'call.end' or body.data.payload.hangup_cause is null
+                then null
+                when body.data.payload.hangup_cause in ('normal_clearing', 'time_limit')
+                then 'completed'
+                when body.data.payload.hangup_cause = 'user_busy'
+                then 'busy'
+                when body.data.payload.hangup_cause in ('timeout', 'no_answer')
+                then 'no_answer'
+                when body.data.payload.hangup_cause = 'originator_cancel'
+                then 'cancelled'
+                else 'failed'
+            end as line_status_text,
+            cast(null as varchar) as parent_call_id,
+            -- `hangup_source` says caller or callee, which is whose side only with the direction.
+            case
+                when event_type = 'call.end'
+                then coalesce(body.data.payload.hangup_cause, body.data.payload.reason)
+            end as end_reason,
+            cast(null as varchar) as disposition_text,
+            list_last(
+                list_filter(
+                    list_transform(
+                        insights,
+                        lambda insight: case
+                            when json_type(insight.result) = 'VARCHAR' then insight.result ->> '$'
+                        end
+                    ),
+                    lambda text:text is not null
+                )
+            ) as summary,
+            coalesce(
+                body.data.payload.public_recording_urls.mp3,
+                body.data.payload.public_recording_urls.wav,
+                body.data.payload.recording_urls.mp3,
+                body.data.payload.recording_urls.wav
+            ) as recording_url,
+            list_filter(
+                body.data.payload.messages, lambda message:message.role in ('user', 'assistant')
+            ) as transcript,
+            {{ no_variables() }} as variables,
+            flatten(
+                list_transform(insights, lambda insight:{{ measures_of_object("insight.result") }})
+            ) as measures
+        from legs
+    ),
+
+    {{ platform_events("said") }}
+
+select *
+from final
