@@ -11,12 +11,14 @@ mailboxes recognise a repeat. What a mail says is `rendering`, who gets none is 
 
 import smtplib
 import ssl
+from collections.abc import Iterator
 from email.message import EmailMessage
 from functools import partial
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.destinations import Delivery
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
 from integrations.errors import Paused, Refused, Retryable
@@ -48,6 +50,7 @@ class SmtpDestination:
             raise Paused("set AFTERCALL_SMTP_HOST to the name of your mail server")
         self._settings = settings
         self._connection = _Connection(settings)
+        self.limits = Limits(settings.smtp_connections, settings.smtp_per_second)
 
     def find(self, delivery: Delivery) -> str | None:
         """Always None: a mail server cannot be asked."""
@@ -70,6 +73,24 @@ class SmtpDestination:
             self._connection.drop()
             raise _kind(error, self._settings) from None
         return str(mail["Message-ID"])
+
+    def check(self) -> Iterator[Finding]:
+        """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""
+        settings = self._settings
+        try:
+            seen = within(settings.smtp_whole_seconds, self._connection.look)
+        except Paused as error:
+            yield Finding("mail server", False, str(error))
+        except (smtplib.SMTPException, OSError) as error:
+            yield Finding("mail server", False, str(_kind(error, settings)))
+        else:
+            yield Finding("mail server", True, f"{settings.smtp_host}:{settings.smtp_port} answers")
+            yield Finding("encryption", True, seen or "none, as AFTERCALL_SMTP_SECURITY says")
+            login = f"{settings.smtp_username} is taken" if settings.smtp_username else "none is configured"
+            yield Finding("login", True, login)
+        finally:
+            self.close()
+        yield from content(settings)
 
     def close(self) -> None:
         """Say goodbye to the server."""
@@ -129,6 +150,14 @@ class _Connection:
                 _reset(server)
                 raise _reply("did not take the sender", code, reply, is_sender=True)
             return server, options
+
+    def look(self) -> str:
+        """Connect, encrypt, log in, and ask for nothing; the version of TLS, or nothing."""
+        server = self._server = self._connect()
+        code, reply = server.noop()
+        if code != 250:
+            raise smtplib.SMTPResponseException(code, reply)
+        return (server.sock.version() or "") if isinstance(server.sock, ssl.SSLSocket) else ""
 
     def leave(self) -> None:
         """Say goodbye."""

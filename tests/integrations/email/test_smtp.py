@@ -1,154 +1,23 @@
 """Mail handed to a real SMTP server, with encryption, login, and every kind of trouble on the way."""
 
-import asyncio
-import email
-import email.policy
 import os
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from integrations.config import IntegrationSettings
-from integrations.destinations import Destination, open_destination
-from integrations.errors import Paused, Refused, Retryable, Skipped
+from integrations.destinations import Checkable, Limits
+from integrations.errors import Paused, Refused, Retryable
 from integrations.outbox import Outbox, dispatch
+from tests.integrations.email.office import Office, Settings, close, opened, serving
 from tests.integrations.examples import NOW, delivery
 from tests.integrations.examples import email as due
-
-Settings = Callable[..., IntegrationSettings]
-ALLOWED = {"email_allow_example_domains": True}
-
-
-@dataclass
-class Office:
-    """What a mail server took, and what it says at each step when it is told to."""
-
-    mails: list[EmailMessage] = field(default_factory=list)
-    raw: list[bytes] = field(default_factory=list)
-    sessions: list[Session] = field(default_factory=list)
-    options: list[list[str]] = field(default_factory=list)
-    replies: dict[str, list[str]] = field(default_factory=dict)
-    hang_at: str = ""
-    slow_at: str = ""
-    lose_answers: int = 0
-
-    async def _reply(self, step: str) -> str | None:
-        if self.hang_at == step:
-            await asyncio.sleep(30)
-        if self.slow_at == step:
-            await asyncio.sleep(0.8)
-        waiting = self.replies.get(step)
-        return waiting.pop(0) if waiting else None
-
-    async def handle_MAIL(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if reply := await self._reply("MAIL"):
-            return reply
-        envelope.mail_from = address
-        self.options.append(options)
-        return "250 OK"
-
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if reply := await self._reply("RCPT"):
-            return reply
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        if reply := await self._reply("DATA"):
-            return reply
-        content = envelope.content
-        assert isinstance(content, bytes)
-        self.raw.append(content)
-        self.mails.append(email.message_from_bytes(content, policy=email.policy.default))
-        self.sessions.append(session)
-        if self.lose_answers:
-            self.lose_answers -= 1
-            assert isinstance(server.transport, asyncio.WriteTransport)
-            server.transport.abort()
-        return "250 OK"
-
-
-def authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
-    known = isinstance(data, LoginPassword) and (data.login, data.password) == (b"ada", b"hunter2")
-    return AuthResult(success=known, handled=False)
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@contextmanager
-def serving(
-    office: Office, authority: trustme.CA, security: str, name: str = "127.0.0.1", **more: Any
-) -> Iterator[int]:
-    """An SMTP server on a free port of loopback; the port."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(name).configure_cert(context)
-    kinds: dict[str, dict[str, Any]] = {
-        "starttls": {"tls_context": context},
-        # aiosmtpd does not count its own TLS from the first byte as such.
-        "tls": {"ssl_context": context, "auth_require_tls": False},
-        "none": {},
-    }
-
-    class OnAFreePort(Controller):
-        """aiosmtpd's own, which cannot tell the port it was given."""
-
-        def _trigger_server(self) -> None:
-            assert isinstance(self.server, asyncio.Server)
-            self.port = self.server.sockets[0].getsockname()[1]
-            super()._trigger_server()  # type: ignore[no-untyped-call]
-
-    controller = OnAFreePort(
-        office, hostname="127.0.0.1", port=0, enable_SMTPUTF8=more.pop("utf8", True), authenticator=authenticate,
-        **kinds[security], **more,
-    )  # fmt: skip
-    controller.start()
-    try:
-        yield controller.port
-    finally:
-        controller.stop()
-
-
-@pytest.fixture
-def make(tmp_path: Path, authority: trustme.CA) -> Settings:
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-
-    def settings(port: int, **changes: Any) -> IntegrationSettings:
-        ours: dict[str, Any] = {
-            "emails": "smtp", "smtp_host": "127.0.0.1", "smtp_port": port, "smtp_ca_file": tmp_path / "ca.pem",
-            "email_from_address": "help@shop.example.com", "smtp_seconds": 10,
-        }  # fmt: skip
-        return IntegrationSettings(home=tmp_path, **(ours | ALLOWED | changes))
-
-    return settings
-
-
-def opened(settings: IntegrationSettings) -> Destination:
-    return open_destination("email", settings)
-
-
-def close(target: Destination) -> None:
-    target.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls", "none"])
@@ -339,66 +208,6 @@ def test_a_lost_answer_and_a_kill_repeat_the_mail_under_the_same_id(
     assert {mail["Message-ID"] for mail in office.mails} == {action.external_id}
 
 
-@pytest.mark.parametrize(
-    "domain", ["example.com", "EXAMPLE.org", "mail.example.net", "corp.test", "x.invalid", "shop.example"]
-)
-def test_nobody_reads_mail_in_an_example_domain(make: Settings, outbox: Outbox, domain: str) -> None:
-    settings = make(1, email_allow_example_domains=False, email_from_address="help@shop.de")
-    row = due(to_address=f"ada@{domain}")
-    outbox.fill([row], NOW, settings)
-    assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
-    action = outbox.action(row.action_key)
-    assert action is not None
-    assert action.status == "skipped"
-    assert (
-        action.last_error
-        == f"held back: {domain.lower()} is a domain for examples, and nobody reads mail there"
-    )
-
-
-def test_an_example_cannot_be_the_sender_either(make: Settings) -> None:
-    settings = make(1, email_allow_example_domains=False, email_from_address="support@example.com")
-    with pytest.raises(Paused, match="AFTERCALL_EMAIL_FROM_ADDRESS"):
-        opened(settings).send(delivery(due(to_address="ada@shop.de")), None)
-
-
-def test_who_is_on_the_suppression_list_gets_none(
-    make: Settings, authority: trustme.CA, tmp_path: Path
-) -> None:
-    office, listed = Office(), tmp_path / "suppressed.txt"
-    with serving(office, authority, "starttls") as port:
-        target = opened(make(port))
-        listed.write_text(
-            "\ufeff# asked on the phone\nADA@example.com  # twice\r\n@spam.example\n", encoding="utf-8"
-        )
-        for address in ("ada@example.com", "Ada@Example.COM", "eve@spam.example"):
-            with pytest.raises(Skipped, match="suppression list"):
-                target.send(delivery(due(to_address=address)), None)
-        target.send(delivery(due(to_address="bob@example.com")), None)
-        with listed.open("a") as file:
-            file.write("bob@example.com\n")
-        with pytest.raises(Skipped):
-            target.send(delivery(due(to_address="bob@example.com")), None)
-        close(target)
-        with pytest.raises(Paused, match="AFTERCALL_EMAIL_SUPPRESSION_FILE"):
-            opened(make(port, email_suppression_file=tmp_path / "gone.txt")).send(delivery(due()), None)
-    assert [mail["To"] for mail in office.mails] == ["Ada <bob@example.com>"]
-
-
-def test_list_unsubscribe(make: Settings, authority: trustme.CA) -> None:
-    office = Office()
-    with serving(office, authority, "starttls") as port:
-        target = opened(make(port, email_list_unsubscribe="mailto:stop@shop.de, https://shop.de/stop/{mail}"))
-        identity = target.send(delivery(due()), None)
-        close(target)
-        with pytest.raises(Paused, match="AFTERCALL_EMAIL_LIST_UNSUBSCRIBE"):
-            opened(make(port, email_list_unsubscribe="http://shop.de")).send(delivery(due()), None)
-    (mail,) = office.mails
-    digest = identity.strip("<>").partition("@")[0]
-    assert mail["List-Unsubscribe"] == f"<mailto:stop@shop.de>, <https://shop.de/stop/{digest}>"
-    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-
-
 def test_letters_beyond_ascii_need_a_server_that_takes_them(make: Settings, authority: trustme.CA) -> None:
     row = due(to_address="jürgen@example.com", customer_name="Jürgen")
     for utf8 in (True, False):
@@ -412,3 +221,51 @@ def test_letters_beyond_ascii_need_a_server_that_takes_them(make: Settings, auth
                 with pytest.raises(Refused, match="SMTPUTF8"):
                     target.send(delivery(row), None)
             close(target)
+
+
+def looked(make: Settings, port: int, **changes: Any) -> dict[str, tuple[bool, str]]:
+    login: dict[str, Any] = {"smtp_username": "ada", "smtp_password": "hunter2"}
+    target = opened(make(port, **(login | changes)))
+    assert isinstance(target, Checkable)
+    return {found.name: (found.is_fine, found.told) for found in target.check()}
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_look_connects_encrypts_and_logs_in_but_begins_no_mail(
+    make: Settings, authority: trustme.CA, security: str
+) -> None:
+    office = Office()
+    with serving(office, authority, security) as port:
+        found = looked(make, port, smtp_security=security)
+        wrong = looked(make, port, smtp_security=security, smtp_username="bob")
+    assert all(fine for fine, _ in found.values()), found
+    assert found["encryption"][1].startswith("TLSv1.")
+    assert found["login"][1] == "ada is taken"
+    assert found["templates"][1] == "3 mails in ar, de, en, es"
+    assert [session.authenticated for session in office.seen] == [True]
+    assert (office.mails, office.options) == ([], [])
+    assert wrong["mail server"][0] is False
+    assert "AFTERCALL_SMTP_USERNAME" in wrong["mail server"][1]
+    assert "login" not in wrong
+
+
+def test_a_look_says_what_is_missing(make: Settings, authority: trustme.CA, tmp_path: Path) -> None:
+    broken = tmp_path / "email_templates" / "de" / "thank_you.j2"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{% extends 'de/base.j2' %}\n{% block body %}\n{{ nmae }}{% endblock %}")
+    with serving(Office(), authority, "starttls", name="mail.example") as port:
+        found = looked(make, port, email_allow_example_domains=False)
+    assert "certificate that is not to be trusted" in found["mail server"][1]
+    assert found["sender"] == (
+        False,
+        "help@shop.example.com cannot send mail: set AFTERCALL_EMAIL_FROM_ADDRESS",
+    )
+    assert found["templates"] == (False, f"the e-mail template {broken}, line 3: 'nmae' is undefined")
+    unknown = looked(make, port, brand_color="red")["brand"]
+    assert unknown == (False, "AFTERCALL_BRAND_COLOR takes a colour such as #2b59c3, not 'red'")
+
+
+def test_how_much_the_server_takes_is_what_the_settings_say(make: Settings) -> None:
+    assert opened(make(1)).limits == Limits(3)  # type: ignore[attr-defined]
+    exchange = opened(make(1, smtp_connections=2, smtp_per_second=0.5))
+    assert exchange.limits == Limits(2, 0.5)  # type: ignore[attr-defined]

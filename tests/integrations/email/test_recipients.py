@@ -1,0 +1,118 @@
+"""Who gets no mail although one is due, and how one gets rid of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from integrations.errors import Paused, Skipped
+from integrations.outbox import Action, Outbox, dispatch
+from tests.integrations.email.office import Office, Settings, close, opened, serving
+from tests.integrations.examples import NOW, delivery
+from tests.integrations.examples import email as due
+
+
+def known(outbox: Outbox) -> Action:
+    action = outbox.action(due().action_key)
+    assert action is not None
+    return action
+
+
+@pytest.mark.parametrize(
+    "domain", ["example.com", "EXAMPLE.org", "mail.example.net", "corp.test", "x.invalid", "shop.example"]
+)
+def test_nobody_reads_mail_in_an_example_domain(make: Settings, outbox: Outbox, domain: str) -> None:
+    settings = make(1, email_allow_example_domains=False, email_from_address="help@shop.de")
+    row = due(to_address=f"ada@{domain}")
+    outbox.fill([row], NOW, settings)
+    assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
+    action = outbox.action(row.action_key)
+    assert action is not None
+    assert action.status == "skipped"
+    assert (
+        action.last_error
+        == f"held back: {domain.lower()} is a domain for examples, and nobody reads mail there"
+    )
+
+
+def test_an_example_cannot_be_the_sender_either(make: Settings) -> None:
+    settings = make(1, email_allow_example_domains=False, email_from_address="support@example.com")
+    with pytest.raises(Paused, match="AFTERCALL_EMAIL_FROM_ADDRESS"):
+        opened(settings).send(delivery(due(to_address="ada@shop.de")), None)
+
+
+def test_who_is_on_the_suppression_list_gets_none(
+    make: Settings, authority: trustme.CA, tmp_path: Path
+) -> None:
+    office, listed = Office(), tmp_path / "suppressed.txt"
+    with serving(office, authority, "starttls") as port:
+        target = opened(make(port))
+        listed.write_text(
+            "\ufeff# asked on the phone\nADA@example.com  # twice\r\n@spam.example\n", encoding="utf-8"
+        )
+        for address in ("ada@example.com", "Ada@Example.COM", "eve@spam.example"):
+            with pytest.raises(Skipped, match="suppression list"):
+                target.send(delivery(due(to_address=address)), None)
+        target.send(delivery(due(to_address="bob@example.com")), None)
+        with listed.open("a") as file:
+            file.write("bob@example.com\n")
+        with pytest.raises(Skipped):
+            target.send(delivery(due(to_address="bob@example.com")), None)
+        close(target)
+        with pytest.raises(Paused, match="AFTERCALL_EMAIL_SUPPRESSION_FILE"):
+            opened(make(port, email_suppression_file=tmp_path / "gone.txt")).send(delivery(due()), None)
+    assert [mail["To"] for mail in office.mails] == ["Ada <bob@example.com>"]
+
+
+def test_list_unsubscribe(make: Settings, authority: trustme.CA) -> None:
+    office = Office()
+    with serving(office, authority, "starttls") as port:
+        target = opened(make(port, email_list_unsubscribe="mailto:stop@shop.de, https://shop.de/stop/{mail}"))
+        identity = target.send(delivery(due()), None)
+        close(target)
+        with pytest.raises(Paused, match="AFTERCALL_EMAIL_LIST_UNSUBSCRIBE"):
+            opened(make(port, email_list_unsubscribe="http://shop.de")).send(delivery(due()), None)
+    (mail,) = office.mails
+    digest = identity.strip("<>").partition("@")[0]
+    assert mail["List-Unsubscribe"] == f"<mailto:stop@shop.de>, <https://shop.de/stop/{digest}>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+
+
+def test_without_consent_it_is_skipped_visibly_and_sent_when_consent_arrives(
+    make: Settings, authority: trustme.CA, outbox: Outbox
+) -> None:
+    office = Office()
+    with serving(office, authority, "starttls") as port:
+        settings = make(port, email_require_consent=True)
+        outbox.fill([due(email_consent=None)], NOW, settings)
+        assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
+        assert (known(outbox).status, known(outbox).last_error) == (
+            "skipped",
+            "held back: the customer has not agreed to e-mail (email_consent is not known)",
+        )
+        outbox.fill([due(email_consent=None)], NOW, settings)
+        assert dispatch(outbox, "email", settings, now=NOW).sent == 0
+        outbox.fill([due(email_consent=True)], NOW, settings)
+        assert dispatch(outbox, "email", settings, now=NOW).sent == 1
+    assert len(office.mails) == 1
+
+
+@pytest.mark.parametrize("emails", ["smtp", "preview"])
+@pytest.mark.parametrize("required", [True, False])
+def test_who_said_no_gets_none_whatever_the_settings(
+    make: Settings, outbox: Outbox, emails: str, required: bool
+) -> None:
+    settings = make(1, emails=emails, email_require_consent=required)
+    outbox.fill([due(email_consent=False)], NOW, settings)
+    assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
+    assert known(outbox).last_error == "held back: the customer does not want e-mail (email_consent is no)"
+
+
+@pytest.mark.parametrize("payload", [{}, {"email_consent": None}, {"email_consent": True}])
+def test_where_consent_is_not_required_silence_is_enough(
+    make: Settings, outbox: Outbox, payload: dict[str, Any]
+) -> None:
+    settings = make(1, emails="preview")
+    outbox.fill([due(**payload)], NOW, settings)
+    assert dispatch(outbox, "email", settings, now=NOW).sent == 1

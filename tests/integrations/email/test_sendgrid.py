@@ -1,0 +1,249 @@
+"""Mail through a fake of SendGrid; requests and answers are judged by SendGrid's own description where it is there."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Checkable, Limits
+from integrations.email.rendering import bodies, message
+from integrations.errors import Busy, Paused, Refused, Retryable, Skipped
+from integrations.outbox import DueAction
+from tests.integrations import servers
+from tests.integrations.email.office import Settings, close, opened
+from tests.integrations.examples import delivery
+from tests.integrations.examples import email as due
+from tests.integrations.faults.suite import CredentialFaults, FaultSuite, TlsFaults, UnderFault
+from tests.integrations.servers import Answer, Request, System, says
+
+SPEC = Path(__file__).resolve().parents[4] / "shared" / "specs" / "sendgrid" / "mail-v3.json"
+KEY = "SG.right-key"
+
+
+def told(message: str, field: str = "null") -> dict[str, Any]:
+    return {"errors": [{"message": message, "field": field}]}
+
+
+class Account:
+    """An account of SendGrid: it takes mails for its key, and puts each into a mailbox by its Message-ID."""
+
+    def __init__(self) -> None:
+        self.taken: list[dict[str, Any]] = []
+        self.scopes = ["mail.send", "2fa_required"]
+
+    def __call__(self, request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return says(401, told("The provided authorization grant is invalid, expired, or revoked"))
+        if request.path == "/v3/scopes":
+            return says(200, {"scopes": self.scopes})
+        if (request.method, request.path) != ("POST", "/v3/mail/send"):
+            return says(404, told("not found"))
+        self.taken.append(request.json())
+        return says(202, b"", {"X-Message-Id": f"m{len(self.taken)}"})
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def account(system: System) -> Account:
+    system.always = made = Account()
+    return made
+
+
+@pytest.fixture
+def make(system: System, tmp_path: Path) -> Settings:
+    def settings(**changes: Any) -> IntegrationSettings:
+        ours: dict[str, Any] = {
+            "emails": "sendgrid", "sendgrid_api_key": KEY, "sendgrid_url": system.url, "http_read_seconds": 1,
+            "email_from_address": "help@shop.example.com", "email_allow_example_domains": True,
+        }  # fmt: skip
+        return IntegrationSettings(home=tmp_path, **(ours | changes))
+
+    return settings
+
+
+Judge = Callable[[Request, int, bytes], None]
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
+    """SendGrid's own description of Mail Send, asked about a request and the answer to it."""
+    openapi = pytest.importorskip("openapi_core", reason="pip install openapi-core")
+    if not SPEC.exists():
+        pytest.skip("SendGrid's OpenAPI file is not there")
+    from openapi_core.testing import MockRequest, MockResponse
+
+    described = openapi.OpenAPI.from_dict(
+        json.loads(SPEC.read_text()), config=openapi.Config(spec_validator_cls=None)
+    )
+
+    def judged(request: Request, status: int, answer: bytes) -> None:
+        asked = MockRequest(
+            "https://api.sendgrid.com",
+            request.method.lower(),
+            request.path,
+            headers=request.headers,
+            data=request.body,
+            content_type=request.headers["content-type"],
+        )
+        described.validate_request(asked)
+        described.validate_response(asked, MockResponse(answer, status, content_type="application/json"))
+
+    return judged
+
+
+def test_a_mail_is_what_sendgrid_describes(
+    system: System, account: Account, make: Settings, judge: Judge
+) -> None:
+    target = opened(make(email_list_unsubscribe="https://shop.de/stop/{mail}", email_reply_to="ada@shop.de"))
+    for language in ("en", "ar"):
+        for template in ("thank_you", "additional_resources", "apology_escalation"):
+            target.send(
+                delivery(due(template=template, language=language, summary="<b>x</b> & 👩‍👩‍👧")), None
+            )
+            judge(system.requests[-1], 202, b"")
+    target.send(delivery(due(customer_name=None, summary=None, issue_type=None)), None)
+    judge(system.requests[-1], 202, b"")
+    judge(system.requests[-1], 400, json.dumps(told("Bad Request", "from")).encode())
+    judge(system.requests[-1], 401, json.dumps(told("authorization required")).encode())
+    close(target)
+    with pytest.raises(Exception, match="Request body validation error"):
+        judge(Request("POST", "/v3/mail/send", system.requests[-1].headers, b'{"from": 1}', None), 202, b"")
+
+
+def test_it_is_the_same_mail_that_smtp_would_send(account: Account, make: Settings) -> None:
+    settings = make(email_list_unsubscribe="mailto:stop@shop.de, https://shop.de/stop/{mail}")
+    row = due(to_address="ada@bücher.example", summary="a\nb")
+    assert opened(settings).send(delivery(row), None) == "m1"
+    (sent,) = account.taken
+    mail = message(delivery(row), settings)
+    text, html = bodies(mail)
+    assert [part["value"] for part in sent["content"]] == [text, html]
+    assert sent["subject"] == mail["Subject"]
+    (person,) = sent["personalizations"]
+    assert person["to"] == [{"email": "ada@xn--bcher-kva.example", "name": "Ada"}]
+    assert person["custom_args"] == {"action_key": row.action_key}
+    assert sent["from"] == {"email": "help@shop.example.com", "name": "Customer Support"}
+    for name in ("Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted"):
+        assert sent["headers"][name] == mail[name]
+    assert not any(one["enable"] for one in sent["tracking_settings"].values())
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (says(400, told("Does not contain a valid address.", "personalizations.0.to.0.email")), Refused,
+         r"SendGrid answered 400: Does not contain a valid address\. \(personalizations\.0\.to\.0\.email\)"),
+        (says(401, told("authorization required")), Paused, "AFTERCALL_SENDGRID_API_KEY"),
+        (says(403, told("The from address does not match a verified Sender Identity", "from")), Paused,
+         "verified Sender Identity"),
+        (says(404, b"nothing here"), Paused, "AFTERCALL_SENDGRID_URL"),
+        (says(413, told("too large")), Refused, "too large"),
+        (says(429, told("too many requests")), Busy, "too many requests"),
+        (says(500, told("try later")), Retryable, "try later"),
+        (says(200, b"<html>Log in to the hotel's network</html>"), Retryable, "not 202"),
+        (servers.html(503), Retryable, "Down & out"),
+        (servers.reset, Retryable, "connection failed"),
+    ],
+)  # fmt: skip
+def test_what_an_answer_means(
+    system: System, account: Account, make: Settings, answer: Answer, kind: type[Exception], words: str
+) -> None:
+    system.script.append(answer)
+    with pytest.raises(kind, match=words) as error:
+        opened(make()).send(delivery(due()), None)
+    assert type(error.value).__mro__[0] in (kind, *kind.__subclasses__())
+    assert KEY not in str(error.value)
+
+
+def test_too_many_requests_wait_until_the_moment_that_sendgrid_names(
+    system: System, account: Account, make: Settings
+) -> None:
+    reset = {"X-RateLimit-Reset": f"{int(time.time()) + 600}"}
+    system.script += [says(429, b"", reset), says(429, b"", reset | {"Retry-After": "7"})]
+    waits = []
+    for _ in range(2):
+        with pytest.raises(Busy) as error:
+            opened(make()).send(delivery(due()), None)
+        assert error.value.after is not None
+        waits.append(error.value.after.total_seconds())
+    assert 500 < waits[0] <= 600
+    assert waits[1] == 7
+
+
+def test_an_accepted_mail_without_an_id_goes_by_its_own(system: System, make: Settings) -> None:
+    system.script.append(says(202, b""))
+    settings = make()
+    assert opened(settings).send(delivery(due()), None) == message(delivery(due()), settings)["Message-ID"]
+
+
+def test_who_gets_none_gets_none_here_either(system: System, make: Settings) -> None:
+    with pytest.raises(Skipped, match="domain for examples"):
+        opened(make(email_allow_example_domains=False, email_from_address="help@shop.de")).send(
+            delivery(due()), None
+        )
+    assert system.requests == []
+
+
+def test_a_look_at_the_key_sends_nothing(system: System, account: Account, make: Settings) -> None:
+    def looked(**changes: Any) -> dict[str, bool]:
+        target = opened(make(**changes))
+        assert isinstance(target, Checkable)
+        assert target.limits == Limits(8)  # type: ignore[attr-defined]
+        return {found.name: found.is_fine for found in target.check()}
+
+    assert looked() == dict.fromkeys(("credentials", "may send", "sender", "brand", "templates"), True)
+    account.scopes = ["stats.read"]
+    assert looked()["may send"] is False
+    assert looked(sendgrid_api_key="SG.wrong")["credentials"] is False
+    assert {request.path for request in system.requests} == {"/v3/scopes"}
+
+
+def test_what_is_missing_is_named(make: Settings) -> None:
+    with pytest.raises(Paused, match="set AFTERCALL_SENDGRID_API_KEY"):
+        opened(make(sendgrid_api_key=""))
+    with pytest.raises(Paused, match="set AFTERCALL_SENDGRID_URL"):
+        opened(make(sendgrid_url="api.sendgrid.com"))
+
+
+class UnderSendGrid(UnderFault):
+    """A person's mailbox shows mails of one Message-ID once; SendGrid itself keeps every one."""
+
+    channel = "email"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        system.always = self.account = Account()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return {
+            "emails": "sendgrid", "sendgrid_api_key": KEY, "sendgrid_url": url,
+            "email_from_address": "help@shop.example.com", "email_allow_example_domains": True,
+        }  # fmt: skip
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"sendgrid_api_key": "SG.wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        return [due(case)]
+
+    def count(self, action: DueAction) -> int:
+        ours = {"action_key": action.action_key}
+        taken = (one for one in self.account.taken if one["personalizations"][0]["custom_args"] == ours)
+        return len({one["headers"]["Message-ID"] for one in taken})
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            yield UnderSendGrid(system)
