@@ -80,10 +80,15 @@ class ElevenLabs(Source):
             call_id=identifier(data.get("conversation_id")),
             occurred_at=moment_of(sent_at) or moment(sent_at),
             customer_phone=text(phone_call.get("external_number"), dial.get("To"), dial.get("to_number")),
-            direction=direction(phone_call.get("direction"), dial.get("Direction"), _dialled(dial)),
+            direction=direction(
+                phone_call.get("direction"), dial.get("Direction"), _otherwise(kind, metadata)
+            ),
         )
 
 
-def _dialled(dial: dict[str, Any]) -> str | None:
-    """What fails to be initiated was to go out."""
-    return "outbound" if dial else None
+def _otherwise(kind: str | None, metadata: dict[str, Any]) -> str | None:
+    """Where nothing says: a dial that failed was to go out, and a talk that was no call or message was on the web."""
+    if "body" in metadata:
+        return "outbound"
+    elsewhere = any(metadata.get(way) for way in ("phone_call", "whatsapp", "sms"))
+    return "web" if kind == "post_call_transcription" and not elsewhere else None
