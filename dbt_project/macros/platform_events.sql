@@ -71,7 +71,7 @@
             nullif(trim(recording_url), '') as recording_url,
             {{ turns_of("transcript") }} as turns,
             {{ json_object_to_map("variables") }} as variables,
-            {{ measures_to_map("measures") }} as metrics
+            {{ measures_to_map("list_filter(measures, lambda known:known.value is not null)") }} as metrics
         from ranked
     )
 {% endmacro %}
