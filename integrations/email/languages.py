@@ -59,4 +59,4 @@ def _cased(tag: str) -> list[str]:
 def _subtag(text: str) -> str:
     if len(text) == 4 and text.isalpha():
         return text.title()
-    return text.upper() if len(text) in (2, 3) else text.lower()
+    return text.upper() if len(text) == 2 else text.lower()
