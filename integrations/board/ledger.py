@@ -33,6 +33,7 @@ from integrations.slack import rendering as slack
 from integrations.ticket import rendering as ticket
 
 PAGE = 50
+ACTIONS_OF_A_CALL = 100
 WAITING = (PENDING, SENDING, RETRYING)
 STATUSES = {"sent": (SENT,), "waiting": WAITING, "dead": (DEAD,), "skipped": (SKIPPED,)}
 """What the filter offers, and the outbox's words for it."""
@@ -115,6 +116,15 @@ def listed(
     with reading(outbox.engine) as connection:
         found = connection.execute(query.limit(PAGE + 1).offset(page * PAGE)).mappings()
         return [as_action(row) for row in found]
+
+
+def of_call(outbox: Outbox, source: str, call_id: str, customer_phone: str | None) -> list[Action]:
+    """What is done for a call in every system: its own actions, and its customer's contact, which calls share."""
+    found = outbox.actions(source=source, call_id=call_id, limit=ACTIONS_OF_A_CALL)
+    contact = outbox.action(f"contact:{customer_phone}") if customer_phone else None
+    if contact and all(action.action_key != contact.action_key for action in found):
+        found.append(contact)
+    return found
 
 
 def reference(action_key: str) -> str:

@@ -108,7 +108,7 @@ def views(
     def call(source: str, call_id: str) -> str:
         told = calls.told(marts, source, call_id)
         landed = calls.landed(landing, source, call_id, told.call)
-        found = outbox.actions(source=source, call_id=call_id, limit=100)
+        found = ledger.of_call(outbox, source, call_id, told.call.get("customer_phone"))
         if not (told.call or landed.events or found):
             abort(404)
         return render_template(

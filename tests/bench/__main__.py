@@ -2,10 +2,16 @@
 
 from collections.abc import Callable
 
-from tests.bench import bench_latency, bench_load, bench_receiver
+from tests.bench import bench_board, bench_latency, bench_load, bench_page, bench_receiver
 from tests.bench.record import Result, record, recorded, show
 
-BENCHES: tuple[Callable[[], list[Result]], ...] = (bench_receiver.run, bench_load.run, bench_latency.run)
+BENCHES: tuple[Callable[[], list[Result]], ...] = (
+    bench_receiver.run,
+    bench_load.run,
+    bench_latency.run,
+    bench_board.run,
+    bench_page.run,
+)
 
 
 def main() -> None:

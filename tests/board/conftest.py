@@ -17,6 +17,8 @@ from tests.conftest import ROOT, Installation, Receiver, free_port
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update")  # fmt: skip
+HOSTILE = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script>\u202e{{7*7}}"
+HOSTILE_CALL = "hostile/../<b>&"
 
 
 @dataclass
@@ -88,15 +90,21 @@ def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
+def text_of(page: Chrome, selector: str) -> str:
+    """The text that is seen there, with single spaces."""
+    found = page.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    return " ".join(str(found).split())
+
+
+@pytest.fixture(scope="session")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     made = Installation(tmp_path_factory.mktemp("office") / "home", free_port())
     with Receiver(made), Board(made) as board:
         yield Office(made, board)
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator[Chrome]:
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Chrome]:
     driver = shutil.which("chromedriver")
     if driver is None:
         pytest.skip("needs a browser: apt-get install chromium chromium-driver")
@@ -105,6 +113,62 @@ def page() -> Iterator[Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = Chrome(options=options, service=Service(driver))
-    browser.set_window_size(1400, 900)
     yield browser
     browser.quit()
+
+
+@pytest.fixture
+def page(chromium: Chrome) -> Chrome:
+    """The browser at a desk's size, with nothing in its console that another test has left there."""
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.set_window_size(1400, 900)
+    chromium.get_log("browser")  # type: ignore[no-untyped-call]
+    return chromium
+
+
+def complaints(page: Chrome) -> list[str]:
+    """What the console holds: a refused script, a failed request, an error."""
+    return [entry["message"] for entry in page.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True)
+class Worked:
+    """An office after a pass over a hostile call and two of one customer, and how an open page took it."""
+
+    office: Office
+    tiles_before: str
+    tiles_after: str
+    was_reloaded: bool
+
+
+@pytest.fixture(scope="session")
+def worked(office: Office, chromium: Chrome) -> Worked:
+    tell_of_hostile_call(office)
+    for call_id in ("first", "second"):
+        office.post("call.end", call_id, duration_seconds=60, caller_phone="+353861234501")
+    chromium.get(office.board.url)
+    until(lambda: "first published build" in text_of(chromium, ".tiles"), "a page without numbers")
+    chromium.execute_script("window.isSamePage = true")
+    before = text_of(chromium, ".tiles")
+    office.installation.aftercall("run")
+    until(lambda: "Satisfaction 1.0" in text_of(chromium, ".tiles"), "the numbers")
+    was_reloaded = not chromium.execute_script("return window.isSamePage === true")
+    return Worked(office, before, text_of(chromium, ".tiles"), was_reloaded)
+
+
+def tell_of_hostile_call(office: Office) -> None:
+    """A call in which every stranger's text tries to be more than text, in two directions of writing."""
+    office.post(
+        "call.end",
+        HOSTILE_CALL,
+        duration_seconds=5,
+        caller_phone=HOSTILE,
+        disposition="unresolved",
+        transcript=[
+            {"role": "customer", "content": HOSTILE},
+            {"role": "agent", "content": "שלום, מה שלומך?"},
+            {"role": "customer", "content": "お電話ありがとう"},
+        ],
+        variables={"customer_name": HOSTILE, "issue_type": HOSTILE},
+    )
+    office.post("analytics.completed", HOSTILE_CALL, metrics={"satisfaction_score": 1, "summary": HOSTILE})

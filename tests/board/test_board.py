@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.board.conftest import Board, Office, until
-from tests.conftest import ROOT, Installation, Receiver, free_port
+from tests.conftest import ROOT, Installation, free_port
 
 
 def shown(html: str) -> list[str]:
@@ -81,25 +81,21 @@ def test_another_name_for_this_machine_is_refused(office: Office) -> None:
         assert answer.status_code == 403
 
 
-def test_after_an_end_and_without_its_snapshot_the_same_is_shown(installation: Installation) -> None:
-    with Receiver(installation):
-        board = Board(installation)
-        office = Office(installation, board)
-        with board:
-            for number in range(30):
-                office.start(f"call-{number}")
-                if number % 3:
-                    office.post("call.end", f"call-{number}")
-            until(lambda: "ended:atoms:call-29" in shown(board.part("feed")), "the last event")
-            before = [board.part("active"), board.part("feed")]
-        assert (installation.home / "board" / "live.state").exists()
-        with Board(installation) as again:
-            until(lambda: again.part("active") == before[0], "who is on the line")
-            assert again.part("feed") == before[1]
-        (installation.home / "board" / "live.state").unlink()
-        with Board(installation) as fresh:
-            until(lambda: fresh.part("active") == before[0], "who is on the line")
-            assert fresh.part("feed") == before[1]
+def test_after_an_end_and_without_its_snapshot_the_same_is_shown(office: Office) -> None:
+    board, snapshot = office.board, office.installation.home / "board" / "live.state"
+    for number in range(30):
+        office.start(f"call-{number}")
+        if number % 3:
+            office.post("call.end", f"call-{number}")
+    until(lambda: "ended:atoms:call-29" in shown(board.part("feed")), "the last event")
+    before = [board.part("active"), board.part("feed")]
+    for is_kept in (True, False):
+        board.__exit__()
+        assert snapshot.exists()
+        if not is_kept:
+            snapshot.unlink()
+        board.__enter__()
+        until(lambda: [board.part("active"), board.part("feed")] == before, "the same as before")
 
 
 def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) -> None:

@@ -1,0 +1,275 @@
+"""The live board: how soon a restart shows the day, and what a hundred viewers cost it and the receiver.
+
+The day has a million events. Viewers hold the stream open from a process of their own; the receiver is loaded with
+and without them in turn, while calls go on. What the page shows belongs to `tests/board`.
+"""
+
+import os
+import re
+import selectors
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import requests
+
+from orchestration.cli import processes
+from receiver.envelope import Facts, line, seal
+from tests.bench.http_load import Load, measure
+from tests.bench.record import Result, against
+
+EVENTS = 1_000_000
+LINE_BYTES = 1_400
+AIM_SECONDS = 2.0
+VIEWERS = 100
+AIM_MEGABYTES = 300.0
+ROUNDS = 3
+LOAD_SECONDS = 20.0
+LOAD_CONNECTIONS = 16
+LOAD_RATE = 200.0
+CALLS_A_SECOND = 5.0
+_ROOT = Path(__file__).parents[2]
+_KINDS = ("call.start", "call.end", "analytics.completed")
+
+
+@dataclass(frozen=True)
+class RunningBoard:
+    """A running board, and when it was started."""
+
+    process: psutil.Process
+    url: str
+    began: float
+
+    def until_live(self, pattern: str) -> float:
+        """Seconds from the start of the process until the live tile matches."""
+        while True:
+            try:
+                html = requests.get(f"{self.url}/parts", timeout=5).json().get("numbers", "")
+            except requests.RequestException:
+                html = ""
+            if re.search(pattern, " ".join(re.sub("<[^>]+>", " ", html).split())):
+                return time.monotonic() - self.began
+            assert time.monotonic() - self.began < 300, html
+            time.sleep(0.02)
+
+    def all(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+    def megabytes(self) -> float:
+        """Of all its processes, what they share counted once."""
+        return sum(each.memory_full_info().pss for each in self.all()) / 1e6
+
+
+def run() -> list[Result]:
+    """A restart with and without the snapshot, then the viewers."""
+    with tempfile.TemporaryDirectory() as folder:
+        restarts = _restarts(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        return [*restarts, *_viewers(Path(folder))]
+
+
+def _restarts(home: Path) -> list[Result]:
+    started = _write_day(home)
+    counted = f"today {started} started"
+    with running_board(home) as board:
+        known = board.until_live(r"Active now \d")
+        cold = board.until_live(counted)
+    with running_board(home) as board:
+        warm = board.until_live(counted)
+    note = f"{EVENTS:,} events landed today; baseline: the aim"
+    return [
+        against("board restarted: the whole state shown", warm, "s", AIM_SECONDS, note),
+        against("board without its snapshot: the calls on the line", known, "s", AIM_SECONDS, note),
+        Result("board without its snapshot: the day counted", cold, "s", note="every event read again"),
+    ]
+
+
+def _viewers(home: Path) -> list[Result]:
+    with ExitStack() as stack:
+        port = _free_port()
+        children = stack.enter_context(
+            processes.Children(_environment(home, AFTERCALL_RECEIVER_BIND=f"127.0.0.1:{port}"), _ROOT, home)
+        )
+        children.start("receiver", processes.receiver_process())
+        url = f"http://127.0.0.1:{port}"
+        children.wait_until(lambda: processes.answers(f"{url}/readyz"), "receiver", 60)
+        board = stack.enter_context(running_board(home))
+        board.until_live("Active now 0 today 0 started")
+        stack.enter_context(_traffic(url))
+        receiver = psutil.Process(children.running["receiver"].pid).children()[0]
+        pairs, megabytes, shares = [], 0.0, []
+        for _ in range(ROUNDS):
+            alone = _loaded(port, receiver)
+            with _watching(board.url) as viewers:
+                before, began = _cpu(*board.all()), time.monotonic()
+                pairs.append((alone, _loaded(port, receiver)))
+                shares.append((_cpu(*board.all()) - before) / (time.monotonic() - began))
+                megabytes = max(megabytes, board.megabytes())
+                assert viewers.poll() is None, "a viewer was sent away"
+    (plain, plain_cpu), (watched, watched_cpu) = sorted(pairs, key=lambda pair: pair[1][1] / pair[0][1])[
+        ROUNDS // 2
+    ]
+    held = f"{VIEWERS} viewers for {ROUNDS} times {LOAD_SECONDS:.0f} s"
+    load = f"{LOAD_RATE:.0f} webhooks/s; baseline: the same without viewers"
+    return [
+        against("receiver with viewers of the board: CPU", watched_cpu, "µs a request", plain_cpu, load),
+        against("receiver with viewers of the board: wait, p50", watched.p50, "ms", plain.p50, load),
+        against("receiver with viewers of the board: wait, p99", watched.p99, "ms", plain.p99, load),
+        against(
+            "memory of the board with viewers", megabytes, "MB", AIM_MEGABYTES, f"{held}; baseline: the aim"
+        ),
+        Result("CPU of the board with viewers", 100 * statistics.median(shares), "% of a core", note=held),
+    ]
+
+
+def _loaded(port: int, receiver: psutil.Process) -> tuple[Load, float]:
+    """The waits at a steady rate, and the receiver's CPU a request in microseconds."""
+    body = b'{"event":"call.start","call_id":"bench"}'
+    request = (
+        b"POST /webhooks/atoms HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    )
+    before = _cpu(receiver)
+    load = measure(port, request, LOAD_CONNECTIONS, LOAD_SECONDS, LOAD_RATE)
+    assert set(load.answers) == {"200"}, load.answers
+    return load, (_cpu(receiver) - before) / load.answers["200"] * 1e6
+
+
+def _cpu(*of: psutil.Process) -> float:
+    return sum(times.user + times.system for times in (each.cpu_times() for each in of))
+
+
+@contextmanager
+def _traffic(url: str) -> Iterator[None]:
+    """Calls that start and end, so that viewers are sent something all the time."""
+    ended = threading.Event()
+
+    def post() -> None:
+        with requests.Session() as session:
+            while not ended.wait(1 / CALLS_A_SECOND):
+                call = {"call_id": uuid.uuid4().hex, "caller_phone": "+12025550143"}
+                for event in _KINDS:
+                    session.post(f"{url}/webhooks/atoms", json={"event": event, **call}, timeout=10)
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def _watching(url: str) -> Iterator[subprocess.Popen[str]]:
+    """`python -m tests.bench.bench_board PORT` in the background, once every viewer has its first frame."""
+    command = [sys.executable, "-m", "tests.bench.bench_board", url.rpartition(":")[2]]
+    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "watching\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _watch(port: int) -> None:
+    """Hold the streams, and take what comes; raises AssertionError when the board ends one."""
+    os.nice(10)  # real viewers compute elsewhere
+    selector, silent = selectors.DefaultSelector(), set()
+    for _ in range(VIEWERS):
+        viewer = socket.create_connection(("127.0.0.1", port), timeout=20)
+        viewer.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        selector.register(viewer, selectors.EVENT_READ)
+        silent.add(viewer)
+    while True:
+        for key, _ in selector.select():
+            data = key.fileobj.recv(1 << 16)  # type: ignore[union-attr]
+            assert data, "the board ended a stream"
+            if silent and b"event: part" in data:
+                silent.discard(key.fileobj)  # type: ignore[arg-type]
+                if not silent:
+                    print("watching", flush=True)
+
+
+@contextmanager
+def running_board(home: Path) -> Iterator[RunningBoard]:
+    """A board over a home, in a zone where the day has lasted for 22 hours."""
+    bind, hours = f"127.0.0.1:{_free_port()}", _hours_east()
+    zone = f"Etc/GMT{-hours:+d}" if hours else "UTC"
+    environment = _environment(home, AFTERCALL_BOARD_BIND=bind, AFTERCALL_BOARD_TIME_ZONE=zone)
+    began = time.monotonic()
+    process = subprocess.Popen(processes.board_process(), cwd=_ROOT, env=environment)
+    try:
+        yield RunningBoard(psutil.Process(process.pid), f"http://{bind}", began)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _environment(home: Path, **more: str) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
+    return {
+        **clean,
+        "AFTERCALL_HOME": str(home),
+        "AFTERCALL_DAGSTER_BIND": f"127.0.0.1:{_free_port()}",
+        **more,
+    }
+
+
+def _hours_east() -> int:
+    """Of a zone in which it is ten at night, so that no day ends during the bench."""
+    hours = 22 - datetime.now(UTC).hour
+    return hours if hours <= 14 else hours - 24
+
+
+def _write_day(home: Path) -> int:
+    """A day of calls in the landing store, evenly spread until now; returns how many started.
+
+    As the receiver writes it, but one segment an hour without a sync. Of the last calls some have not ended.
+    """
+    now = datetime.now(UTC)
+    begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=22)
+    step, calls_open = (now - begin) / EVENTS, 60
+    padding = b'"transcript":"%s"' % (b"x" * (LINE_BYTES - 400))
+    segment, hour = None, ""
+    for number in range(EVENTS):
+        kind, at = number % 3, begin + step * number
+        call = number // 3 - calls_open * kind
+        facts = Facts(
+            event_type=_KINDS[kind], call_id=f"call-{call:07}", occurred_at=at, customer_phone="+12025550143"
+        )
+        body = b'{"call_id":"call-%07d","event":"%s",%s}' % (call, _KINDS[kind].encode(), padding)
+        if segment is None or f"{at:%Y-%m-%d/%H}" != hour:
+            hour = f"{at:%Y-%m-%d/%H}"
+            path = home / "landing" / hour / f"{at:%Y%m%dT%H%M%S%f}Z-{number:08x}.ndjson"
+            path.parent.mkdir(parents=True)
+            if segment is not None:
+                segment.close()
+            segment = path.open("wb")
+        segment.write(line(seal("atoms", facts, body, at), body))
+    assert segment is not None
+    segment.close()
+    return -(-EVENTS // 3)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+if __name__ == "__main__":
+    _watch(int(sys.argv[1]))
