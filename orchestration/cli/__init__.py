@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     "init": "orchestration.cli.home",
     "up": "orchestration.cli.up",
+    "connect": "orchestration.cli.connect",
     "receiver": "orchestration.cli.up",
     "board": "orchestration.cli.board",
     "run": "orchestration.cli.run",
