@@ -50,6 +50,6 @@ class TicketSettings(Home):
         "urgent=Urgent,high=High,normal=Normal,low=Low",
         description="What our priorities are called in Redmine.",
     )
-    redmine_markup: str = Field(
-        "textile", description="Redmine's text formatting: textile, markdown (also CommonMark) or none."
+    redmine_plain_text: bool = Field(
+        False, description="1: Redmine's text formatting is `none`, so that nothing needs to be escaped."
     )

@@ -54,6 +54,10 @@ class Desk(ABC):
                 self.change(external_id, due, held)
         except Missing:
             raise gone(self.client.system, external_id) from None
+        except Paused as error:
+            # The key may be right, and only this ticket out of its reach: that must not stop the others.
+            self.who()
+            raise Refused(str(error)) from None
         return external_id
 
     def planned(self, delivery: Delivery) -> Mapping[str, str]:
@@ -72,6 +76,10 @@ class Desk(ABC):
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
+
+    @abstractmethod
+    def who(self) -> str:
+        """Whose key it is; Paused if the system refuses it."""
 
     @abstractmethod
     def fields(self, made: Ticket) -> Mapping[str, str]:

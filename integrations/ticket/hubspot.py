@@ -66,6 +66,11 @@ class HubSpotTickets(Desk):
         found = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
         return str(self.client.part(found, "id")) if found else None
 
+    def who(self) -> str:
+        """The account that the token belongs to."""
+        told = self.client.request("GET", "/account-info/v3/details").json()
+        return f"account {self.client.part(told, 'portalId')}"
+
     def fields(self, made: Ticket) -> Mapping[str, str]:
         """Subject, priority and the text."""
         return {
@@ -131,6 +136,7 @@ class HubSpotTickets(Desk):
 
     def check(self) -> Iterator[Finding]:
         """Whether tickets and contacts may be read, the properties are there, and the stages exist."""
+        yield finding("credentials", self.who)
         for kind in ("tickets", "contacts"):
             yield finding(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
         for name in _PROPERTIES:

@@ -70,7 +70,7 @@ class Jira(Desk):
         """The issue with the key's label: among the newest, else by search."""
         if self._newest is None:
             # To a wrong token Jira shows what the whole world may see: nothing would be found.
-            self._who()
+            self.who()
             self._newest = {label: issue for key in self._keys for label, issue in self._made_lately(key)}
         label = reference(delivery.action_key)
         if label in self._newest:
@@ -139,12 +139,13 @@ class Jira(Desk):
 
     def check(self) -> Iterator[Finding]:
         """Who the token is, what it may do in each project, and whether the fields are on its screen."""
-        yield finding("credentials", self._who)
+        yield finding("credentials", self.who)
         for key in self._keys:
             yield finding(f"permissions in {key}", lambda key=key: self._may(key))  # type: ignore[misc]
             yield finding(f"fields of {key}", lambda key=key: self._screen(key))  # type: ignore[misc]
 
-    def _who(self) -> str:
+    def who(self) -> str:
+        """Whose token it is."""
         told = self.client.request("GET", "/rest/api/3/myself").json()
         return str(self.client.part(told, "displayName"))
 

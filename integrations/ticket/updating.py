@@ -67,6 +67,11 @@ def first(made: Ticket, fields: Mapping[str, str]) -> Written:
     return Written(_digest(content), _digest(made.transcript), digests)
 
 
+def seen(content: str, transcript: str, values: Mapping[str, str]) -> Written:
+    """What aftercall wrote last, where that is known of the values themselves."""
+    return Written(content, transcript, {name: _digest(value) for name, value in values.items()})
+
+
 def read(text: Any) -> Written | None:
     """What was kept; None if nothing was, or somebody changed it."""
     try:

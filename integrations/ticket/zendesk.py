@@ -22,7 +22,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Paused, Refused
+from integrations.errors import Paused
 from integrations.http import checked_url
 from integrations.rendering import shorten
 from integrations.rest import RestClient
@@ -131,14 +131,15 @@ class Zendesk(Desk):
 
     def check(self) -> Iterator[Finding]:
         """Who the token is, and whether the groups exist."""
-        yield finding("credentials", self._who)
+        yield finding("credentials", self.who)
         for group in self._groups.all():
             yield finding(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
 
-    def _who(self) -> str:
+    def who(self) -> str:
+        """Whose token it is."""
         user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
         if not user.get("id") or user.get("role") not in ("agent", "admin"):
-            raise Refused(
+            raise Paused(
                 f"the token's user is {user.get('role') or 'nobody'}: it must be an agent or admin. Look at {SETTING}"
             )
         return f"{user.get('name') or user['id']}, {user['role']}"

@@ -1,0 +1,234 @@
+"""Tickets in Redmine.
+
+    AFTERCALL_TICKETS=redmine
+    AFTERCALL_REDMINE_URL=https://redmine.example.com
+    AFTERCALL_REDMINE_KEY=…
+    AFTERCALL_REDMINE_PROJECTS=billing=bills,cars=desk/Rental,desk
+
+Nothing has to be set up in Redmine: the last line of what aftercall writes is a reference that its issue list finds.
+The key should be that of a user of aftercall's own, since what another user changed is not changed back.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Finding, Limits
+from integrations.errors import Paused
+from integrations.http import checked_url
+from integrations.rest import RestClient
+from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.redmine_text import written_text
+from integrations.ticket.rendering import Ticket
+from integrations.ticket.targets import targets
+from integrations.ticket.updating import Update, Written, first, reference, seen
+
+SETTING = "AFTERCALL_REDMINE_KEY"
+_REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
+_NOT_THERE = "aftercall-looks-for-nothing"
+# Our fields by the names that Redmine's history has for them.
+_HISTORY = {"subject": "subject", "priority": "priority_id"}
+
+
+def open_destination(settings: IntegrationSettings) -> "Redmine":
+    """The Redmine that the settings name."""
+    return Redmine(settings)
+
+
+class Redmine(Desk):
+    """A Redmine, 5.0 or later.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "redmine"
+    # Redmine sets no limit; the threads of its server do, and people need them too (Puma's default is five).
+    limits = Limits(concurrency=2)
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._url = checked_url(settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
+        key = settings.redmine_key.get_secret_value().strip()
+        if not key:
+            raise Paused(f"set {SETTING} to an API key; Redmine shows it on the user's own page")
+        self._projects = targets(settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
+        if not self._projects.all():
+            raise Paused("set AFTERCALL_REDMINE_PROJECTS to identifiers of projects: billing=bills,desk")
+        self._priorities = targets(settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
+        self._tracker, self._is_plain = settings.redmine_tracker.strip(), settings.redmine_plain_text
+
+        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["X-Redmine-API-Key"] = key
+            return request
+
+        super().__init__(
+            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+        )
+        self._priority_ids: dict[str, int] = {}
+        self._known: dict[str, dict[str, Any]] = {}
+        self._me: int | None = None
+
+    def find(self, delivery: Delivery) -> str | None:
+        """The oldest issue that ends with the action's reference, in whatever project and state."""
+        wanted = reference(delivery.action_key)
+        issues, found = self._with_text(wanted), []
+        for issue in issues:
+            ending = _REFERENCE.search(str(issue.get("description") or ""))
+            if ending and ending[1] == wanted:
+                found.append(int(issue["id"]))
+        return str(min(found)) if found else None
+
+    def who(self) -> str:
+        """The user whose key it is."""
+        user = self.client.part(self.client.request("GET", "/users/current.json").json(), "user")
+        self._me = int(self.client.part(user, "id"))
+        return f"{user.get('login') or user['id']}"
+
+    def fields(self, made: Ticket) -> Mapping[str, str]:
+        """Subject and, if it has a name in Redmine, priority."""
+        priority = self._priorities.of(made.priority)
+        return {"subject": made.title, **({"priority": priority} if priority else {})}
+
+    def place(self, made: Ticket) -> Mapping[str, str]:
+        """The queue's project and category; Refused if the settings name none."""
+        project, _, category = self._projects.needed(made.queue).partition("/")
+        return {"project": project, **({"category": category} if category else {})}
+
+    def create(self, delivery: Delivery, made: Ticket) -> str:
+        """Make it, with the reference below its text."""
+        fields, place = self.fields(made), self.place(made)
+        project = place["project"]
+        told: dict[str, Any] = {
+            "project_id": project,
+            **self._ids(fields),
+            "description": self._text(made, first(made, fields)),
+        }
+        if self._tracker:
+            told["tracker_id"] = self._named(project, "trackers", self._tracker)
+        if "category" in place:
+            told["category_id"] = self._named(project, "issue_categories", place["category"])
+        answer = self.client.request("POST", "/issues.json", json={"issue": told}).json()
+        return str(self.client.part(answer, "issue", "id"))
+
+    def held(self, external_id: str) -> Held:
+        """The issue and its history."""
+        params = {"include": "journals"}
+        told = self.client.request("GET", f"/issues/{external_id}.json", params=params).json()
+        issue = self.client.part(told, "issue")
+        values = {
+            "subject": str(issue.get("subject") or ""),
+            "priority": str((issue.get("priority") or {}).get("name") or ""),
+            "project": str((issue.get("project") or {}).get("id") or ""),
+            "category": str((issue.get("category") or {}).get("name") or ""),
+        }
+        return Held(values, self._written(issue, values))
+
+    def change(self, external_id: str, due: Update, held: Held) -> None:
+        """A note and the fields."""
+        told = {**self._ids(due.fields), "notes": self._text(due.told, due.written)}
+        self.client.change("PUT", f"/issues/{external_id}.json", json={"issue": told})
+
+    def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
+        """As every desk; an issue tells only the number of its project, whose identifier is asked for."""
+        found = super().current(delivery, external_id)
+        if found is None:
+            return None
+        told = self.client.request("GET", f"/projects/{found['project']}.json").json()
+        return {**found, "project": str(self.client.part(told, "project", "identifier"))}
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The issue's page."""
+        return f"{self._url}/issues/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whose key it is, whether the list finds texts, and whether projects, trackers and priorities exist."""
+        yield finding("credentials", self.who)
+        yield finding("finds its own issues", lambda: f"{len(self._with_text(_NOT_THERE))} where none may be")
+        for target in self._projects.all():
+            yield finding(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
+        for priority in self._priorities.all():
+            yield finding(
+                f"priority {priority}",
+                lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
+            )
+
+    def _project(self, target: str) -> str:
+        project, _, category = target.partition("/")
+        if self._tracker:
+            self._named(project, "trackers", self._tracker)
+        if category:
+            self._named(project, "issue_categories", category)
+        return str(self._about(project).get("name"))
+
+    def _with_text(self, text: str) -> list[dict[str, Any]]:
+        params = {"status_id": "*", "description": f"~{text}", "sort": "id", "limit": "10"}
+        issues = self.client.listed(
+            self.client.request("GET", "/issues.json", params=params).json(), "issues"
+        )
+        if any(text not in str(issue.get("description") or "") for issue in issues):
+            raise Paused("this Redmine does not look into descriptions: it must be 5.0 or later")
+        return issues
+
+    def _written(self, issue: Mapping[str, Any], values: Mapping[str, str]) -> Written | None:
+        """What we wrote last, by its reference; a field that anybody else ever changed is theirs."""
+        if self._me is None:
+            self.who()
+        history = [one for one in issue.get("journals") or () if isinstance(one, dict)]
+        others = [one for one in history if (one.get("user") or {}).get("id") != self._me]
+        theirs = {detail.get("name") for one in others for detail in one.get("details") or ()}
+        told = [issue.get("description"), *(one.get("notes") for one in history if one not in others)]
+        endings = [ending for text in told if (ending := _REFERENCE.search(str(text or "")))]
+        if not endings:
+            return None
+        ours = {name: values[name] for name, known in _HISTORY.items() if known not in theirs}
+        return seen(endings[-1][2], endings[-1][3], ours)
+
+    def _text(self, made: Ticket, written: Written) -> str:
+        ending = f"{reference(made.external_key)} {written.content} {written.transcript}"
+        return written_text(made, ending, is_plain=self._is_plain)
+
+    def _ids(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Fields as Redmine takes them: a priority by its number."""
+        return {
+            "priority_id" if name == "priority" else name: self._priority_id(value)
+            if name == "priority"
+            else value
+            for name, value in fields.items()
+        }
+
+    def _priority_id(self, name: str) -> int:
+        if not self._priority_ids:
+            told = self.client.request("GET", "/enumerations/issue_priorities.json").json()
+            listed = self.client.listed(told, "issue_priorities")
+            self._priority_ids = {str(one.get("name")): int(one["id"]) for one in listed}
+        if name not in self._priority_ids:
+            there = ", ".join(self._priority_ids)
+            raise Paused(
+                f"Redmine has no priority {name!r} but {there}. Look at AFTERCALL_REDMINE_PRIORITIES"
+            )
+        return self._priority_ids[name]
+
+    def _named(self, project: str, kind: str, name: str) -> int:
+        there = {
+            str(one.get("name")): int(one["id"]) for one in self.client.listed(self._about(project), kind)
+        }
+        if name not in there:
+            raise Paused(
+                f"Redmine's project {project} has no {name!r} among its {kind} ({', '.join(there)}). Look at "
+                "AFTERCALL_REDMINE_PROJECTS and AFTERCALL_REDMINE_TRACKER"
+            )
+        return there[name]
+
+    def _about(self, project: str) -> dict[str, Any]:
+        if project not in self._known:
+            params = {"include": "trackers,issue_categories"}
+            told = self.client.request("GET", f"/projects/{project}.json", params=params).json()
+            self._known[project] = self.client.part(told, "project")
+        return self._known[project]
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    return "; ".join(str(one) for one in error.get("errors") or ())

@@ -1,0 +1,282 @@
+"""Tickets in a Redmine that is really running: made once, updated beside people's changes, shown as plain words."""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Gone, Paused, Refused
+from integrations.outbox import DueAction
+from integrations.ticket.redmine import Redmine
+from integrations.ticket.updating import reference
+from tests.integrations import examples
+from tests.integrations.examples import delivery
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.ticket.redmine_server import Server
+
+CALLS = itertools.count(1)
+SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
+HOSTILE = (
+    '*bold* _it_ "link":http://evil.example !http://evil.example/x.png! <script>alert(1)</script> <b>b</b>\n'
+    "{{toc}} {{include(x)}} [[Wiki]] #1 @agent user:agent version:1 http://evil.example www.evil.example\n"
+    "-del- +ins+ ^sup^ `code` **b** ~~s~~ [l](http://evil.example) ![i](http://evil.example/i.png) @code@ ??c??\n"
+    "h1. heading\n# num\n* item\n- item\n+ item\n1. one\n1) one\n| a | b |\n> quote\nbq. q\np(x). y\n    code\n---\n"
+    "===\n==x== %{color:red}r% &amp; &#60; &lt; \\* <pre>x</pre> <notextile>n</notextile> <https://evil.example>\n"
+    "~~~\n```\nx"
+)
+Make = Callable[..., Redmine]
+
+
+@pytest.fixture
+def desk(redmine: Server, tmp_path: Path) -> Iterator[Make]:
+    opened = []
+
+    def make(**changes: Any) -> Redmine:
+        ours: dict[str, Any] = settings(redmine.url, redmine.keys["aftercall"]) | changes
+        opened.append(Redmine(IntegrationSettings(home=tmp_path, **ours)))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def settings(url: str, key: str) -> dict[str, Any]:
+    return {
+        "tickets": "redmine", "redmine_url": url, "redmine_key": key, "http_read_seconds": 60,
+        "redmine_projects": "billing=bills,cars=desk/Rental,desk",
+    }  # fmt: skip
+
+
+def due(call: str = "", **payload: Any) -> DueAction:
+    return examples.ticket(call or f"redmine-{next(CALLS)}", **payload)
+
+
+def issue(redmine: Server, number: str) -> dict[str, Any]:
+    found: dict[str, Any] = redmine.ask("GET", f"/issues/{number}.json?include=journals")["issue"]
+    return found
+
+
+def notes(redmine: Server, number: str) -> list[str]:
+    return [one["notes"] for one in issue(redmine, number)["journals"] if one["notes"]]
+
+
+def test_a_ticket_is_made_where_its_queue_goes(redmine: Server, desk: Make) -> None:
+    row = due(description=f"The car did not start.{SAID}", priority="urgent")
+    number = desk(redmine_tracker="Support").send(delivery(row), None)
+    made = issue(redmine, number)
+    assert (made["project"]["name"], made["category"]["name"]) == ("Front desk", "Rental")
+    assert (made["tracker"]["name"], made["priority"]["name"]) == ("Support", "Urgent")
+    assert (made["subject"], made["status"]["name"]) == ("Rental car: Ada", "New")
+    lines = made["description"].replace("\r", "").split("\n")
+    assert lines[0] == "The car did not start."
+    assert "Customer: It is broken." in lines
+    assert lines[-1].startswith(reference(row.action_key))
+    other = desk().send(delivery(due(queue="billing")), None)
+    assert issue(redmine, other)["project"]["name"] == "Bills"
+    assert desk().link("ticket", number) == f"{redmine.url}/issues/{number}"
+
+
+def test_it_is_found_again_by_its_own_key_only(redmine: Server, desk: Make) -> None:
+    first, second = due(), due()
+    assert desk().find(delivery(first)) is None
+    number = desk().send(delivery(first), None)
+    redmine.ask("PUT", f"/issues/{number}.json", json={"issue": {"status_id": 5, "project_id": "bills"}})
+    assert desk().find(delivery(first)) == number
+    # Who quotes a reference has not made the ticket.
+    quoting = due(description=f"See {reference(second.action_key)} 0 0")
+    desk().send(delivery(quoting), None)
+    assert desk().find(delivery(second)) is None
+
+
+def test_an_update_tells_what_is_new_once(redmine: Server, desk: Make) -> None:
+    row = due(description=f"It broke.{SAID}")
+    number = desk().send(delivery(row), None)
+    before = issue(redmine, number)
+    later = delivery(
+        replace(row, payload={**row.payload, "description": f"Refunded.{SAID}", "priority": "high"})
+    )
+    for _ in range(2):
+        # The second time is after a crash between the update and its mark.
+        assert desk().send(later, number) == number
+    after = issue(redmine, number)
+    assert (after["priority"]["name"], after["description"]) == ("High", before["description"])
+    assert len(notes(redmine, number)) == 1
+    assert notes(redmine, number)[0].startswith("Refunded.")
+    assert "Hello" not in notes(redmine, number)[0]
+    resolved = delivery(replace(row, payload={**later.payload, "is_resolved": True}))
+    desk().send(resolved, number)
+    assert "A later report says that the issue was resolved" in notes(redmine, number)[1]
+    assert issue(redmine, number)["status"]["name"] == "New"
+    assert len(redmine.holding(reference(row.action_key))) == 1
+
+
+def test_the_same_content_again_changes_nothing(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk().send(delivery(row), None)
+    desk().send(delivery(row), number)
+    assert issue(redmine, number)["journals"] == []
+
+
+def test_what_an_agent_changed_stays(redmine: Server, desk: Make) -> None:
+    row = due(priority="normal")
+    number = desk().send(delivery(row), None)
+    theirs = {
+        "status_id": 2,
+        "priority_id": 1,
+        "subject": "Ada's car",
+        "description": "Rewritten.",
+        "notes": "mine",
+    }
+    me = redmine.ask("GET", "/users/current.json")["user"]["id"]
+    redmine.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": theirs | {"assigned_to_id": me}})
+    for priority in ("high", "urgent"):
+        desk().send(
+            delivery(replace(row, payload={**row.payload, "priority": priority, "title": "New"})), number
+        )
+    after = issue(redmine, number)
+    seen = (after["status"]["name"], after["priority"]["name"], after["subject"], after["description"])
+    assert seen == ("In Progress", "Low", "Ada's car", "Rewritten.")
+    assert after["assigned_to"]["id"] == me
+    assert len(notes(redmine, number)) == 3
+
+
+def test_a_ticket_that_somebody_deleted(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk().send(delivery(row), None)
+    redmine.ask("DELETE", f"/issues/{number}.json")
+    with pytest.raises(Gone, match=f"Redmine has no ticket {number} any more"):
+        desk().send(delivery(row), number)
+    assert desk().find(delivery(row)) is None
+    assert desk().current(delivery(row), number) is None
+
+
+def test_a_ticket_out_of_reach_does_not_stop_the_others(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk().send(delivery(row), None)
+    redmine.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": {"project_id": "elsewhere"}})
+    with pytest.raises(Refused, match="Redmine answered 403"):
+        desk().send(delivery(replace(row, payload={**row.payload, "priority": "high"})), number)
+    with pytest.raises(Paused, match="AFTERCALL_REDMINE_KEY"):
+        desk(redmine_key="wrong").send(delivery(row), number)
+
+
+def test_what_would_change(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk().send(delivery(row), None)
+    planned = desk().planned(delivery(replace(row, payload={**row.payload, "priority": "low"})))
+    current = desk().current(delivery(row), number)
+    assert planned == {
+        "project": "desk",
+        "category": "Rental",
+        "subject": "Rental car: Ada",
+        "priority": "Low",
+    }
+    assert current == {**planned, "priority": "Normal"}
+
+
+@pytest.mark.parametrize("formatting", ["textile", "markdown", "common_mark"])
+def test_strangers_words_are_no_markup(redmine: Server, desk: Make, formatting: str) -> None:
+    redmine.format(formatting)
+    number = desk().send(delivery(due(description=HOSTILE, customer_name="*Eve* @agent #1")), None)
+    page = redmine.ask("GET", f"/issues/{number}", by="admin")
+    shown = re.search(r'<div class="wiki">(.*?)</div>', page, re.S)
+    assert shown
+    # CommonMark makes an address out of any e-mail address; that is no harm.
+    told = re.sub(r'<a href="mailto:[^"]*" class="email">([^<]*)</a>', r"\1", shown[1])
+    assert set(re.findall(r"<[^>]*>", told)) <= {"<p>", "</p>", "<br>", "<br />"}
+    read = " ".join(unescape(re.sub(r"<[^>]*>", " ", shown[1])).replace("\u200b", "").split())
+    assert " ".join(HOSTILE.split()) in read
+    assert "Customer: *Eve* @agent #1 · +12025550143" in read
+
+
+def test_plain_text_is_sent_as_it_is(redmine: Server, desk: Make) -> None:
+    number = desk(redmine_plain_text=True).send(delivery(due(description=HOSTILE)), None)
+    assert issue(redmine, number)["description"].replace("\r", "").startswith(HOSTILE)
+
+
+def test_long_words_fit(redmine: Server, desk: Make) -> None:
+    row = due(title="t" * 900, description=f"It broke.\n\nAgent: {'wörd*[' * 40_000}")
+    number = desk().send(delivery(row), None)
+    assert len(issue(redmine, number)["description"].encode()) <= 62_000
+    assert desk().find(delivery(row)) == number
+
+
+def test_the_check_names_what_is_missing(desk: Make) -> None:
+    assert [one for one in desk(redmine_tracker="Support").check() if not one.is_fine] == []
+    changes = {
+        "redmine_projects": "cars=desk/Boats,nowhere",
+        "redmine_priorities": "high=Hoch",
+        "redmine_tracker": "Task",
+    }
+    wrong = {one.name: one.told for one in desk(**changes).check() if not one.is_fine}
+    assert set(wrong) == {"project desk/Boats", "project nowhere", "priority Hoch"}
+    assert "no 'Task' among its trackers (Bug, Feature, Support)" in wrong["project desk/Boats"]
+    assert "Redmine has no priority 'Hoch' but Low, Normal" in wrong["priority Hoch"]
+    refused = next(iter(desk(redmine_key="wrong").check()))
+    assert (refused.name, refused.is_fine) == ("credentials", False)
+    assert "Look at AFTERCALL_REDMINE_KEY" in refused.told
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"redmine_url": ""}, "AFTERCALL_REDMINE_URL"),
+        ({"redmine_key": ""}, "AFTERCALL_REDMINE_KEY"),
+        ({"redmine_projects": ""}, "AFTERCALL_REDMINE_PROJECTS"),
+        ({"redmine_projects": "a,b"}, "AFTERCALL_REDMINE_PROJECTS"),
+        ({"redmine_priorities": "high="}, "AFTERCALL_REDMINE_PRIORITIES"),
+    ],
+)
+def test_a_missing_setting_is_named(tmp_path: Path, changes: dict[str, Any], setting: str) -> None:
+    with pytest.raises(Paused, match=f"set {setting}"):
+        Redmine(IntegrationSettings(home=tmp_path, **(settings("http://127.0.0.1:1", "k") | changes)))
+
+
+class UnderRedmine(UnderFault):
+    channel = "ticket"
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        self.upstream = (host, int(port))
+
+    def settings(self, url: str) -> dict[str, Any]:
+        # Long enough for a Redmine on a busy machine, short enough to wait for it to hang.
+        return settings(url, self.server.keys["aftercall"]) | {
+            "http_read_seconds": 2,
+            "http_whole_seconds": 20,
+        }
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"redmine_key": "wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        return [due(f"fault-{case}", title=f"revision {revision}")]
+
+    def count(self, action: DueAction) -> int:
+        return len(self.server.holding(reference(action.action_key)))
+
+    def delete(self, action: DueAction) -> None:
+        for row in self.server.holding(reference(action.action_key)):
+            self.server.ask("DELETE", f"/issues/{row['id']}.json")
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls, redmine: Server) -> UnderFault:
+        return UnderRedmine(redmine)
