@@ -102,8 +102,9 @@ class Children:
             signal.signal(number, handler)
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_asked_to_end = True
-        if not self._is_uninterruptible:
+        # raised once: a second one, on the way from the first to `__exit__`, would leave the processes running
+        is_first, self._is_asked_to_end = not self._is_asked_to_end, True
+        if is_first and not self._is_uninterruptible:
             raise KeyboardInterrupt
 
 

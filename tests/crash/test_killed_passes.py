@@ -6,12 +6,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 KILLS = 20
 PARTS = 10
 # from the middle of its imports to about the end of a pass
 LIVES_SECONDS = (2.0, 14.0)
 
 
+@pytest.mark.timeout(1_800)
 def test_killed_twenty_times_then_run_once(
     processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
 ) -> None:

@@ -111,6 +111,7 @@ def test_the_same_traffic_again_changes_nothing(processed: Any, calls_folder: Pa
     assert (processed.marts(without=()), actions(processed)) == before
 
 
+@pytest.mark.timeout(2_400)
 def test_in_reverse_order_and_forty_passes_the_same_marts(
     processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
 ) -> None:

@@ -30,7 +30,10 @@ def test_a_run_is_healthy_until_its_process_is_killed(installation: Any, dagster
     is_dead = psutil.Process(process.pid).status
     wait_until(lambda: is_dead() == psutil.STATUS_ZOMBIE, "it is dead, and its parent has not looked")
     assert status() is WorkerStatus.NOT_FOUND
-    process.communicate()
+    # not `communicate`: what the run had started may hold its output open until it is reaped
+    process.wait()
+    assert process.stdout is not None
+    process.stdout.close()
     assert status() is WorkerStatus.NOT_FOUND
 
 

@@ -16,6 +16,8 @@ import signal, sys, time
 from pathlib import Path
 from orchestration.cli.processes import Children
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+# whatever started the tests may have been told to outlive its terminal
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 try:
     with Children({}, Path("/")) as children:
         # one that ends when asked, with a grandchild that does not
@@ -44,7 +46,7 @@ def test_every_signal_that_asks_to_end_ends_grandchildren_too(number: signal.Sig
 
 
 def test_a_command_under_nohup_outlives_its_terminal() -> None:
-    program = COMMAND.replace("signal.SIGINT, signal.SIG_IGN", "signal.SIGHUP, signal.SIG_IGN")
+    program = COMMAND.replace("signal.SIGHUP, signal.SIG_DFL", "signal.SIGHUP, signal.SIG_IGN")
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "started\n" in [process.stdout.readline(), process.stdout.readline()]
