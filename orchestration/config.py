@@ -46,11 +46,25 @@ class OrchestrationSettings(Home):
         description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
     )
 
+    publish_every_seconds: float = Field(
+        default=30,
+        ge=0,
+        description="shortest time between two published copies that runs under Dagster make, in seconds",
+    )
+    publish_parquet: bool = Field(
+        default=False, description="1: every published copy also as Parquet, a file a mart and day"
+    )
+
     failed_run_pause_seconds: int = Field(
         default=300,
         ge=1,
         description="pause after a run and its retries failed, before a sensor starts the next, in seconds",
     )
+
+    @property
+    def parquet(self) -> Path:
+        """The published marts as Parquet: a folder a mart, a file a day."""
+        return self.published.parent / "parquet"
 
     @property
     def dbt_target(self) -> Path:

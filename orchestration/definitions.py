@@ -9,7 +9,7 @@ from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.published import published
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
-from orchestration.jobs import channel_jobs, housekeeping_job, pass_job, reconcile_job
+from orchestration.jobs import channel_jobs, housekeeping_job, pass_job, publish_job, reconcile_job
 from orchestration.resources import Aftercall
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -28,7 +28,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             published,
             landing_archive,
         ],
-        jobs=[pass_job, reconcile_job, housekeeping_job, *channel_jobs.values()],
+        jobs=[pass_job, reconcile_job, publish_job, housekeeping_job, *channel_jobs.values()],
         sensors=sensors,
         schedules=schedules,
         resources={"aftercall": Aftercall(), **(resource_overrides or {})},

@@ -4,6 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestration.assets.channels import CHANNELS
+from orchestration.assets.published import SPARING_TAG
 from orchestration.assets.raw import EVERYTHING_TAG
 
 _TIDY = dg.AssetSelection.assets("landing_archive")
@@ -30,6 +31,7 @@ pass_job = _job(
     "after_call_pass",
     _PASS,
     "Load what is new, build, try what became due, publish.",
+    **{SPARING_TAG: "yes"},
 )
 reconcile_job = _job(
     "nightly_reconcile",
@@ -38,11 +40,17 @@ reconcile_job = _job(
     **{EVERYTHING_TAG: "yes"},
 )
 housekeeping_job = _job("landing_housekeeping", _TIDY, "Compress and remove landing segments.")
+publish_job = _job(
+    "publish_marts",
+    dg.AssetSelection.assets("published"),
+    "The copy that passes left out because the last was fresh.",
+)
 channel_jobs = {
     channel: _job(
         f"{channel}_channel",
         dg.AssetSelection.assets(f"outbox/{channel}") | _AFTER,
         f"What the {channel} channel has to retry, to update, or left over.",
+        **{SPARING_TAG: "yes"},
     )
     for channel in CHANNELS
 }

@@ -48,13 +48,14 @@ def run_until_done(
 
 def one_pass(instance: dg.DagsterInstance, everything: bool = False) -> None:
     """The job that the landing sensor starts, in this process. Raises PassFailed."""
+    from orchestration.assets.published import SPARING_TAG
     from orchestration.definitions import defs
     from orchestration.jobs import pass_job, reconcile_job
 
     job = defs.resolve_job_def((reconcile_job if everything else pass_job).name)
-    result = job.execute_in_process(
-        instance=instance, raise_on_error=False, tags=_LAUNCHED_BY, run_config=_QUIET
-    )
+    # no sensor follows that could make up for a copy that was left out
+    tags = {**_LAUNCHED_BY, SPARING_TAG: "no"}
+    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_QUIET)
     if not result.success:
         failures = [
             f"{event.step_key}: {event.step_failure_data.error}"

@@ -29,6 +29,30 @@ class PublishReport:
     seconds: float
 
 
+def wait_seconds(settings: OrchestrationSettings) -> float:
+    """How long the next copy has to wait so that readers are not handed one too often; 0: none is too soon."""
+    try:
+        age = time.time() - settings.published.stat().st_mtime
+    except OSError:
+        return 0.0
+    # a clock that was set back must not put the next copy off for longer than the setting
+    return max(0.0, settings.publish_every_seconds - max(0.0, age))
+
+
+def is_behind(settings: OrchestrationSettings) -> bool:
+    """Whether the warehouse was written after the copy was; tells it by the files alone, so sensors may ask."""
+    written = [_written_at(path) for path in (settings.warehouse, Path(f"{settings.warehouse}.wal"))]
+    newest = max((moment for moment in written if moment is not None), default=None)
+    return newest is not None and newest > (_written_at(settings.published) or -1)
+
+
+def _written_at(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def publish(settings: OrchestrationSettings) -> PublishReport:
     """Copy every mart with its comments and put the file in the old one's place in one step."""
     started = time.monotonic()

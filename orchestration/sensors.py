@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from integrations.outbox import alert, open_outbox
+from orchestration import publish
 from orchestration.assets.channels import CHANNELS, sensor_name
 from orchestration.config import OrchestrationSettings
-from orchestration.jobs import channel_jobs, pass_job, reconcile_job
+from orchestration.jobs import channel_jobs, pass_job, publish_job, reconcile_job
 from orchestration.load.pipeline import landing_backlog
 from orchestration.resources import Aftercall
 from receiver.landing import open_landing
@@ -118,6 +119,31 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
     return _sensor
 
 
+@dg.sensor(
+    job=publish_job,
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Publishes what a pass left unpublished because the last copy was too fresh.",
+)
+def published_sensor(
+    context: dg.SensorEvaluationContext, aftercall: Aftercall
+) -> dg.RunRequest | dg.SkipReason:
+    """Compares the files' times only: the warehouse stays closed."""
+    settings = aftercall.orchestration()
+    if job := _under_way(
+        context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name
+    ):
+        return dg.SkipReason(f"{job} is under way")
+    if not publish.is_behind(settings):
+        return dg.SkipReason("the copy is what the warehouse holds")
+    if wait := publish.wait_seconds(settings):
+        return dg.SkipReason(f"the last copy is fresh; the next in {wait:.0f} s")
+    failed = _failed_seconds_ago(context.instance, publish_job.name)
+    if failed is not None and failed < settings.failed_run_pause_seconds:
+        return dg.SkipReason(f"the last {publish_job.name} failed {failed:.0f} s ago")
+    return dg.RunRequest()
+
+
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="A failed run becomes one alert a job and hour, through the outbox like every other message.",
@@ -142,4 +168,9 @@ def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
         )
 
 
-sensors = [landing_sensor, *(_channel_sensor(channel) for channel in CHANNELS), run_failure_alert]
+sensors = [
+    landing_sensor,
+    *(_channel_sensor(channel) for channel in CHANNELS),
+    published_sensor,
+    run_failure_alert,
+]

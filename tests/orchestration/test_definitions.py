@@ -50,7 +50,8 @@ def test_one_lineage_from_landing_to_published(defs: object) -> None:
 def test_sensors_jobs_and_schedule(defs: object) -> None:
     repository = defs.get_repository_def()  # type: ignore[attr-defined]
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "run_failure_alert",
+        "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "published_sensor",
+        "run_failure_alert",
     }  # fmt: skip
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
         "nightly_reconcile_schedule": "17 3 * * *", "landing_housekeeping_schedule": "37 * * * *",

@@ -1,0 +1,97 @@
+"""The published marts as Parquet, a folder a mart and a file a day, for tools that read files.
+
+    parquet/calls/2026-11-02.parquet      marts about calls: by the day of the call, UTC
+    parquet/actions/2026-11-02.parquet    by the day the action was recorded, UTC
+    parquet/customers/all.parquet         marts that belong to no day
+
+Reads the published copy alone, so the warehouse is free meanwhile.
+"""
+
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from orchestration.config import OrchestrationSettings
+
+_STATE = "exported.json"
+_OF_ITS_CALL = "(select call_date from calls where calls.call_key = mart.call_key)"
+
+Digests = dict[str, dict[str, str]]
+
+
+def export(settings: OrchestrationSettings) -> list[Path]:
+    """Write the files whose rows are others than at the last export, remove those of days that are gone.
+
+    What changed is told by a digest of each day's rows, so late events, calls that move to another day and changed
+    rules all count. A file is written beside and renamed; a kill half-way only has the next export write more.
+
+    Returns:
+        The files written.
+    """
+    before = _exported(settings)
+    now: Digests = {}
+    written: list[Path] = []
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        connection.execute(f"set memory_limit = '{settings.duckdb_memory}'")
+        for mart, columns in _marts(connection).items():
+            day = _day(mart, columns)
+            now[mart] = _digests(connection, mart, day)
+            for name, digest in now[mart].items():
+                path = settings.parquet / mart / f"{name}.parquet"
+                if before.get(mart, {}).get(name) != digest or not path.exists():
+                    query = f'select * from "{mart}" as mart where {day} = ?'  # noqa: S608 - our own names
+                    _write(connection.sql(query, params=[name]), path)
+                    written.append(path)
+    for path in settings.parquet.glob("*/*.parquet"):
+        if path.stem not in now.get(path.parent.name, {}):
+            path.unlink()
+    fresh = settings.parquet / f"{_STATE}.new"
+    fresh.parent.mkdir(parents=True, exist_ok=True)
+    fresh.write_bytes(orjson.dumps(now))
+    fresh.replace(settings.parquet / _STATE)
+    return written
+
+
+def _marts(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """The columns of every mart."""
+    rows = connection.execute(
+        "select table_name, list(column_name) from duckdb_columns() where not internal group by all order by 1"
+    )
+    return {mart: set(columns) for mart, columns in rows.fetchall()}
+
+
+def _day(mart: str, columns: set[str]) -> str:
+    """The SQL of a row's file name."""
+    if mart == "actions":
+        moment = "created_at::date"
+    elif "call_date" in columns:
+        moment = "call_date"
+    elif "call_key" in columns:
+        moment = _OF_ITS_CALL
+    else:
+        return "'all'"
+    return f"coalesce({moment}::varchar, 'unknown')"
+
+
+def _digests(connection: duckdb.DuckDBPyConnection, mart: str, day: str) -> dict[str, str]:
+    rows = connection.execute(
+        f"select {day}, count(*) || '-' || bit_xor(hash(mart)) from \"{mart}\" as mart group by 1 order by 1"  # noqa: S608
+    )
+    return dict(rows.fetchall())
+
+
+def _exported(settings: OrchestrationSettings) -> Digests:
+    """What the last export held; nothing if there was none, or its note cannot be read."""
+    try:
+        found: Digests = orjson.loads((settings.parquet / _STATE).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+    return found
+
+
+def _write(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    rows.write_parquet(str(fresh), compression="zstd")
+    fresh.replace(path)

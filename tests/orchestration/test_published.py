@@ -1,0 +1,208 @@
+"""The published copy: how often it is made, what it says of itself, and real clients that read it meanwhile."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pandas as pd
+import pytest
+import sqlalchemy as sa
+import yaml  # type: ignore[import-untyped]
+
+from orchestration import parquet, publish
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+from tests.conftest import Installation, free_port
+
+DUCKDB_CLI = Path(sys.executable).with_name("duckdb")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Installation:
+    """Six simulated calls after one pass."""
+    made = Installation(tmp_path_factory.mktemp("published") / "home", free_port())
+    land(made.home, calls=6)
+    made.aftercall("run")
+    return made
+
+
+@pytest.fixture
+def settings(built: Installation, monkeypatch: pytest.MonkeyPatch) -> OrchestrationSettings:
+    monkeypatch.setenv("AFTERCALL_HOME", str(built.home))
+    return OrchestrationSettings()
+
+
+def aged(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_copy_waits_until_the_last_one_is_old_enough(settings: OrchestrationSettings) -> None:
+    aged(settings.published, 10)
+    assert 19 < publish.wait_seconds(settings) <= 20
+    aged(settings.published, 31)
+    assert publish.wait_seconds(settings) == 0
+    aged(settings.published, -3600)  # the clock was set back
+    assert publish.wait_seconds(settings) <= settings.publish_every_seconds
+
+
+def test_it_is_behind_when_the_warehouse_was_written_since(settings: OrchestrationSettings) -> None:
+    publish.publish(settings)
+    assert not publish.is_behind(settings)
+    aged(settings.published, 60)
+    aged(settings.warehouse, 30)
+    assert publish.is_behind(settings)
+    nowhere = settings.model_copy(update={"home": settings.home / "new"})
+    assert not publish.is_behind(nowhere)
+    assert publish.wait_seconds(nowhere) == 0
+
+
+@pytest.fixture
+def instance(settings: OrchestrationSettings) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
+    settings: OrchestrationSettings, instance: dg.DagsterInstance
+) -> None:
+    from orchestration.assets.published import SPARING_TAG, published
+    from orchestration.resources import Aftercall
+    from orchestration.sensors import published_sensor
+
+    def copied(**tags: str) -> bool:
+        before = settings.published.stat().st_ino
+        dg.materialize(
+            [published],
+            resources={"aftercall": Aftercall()},
+            instance=instance,
+            tags=tags,
+            selection=[published],
+        )
+        return settings.published.stat().st_ino != before
+
+    def look() -> Any:
+        context = dg.build_sensor_context(instance=instance, resources={"aftercall": Aftercall()})
+        return published_sensor(context)
+
+    assert copied()
+    assert isinstance(look(), dg.SkipReason)
+    aged(settings.published, 5)
+    assert not copied(**{SPARING_TAG: "yes"})
+    assert copied(**{SPARING_TAG: "no"})
+    aged(settings.published, 5)
+    settings.warehouse.touch()
+    assert "the last copy is fresh" in look().skip_message
+    aged(settings.published, 31)
+    assert isinstance(look(), dg.RunRequest)
+    assert copied(**{SPARING_TAG: "yes"})
+
+
+def test_every_table_and_column_says_what_dbt_says_of_it(built: Installation) -> None:
+    described = yaml.safe_load((DBT_PROJECT / "models" / "marts" / "_marts.yml").read_text())["models"]
+    tables = {
+        str(row[0]): str(row[1]) for row in built.mart("select table_name, comment from duckdb_tables()")
+    }
+    columns = built.mart("select table_name, column_name, comment from duckdb_columns() where not internal")
+    assert set(tables) == {model["name"] for model in described}
+    for model in described:
+        assert " ".join(model["description"].split()) == " ".join(tables[model["name"]].split())
+    assert {(table, column) for table, column, _ in columns} == {
+        (model["name"], column["name"]) for model in described for column in model["columns"]
+    }
+    assert [row for row in columns if not row[2] or "{{" in str(row[2])] == []
+
+
+def test_parquet_holds_the_same_rows_a_file_a_day(
+    settings: OrchestrationSettings, built: Installation
+) -> None:
+    written = parquet.export(settings)
+    for mart in publish.publish(settings).rows:
+        files = str(settings.parquet / mart / "*.parquet")
+        with duckdb.connect() as connection:
+            exported = connection.execute(f"select * from read_parquet('{files}') order by all").fetchall()
+        assert exported == built.mart(f"select * from {mart} order by all"), mart
+    days = {str(day) for (day,) in built.mart("select distinct call_date from calls")}
+    assert {path.stem for path in written if path.parent.name == "call_turns"} == days
+    assert parquet.export(settings) == []
+
+
+def test_parquet_follows_a_call_to_another_day(settings: OrchestrationSettings, tmp_path: Path) -> None:
+    mine = settings.model_copy(update={"home": tmp_path})
+    mine.published.parent.mkdir(parents=True)
+    mine.published.write_bytes(settings.published.read_bytes())
+    parquet.export(mine)
+    whole = sorted(mine.parquet.glob("calls/*.parquet"))
+    with duckdb.connect(str(mine.published)) as connection:
+        connection.execute("update calls set call_date = date '2031-01-01'")
+    written = parquet.export(mine)
+    assert {path.parent.name for path in written} >= {"calls", "call_turns"}
+    assert [path.stem for path in mine.parquet.glob("calls/*.parquet")] == ["2031-01-01"]
+    assert not any(path.exists() for path in whole)
+    (mine.parquet / "exported.json").write_text("torn")
+    assert len(parquet.export(mine)) == len(list(mine.parquet.glob("*/*.parquet")))
+
+
+def _sqlalchemy(path: Path) -> int:
+    engine = sa.create_engine(f"duckdb:///{path}", connect_args={"read_only": True}, poolclass=sa.NullPool)
+    try:
+        with engine.connect() as connection:
+            assert "calls" in sa.inspect(connection).get_table_names()
+            return int(connection.execute(sa.text("select count(*) from calls")).scalar_one())
+    finally:
+        engine.dispose()
+
+
+def _pandas(path: Path) -> int:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        frame: pd.DataFrame = connection.execute("select * from marts.calls").df()
+    return len(frame)
+
+
+def _cli(path: Path) -> int:
+    asked = [str(DUCKDB_CLI), "-readonly", "-csv", "-noheader", str(path), "select count(*) from calls"]
+    return int(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout)
+
+
+def test_clients_read_on_while_passes_load_and_publish(built: Installation, land: Any) -> None:
+    """No client fails or waits for a pass, each sees a count that only grows, and the passes are not held up."""
+    path = built.home / "published" / "marts.duckdb"
+    done = threading.Event()
+    seen: dict[str, list[int]] = {"sqlalchemy": [], "pandas": [], "cli": []}
+    failures: list[str] = []
+
+    def read(name: str, ask: Any) -> None:
+        while not done.is_set() or len(seen[name]) < 3:
+            try:
+                seen[name].append(ask(path))
+            except Exception as error:
+                failures.append(f"{name}: {error}")
+                return
+
+    readers = [
+        threading.Thread(target=read, args=(name, ask))
+        for name, ask in {"sqlalchemy": _sqlalchemy, "pandas": _pandas, "cli": _cli}.items()
+    ]
+    before = int(str(built.mart("select count(*) from calls")[0][0]))
+    for reader in readers:
+        reader.start()
+    try:
+        for seed in (11, 12):
+            land(built.home, calls=5, seed=seed)
+            built.aftercall("run")
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join(60)
+    after = int(str(built.mart("select count(*) from calls")[0][0]))
+    assert failures == []
+    assert after > before
+    for name, counts in seen.items():
+        assert counts == sorted(counts), name
+        assert set(counts) <= set(range(before, after + 1))
