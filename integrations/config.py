@@ -5,6 +5,7 @@ setting is checked where it is used.
 """
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -28,12 +29,16 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
         description="SQLAlchemy URL of the outbox (SQLite or Postgres); default: outbox.sqlite in the home.",
     )
     tickets: str = Field(
-        "preview", description="Destination of tickets: a file name in integrations/ticket/."
+        "preview",
+        description="Destinations of tickets, comma separated: file names in integrations/ticket/.",
     )
-    emails: str = Field("preview", description="Destination of e-mail: a file name in integrations/email/.")
-    crm: str = Field("preview", description="Destination of CRM records: a file name in integrations/crm/.")
+    emails: str = Field("preview", description="Destinations of e-mail: file names in integrations/email/.")
+    crm: str = Field("preview", description="Destinations of CRM records: file names in integrations/crm/.")
     slack: str = Field(
-        "preview", description="Destination of Slack messages: a file name in integrations/slack/."
+        "preview", description="Destinations of Slack messages: file names in integrations/slack/."
+    )
+    destinations_file: Path | None = Field(
+        None, description="Routes and limits (TOML); default: destinations.toml in the home, if there is one."
     )
 
     retry_base_seconds: float = Field(
@@ -49,6 +54,25 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
         description="How long a channel stops when its key or address is wrong, in seconds; doubles.",
     )
     pause_cap_seconds: float = Field(900.0, gt=0, description="Longest such stop before one action is tried.")
+    stop_after_refusals: int = Field(
+        10, ge=1, description="Refusals in a row after which a destination stops: it is hardly their content."
+    )
+    stop_after_unreachable: int = Field(
+        5, ge=1, description="Network failures in a row after which a destination stops."
+    )
+
+    alerts: str = Field(
+        "slack", description="Where problems are told: slack, email, or both, comma separated; off: nowhere."
+    )
+    alert_email: str = Field("", description="Address that gets them by e-mail.")
+    alert_waiting_minutes: float = Field(
+        30.0, gt=0, description="An action that has been due for longer is a problem."
+    )
+    alert_silence_calls: int = Field(
+        5,
+        ge=0,
+        description="Calls that a source must usually have in an hour for none to be a problem; 0: never.",
+    )
 
     email_max_age_hours: float = Field(
         24.0, gt=0, description="Age at which a new e-mail is too old to be sent."
@@ -85,9 +109,9 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
         object.__setattr__(self, "outbox_url", self.outbox_url or f"sqlite:///{self.outbox}")
         return self
 
-    def destination_of(self, channel: str) -> str:
-        """Name of the destination configured for a channel; ValueError for a channel that does not exist."""
-        return str(getattr(self, _setting(channel)))
+    def destinations_of(self, channel: str) -> tuple[str, ...]:
+        """Names of the destinations configured for a channel; ValueError for a channel that does not exist."""
+        return tuple(dict.fromkeys(name.strip() for name in str(getattr(self, _setting(channel))).split(",")))
 
     def max_age_of(self, channel: str) -> timedelta:
         """Age limit of a channel (RULES: 24 hours for email and slack, 30 days for ticket and crm)."""

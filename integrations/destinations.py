@@ -8,7 +8,7 @@ Nothing else needs to know of it. No destination lives here.
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from typing import Any, Protocol, runtime_checkable
@@ -43,6 +43,7 @@ class Delivery:
         at: the moment of this try, UTC.
         contact_id: for a CRM note or task: the contact's id in the same destination, where known.
         earlier: what the same destination made for the same call on this channel, the oldest first.
+        links: addresses of what other channels made for the same call, by its kind: `ticket`, `contact`.
     """
 
     action_key: str
@@ -54,6 +55,7 @@ class Delivery:
     at: datetime
     contact_id: str | None = None
     earlier: tuple[Earlier, ...] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 class Destination(Protocol):
@@ -165,17 +167,32 @@ def available(channel: str) -> tuple[str, ...]:
     )
 
 
-def open_destination(channel: str, settings: IntegrationSettings) -> Destination:
-    """The destination that the settings choose; UnknownDestination, saying what exists, if there is none."""
-    name = settings.destination_of(channel)
+def exists(channel: str, name: str) -> bool:
+    """Whether a channel has a destination of this name; no other than this one is imported."""
+    # Only the one that is asked for: the others' client libraries may not be installed.
     module = f"integrations.{channel}.{name}"
-    # Only the chosen one is imported: the others' client libraries may not be installed.
-    if name.isidentifier() and find_spec(module):
-        factory = getattr(importlib.import_module(module), "open_destination", None)
-        if factory is not None:
-            destination: Destination = factory(settings)
-            return destination
-    raise UnknownDestination(
-        f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={name!r}: {channel} has no such destination; "
-        f"there is {', '.join(available(channel))}"
+    return (
+        name.isidentifier()
+        and find_spec(module) is not None
+        and hasattr(importlib.import_module(module), "open_destination")
     )
+
+
+def open_destination(channel: str, settings: IntegrationSettings, name: str | None = None) -> Destination:
+    """A destination by name, or the first that the settings choose.
+
+    Raises:
+        UnknownDestination: saying what exists, if there is none of this name.
+        Paused: if a setting of it is missing.
+    """
+    if name is None:
+        name = settings.destinations_of(channel)[0]
+    if not exists(channel, name):
+        raise UnknownDestination(
+            f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={name!r}: {channel} has no such destination; "
+            f"there is {', '.join(available(channel))}"
+        )
+    destination: Destination = importlib.import_module(f"integrations.{channel}.{name}").open_destination(
+        settings
+    )
+    return destination

@@ -46,8 +46,15 @@ class Retryable(Exception):
         self.after = after
 
 
+class Unreachable(Retryable):
+    """It failed before the system could say anything: no connection, no name, no answer, a gateway without it.
+
+    Several in a row stop the destination, because a system that is down need not cost every action an attempt.
+    """
+
+
 class Busy(Retryable):
-    """It failed because the system asks everybody to wait (429): the whole channel does, without an alert.
+    """It failed because the system asks everybody to wait (429): the whole destination does, without an alert.
 
     The action that met it is retried; the others are not tried and lose no attempt.
     """
@@ -63,7 +70,7 @@ class Skipped(Exception):
 class Paused(Exception):
     """Nothing would get through for now, whatever the action: a key that is refused, a wrong address.
 
-    The whole channel stops, one alert tells of it, and one action is tried again later. It costs no attempt.
+    The whole destination stops, one alert tells of it, and one action is tried again later. It costs no attempt.
     The message names the setting to look at.
 
     Args:

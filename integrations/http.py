@@ -22,12 +22,14 @@ from requests import exceptions as failures
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
 from integrations.rendering import line
 
 LARGEST_ANSWER = 4 << 20
 QUOTED = 300
 WORTH_A_RETRY = frozenset({408, 425})
+# A gateway that says that the system behind it is not there, or a system that says so itself.
+NOBODY_BEHIND = frozenset({502, 503, 504})
 # The key, the address or a proxy is wrong: so it will be for the next action too.
 WRONG_FOR_ALL = frozenset({401, 403, 407})
 _TAGS = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
@@ -101,7 +103,7 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask once. Raises Busy, Retryable, Refused or Paused for everything that is not a whole 2xx."""
+        """Ask once. Raises Busy, Unreachable, Retryable, Refused or Paused for everything that is not a whole 2xx."""
         sent = dict(headers or {})
         if json is not None:
             body = orjson.dumps(json)
@@ -143,7 +145,7 @@ class HttpClient:
         if isinstance(error, DeadlineExceeded):
             # Its thread still holds the connection.
             self._session = self._open()
-            raise Retryable(f"{self.system} did not end its answer within {self.whole:g} s") from None
+            raise Unreachable(f"{self.system} did not end its answer within {self.whole:g} s") from None
         if isinstance(error, _TooLarge):
             raise Retryable(f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB") from None
         cause = _root(error)
@@ -159,11 +161,11 @@ class HttpClient:
                 f"{self.setting} is not an address that can be asked: {type(error).__name__}"
             ) from None
         if isinstance(error, failures.ConnectTimeout):
-            raise Retryable(f"{self.system}: no connection within {self.connect:g} s") from None
+            raise Unreachable(f"{self.system}: no connection within {self.connect:g} s") from None
         if isinstance(error, failures.ReadTimeout) or "timed out" in str(error).lower():
-            raise Retryable(f"{self.system}: nothing was heard for {self.read:g} s") from None
+            raise Unreachable(f"{self.system}: nothing was heard for {self.read:g} s") from None
         told = getattr(cause, "strerror", None) or type(cause).__name__
-        raise Retryable(f"{self.system}: the connection failed ({told})") from None
+        raise Unreachable(f"{self.system}: the connection failed ({told})") from None
 
     def _judged(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:
@@ -177,6 +179,8 @@ class HttpClient:
         after = retry_after(headers.get("Retry-After"), datetime.now(UTC))
         if status == 429:
             return Busy(message, after)
+        if status in NOBODY_BEHIND:
+            return Unreachable(message, after)
         if status >= 500 or status in WORTH_A_RETRY:
             return Retryable(message, after)
         if status in self.wrong_for_all or status < 400:

@@ -8,7 +8,7 @@ from datetime import datetime
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
-from integrations.outbox.alerts import alert
+from integrations.outbox.alerts import BadAlerts, alert
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
 from integrations.outbox.outbox import Outbox, open_outbox
@@ -21,8 +21,11 @@ from integrations.outbox.records import (
     DispatchReport,
     DueAction,
     FillReport,
+    Finding,
+    Intervention,
     Pause,
     Preview,
+    Problem,
 )
 
 
@@ -45,17 +48,21 @@ __all__ = [
     "Action",
     "Attempt",
     "Backlog",
+    "BadAlerts",
     "Changes",
     "Count",
     "Delivery",
     "DispatchReport",
     "DueAction",
     "FillReport",
+    "Finding",
+    "Intervention",
     "NotPossible",
     "Outbox",
     "OutboxTooNew",
     "Pause",
     "Preview",
+    "Problem",
     "alert",
     "dispatch",
     "open_outbox",

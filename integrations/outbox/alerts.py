@@ -1,4 +1,4 @@
-"""Alerts about aftercall itself: a Slack action, retried and recorded like any other."""
+"""Alerts about aftercall itself: actions like any other, so they are retried, recorded, and sent once a key."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,6 +8,12 @@ from integrations.outbox.records import DueAction
 
 if TYPE_CHECKING:
     from integrations.outbox.outbox import Outbox
+
+KIND = "pipeline_alert"
+
+
+class BadAlerts(ValueError):
+    """The settings of alerts cannot be followed."""
 
 
 def alert(
@@ -20,39 +26,45 @@ def alert(
     summary: str = "",
     action_needed: str = "",
 ) -> str:
-    """Record a `pipeline_alert` for the alert channel; once sent, the same key again adds nothing.
+    """Record a `pipeline_alert` where alerts go; once sent, the same key again adds nothing.
 
     Args:
         outbox: the ledger.
         key: what the alert is about, for instance `run:<run id>`.
         headline: one line.
-        settings: the Slack channel, and the destination.
+        settings: where alerts go.
         now: when it happened, UTC.
         summary: what went wrong.
         action_needed: what a person should do.
 
     Returns:
-        The action's key, `pipeline_alert:<key>`.
+        The key of the Slack message, `pipeline_alert:<key>`; a mail's has `:email` at its end.
     """
-    due = alert_action(key, headline, settings, now, summary=summary, action_needed=action_needed)
-    outbox.fill([due], now, settings)
-    return due.action_key
+    outbox.fill(alerts(key, headline, settings, now, summary, action_needed), now, settings)
+    return f"{KIND}:{key}"
 
 
-def alert_action(
-    key: str,
-    headline: str,
-    settings: IntegrationSettings,
-    now: datetime,
-    *,
-    summary: str = "",
-    action_needed: str = "",
-) -> DueAction:
-    """The action of an alert, for who writes to the outbox in a transaction of its own."""
-    payload = {
-        "slack_channel": settings.slack_alert_channel,
-        "headline": headline,
-        "summary": summary,
-        "action_needed": action_needed,
-    }
-    return DueAction(f"pipeline_alert:{key}", "slack", "pipeline_alert", None, None, payload, due_at=now)
+def alerts(
+    key: str, headline: str, settings: IntegrationSettings, now: datetime, summary: str, action_needed: str
+) -> list[DueAction]:
+    """The actions of an alert, for who writes to the outbox in a transaction of its own."""
+    told = {"headline": headline, "summary": summary, "action_needed": action_needed}
+    made = []
+    ways = ways_of(settings)
+    if "slack" in ways:
+        payload = {"slack_channel": settings.slack_alert_channel, **told}
+        made.append(DueAction(f"{KIND}:{key}", "slack", KIND, None, None, payload, due_at=now))
+    if "email" in ways:
+        payload = {"template": KIND, "to_address": settings.alert_email, **told}
+        made.append(DueAction(f"{KIND}:{key}:email", "email", KIND, None, None, payload, due_at=now))
+    return made
+
+
+def ways_of(settings: IntegrationSettings) -> frozenset[str]:
+    """Channels that alerts go to. Raises BadAlerts, naming the setting."""
+    ways = frozenset(way.strip() for way in settings.alerts.split(",") if way.strip()) - {"off"}
+    if not ways <= {"slack", "email"}:
+        raise BadAlerts(f"AFTERCALL_ALERTS={settings.alerts!r}: it may be slack, email, slack,email or off")
+    if "email" in ways and not settings.alert_email:
+        raise BadAlerts("AFTERCALL_ALERTS has email: set AFTERCALL_ALERT_EMAIL to the address that gets them")
+    return ways

@@ -1,5 +1,6 @@
 """Which actions of a channel are to be done now, and in which order. Reads only."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,6 @@ class Parent:
 
     status: str
     external_id: str | None
-    destination: str
 
     @property
     def is_settled(self) -> bool:
@@ -42,7 +42,8 @@ def is_due(now: datetime, table: FromClause = actions) -> ColumnElement[bool]:
 def may_be_tried(now: datetime) -> ColumnElement[bool]:
     """Due, and not held up by a parent that is waiting for its own retry."""
     held_up = exists().where(
-        _PARENT.c.action_key == actions.c.parent_key,
+        _PARENT.c.due_key == actions.c.parent_key,
+        _PARENT.c.destination == actions.c.destination,
         _PARENT.c.status.in_(UNSETTLED),
         _PARENT.c.external_id.is_(None),
         not_(is_due(now, _PARENT)),
@@ -50,17 +51,28 @@ def may_be_tried(now: datetime) -> ColumnElement[bool]:
     return and_(is_due(now), or_(actions.c.parent_key.is_(None), not_(held_up)))
 
 
-def due_keys(engine: Engine, channel: str, now: datetime, limit: int | None) -> list[str]:
-    """Keys to be tried, contacts before notes before tasks, then the oldest first."""
+def due_keys(
+    engine: Engine, channel: str, now: datetime, limit: int | None
+) -> dict[str, list[tuple[str, str]]]:
+    """What is to be tried at each destination: keys, each with the key of its chain.
+
+    Contacts come before notes before tasks, then the oldest first. Actions of one chain are not to overtake each other:
+    those of a contact, and those of a call.
+    """
     age = func.coalesce(actions.c.due_at, actions.c.created_at)
+    on_contact = case((actions.c.kind == "contact", actions.c.due_key), else_=actions.c.parent_key)
+    chain = func.coalesce(on_contact, actions.c.source + ":" + actions.c.call_id, actions.c.action_key)
     query = (
-        select(actions.c.action_key)
+        select(actions.c.destination, actions.c.action_key, chain)
         .where(actions.c.channel == channel, may_be_tried(now))
         .order_by(_RANK, age, actions.c.action_key)
         .limit(limit)
     )
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
     with reading(engine) as connection:
-        return list(connection.execute(query).scalars())
+        for row in connection.execute(query):
+            found[row[0]].append((row[1], row[2]))
+    return found
 
 
 def load_due(engine: Engine, keys: Iterable[str], now: datetime) -> list[Action]:
@@ -74,12 +86,12 @@ def load_due(engine: Engine, keys: Iterable[str], now: datetime) -> list[Action]
     return [found[key] for key in wanted if key in found]
 
 
-def parents(engine: Engine, keys: Iterable[str]) -> dict[str, Parent]:
-    """The actions that others hang on, by action key."""
-    columns = (actions.c.action_key, actions.c.status, actions.c.external_id, actions.c.destination)
+def parents(engine: Engine, keys: Iterable[str], destination: str) -> dict[str, Parent]:
+    """The actions that others hang on at a destination, by the key that they are known by."""
+    columns = (actions.c.due_key, actions.c.status, actions.c.external_id)
+    query = select(*columns).where(actions.c.due_key.in_(list(keys)), actions.c.destination == destination)
     with reading(engine) as connection:
-        rows = connection.execute(select(*columns).where(actions.c.action_key.in_(list(keys))))
-        return {row[0]: Parent(row[1], row[2], row[3]) for row in rows}
+        return {row[0]: Parent(row[1], row[2]) for row in connection.execute(query)}
 
 
 def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earlier, ...]:
@@ -87,7 +99,7 @@ def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earli
     if action.call_id is None:
         return ()
     query = (
-        select(actions.c.action_key, actions.c.external_id, actions.c.payload)
+        select(actions.c.due_key, actions.c.external_id, actions.c.payload)
         .where(
             actions.c.call_id == action.call_id,
             actions.c.source == action.source,
@@ -103,25 +115,31 @@ def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earli
 
 
 def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:
-    """How much a channel has to do, now and later; while it is paused, nothing is due now."""
-    paused = (
-        select(func.max(pauses.c.until))
-        .where(pauses.c.channel == channel, pauses.c.until > now)
-        .scalar_subquery()
-    )
-    waits = func.min(actions.c.next_attempt_at).filter(actions.c.status == RETRYING)
+    """How much a channel has to do, now and later; of a destination that has stopped, nothing is due now."""
+    mine = and_(pauses.c.channel == actions.c.channel, pauses.c.destination == actions.c.destination)
+    stopped = and_(mine, pauses.c.until > now)
+    goes = pauses.c.until.is_(None)
+    waits = func.min(actions.c.next_attempt_at).filter(actions.c.status == RETRYING, goes)
     oldest = func.min(func.coalesce(actions.c.due_at, actions.c.created_at))
-    query = select(func.count().filter(may_be_tried(now)), func.count(), waits, oldest, paused).where(
-        actions.c.channel == channel, actions.c.status.in_(UNSETTLED)
+    query = (
+        select(
+            func.count().filter(may_be_tried(now), goes),
+            func.count(),
+            waits,
+            func.min(pauses.c.until),
+            oldest,
+        )
+        .select_from(actions.outerjoin(pauses, stopped))
+        .where(actions.c.channel == channel, actions.c.status.in_(UNSETTLED))
     )
     with reading(engine) as connection:
         row = connection.execute(query).one()
-    until = row[4] if row[1] else None
-    due = 0 if until else row[0]
-    return Backlog(due, row[1] - due, next_attempt_at=until or row[2], oldest_due_at=row[3])
+    later = [moment for moment in (row[2], row[3]) if moment]
+    return Backlog(row[0], row[1] - row[0], next_attempt_at=min(later, default=None), oldest_due_at=row[4])
 
 
 def as_action(row: Mapping[Any, Any]) -> Action:
     """A row of `actions` as a record."""
     values = {str(name): row[name] for name in row if name != "change_number"}
-    return Action(**(values | {"payload": payloads.decode(values["payload"])}))
+    facts = payloads.decode(values["facts"]) if values["facts"] else {}
+    return Action(**(values | {"payload": payloads.decode(values["payload"]), "facts": facts}))

@@ -1,10 +1,10 @@
 """Putting due actions into the ledger, set by set, in one transaction: a kill leaves all of it or nothing.
 
-Only reading, asking `deciding` and writing. Nothing is sent from here.
+Only reading, asking `deciding` and `routing`, and writing. Nothing is sent from here.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -13,16 +13,18 @@ from sqlalchemy import Engine, bindparam, insert, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import payloads
-from integrations.outbox.deciding import Verdict, decide_known, decide_new
+from integrations.outbox.deciding import Decision, Verdict, decide_known, decide_new
 from integrations.outbox.engine import Write, writing
 from integrations.outbox.records import DueAction, FillReport
-from integrations.outbox.schema import actions
+from integrations.outbox.routing import NOT_ROUTED, facts_of, place, row_key
+from integrations.outbox.schema import SKIPPED, actions
+from integrations.routes import Routes, destinations, routes
 
 # Bound variables per statement: well under SQLite's 32,766 and Postgres's 65,535.
 SET_SIZE = 1_000
 
 _WRITTEN = (
-    "parent_key", "source", "call_id", "payload", "payload_hash", "due_at", "status", "last_error",
+    "parent_key", "source", "call_id", "payload", "payload_hash", "facts", "due_at", "status", "last_error",
     "failures", "next_attempt_at", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
@@ -31,31 +33,35 @@ _UPDATE = (
     .values({name: bindparam(f"new_{name}") for name in _WRITTEN})
 )
 _KNOWN = (
-    "action_key", "payload_hash", "status", "failures", "next_attempt_at", "last_error", "given_up_by",
-    "sent_at", "due_at",
+    "action_key", "due_key", "destination", "external_id", "payload_hash", "status", "failures", "next_attempt_at",
+    "last_error", "given_up_by", "sent_at", "due_at",
 )  # fmt: skip
 
 
 def fill(
     engine: Engine, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
 ) -> FillReport:
-    """Insert what is new, change what changed, leave the rest; of equal keys the last counts."""
+    """Insert what is new, change what changed, leave the rest; of equal keys the last counts. Raises BadRoutes."""
     with writing(engine) as write:
         return fill_in(write, rows, now, settings)
 
 
 def fill_in(
-    write: Write, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
+    write: Write,
+    rows: Iterable[DueAction],
+    now: datetime,
+    settings: IntegrationSettings,
+    known: Routes | None = None,
 ) -> FillReport:
-    """The same, as a part of a transaction that writes more."""
-    verdicts: Counter[Verdict] = Counter()
+    """The same, as a part of a transaction that writes more; by the routes given, if any are."""
+    fill_ = _Fill(write, now, settings, known or routes(settings))
     for batch in _batches(rows, SET_SIZE):
-        verdicts.update(_fill_set(write, {row.action_key: row for row in batch}, now, settings))
+        fill_.add({row.action_key: row for row in batch})
     return FillReport(
-        created=verdicts[Verdict.CREATED],
-        updated=verdicts[Verdict.UPDATED],
-        unchanged=verdicts[Verdict.UNCHANGED],
-        skipped=verdicts[Verdict.SKIPPED],
+        created=fill_.verdicts[Verdict.CREATED],
+        updated=fill_.verdicts[Verdict.UPDATED],
+        unchanged=fill_.verdicts[Verdict.UNCHANGED],
+        skipped=fill_.verdicts[Verdict.SKIPPED],
     )
 
 
@@ -65,50 +71,88 @@ def _batches(rows: Iterable[DueAction], size: int) -> Iterator[Sequence[DueActio
         yield batch
 
 
-def _fill_set(
-    write: Write, rows: dict[str, DueAction], now: datetime, settings: IntegrationSettings
-) -> Counter[Verdict]:
-    columns = [actions.c[name] for name in _KNOWN]
-    found = write.connection.execute(select(*columns).where(actions.c.action_key.in_(rows)))
-    known = {row["action_key"]: dict(row) for row in found.mappings()}
-    new, changed, verdicts = [], [], Counter[Verdict]()
-    for key, action in rows.items():
-        text, digest = payloads.encode(action.payload)
-        row = known.get(key)
-        decision = (
-            decide_known(action, digest, row, now, settings) if row else decide_new(action, now, settings)
-        )
-        verdicts[decision.verdict] += 1
-        if decision.verdict is Verdict.UNCHANGED:
-            continue
-        values = {
+class _Fill:
+    """One fill: what it has to write of a set, and what became of all of them."""
+
+    def __init__(self, write: Write, now: datetime, settings: IntegrationSettings, known: Routes) -> None:
+        self.write, self.now, self.settings, self.routes = write, now, settings, known
+        self.verdicts: Counter[Verdict] = Counter()
+        self.new: list[dict[str, Any]] = []
+        self.changed: list[dict[str, Any]] = []
+        self.placed: list[dict[str, Any]] = []
+
+    def add(self, rows: Mapping[str, DueAction]) -> None:
+        """Bring the rows of these actions up to date."""
+        columns = [actions.c[name] for name in _KNOWN]
+        found = self.write.connection.execute(select(*columns).where(actions.c.due_key.in_(rows)))
+        known: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in found.mappings():
+            known[row["due_key"]].append(dict(row))
+        for due_key, action in rows.items():
+            text, digest = payloads.encode(action.payload)
+            self._add_one(action, text, digest, known.get(due_key, []))
+        if self.new:
+            self.write.connection.execute(insert(actions), self.new)
+        if self.changed:
+            self.write.connection.execute(_UPDATE, self.changed)
+        for values in self.placed:
+            mine = actions.c.action_key == values.pop("action_key")
+            self.write.connection.execute(update(actions).where(mine).values(**values))
+        self.new, self.changed, self.placed = [], [], []
+
+    def _add_one(self, action: DueAction, text: str, digest: str, rows: list[dict[str, Any]]) -> None:
+        wanted = destinations(action.channel, facts_of(action), self.settings, self.routes)
+        content = {
             "parent_key": _parent(action),
             "source": action.source,
             "call_id": action.call_id,
             "payload": text,
             "payload_hash": digest,
-            "due_at": action.due_at or (row["due_at"] if row else None),
-            "updated_at": now,
-            "change_number": write.number,
-            **decision.values,
+            "facts": payloads.encode(action.facts)[0] if action.facts else None,
+            "updated_at": self.now,
+            "change_number": self.write.number,
         }
-        if row:
-            changed.append({"key": key} | {f"new_{name}": value for name, value in values.items()})
-        else:
-            new.append(values | _identity(action, now, settings))
-    if new:
-        write.connection.execute(insert(actions), new)
-    if changed:
-        write.connection.execute(_UPDATE, changed)
-    return verdicts
+        for row in rows:
+            decision = decide_known(action, digest, row, self.now, self.settings)
+            if row["last_error"] == NOT_ROUTED and row["destination"] not in wanted:
+                decision = Decision(Verdict.UNCHANGED, {})
+            self.verdicts[decision.verdict] += 1
+            if decision.verdict is not Verdict.UNCHANGED:
+                values = content | {"due_at": action.due_at or row["due_at"], **decision.values}
+                self.changed.append(
+                    {"key": row["action_key"]} | {f"new_{name}": value for name, value in values.items()}
+                )
+                row |= decision.values
+        places = place(action.action_key, action.kind, wanted, rows)
+        self.placed += placed(places.moved, places.dropped, self.now, self.write.number)
+        decision = decide_new(action, self.now, self.settings)
+        for name in places.new if not rows or decision.verdict is Verdict.CREATED else ():
+            self.verdicts[decision.verdict] += 1
+            is_first = not rows and name == places.new[0]
+            key = row_key(action.action_key, name, is_first=is_first)
+            fixed = _identity(action, key, name, self.now)
+            self.new.append({**content, **fixed, "due_at": action.due_at, **decision.values})
 
 
-def _identity(action: DueAction, now: datetime, settings: IntegrationSettings) -> dict[str, Any]:
+def placed(
+    moved: Mapping[str, str], dropped: Iterable[str], now: datetime, number: int
+) -> Iterator[dict[str, Any]]:
+    """What to write of rows that go to another destination, or nowhere any more."""
+    written = {"updated_at": now, "change_number": number}
+    for key, destination in moved.items():
+        yield {"action_key": key, "destination": destination, "external_id": None, **written}
+    for key in dropped:
+        skipped = {"status": SKIPPED, "last_error": NOT_ROUTED, "failures": 0, "next_attempt_at": None}
+        yield {"action_key": key, **skipped, **written}
+
+
+def _identity(action: DueAction, key: str, destination: str, now: datetime) -> dict[str, Any]:
     return {
-        "action_key": action.action_key,
+        "action_key": key,
+        "due_key": action.action_key,
         "channel": action.channel,
         "kind": action.kind,
-        "destination": settings.destination_of(action.channel),
+        "destination": destination,
         "attempts": 0,
         "external_id": None,
         "given_up_by": None,

@@ -29,7 +29,10 @@ _UPDATE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead or skipped."""
+    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead or skipped.
+
+    `cause` is what was raised, for whoever counts failures; it is not written.
+    """
 
     action: Action
     destination: str
@@ -39,6 +42,7 @@ class Outcome:
     external_id: str | None = None
     error: str | None = None
     next_attempt_at: datetime | None = None
+    cause: Exception | None = None
 
 
 def mark(write: Write, outcomes: Sequence[Outcome]) -> None:

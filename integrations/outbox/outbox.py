@@ -20,6 +20,7 @@ from integrations.outbox.records import (
     Count,
     DueAction,
     FillReport,
+    Intervention,
     Pause,
     Preview,
 )
@@ -53,13 +54,13 @@ class Outbox:
         return backlog.backlog(self.engine, channel, now)
 
     def pauses(self) -> list[Pause]:
-        """Channels that have stopped, the longest first."""
+        """Destinations that have stopped, the longest first."""
         return circuit.all_pauses(self.engine)
 
-    def resume(self, channel: str) -> None:
-        """Let a channel that has stopped try again at once."""
+    def resume(self, channel: str, destination: str | None = None) -> None:
+        """Let a destination that has stopped, or every one of the channel, try again at once."""
         with writing(self.engine) as write:
-            circuit.end(write, channel)
+            circuit.end(write, channel, destination)
 
     def counts(self) -> list[Count]:
         """How many actions there are by channel, kind and status."""
@@ -73,12 +74,17 @@ class Outbox:
         status: str | None = None,
         source: str | None = None,
         call_id: str | None = None,
+        destination: str | None = None,
+        since: datetime | None = None,
         limit: int = 100,
         offset: int = 0,
     ) -> list[Action]:
-        """Actions that match every filter given, the last changed first."""
-        wanted = {"channel": channel, "kind": kind, "status": status, "source": source, "call_id": call_id}
-        return reports.list_actions(self.engine, limit=limit, offset=offset, **wanted)
+        """Actions that match every filter given, the last changed first; `since`: changed at or after, UTC."""
+        wanted = {
+            "channel": channel, "kind": kind, "status": status, "source": source, "call_id": call_id,
+            "destination": destination,
+        }  # fmt: skip
+        return reports.list_actions(self.engine, since=since, limit=limit, offset=offset, **wanted)
 
     def action(self, action_key: str) -> Action | None:
         """One action, or None."""
@@ -103,13 +109,21 @@ class Outbox:
         """
         return reports.changed_since(self.engine, cursor, batch)
 
-    def retry(self, action_key: str, now: datetime | None = None) -> None:
+    def retry(self, action_key: str, now: datetime | None = None, by: str = operating.UNKNOWN) -> None:
         """Make an action due at once; NotPossible if it cannot be."""
-        operating.retry(self.engine, action_key, now)
+        operating.retry(self.engine, action_key, now, by)
 
     def give_up(self, action_key: str, by: str, now: datetime | None = None) -> None:
         """Close an action for good; NotPossible if it has been sent."""
         operating.give_up(self.engine, action_key, by, now)
+
+    def resend(self, action_key: str, by: str, now: datetime | None = None) -> str:
+        """Send what was sent once more, and the key under which that happens; NotPossible if it was not sent."""
+        return operating.resend(self.engine, action_key, by, now)
+
+    def interventions(self, action_key: str) -> list[Intervention]:
+        """What people did to one action, in order."""
+        return reports.interventions_of(self.engine, action_key)
 
     def close(self) -> None:
         """Close every connection."""

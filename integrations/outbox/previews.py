@@ -35,7 +35,7 @@ class PreviewDestination:
     name = NAME
 
     def __init__(self, render: Callable[[Delivery], Rendered]) -> None:
-        self._render = render
+        self.render = render
         self._collected: dict[str, tuple[Delivery, Rendered]] = {}
 
     def find(self, delivery: Delivery) -> str | None:
@@ -44,7 +44,7 @@ class PreviewDestination:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Render it; `keep` writes it."""
-        self._collected[delivery.action_key] = (delivery, self._render(delivery))
+        self._collected[delivery.action_key] = (delivery, self.render(delivery))
         return external_id or f"preview:{delivery.action_key}"
 
     def keep(self, connection: Connection, now: datetime) -> None:

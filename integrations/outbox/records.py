@@ -1,7 +1,7 @@
 """What goes into the outbox and what is told about it: plain, immutable records without behaviour."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ class DueAction:
         payload: everything that the rendering needs; any values that can be written as JSON.
         due_at: when the fact happened that made it due, UTC; None: it has no age.
         skip_reason: why it cannot be done for now, for instance `no address`.
+        facts: what a route may ask for and the payload does not say: `agent`, `vip`.
     """
 
     action_key: str
@@ -29,6 +30,7 @@ class DueAction:
     payload: Mapping[str, Any]
     due_at: datetime | None = None
     skip_reason: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class DispatchReport:
 
 @dataclass(frozen=True)
 class Pause:
-    """A channel that stopped at `since` and is tried again at `until` (UTC), as it was `times` times in a row."""
+    """A destination that stopped at `since` and is tried again at `until` (UTC), as it was `times` times in a row.
+
+    `is_alerted`: a person can mend it, and is told.
+    """
 
     channel: str
     destination: str
@@ -103,9 +108,10 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Action:
-    """One row of the ledger; all times are aware UTC."""
+    """One row of the ledger; all times are aware UTC. `due_key` is the action's key without its destination."""
 
     action_key: str
+    due_key: str
     channel: str
     kind: str
     parent_key: str | None
@@ -121,6 +127,7 @@ class Action:
     next_attempt_at: datetime | None
     external_id: str | None
     last_error: str | None
+    facts: dict[str, Any]
     given_up_by: str | None
     created_at: datetime
     updated_at: datetime
@@ -138,6 +145,50 @@ class Attempt:
     destination: str
     outcome: str
     error: str | None
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What a person did to an action: `retry`, `give-up` or `resend`."""
+
+    action_key: str
+    number: int
+    at: datetime
+    by: str
+    did: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something wrong that a person should hear of, as it is now.
+
+    Args:
+        key: the same as long as it is the same problem.
+        subject: the asset check that shows it, as `<asset>:<check>`, for instance `outbox/crm:circuit_closed`.
+        headline: one line, without names or numbers that a stranger said.
+        details: what was seen.
+        remedy: what to do.
+    """
+
+    key: str
+    subject: str
+    headline: str
+    details: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A finding as the ledger keeps it: since when, when it was told, and when it was over (UTC)."""
+
+    key: str
+    since: datetime
+    subject: str
+    headline: str
+    details: str
+    remedy: str
+    told_at: datetime | None
+    resolved_at: datetime | None
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """Questions about the ledger: counts, lists, attempts, previews, and what changed since. Reads only."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from sqlalchemy import Engine, and_, func, or_, select
 
 from integrations.outbox import payloads
 from integrations.outbox.backlog import as_action
 from integrations.outbox.engine import reading
-from integrations.outbox.records import Action, Attempt, Changes, Count, Preview
-from integrations.outbox.schema import actions, attempts, previews
+from integrations.outbox.records import Action, Attempt, Changes, Count, Intervention, Preview
+from integrations.outbox.schema import actions, attempts, interventions, previews
 
 # The contract's columns, in its order: what the warehouse learns about an action.
 TOLD = (
@@ -25,7 +26,9 @@ def counts(engine: Engine) -> list[Count]:
         return [Count(row[0], row[1], row[2], row[3]) for row in rows]
 
 
-def list_actions(engine: Engine, *, limit: int, offset: int, **wanted: str | None) -> list[Action]:
+def list_actions(
+    engine: Engine, *, since: datetime | None, limit: int, offset: int, **wanted: str | None
+) -> list[Action]:
     """Actions whose columns equal what is wanted, the last changed first."""
     query = (
         select(actions)
@@ -36,6 +39,8 @@ def list_actions(engine: Engine, *, limit: int, offset: int, **wanted: str | Non
     for name, value in wanted.items():
         if value is not None:
             query = query.where(actions.c[name] == value)
+    if since is not None:
+        query = query.where(actions.c.updated_at >= since)
     with reading(engine) as connection:
         return [as_action(row) for row in connection.execute(query).mappings()]
 
@@ -52,6 +57,14 @@ def attempts_of(engine: Engine, action_key: str) -> list[Attempt]:
     query = select(attempts).where(attempts.c.action_key == action_key).order_by(attempts.c.number)
     with reading(engine) as connection:
         return [Attempt(**row) for row in connection.execute(query).mappings()]
+
+
+def interventions_of(engine: Engine, action_key: str) -> list[Intervention]:
+    """What people did to one action, in order."""
+    mine = interventions.c.action_key == action_key
+    with reading(engine) as connection:
+        rows = connection.execute(select(interventions).where(mine).order_by(interventions.c.number))
+        return [Intervention(**row) for row in rows.mappings()]
 
 
 def list_previews(engine: Engine, *, channel: str | None, limit: int, offset: int) -> list[Preview]:

@@ -64,9 +64,14 @@ actions = Table(
     "actions",
     metadata,
     Column("action_key", String, primary_key=True),
+    Column(
+        "due_key", String, nullable=False, comment="The key without its destination: what a system knows."
+    ),
     Column("channel", String(32), nullable=False),
     Column("kind", String(64), nullable=False),
-    Column("parent_key", String, comment="The action whose record this one hangs on; it goes first."),
+    Column(
+        "parent_key", String, comment="due_key of the action whose record this one hangs on; it goes first."
+    ),
     Column("source", String),
     Column("call_id", String),
     Column("destination", String(64), nullable=False),
@@ -79,6 +84,7 @@ actions = Table(
     Column("next_attempt_at", UtcTime),
     Column("external_id", Text),
     Column("last_error", Text),
+    Column("facts", Text, comment="What routes may ask of the call and the payload does not say, as JSON."),
     Column("given_up_by", Text, comment="The person who closed it; a changed payload does not reopen it."),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
@@ -87,6 +93,7 @@ actions = Table(
     Index(None, "channel", "status", "next_attempt_at"),
     Index(None, "change_number", "action_key"),
     Index(None, "call_id"),
+    Index(None, "due_key"),
 )
 
 attempts = Table(
@@ -99,6 +106,16 @@ attempts = Table(
     Column("destination", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("error", Text),
+)
+
+interventions = Table(
+    "interventions",
+    metadata,
+    Column("action_key", String, ForeignKey("actions.action_key", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", UtcTime, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("did", String(16), nullable=False),
 )
 
 previews = Table(
@@ -120,12 +137,34 @@ pauses = Table(
     "pauses",
     metadata,
     Column("channel", String(32), primary_key=True),
-    Column("destination", String(64), nullable=False),
+    Column("destination", String(64), primary_key=True),
     Column("reason", Text, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("until", UtcTime, nullable=False),
     Column("times", Integer, nullable=False),
     Column("is_alerted", Boolean, nullable=False),
+)
+
+streaks = Table(
+    "streaks",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("refused", Integer, nullable=False),
+    Column("unreachable", Integer, nullable=False),
+)
+
+problems = Table(
+    "problems",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("since", UtcTime, primary_key=True),
+    Column("subject", String(255), nullable=False),
+    Column("headline", Text, nullable=False),
+    Column("details", Text, nullable=False),
+    Column("remedy", Text, nullable=False),
+    Column("told_at", UtcTime),
+    Column("resolved_at", UtcTime),
 )
 
 watermarks = Table(

@@ -12,7 +12,7 @@ from integrations.destinations import CHANNELS, available
 def test_the_defaults(tmp_path: Path) -> None:
     settings = IntegrationSettings(home=tmp_path)
     assert settings.outbox_url == f"sqlite:///{tmp_path}/outbox.sqlite"
-    assert {settings.destination_of(channel) for channel in CHANNELS} == {"preview"}
+    assert {settings.destinations_of(channel) for channel in CHANNELS} == {("preview",)}
     assert settings.max_age_of("email") == settings.max_age_of("slack") == timedelta(hours=24)
     assert settings.max_age_of("ticket") == settings.max_age_of("crm") == timedelta(days=30)
     assert not settings.ignore_action_age
@@ -23,7 +23,7 @@ def test_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERCALL_IGNORE_ACTION_AGE", "1")
     monkeypatch.setenv("AFTERCALL_OUTBOX_URL", "postgresql://ada:pass@host/db")
     settings = IntegrationSettings()
-    assert settings.destination_of("ticket") == "elsewhere"
+    assert settings.destinations_of("ticket") == ("elsewhere",)
     assert settings.ignore_action_age
     assert settings.outbox_url == "postgresql://ada:pass@host/db"
     assert "ada:pass" not in repr(settings)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
 from integrations.http import HttpClient, checked_url, retry_after
 from tests.integrations import servers
 from tests.integrations.examples import NOW
@@ -58,8 +58,8 @@ def test_one_connection_serves_all_requests(system: System, client: Make) -> Non
     ("status", "kind"),
     [
         (400, Refused), (401, Paused), (403, Paused), (404, Refused), (407, Paused), (408, Retryable), (409, Refused),
-        (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable), (502, Retryable),
-        (503, Retryable), (504, Retryable), (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+        (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable), (502, Unreachable),
+        (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused), (304, Paused),
     ],
 )  # fmt: skip
 def test_what_a_status_means(system: System, client: Make, status: int, kind: type[Exception]) -> None:

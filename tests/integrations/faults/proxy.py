@@ -44,6 +44,7 @@ class Fault(Enum):
         return self.value.endswith("it was done")
 
 
+HANGS = (Fault.HANG, Fault.HANG_AFTER_IT_WAS_DONE)
 KILLS = (Fault.KILL, Fault.KILL_AFTER_IT_WAS_DONE)
 
 
@@ -111,7 +112,7 @@ class _Connection(socketserver.BaseRequestHandler):
     def _misbehave(self, fault: Fault, client: socket.socket, heard: IO[bytes]) -> None:
         if fault in KILLS:
             os.kill(self.proxy.victim, signal.SIGKILL)
-        elif fault in (Fault.HANG, Fault.HANG_AFTER_IT_WAS_DONE):
+        elif fault in HANGS:
             heard.read(1)
         elif fault in (Fault.RESET, Fault.LOST_ANSWER):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

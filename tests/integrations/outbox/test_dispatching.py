@@ -214,7 +214,7 @@ def test_a_record_that_is_gone_is_made_anew(
 def test_an_unknown_destination_says_what_exists(
     make_settings: Callable[..., IntegrationSettings], name: str
 ) -> None:
-    with pytest.raises(UnknownDestination, match=r"AFTERCALL_TICKETS=.*there is preview"):
+    with pytest.raises(UnknownDestination, match=r"AFTERCALL_TICKETS=.*there is .*preview"):
         open_destination("ticket", make_settings(tickets=name))
 
 

@@ -98,8 +98,12 @@ def test_an_address_that_goes_before_the_mail_does(outbox: Outbox, settings: Int
 
 @pytest.mark.parametrize("action", [ticket, contact, note, task])
 def test_updatable_kinds_change_the_same_record(
-    outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, action: Callable[..., DueAction]
+    outbox: Outbox,
+    make_settings: Callable[..., IntegrationSettings],
+    tmp_path: Path,
+    action: Callable[..., DueAction],
 ) -> None:
+    settings = make_settings(tickets="register", crm="register")
     register = Register(tmp_path / "register")
     first = action()
     outbox.fill([first], NOW, settings)

@@ -1,0 +1,185 @@
+"""What is wrong, told once: findings become problems with a beginning and an end, and a message at either.
+
+The findings of the outbox are here; those of runs and sources belong to the floor above, and go the same way.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine, and_, case, func, insert, select, update
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import circuit
+from integrations.outbox.alerts import KIND, alerts
+from integrations.outbox.backlog import UNSETTLED
+from integrations.outbox.engine import Write, reading, writing
+from integrations.outbox.filling import fill_in
+from integrations.outbox.records import Finding, Pause, Problem
+from integrations.outbox.schema import DEAD, actions, attempts, problems
+from integrations.routes import BadRoutes, Routes, routes
+
+DEAD_ACTIONS, CIRCUIT, WAITING = "no_dead_actions", "circuit_closed", "nothing_waits_too_long"
+OUTBOX_CHECKS = (DEAD_ACTIONS, CIRCUIT, WAITING)
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What began, what is over, and every problem that is open now."""
+
+    opened: tuple[Problem, ...]
+    resolved: tuple[Problem, ...]
+    open: tuple[Problem, ...]
+
+
+def find(engine: Engine, settings: IntegrationSettings, now: datetime) -> list[Finding]:
+    """What is wrong with the outbox's channels: dead actions, destinations that stopped, what waits too long."""
+    stopped = [_stopped(pause, settings) for pause in circuit.all_pauses(engine) if pause.is_alerted]
+    paused = {(pause.channel, pause.destination) for pause in circuit.all_pauses(engine)}
+    return [*_dead(engine), *stopped, *_waiting(engine, settings, now, paused)]
+
+
+def reconcile(
+    engine: Engine,
+    findings: Iterable[Finding],
+    settings: IntegrationSettings,
+    now: datetime,
+    unsure: Sequence[str] = (),
+) -> Reconciled:
+    """Open what is new, resolve what is over, and tell of both, once; all in one transaction.
+
+    `unsure`: beginnings of keys that nobody could look into this time; their problems stay as they are.
+    """
+    found = {finding.key: finding for finding in findings}
+    before = {problem.key: problem for problem in all_problems(engine)}
+    over = [key for key in before if key not in found and not key.startswith(tuple(unsure))]
+    changed = [key for key in before if key in found and found[key].details != before[key].details]
+    new = [key for key in found if key not in before]
+    if new or over or changed:
+        with writing(engine) as write:
+            for key in new:
+                _open(write, found[key], settings, now)
+            for key in over:
+                _resolve(write, before[key], settings, now)
+            for key in changed:
+                values = {"details": found[key].details}
+                write.connection.execute(update(problems).where(_same(before[key])).values(**values))
+    left = all_problems(engine)
+    return Reconciled(
+        tuple(problem for problem in left if problem.key in new),
+        tuple(before[key] for key in over),
+        tuple(left),
+    )
+
+
+def all_problems(engine: Engine, *, resolved: bool = False) -> list[Problem]:
+    """Problems that are open, or with `resolved` all there ever were; the oldest first."""
+    query = select(problems).order_by(problems.c.since, problems.c.key)
+    if not resolved:
+        query = query.where(problems.c.resolved_at.is_(None))
+    with reading(engine) as connection:
+        return [Problem(**row) for row in connection.execute(query).mappings()]
+
+
+def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: datetime) -> None:
+    write.connection.execute(
+        insert(problems).values(**vars(finding), since=now, told_at=now, resolved_at=None)
+    )
+    key = f"{finding.key}:{now:%Y-%m-%dT%H:%M:%S}"
+    _tell(write, key, finding.headline, settings, now, finding.details, finding.remedy)
+
+
+def _resolve(write: Write, problem: Problem, settings: IntegrationSettings, now: datetime) -> None:
+    write.connection.execute(update(problems).where(_same(problem)).values(resolved_at=now))
+    key = f"{problem.key}:{problem.since:%Y-%m-%dT%H:%M:%S}:resolved"
+    lasted = f"It lasted from {problem.since:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC."
+    _tell(write, key, f"Resolved: {problem.headline}", settings, now, lasted, "")
+
+
+def _tell(
+    write: Write,
+    key: str,
+    headline: str,
+    settings: IntegrationSettings,
+    now: datetime,
+    summary: str,
+    action_needed: str,
+) -> None:
+    try:
+        known = routes(settings)
+    except BadRoutes:
+        # That the routes are broken is what somebody must hear of.
+        known = Routes()
+    fill_in(write, alerts(key, headline, settings, now, summary, action_needed), now, settings, known)
+
+
+def _same(problem: Problem) -> Any:
+    return and_(problems.c.key == problem.key, problems.c.since == problem.since)
+
+
+def _dead(engine: Engine) -> list[Finding]:
+    group = (actions.c.channel, actions.c.destination)
+    query = (
+        select(*group, func.count(), func.max(actions.c.last_error))
+        # A dead alert is told by the other problems it was about, not by more alerts.
+        .where(actions.c.status == DEAD, actions.c.given_up_by.is_(None), actions.c.kind != KIND)
+        .group_by(*group)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return [
+        Finding(
+            f"dead:{channel}:{destination}",
+            f"outbox/{channel}:{DEAD_ACTIONS}",
+            f"Actions of the {channel} channel are dead",
+            f"{count} at {destination}; one of them: {error}",
+            f"Look: aftercall actions --channel {channel} --status dead. Then aftercall actions retry, or give-up.",
+        )
+        for channel, destination, count, error in rows
+    ]
+
+
+def _stopped(pause: Pause, settings: IntegrationSettings) -> Finding:
+    return Finding(
+        f"stopped:{pause.channel}:{pause.destination}",
+        f"outbox/{pause.channel}:{CIRCUIT}",
+        f"The {pause.channel} channel has stopped at {pause.destination}",
+        f"{pause.destination}: {pause.reason}",
+        "Mend it; nothing is lost, and it goes on by itself within "
+        f"{settings.pause_cap_seconds / 60:.0f} minutes, or at once: aftercall actions resume {pause.channel}.",
+    )
+
+
+def _waiting(
+    engine: Engine, settings: IntegrationSettings, now: datetime, paused: set[tuple[str, str]]
+) -> list[Finding]:
+    first_failure = and_(
+        attempts.c.action_key == actions.c.action_key,
+        attempts.c.number == actions.c.attempts - actions.c.failures + 1,
+    )
+    waits_since = case((actions.c.failures > 0, attempts.c.started_at), else_=actions.c.updated_at)
+    group = (actions.c.channel, actions.c.destination)
+    query = (
+        select(*group, func.count(), func.min(waits_since))
+        .select_from(actions.outerjoin(attempts, first_failure))
+        .where(
+            actions.c.status.in_(UNSETTLED),
+            waits_since < now - timedelta(minutes=settings.alert_waiting_minutes),
+        )
+        .group_by(*group)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return [
+        Finding(
+            f"waiting:{channel}:{destination}",
+            f"outbox/{channel}:{WAITING}",
+            f"Actions of the {channel} channel wait for more than {settings.alert_waiting_minutes:g} minutes",
+            f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC",
+            f"Look: aftercall actions --channel {channel} --status retrying (or pending). Is {channel}_sensor on?",
+        )
+        for channel, destination, count, since in rows
+        # Why they wait is told already, or is the system's own wish.
+        if (channel, destination) not in paused
+    ]

@@ -1,0 +1,122 @@
+"""One try of one action: look, send, and say what came of it. Writes nothing; that is `marking`."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, Destination, KeptInOutbox
+from integrations.errors import Gone, Paused, Refused, Retryable, Skipped, Unreachable, describe
+from integrations.outbox.backlog import made_before, parents
+from integrations.outbox.backoff import wait
+from integrations.outbox.deciding import HELD_BACK
+from integrations.outbox.marking import Outcome
+from integrations.outbox.records import Action
+from integrations.outbox.schema import UPDATABLE
+
+Clock = Callable[[], datetime]
+
+
+class NotYet(Exception):
+    """The action's turn has not come: what it hangs on is still waiting."""
+
+
+class Trier:
+    """Tries actions at one opened destination. For one thread.
+
+    Args:
+        engine: the outbox's engine, to read what the destination made before.
+        target: the opened destination.
+        settings: backoff and secrets.
+        clock: the time.
+        made: ids of the records made in this pass, by `due_key`; shared with the other triers of the destination.
+        is_probe: asks whether this try is to find out if a stopped destination works again; if not, it costs nothing.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        target: Destination,
+        settings: IntegrationSettings,
+        clock: Clock,
+        made: dict[str, str],
+        is_probe: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.engine, self.target, self.settings, self.clock, self.made = engine, target, settings, clock, made
+        self.name, self.is_probe = target.name, is_probe
+
+    def attempt(self, action: Action) -> Outcome:
+        """Try it. Raises NotYet, Paused, and Unreachable for a probe; then nothing is to be written."""
+        delivery = self.delivery(action)
+        started = self.clock()
+        try:
+            external_id, result = self._send(action, delivery)
+        except Paused:
+            raise
+        except Skipped as error:
+            told = HELD_BACK + describe(error, self.settings)
+            return Outcome(action, self.name, "skipped", started, self.clock(), error=told, cause=error)
+        except Refused as error:
+            return self._failure(action, started, error, final=True)
+        except Exception as error:
+            # Whatever a client library throws: the next action must still get its turn.
+            if isinstance(error, Unreachable) and self.is_probe():
+                raise
+            return self._failure(action, started, error, final=False)
+        self.made[action.due_key] = external_id
+        return Outcome(action, self.name, result, started, self.clock(), external_id)
+
+    def delivery(self, action: Action) -> Delivery:
+        """The action as the destination sees it. Raises NotYet."""
+        kept = isinstance(self.target, KeptInOutbox)
+        return Delivery(
+            action.due_key,
+            action.channel,
+            action.kind,
+            action.source,
+            action.call_id,
+            action.payload,
+            at=self.clock(),
+            contact_id=self._contact(action.parent_key) if action.parent_key else None,
+            earlier=() if kept else made_before(self.engine, action, self.name),
+        )
+
+    def _contact(self, due_key: str) -> str | None:
+        if due_key in self.made:
+            return self.made[due_key]
+        parent = parents(self.engine, [due_key], self.name).get(due_key)
+        if parent and not parent.is_settled:
+            raise NotYet
+        return parent.external_id if parent else None
+
+    def _send(self, action: Action, delivery: Delivery) -> tuple[str, str]:
+        # An id that another destination gave says nothing to this one.
+        own = action.external_id if action.destination == self.name else None
+        if own is not None:
+            with suppress(Gone):
+                return self.target.send(delivery, own), "sent"
+        found = self.target.find(delivery)
+        if found is not None and action.kind not in UPDATABLE:
+            return found, "found"
+        # A search may still list what was deleted.
+        with suppress(Gone):
+            return self.target.send(delivery, None if found == own else found), "sent"
+        return self.target.send(delivery, None), "sent"
+
+    def _failure(self, action: Action, started: datetime, error: Exception, *, final: bool) -> Outcome:
+        failures = action.failures + 1
+        dead = final or failures >= self.settings.retry_max_attempts
+        after = error.after if isinstance(error, Retryable) else None
+        finished = self.clock()
+        return Outcome(
+            action,
+            self.name,
+            "dead" if dead else "retrying",
+            started,
+            finished,
+            error=describe(error, self.settings),
+            next_attempt_at=None if dead else finished + wait(failures, self.settings, after),
+            cause=error,
+        )
