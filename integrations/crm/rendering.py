@@ -1,9 +1,14 @@
-"""What a contact, a note or a task says, whatever CRM keeps it: fields, and the same as text.
+"""What a contact, a note or a task says, whatever CRM keeps it: fields, and the same as text or HTML.
 
-The contact is known by its phone, notes and tasks hang on it; what they say was decided in `sync_crm_*`.
+The contact is known by its phone, notes and tasks hang on it; what they say was decided in `sync_crm_*`. By which names
+a CRM knows the fields is in its own file.
 """
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,95 @@ from integrations.destinations import Delivery
 from integrations.errors import Refused
 from integrations.rendering import Rendered, line, prose, templates
 
+LONGEST_KEY = 200
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _FOLDER = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record to be written.
+
+    Args:
+        kind: contact, note or task.
+        key: what to find it by: the action's key, of a very long one its SHA-256.
+        phone: the customer's number.
+        values: its fields, cleaned; those of `fields`.
+        call: `call_id` and `source`.
+        at: the moment of this try, UTC.
+    """
+
+    kind: str
+    key: str
+    phone: str
+    values: Mapping[str, Any]
+    call: Mapping[str, str]
+    at: datetime
+
+    @property
+    def email(self) -> str:
+        """The customer's address; empty if it is not known."""
+        return str(self.values.get("email") or "")
+
+    def own(self, told: str) -> str:
+        """One of a contact's values as text: a number, a time as ISO 8601 UTC, or true and false."""
+        value = self.values.get(told)
+        if isinstance(value, bool):
+            return str(value).lower()
+        when = moment(value) if told == "last_call_at" else None
+        return f"{when:%Y-%m-%dT%H:%M:%SZ}" if when else str("" if value is None else value)
+
+    @property
+    def started_at(self) -> datetime:
+        """When the call began, UTC; if nobody knows, now."""
+        return moment(self.values.get("started_at")) or self.at
+
+    @property
+    def due_on(self) -> date:
+        """The day on which a task is due; if nobody knows, today."""
+        due = moment(self.values.get("due_date"))
+        return (due or self.at).date()
+
+    @property
+    def priority(self) -> str:
+        """high, normal or low."""
+        told = self.values.get("priority")
+        return told if told in ("high", "low") else "normal"
+
+    def text(self, most: int) -> str:
+        """The record as a person reads it, at most so many characters."""
+        return self._fitted("txt", most)
+
+    def html(self, most: int) -> str:
+        """The same for a CRM that shows HTML; whatever strangers said is escaped."""
+        return self._fitted("html", most)
+
+    def _fitted(self, form: str, most: int) -> str:
+        # Only the body may be long, and each character less of it is at least one less of the whole.
+        made = _rendered(self.kind, form, {**self.values, **self.call})
+        if len(made) > most:
+            body = str(self.values.get("body") or "")
+            body = prose(body, max(len(body) - (len(made) - most), 1))
+            made = _rendered(self.kind, form, {**self.values, **self.call, "body": body})
+        return made
+
+
+def record(delivery: Delivery) -> Record:
+    """What is to be written; Refused as `fields` says."""
+    values = fields(delivery)
+    key = line(delivery.action_key, LONGEST_KEY + 1)
+    if len(key) > LONGEST_KEY:
+        key = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()
+    return Record(delivery.kind, key, values["phone"], values, _call(delivery), delivery.at)
+
+
+def moment(value: Any) -> datetime | None:
+    """A time from its ISO 8601 text, as UTC; without a zone it is UTC; None if it is none."""
+    try:
+        made = datetime.fromisoformat(str(value or ""))
+    except ValueError:
+        return None
+    return made.astimezone(UTC) if made.tzinfo else made.replace(tzinfo=UTC)
 
 
 def fields(delivery: Delivery) -> dict[str, Any]:
@@ -34,8 +127,7 @@ def fields(delivery: Delivery) -> dict[str, Any]:
 
 def text(delivery: Delivery, values: dict[str, Any]) -> str:
     """The record as a person reads it."""
-    call = {"call_id": line(delivery.call_id), "source": line(delivery.source)}
-    return templates(_FOLDER).get_template(f"{delivery.kind}.txt.j2").render(call | values)
+    return _rendered(delivery.kind, "txt", {**_call(delivery), **values})
 
 
 def render(delivery: Delivery) -> Rendered:
@@ -48,10 +140,19 @@ def render(delivery: Delivery) -> Rendered:
     )
 
 
+def _rendered(kind: str, form: str, values: Mapping[str, Any]) -> str:
+    return templates(_FOLDER).get_template(f"{kind}.{form}.j2").render(values)
+
+
+def _call(delivery: Delivery) -> dict[str, str]:
+    return {"call_id": line(delivery.call_id), "source": line(delivery.source)}
+
+
 def _contact(told: Any) -> dict[str, Any]:
     return {
         "name": line(told.get("name")),
-        "email": line(told.get("email"), 254),
+        # What is no address would only keep a CRM from taking the rest.
+        "email": email if _ADDRESS.fullmatch(email := line(told.get("email"), 254)) else "",
         "is_vip": told.get("is_vip") is True,
         "last_call_at": line(told.get("last_call_at"), 40),
         "call_count": _number(told.get("call_count")) or 0,

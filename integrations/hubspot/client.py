@@ -125,14 +125,14 @@ class HubSpot(RestClient):
         return True
 
     def make_property(
-        self, kind: str, name: str, label: str, description: str, *, is_unique: bool = False
+        self, kind: str, name: str, label: str, description: str, *, is_unique: bool = False, group: str = ""
     ) -> None:
-        """Make a text property; needs the scope `crm.schemas.<kind>.write`."""
+        """Make a text property in a group (default: the kind's own); needs the scope `crm.schemas.<kind>.write`."""
         body = {
             "name": name,
             "label": label,
             "description": description,
-            "groupName": f"{kind.removesuffix('s')}information",
+            "groupName": group or f"{kind.removesuffix('s')}information",
             "type": "string",
             "fieldType": "text",
             "hasUniqueValue": is_unique,

@@ -1,0 +1,194 @@
+"""Contacts, notes and tasks in HubSpot.
+
+    AFTERCALL_CRM=hubspot
+    AFTERCALL_HUBSPOT_TOKEN=pat-…
+
+Contacts, notes and tasks get a property whose values HubSpot itself keeps unique: the action's key. It is made when it
+is first needed, and found without a search, which in HubSpot is some seconds behind. A contact that nobody marked yet
+is searched by its number.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from integrations import phones
+from integrations.config import IntegrationSettings
+from integrations.crm.matching import Candidate
+from integrations.crm.records import Crm, Held, finding, split
+from integrations.crm.rendering import Record
+from integrations.destinations import Finding, Limits
+from integrations.errors import Refused
+from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot
+from integrations.rest import Conflict
+
+KEY = "aftercall_key"
+OBJECTS = {"contact": "contacts", "note": "notes", "task": "tasks"}
+# In whose group of properties ours is made.
+_BESIDE = {"contact": "phone", "note": "hs_note_body", "task": "hs_task_body"}
+_ASSOCIATIONS = {"note": NOTE_TO_CONTACT, "task": TASK_TO_CONTACT}
+PRIORITIES = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
+# HubSpot takes 65,536 characters (its reference "Notes", "Tasks").
+LONGEST_HTML = 60_000
+# Notes and tasks go with the scopes of contacts.
+SCOPES = (
+    "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.schemas.contacts.read",
+    "crm.schemas.contacts.write",
+)  # fmt: skip
+
+
+def open_destination(settings: IntegrationSettings) -> "HubSpotCrm":
+    """The portal that the token belongs to."""
+    return HubSpotCrm(settings)
+
+
+class HubSpotCrm(Crm):
+    """A portal.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "hubspot"
+    # The smallest plan takes 100 requests in ten seconds (HubSpot, "API usage guidelines"), a record takes up to four.
+    limits = Limits(concurrency=3, per_second=2.5)
+    text_fields = frozenset({"hs_note_body", "hs_task_subject", "hs_task_body"})
+    client: HubSpot
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._portal, self._token = settings.hubspot_portal.strip(), settings.hubspot_token
+        self._prepared: set[str] = set()
+        super().__init__(HubSpot(settings), settings)
+
+    def marked(self, made: Record) -> str | None:
+        """The object whose unique property holds the key."""
+        self._prepare(made.kind)
+        found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
+        return str(self.client.part(found, "id")) if found else None
+
+    def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
+        """Contacts with the number, by HubSpot's own spelling without country code or as it is, or the address."""
+        digits = phones.significant(phone, self.region)
+        any_of = [{"phone": phone}, {"mobilephone": phone}]
+        if digits:
+            any_of += [{f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile")]
+        if email:
+            any_of.append({"email": email})
+        for one in self.client.search("contacts", any_of, ["phone", "mobilephone", "email"], limit=100):
+            told = self.client.part(one, "properties")
+            numbers = tuple(str(told[name]) for name in ("phone", "mobilephone") if told.get(name))
+            created = str(self.client.part(one, "createdAt"))
+            yield Candidate(
+                str(self.client.part(one, "id")), created, numbers, (str(told.get("email") or ""),)
+            )
+
+    def held(self, kind: str, identity: str) -> Held | None:
+        """The object; of a contact that was merged the one that it became part of, under that one's id."""
+        names = {
+            "contact": ("firstname", "lastname", "phone", "mobilephone", "email", KEY, *self.own.values()),
+            "note": ("hs_note_body", "hs_timestamp", KEY),
+            "task": (
+                "hs_task_subject", "hs_task_body", "hs_timestamp", "hs_task_status", "hs_task_priority", "hs_task_type",
+                KEY,
+            ),
+        }[kind]  # fmt: skip
+        told = self.client.get(OBJECTS[kind], identity, names)
+        if told is None:
+            return None
+        values = {name: str(self.client.part(told, "properties").get(name) or "") for name in names}
+        if kind == "contact":
+            values["name"] = f"{values.pop('firstname')} {values.pop('lastname')}".strip()
+            values["phone"] = values["phone"] or values["mobilephone"]
+        return Held(str(self.client.part(told, "id")), values)
+
+    def wanted(self, made: Record) -> dict[str, str]:
+        """The fields, and the key by which it is found again."""
+        return {**super().wanted(made), KEY: made.key}
+
+    def texts(self, made: Record) -> dict[str, str]:
+        """A note at the time of the call; a task that is due at noon UTC, which is the same day nearly everywhere."""
+        if made.kind == "note":
+            return {
+                "hs_note_body": made.html(LONGEST_HTML),
+                "hs_timestamp": f"{made.started_at:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        return {
+            "hs_task_subject": str(made.values["subject"]),
+            "hs_task_body": made.html(LONGEST_HTML),
+            "hs_timestamp": f"{made.due_on}T12:00:00Z",
+            "hs_task_status": "NOT_STARTED",
+            "hs_task_priority": PRIORITIES[made.priority],
+            "hs_task_type": "TODO",
+        }
+
+    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Make it, with its contact; if HubSpot says that its key is taken, it is that one."""
+        on = {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
+        try:
+            return str(
+                self.client.part(self.client.create(OBJECTS[made.kind], _properties(fields), on), "id")
+            )
+        except (Refused, Conflict):
+            found = self.marked(made)
+            if found is None:
+                raise
+            return found
+
+    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+        """Write these properties."""
+        self.client.update(OBJECTS[made.kind], identity, _properties(fields))
+        return identity
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The contact's page, which shows its notes and tasks; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
+        if not self._portal or kind != "contact":
+            return None
+        return f"https://app.hubspot.com/contacts/{self._portal}/record/0-1/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whether the token has the scopes, the objects may be read, and the properties are there."""
+        yield finding("scopes", self._scopes)
+        for kind, objects in OBJECTS.items():
+            yield finding(f"may read {objects}", lambda objects=objects: self._may_read(objects))  # type: ignore[misc]
+            yield finding(f"property {KEY} of {objects}", lambda kind=kind: self._key(kind))  # type: ignore[misc]
+        for field in self.own.values():
+            yield finding(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
+
+    def _scopes(self) -> str:
+        path = "/oauth/v2/private-apps/get/access-token-info"
+        told = self.client.request(
+            "POST", path, json={"tokenKey": self._token.get_secret_value().strip()}
+        ).json()
+        missing = [scope for scope in SCOPES if scope not in (told.get("scopes") or ())]
+        if missing:
+            raise Refused(f"the private app needs the scopes {', '.join(missing)} too")
+        return "all there"
+
+    def _may_read(self, objects: str) -> str:
+        self.client.request("GET", f"/crm/v3/objects/{objects}", params={"limit": "1"}).json()
+        return "yes"
+
+    def _key(self, kind: str) -> str:
+        is_there = self.client.has_property(OBJECTS[kind], KEY, is_unique=True)
+        return "there" if is_there else f"not there yet; it is made with the first {kind}"
+
+    def _own(self, field: str) -> str:
+        if not self.client.has_property("contacts", field):
+            raise Refused(f"contacts have no property {field}: make it, or change AFTERCALL_CRM_FIELDS")
+        return "there"
+
+    def _prepare(self, kind: str) -> None:
+        if kind in self._prepared:
+            return
+        objects = OBJECTS[kind]
+        if not self.client.has_property(objects, KEY, is_unique=True):
+            beside = self.client.request("GET", f"/crm/v3/properties/{objects}/{_BESIDE[kind]}").json()
+            text = f"Under this key aftercall knows the {kind} as its own. Do not change it."
+            group = str(self.client.part(beside, "groupName"))
+            self.client.make_property(objects, KEY, "aftercall: key", text, is_unique=True, group=group)
+        self._prepared.add(kind)
+
+
+def _properties(fields: Mapping[str, str]) -> dict[str, str]:
+    values = {name: value for name, value in fields.items() if value}
+    if "name" in values:
+        values["firstname"], values["lastname"] = split(values.pop("name"))
+    return {name: value for name, value in values.items() if value}

@@ -1,0 +1,195 @@
+"""Parties, notes and tasks in Tryton, by the REST protocol of its `user application`.
+
+    AFTERCALL_CRM=tryton
+    AFTERCALL_TRYTON_URL=https://tryton.example.com/crm
+    AFTERCALL_TRYTON_KEY=…
+
+The address ends with the database; the key is that of a user application `rest`, approved in the user's preferences.
+It needs the modules `party` and `project`. Nothing in Tryton is unique by a key of ours: a note and a task end with a
+line that names the action, and that line is looked for before one is made.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from integrations import phones
+from integrations.config import IntegrationSettings
+from integrations.crm.matching import Candidate
+from integrations.crm.records import Crm, Held, finding
+from integrations.crm.rendering import Record
+from integrations.crm.tryton_client import Tryton, escaped
+from integrations.destinations import Finding, Limits
+from integrations.errors import Refused
+
+PARTY = "party.party"
+MODELS = {"contact": PARTY, "note": "ir.note", "task": "project.work"}
+# Where the line with the key is.
+TEXTS = {"note": "message", "task": "comment"}
+NUMBERS = ("phone", "mobile", "other")
+LONGEST_TEXT = 30_000
+# Fewer digits than this stand in too many numbers in the same order.
+FEWEST_DIGITS = 7
+
+
+def open_destination(settings: IntegrationSettings) -> "TrytonCrm":
+    """The database that the settings name."""
+    return TrytonCrm(settings)
+
+
+class TrytonCrm(Crm):
+    """A database.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "tryton"
+    # Tryton names no limit; it is the firm's own server, and others work on it.
+    limits = Limits(concurrency=2)
+    text_fields = frozenset({"message", "name", "comment"})
+    client: Tryton
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._company, self._web = settings.tryton_company, settings.tryton_web_url.rstrip("/")
+        super().__init__(Tryton(settings), settings)
+
+    def marked(self, made: Record) -> str | None:
+        """The note or task that ends with the key's line; the oldest, of parties only."""
+        if made.kind == "contact":
+            return None
+        text = TEXTS[made.kind]
+        mark = _mark(made)
+        domain: list[Any] = [[text, "ilike", f"%{escaped(mark)}"]]
+        domain += [["resource", "like", f"{PARTY},%"]] if made.kind == "note" else [["type", "=", "task"]]
+        for one in self.client.search(MODELS[made.kind], domain, [text]):
+            if str(one.get(text) or "").endswith(mark):
+                return str(one["id"])
+        return None
+
+    def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
+        """Parties with the number, as it is or with anything between its digits, or with the address."""
+        digits = phones.significant(phone, self.region)
+        values: list[Any] = [["value_compact", "=", phones.e164(phone, self.region)], ["value", "=", phone]]
+        if len(digits) >= FEWEST_DIGITS:
+            values.append(["value", "ilike", f"%{'%'.join(digits)}%"])
+        clauses = [_mechanism([["type", "in", list(NUMBERS)], ["OR", *values]])]
+        if email:
+            clauses.append(_mechanism([["type", "=", "email"], ["value", "ilike", escaped(email)]]))
+        for party in self.client.search(PARTY, ["OR", *clauses], ["create_date", *_MECHANISMS]):
+            yield Candidate(
+                str(party["id"]),
+                _time(party["create_date"]),
+                _values(party, *NUMBERS),
+                _values(party, "email"),
+            )
+
+    def held(self, kind: str, identity: str) -> Held | None:
+        """The record; of a party that was replaced the one that stands for it, of one put away none."""
+        fields = {"contact": ["name", "active", "replaced_by.id", *_MECHANISMS, *self.own.values()]}.get(
+            kind, ["name", "comment"] if kind == "task" else ["message"]
+        )
+        told = self.client.get(MODELS[kind], identity, fields)
+        if told is None:
+            return None
+        if kind != "contact":
+            return Held(identity, {name: str(told.get(name) or "") for name in fields})
+        if not told.get("active"):
+            return self.held(kind, str(told["replaced_by"]["id"])) if told.get("replaced_by") else None
+        numbers, name = _values(told, *NUMBERS), str(told.get("name") or "")
+        return Held(
+            identity,
+            {
+                **{field: str(told.get(field) or "") for field in self.own.values()},
+                # A party of an unknown caller is called by its number, until somebody knows better.
+                "name": "" if any(phones.same(name, number, self.region) for number in numbers) else name,
+                "phone": numbers[0] if numbers else "",
+                "email": next(iter(_values(told, "email")), ""),
+            },
+        )
+
+    def texts(self, made: Record) -> dict[str, str]:
+        """The text, which ends with the key's line; a task's name."""
+        text = made.text(LONGEST_TEXT) + _mark(made)
+        return {"message": text} if made.kind == "note" else {"name": made.values["subject"], "comment": text}
+
+    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Make it; a note's and a task's party is part of it."""
+        values: dict[str, Any] = dict(fields)
+        if made.kind == "contact":
+            values = self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
+        elif made.kind == "note":
+            values["resource"] = f"{PARTY},{contact_id}"
+        else:
+            values |= {"type": "task", "company": self._company, "party": int(contact_id or 0)}
+        return self.client.create(MODELS[made.kind], values)
+
+    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+        """Write these fields. Tryton lets nobody change a note: it is made anew in the old one's place."""
+        if made.kind == "note":
+            told = self.client.get(MODELS["note"], identity, ["resource"])
+            self.client.delete(MODELS["note"], identity)
+            return self.client.create(MODELS["note"], {**fields, "resource": (told or {}).get("resource")})
+        values = self._party(made, fields) if made.kind == "contact" else dict(fields)
+        self.client.update(MODELS[made.kind], identity, values)
+        return identity
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The record in the web client; None unless AFTERCALL_TRYTON_WEB_URL says where that is."""
+        if not self._web or kind not in MODELS:
+            return None
+        return f"{self._web}/#{self.client.database}/model/{MODELS[kind]}/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whether the key may read what is to be written, and company and fields exist."""
+        for kind, model in MODELS.items():
+            yield finding(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
+        yield finding("company", self._company_name)
+        for field in self.own.values():
+            yield finding(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
+
+    def _may_read(self, model: str, field: str = "id") -> str:
+        self.client.search(model, [], [field], most=1)
+        return "yes"
+
+    def _company_name(self) -> str:
+        told = self.client.get("company.company", str(self._company), ["rec_name"])
+        if told is None:
+            raise Refused(
+                f"there is no company {self._company}, or not for this user: set AFTERCALL_TRYTON_COMPANY"
+            )
+        return str(told.get("rec_name"))
+
+    def _party(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+        """A party's values: number and address are records of their own, own fields have the type they came with."""
+        own = {field: made.values.get(told) for told, field in self.own.items() if field in fields}
+        values = {name: value for name, value in fields.items() if name not in ("phone", "email")} | own
+        # Tryton refuses a phone that its country does not give out.
+        kind = "phone" if phones.is_valid(made.phone, self.region) else "other"
+        kinds = {"phone": kind, "email": "email"}
+        added = [{"type": kinds[name], "value": fields[name]} for name in kinds if fields.get(name)]
+        return {**values, "contact_mechanisms": [["create", added]]} if added else values
+
+
+_MECHANISMS = ("contact_mechanisms.type", "contact_mechanisms.value")
+
+
+def _mechanism(domain: list[Any]) -> list[Any]:
+    return ["contact_mechanisms", "where", domain]
+
+
+def _values(party: Mapping[str, Any], *types: str) -> tuple[str, ...]:
+    found = party.get("contact_mechanisms") or ()
+    return tuple(str(one.get("value") or "") for one in found if one.get("type") in types)
+
+
+def _time(value: Mapping[str, int]) -> str:
+    """Tryton's way to write a time, as text that sorts."""
+    return "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}".format_map(value)
+
+
+def _told(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _mark(made: Record) -> str:
+    return f"\n\nReference: {made.key}"

@@ -1,0 +1,127 @@
+"""Tryton's REST protocol: records of a model are searched, read, made, changed and deleted.
+
+What a record says belongs to `tryton`. Tryton answers a model or field that it does not know with an error 500 and a
+page that holds nothing but the name.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+import requests
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Paused, Retryable
+from integrations.http import checked_url
+from integrations.rest import Missing, RestClient
+
+SETTING = "AFTERCALL_TRYTON_KEY"
+
+
+class Tryton(RestClient):
+    """A database, as the user of the key sees it.
+
+    Raises:
+        Paused: if address or key is missing.
+    """
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        key = settings.tryton_key.get_secret_value().strip()
+        if not key:
+            raise Paused(f"set {SETTING} to the key of a user application `rest`")
+
+        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"bearer {key}"
+            return request
+
+        url = checked_url(settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
+        self.database = url.rpartition("/")[2]
+        super().__init__(
+            "Tryton",
+            settings,
+            f"{url}/rest/model",
+            setting=SETTING,
+            authorise=authorise,
+            told=lambda error: str(error.get("message") or ""),
+        )
+
+    def search(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], most: int = 200
+    ) -> list[dict[str, Any]]:
+        """Records of a model that the domain lets through, the oldest first."""
+        params = {"d": _encoded(domain), "o": _encoded([["id", "ASC"]]), "s": str(most)}
+        answer = self._asked("GET", model, fields, params=params)
+        found = answer if isinstance(answer, list) else [None]
+        if not all(isinstance(one, dict) and "id" in one for one in found):
+            raise Retryable(f"Tryton answered a search for {model} with something else than records")
+        return found
+
+    def get(self, model: str, identity: str, fields: Sequence[str]) -> dict[str, Any] | None:
+        """A record; None if there is none, or none that the user may see."""
+        if not (identity.isascii() and identity.isdigit()):
+            return None
+        try:
+            return self._record("GET", f"{model}/{identity}", fields)
+        except Missing:
+            return None
+
+    def create(self, model: str, values: Mapping[str, Any]) -> str:
+        """A new record's id."""
+        return str(self._record("POST", model, ["id"], values)["id"])
+
+    def update(self, model: str, identity: str, values: Mapping[str, Any]) -> None:
+        """Change these values; Missing if there is no such record."""
+        self._record("PUT", f"{model}/{identity}", ["id"], values)
+
+    def delete(self, model: str, identity: str) -> None:
+        """Delete it; Missing if there is no such record."""
+        self.change("DELETE", f"/{model}/{identity}", None)
+
+    def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
+        """A model that is not there is no accident: its module is not activated."""
+        unknown = re.search(r"'([a-z]+\.[a-z.]+)'$", message) if status == 500 else None
+        if unknown:
+            return Paused(
+                f"Tryton knows no {unknown[1]}: activate the module that brings it (party, project)"
+            )
+        return super().kind(status, headers, message)
+
+    def _record(
+        self, method: str, path: str, fields: Sequence[str], values: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        told = self._asked(method, path, fields, json=values)
+        if not isinstance(told, dict) or "id" not in told:
+            raise Retryable(f"Tryton answered {method} {path} with something else than a record")
+        return told
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        fields: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+    ) -> Any:
+        named = "&".join(f"f={field}" for field in fields)
+        try:
+            answer = self.request(method, f"/{path}?{named}", params=params, json=json)
+        except Missing:
+            if "/" in path:
+                raise
+            # A list is always there: it is the database that is not.
+            raise Paused("Tryton has no such database. Look at AFTERCALL_TRYTON_URL") from None
+        try:
+            return orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            raise Retryable(f"Tryton answered {method} {path} without the JSON that it promises") from None
+
+
+def escaped(text: str) -> str:
+    """Text for `like` and `ilike`, in which no character stands for others."""
+    return re.sub(r"([\\%_])", r"\\\1", text)
+
+
+def _encoded(value: Any) -> str:
+    return urlsafe_b64encode(orjson.dumps(value)).decode()

@@ -1,0 +1,283 @@
+"""Parties, notes and tasks in a Tryton that runs."""
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.crm.tryton import TrytonCrm
+from integrations.destinations import Checkable, Comparable, Linked, open_destination
+from integrations.errors import Gone, Paused, Refused
+from integrations.outbox import DueAction, Outbox, dispatch
+from tests.integrations.crm.tryton_server import Office
+from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+
+Open = Callable[..., TrytonCrm]
+_NUMBERS = count(2_000_000)
+
+
+@pytest.fixture
+def phone() -> str:
+    """A number that nobody has yet."""
+    return f"+1212{next(_NUMBERS)}"
+
+
+@pytest.fixture
+def make_tryton(office: Office, tmp_path: Path) -> Callable[..., IntegrationSettings]:
+    def make(**changes: Any) -> IntegrationSettings:
+        ours = {
+            "crm": "tryton",
+            "tryton_url": f"http://127.0.0.1:{office.port}/crm",
+            "tryton_key": office.key,
+        }
+        return IntegrationSettings(home=tmp_path, **(ours | changes))
+
+    return make
+
+
+@pytest.fixture
+def tryton(make_tryton: Callable[..., IntegrationSettings]) -> Iterator[Open]:
+    opened: list[TrytonCrm] = []
+
+    def make(**changes: Any) -> TrytonCrm:
+        made = open_destination("crm", make_tryton(**changes))
+        assert isinstance(made, TrytonCrm)
+        opened.append(made)
+        return made
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def put(crm: TrytonCrm, action: DueAction) -> str:
+    """As the outbox does it: look, then send."""
+    return crm.send(delivery(action), crm.find(delivery(action)))
+
+
+def test_a_contact_a_note_and_a_task_through_the_outbox(
+    office: Office, make_tryton: Callable[..., IntegrationSettings], outbox: Outbox, phone: str
+) -> None:
+    rows = [
+        contact(phone),
+        note("n1", phone, body="She <b>booked</b>, 100% \\_ sure.\nTwice."),
+        task("n1", phone),
+    ]
+    outbox.fill(rows, NOW, make_tryton())
+    assert dispatch(outbox, "crm", make_tryton(), now=NOW).sent == 3
+    (party,) = office.parties(phone)
+    assert party["name"] == "Ada"
+    assert {one["value"] for one in party["contact_mechanisms"]} >= {"ada@example.com"}
+    (made,) = office.marked("ir.note", "message", "note:atoms:n1")
+    assert made["resource"] == f"party.party,{party['id']}"
+    assert "She <b>booked</b>, 100% \\_ sure.\nTwice." in made["message"]
+    (due,) = office.marked("project.work", "comment", "task:atoms:n1")
+    assert due["party"] == party["id"]
+    assert "Due: 2026-11-03" in due["comment"]
+
+
+@pytest.mark.parametrize("kind", ["contact", "note", "task"])
+def test_what_was_made_is_found_again(tryton: Open, phone: str, kind: str) -> None:
+    action = {"contact": contact(phone), "note": note(phone, phone), "task": task(phone, phone)}[kind]
+    made = put(tryton(), action)
+    assert tryton().find(delivery(action)) == made
+    assert put(tryton(), action) == made
+
+
+def test_keys_that_look_like_patterns_find_only_themselves(tryton: Open, phone: str) -> None:
+    odd, other = note(f"{phone}_%\\", phone), note(f"{phone}xyz", phone)
+    put(tryton(), other)
+    assert tryton().find(delivery(odd)) is None
+    made = put(tryton(), odd)
+    assert tryton().find(delivery(odd)) == made
+
+
+@pytest.mark.parametrize(
+    "written", ["(212) 200-01{}", "212.200.01{}", "+1 212 200 01{}", "2122 0001{}", "0012122000 1{}"]
+)
+def test_a_number_is_known_in_whatever_spelling(
+    office: Office, tryton: Open, written: str, request: pytest.FixtureRequest
+) -> None:
+    last = f"{10 + request.node.callspec.indices['written']}"
+    there = office.party("Grace", ("other", written.format(last)))
+    assert put(tryton(), contact(f"+1212200{'01' + last}")) == there
+    assert office.ask("GET", f"party.party/{there}", f="name")["name"] == "Grace"
+
+
+def test_two_with_one_number_do_not_become_three_and_the_oldest_counts(
+    office: Office, tryton: Open, phone: str
+) -> None:
+    extension = office.party("Front desk", ("other", f"{phone} ext. 7"))
+    oldest = office.party("Oldest", ("phone", phone))
+    office.party("Newer", ("mobile", phone))
+    assert put(tryton(), contact(phone)) == oldest
+    assert extension < oldest
+    assert len(office.parties(phone)) == 2
+
+
+def test_who_has_the_address_and_no_number_gets_the_number(office: Office, tryton: Open, phone: str) -> None:
+    mail = f"{phone[1:]}@example.com"
+    known = office.party("Grace", ("email", mail.upper()))
+    assert put(tryton(), contact(phone, email=mail)) == known
+    (party,) = office.parties(phone)
+    assert (str(party["id"]), party["name"]) == (known, "Grace")
+    other = put(tryton(), contact(f"+1312{phone[5:]}", email=mail))
+    assert other != known
+
+
+def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(
+    office: Office, tryton: Open, phone: str
+) -> None:
+    made = put(tryton(), contact(phone, name=None, email=None))
+    assert office.parties(phone)[0]["name"].startswith("+1 212")
+    put(tryton(), contact(phone, name="Ada", email=None))
+    assert office.parties(phone)[0]["name"] == "Ada"
+    office.ask("PUT", f"party.party/{made}", {"name": "Ada, Countess"})
+    assert put(tryton(), contact(phone, name="Ada B.", email="ada@example.com")) == made
+    (party,) = office.parties(phone)
+    assert party["name"] == "Ada, Countess"
+    assert [one["value"] for one in party["contact_mechanisms"] if one["type"] == "email"] == [
+        "ada@example.com"
+    ]
+
+
+def test_a_note_is_replaced_and_a_task_changed(office: Office, tryton: Open, phone: str) -> None:
+    crm, first = tryton(), note(phone, phone)
+    made = put(crm, first)
+    assert crm.send(delivery(first), made) == made
+    again = crm.send(delivery(note(phone, phone, body="More is known.")), made)
+    (left,) = office.marked("ir.note", "message", first.action_key)
+    assert (str(left["id"]), "More is known." in left["message"]) == (again, True)
+    work = put(crm, task(phone, phone))
+    assert crm.send(delivery(task(phone, phone, body="Hurry.")), work) == work
+    assert "Hurry." in office.marked("project.work", "comment", task(phone).action_key)[0]["comment"]
+
+
+def test_a_party_that_was_replaced_or_put_away(office: Office, tryton: Open, phone: str) -> None:
+    crm = tryton()
+    old = put(crm, contact(phone))
+    other = office.party("Ada")
+    office.replace(old, other)
+    assert crm.send(delivery(contact(phone, call_count=2)), old) == other
+    assert [str(one["id"]) for one in office.parties(phone)] == [other]
+    office.ask("PUT", f"party.party/{other}", {"active": False})
+    with pytest.raises(Gone):
+        crm.send(delivery(contact(phone)), other)
+
+
+def test_a_note_whose_contact_is_gone_goes_to_the_callers(office: Office, tryton: Open, phone: str) -> None:
+    crm = tryton()
+    mine = note(phone, phone)
+    made = crm.send(delivery(mine), None)
+    (party,) = office.parties(phone)
+    assert office.ask("GET", f"ir.note/{made}", f="resource")["resource"] == f"party.party,{party['id']}"
+    assert crm.find(delivery(contact(phone))) == str(party["id"])
+
+
+def test_a_number_that_its_country_does_not_give_out(office: Office, tryton: Open) -> None:
+    made = put(tryton(), contact("+19995550143"))
+    assert put(tryton(), contact("+19995550143")) == made
+    assert put(tryton(), contact("911")) == put(tryton(), contact("911")) != made
+
+
+def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, phone: str) -> None:
+    crm = tryton()
+    assert isinstance(crm, Comparable)
+    assert crm.planned(delivery(contact(phone)))["name"] == "Ada"
+    made = put(crm, contact(phone, name="Grace", email=None))
+    planned, current = crm.planned(delivery(contact(phone))), crm.current(delivery(contact(phone)), made)
+    assert current is not None
+    assert {name for name in planned if planned[name] != current[name]} == {"email"}
+    assert crm.current(delivery(contact(phone)), "999999") is None
+
+
+def test_a_check_names_what_is_missing(tryton: Open) -> None:
+    crm = tryton(crm_fields="call_count=code_digit")
+    assert isinstance(crm, Checkable)
+    assert all(one.is_fine for one in crm.check())
+    wrong = {
+        one.name: one for one in tryton(tryton_company=99, crm_fields="is_vip=vip").check() if not one.is_fine
+    }
+    assert set(wrong) == {"company", "field vip"}
+    assert "AFTERCALL_TRYTON_COMPANY" in wrong["company"].told
+    assert all("AFTERCALL_TRYTON_KEY" in one.told for one in list(tryton(tryton_key="wrong").check())[:3])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tryton_key": ""}, {"tryton_url": ""}, {"crm_fields": "phone=x"}, {"crm_fields": "call_count"}],
+)
+def test_missing_settings_stop_the_channel(tryton: Open, changes: dict[str, Any]) -> None:
+    with pytest.raises(Paused, match="set AFTERCALL_"):
+        tryton(**changes)
+
+
+def test_a_database_or_module_that_is_not_there_stops_the_channel(office: Office, tryton: Open) -> None:
+    with pytest.raises(Paused, match="AFTERCALL_TRYTON_URL"):
+        put(tryton(tryton_url=f"http://127.0.0.1:{office.port}/nothing"), contact())
+    with pytest.raises(Paused, match=r"knows no sale\.sale: activate"):
+        tryton().client.search("sale.sale", [], ["id"])
+    with pytest.raises(Refused, match="User in companies"):
+        put(tryton(tryton_company=99), task("c99"))
+
+
+def test_links(tryton: Open) -> None:
+    crm = tryton(tryton_web_url="https://tryton.example.com/")
+    assert isinstance(crm, Linked)
+    assert crm.link("contact", "7") == "https://tryton.example.com/#crm/model/party.party/7"
+    assert tryton().link("contact", "7") is None
+
+
+class UnderTryton(UnderFault):
+    channel = "crm"
+
+    def __init__(self, office: Office) -> None:
+        self.office = office
+        self.upstream = ("127.0.0.1", office.port)
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return {
+            "crm": "tryton", "tryton_url": f"{url}/crm", "tryton_key": self.office.key, "http_read_seconds": 1.0,
+        }  # fmt: skip
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"tryton_key": "wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        phone, call = f"+1646{2_000_000 + int(case)}", f"fault{case}"
+        body = f"revision {revision}"
+        return [
+            contact(phone, call_count=revision, email=f"fault{case}@example.com"), note(call, phone, body=body),
+            task(call, phone, body=body),
+        ]  # fmt: skip
+
+    def count(self, action: DueAction) -> int:
+        return len(self._of(action))
+
+    def delete(self, action: DueAction) -> None:
+        for path in self._of(action):
+            self.office.ask("DELETE", path)
+
+    def _of(self, action: DueAction) -> list[str]:
+        if action.kind == "contact":
+            return [f"party.party/{one['id']}" for one in self.office.parties(action.payload["phone"])]
+        model, field = {"note": ("ir.note", "message"), "task": ("project.work", "comment")}[action.kind]
+        return [f"{model}/{one['id']}" for one in self.office.marked(model, field, action.action_key)]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls, office: Office) -> UnderFault:
+        return UnderTryton(office)
