@@ -9,15 +9,21 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import orjson
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from receiver.body import parse, parse_form
+from receiver.envelope import seal
+from receiver.sources import SOURCES
+
+BODIES = Path(__file__).parents[1] / "receiver" / "sources" / "bodies"
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 FIRST_LOAD = datetime(2026, 11, 2, 12)  # noqa: DTZ001 - the warehouse holds plain UTC timestamps
 
@@ -195,6 +201,33 @@ def new_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 def make_event() -> type[Event]:
     """The class of events, for tests to make their own."""
     return Event
+
+
+def landed(platform: str, body: bytes, is_form: bool = False) -> Event:
+    """The event that the receiver and the load make of a platform's body."""
+    parsed = parse_form(body) if is_form else parse(body)
+    envelope = seal(platform, SOURCES[platform].facts(parsed, {}), body, datetime.now(UTC))
+    return Event(
+        platform,
+        envelope.event_type or "",
+        envelope.call_id,
+        orjson.dumps(parsed).decode(),
+        envelope.occurred_at and envelope.occurred_at.removesuffix("Z"),
+    )
+
+
+@pytest.fixture(scope="session")
+def land() -> Callable[[str, bytes, bool], Event]:
+    """Makes events of bodies."""
+    return landed
+
+
+@pytest.fixture(scope="session")
+def bodies() -> list[tuple[str, bytes, bool]]:
+    """Every platform's documented bodies, by platform, and whether they are forms."""
+    return [
+        (path.parent.name, path.read_bytes(), path.suffix == ".form") for path in sorted(BODIES.glob("*/*"))
+    ]
 
 
 @pytest.fixture(scope="session")

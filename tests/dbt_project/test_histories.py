@@ -1,0 +1,118 @@
+"""Whatever happens to the events of a call on their way, the marts depend only on which distinct events arrived.
+
+Calls of every platform share a warehouse, since a build costs the same for one as for many: each gets its own history,
+in which events are lost, repeated, late by one or two passes, and in any order.
+"""
+
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+if TYPE_CHECKING:
+    from tests.dbt_project.conftest import Event, Warehouse
+
+    Land = Callable[[str, bytes, bool], Event]
+    NewWarehouse = Callable[[], Warehouse]
+PASSES = 3
+CALLS_OF_EACH = 4
+# a pass costs seconds, so few examples; smaller ones would tell little more
+FEW = settings(
+    max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck)
+)
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that a platform's documented bodies tell about one call."""
+
+    platform: str
+    call_id: str
+    bodies: tuple[tuple[bytes, bool], ...]
+
+    def again(self, number: int, land: "Land") -> list["Event"]:
+        """The events of another call that is told the same."""
+        other = f"{self.call_id[:-3]}{number:03d}"
+        return [
+            land(self.platform, body.replace(self.call_id.encode(), other.encode()), is_form)
+            for body, is_form in self.bodies
+        ]
+
+
+@pytest.fixture(scope="module")
+def told(bodies: list[tuple[str, bytes, bool]], land: "Land") -> list[Told]:
+    calls: dict[tuple[str, str], list[tuple[bytes, bool]]] = {}
+    for platform, body, is_form in bodies:
+        call_id = land(platform, body, is_form).call_id
+        if call_id is not None:
+            calls.setdefault((platform, call_id), []).append((body, is_form))
+    return [Told(*key, tuple(found)) for key, found in calls.items()]
+
+
+@pytest.fixture(scope="module")
+def empty(new_warehouse: "NewWarehouse") -> "Warehouse":
+    warehouse = new_warehouse()
+    warehouse.build_without_tests()
+    return warehouse
+
+
+def like(empty: "Warehouse", new_warehouse: "NewWarehouse") -> "Warehouse":
+    warehouse = new_warehouse()
+    shutil.copyfile(empty.path, warehouse.path)
+    return warehouse
+
+
+def marts(warehouse: "Warehouse") -> dict[str, list[Any]]:
+    """Every row of every mart, but for when its events came."""
+    return {
+        relation: warehouse.rows(
+            f"select {', '.join(name for name in columns if name != 'updated_at')} from marts.{relation} order by all"
+        )
+        for relation, columns in warehouse.relations("marts").items()
+    }
+
+
+def deliveries(chance: random.Random, events: Sequence["Event"]) -> list[list["Event"]]:
+    """Pass by pass: each event never, once, or several times, at any moment."""
+    passes: list[list[Event]] = [[] for _ in range(PASSES)]
+    for event in events:
+        for _ in range(chance.choice([0, 1, 1, 1, 2, 3])):
+            passes[chance.randrange(PASSES)].append(event)
+    for number, arrived in enumerate(passes):
+        chance.shuffle(arrived)
+        passes[number] = [
+            replace(event, received_at=f"2026-11-02T1{number}:00:00.{position:06d}")
+            for position, event in enumerate(arrived)
+        ]
+    return passes
+
+
+def test_the_marts_depend_only_on_what_arrived(
+    new_warehouse: "NewWarehouse", empty: "Warehouse", told: list[Told], land: "Land"
+) -> None:
+    events = [event for call in told for number in range(CALLS_OF_EACH) for event in call.again(number, land)]
+    assert {event.source for event in events} == {call.platform for call in told}
+
+    # one draw, from which everything follows: what hypothesis would make of hundreds is one event or none
+    @FEW
+    @given(seed=st.integers(1, 1 << 32))
+    def run(seed: int) -> None:
+        passes = deliveries(random.Random(seed), events)
+        arrived = {event.key for one in passes for event in one}
+        warehouse, in_order = like(empty, new_warehouse), like(empty, new_warehouse)
+        for one in passes:
+            warehouse.load(one)
+            warehouse.build_pass()
+        in_order.load([event for event in events if event.key in arrived])
+        in_order.build_pass()
+        expected = marts(in_order)
+        assert {row["source"] for row in expected["calls"]} == {call.platform for call in told}
+        for mart, rows in marts(warehouse).items():
+            assert rows == expected[mart], mart
+
+    run()
