@@ -13,7 +13,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm import rendering as crm
 from integrations.destinations import CHANNELS, Delivery
 from integrations.email import rendering as email
-from integrations.errors import Refused
+from integrations.errors import Paused, Refused
 from integrations.outbox import Action, Outbox
 from integrations.outbox.backlog import as_action
 from integrations.outbox.engine import reading
@@ -41,7 +41,7 @@ _RENDER: dict[str, Callable[[Delivery, IntegrationSettings], Rendered]] = {
     "email": email.render,
     "ticket": lambda delivery, _: ticket.render(delivery),
     "crm": lambda delivery, _: crm.render(delivery),
-    "slack": lambda delivery, _: slack.render(delivery),
+    "slack": slack.render,
 }
 
 
@@ -163,7 +163,7 @@ def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
     )
     try:
         return Look(render(delivery, settings))
-    except Refused as error:
+    except (Refused, Paused) as error:
         return Look(None, refusal=str(error))
 
 

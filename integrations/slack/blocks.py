@@ -11,6 +11,7 @@ from typing import Any
 from integrations.rendering import CUT, line, prose
 
 HEADER, SECTION, FIELD, FIELDS = 150, 3_000, 2_000, 10
+BUTTON, BUTTONS, URL = 75, 25, 3_000
 # Recommended for the fallback text of a message with blocks.
 FALLBACK = 4_000
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -62,6 +63,17 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Block:
 def context(text: str) -> Block:
     """Small print."""
     return {"type": "context", "elements": [_plain(text, FIELD)]}
+
+
+def buttons(links: Sequence[tuple[str, str, str]]) -> Block:
+    """Links as buttons: an id of ours, the words on it, an http address of at most 3,000 characters."""
+    return {
+        "type": "actions",
+        "elements": [
+            {"type": "button", "action_id": name, "text": _plain(label, BUTTON), "url": url}
+            for name, label, url in links[:BUTTONS]
+        ],
+    }
 
 
 def _plain(text: str, limit: int) -> Block:

@@ -60,6 +60,7 @@ class SlackBot:
             logger=silent,
             retry_handlers=[],
         )
+        self._settings = settings
         self._whole, self._look_first = settings.http_whole_seconds, settings.slack_look_first
         self._ids: dict[str, str] = {}
         self._posted: dict[tuple[str, str], dict[str, str]] = {}
@@ -69,7 +70,7 @@ class SlackBot:
         """The message that carries the action's key, in the channel or in the thread it would go to."""
         if not self._look_first:
             return None
-        name = str(message(delivery)["channel"])
+        name = str(message(delivery, self._settings)["channel"])
         thread = self._thread(delivery, name)
         if thread:
             try:
@@ -80,7 +81,7 @@ class SlackBot:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, into the thread of the call's first message here if there is one; returns `channel:timestamp`."""
-        made = message(delivery)
+        made = message(delivery, self._settings)
         thread = self._thread(delivery, made["channel"])
         if thread:
             made |= {"channel": thread[0], "thread_ts": thread[1]}

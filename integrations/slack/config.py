@@ -20,4 +20,8 @@ class SlackSettings(Home):
         description="Look into a channel before posting, so that a crash posts nothing twice; needs "
         "channels:read and channels:history.",
     )
+    board_url: str = Field(
+        "",
+        description="Address under which people open the board, for the buttons of messages; empty: no button.",
+    )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack's API; GovSlack has its own.")

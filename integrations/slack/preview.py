@@ -1,5 +1,7 @@
 """The default destination of the slack channel: keeps what would go out in the outbox."""
 
+from functools import partial
+
 from integrations.config import IntegrationSettings
 from integrations.outbox.previews import PreviewDestination
 from integrations.slack.rendering import render
@@ -7,4 +9,4 @@ from integrations.slack.rendering import render
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:
     """A preview of the slack channel."""
-    return PreviewDestination(render)
+    return PreviewDestination(partial(render, settings=settings))

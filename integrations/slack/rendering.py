@@ -1,35 +1,48 @@
 """What a Slack message says: the arguments of `chat.postMessage`, as Block Kit.
 
-Which channel hears of what was decided in `sync_slack_messages`; alerts about aftercall itself look the same.
+Which channel hears of what was decided in `sync_slack_messages`. Alerts about aftercall itself have a look of their
+own: a problem says what was seen and what to do, its end says only how long it lasted.
 """
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
+from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Refused
-from integrations.rendering import Rendered, line
+from integrations.errors import Paused, Refused
+from integrations.http import checked_url
+from integrations.rendering import Rendered, line, prose
 from integrations.slack import blocks
 
 EVENT_TYPE = "aftercall_action"
+ALERT = "pipeline_alert"
+OVER = "Resolved: "
+_ICONS = {"transfer_requested": "📞", "unhappy_customer": "⚠️", "vip_call": "⭐"}
+_PROBLEM, _RESOLVED = "🔴", "✅"
+_LINKS = {"ticket": "Open the ticket", "contact": "Open the contact"}
 
 
-def message(delivery: Delivery) -> dict[str, Any]:
+def message(delivery: Delivery, settings: IntegrationSettings) -> dict[str, Any]:
     """Arguments of `chat.postMessage`; `metadata` carries the action's key, so that it can be found again.
 
     Raises:
         Refused: if no Slack channel is named.
+        Paused: if the board's address is none.
     """
     told = delivery.payload
     channel = line(told.get("slack_channel"), 80)
     if not channel:
         raise Refused("no Slack channel is named; see the seed of channels")
     headline = line(told.get("headline"), 300) or line(delivery.kind).replace("_", " ").capitalize()
+    looks = _alert if delivery.kind == ALERT else _about_a_call
     return {
         "channel": channel,
         "text": blocks.escape(headline, blocks.FALLBACK),
-        "blocks": _blocks(delivery, headline),
+        "blocks": list(looks(delivery, headline, settings)),
         "metadata": {"event_type": EVENT_TYPE, "event_payload": {"action_key": delivery.action_key}},
         "parse": "none",
         "link_names": False,
@@ -38,25 +51,72 @@ def message(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def render(delivery: Delivery) -> Rendered:
+def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
     """The message as the JSON that would be posted."""
-    made = message(delivery)
+    made = message(delivery, settings)
     headline = line(delivery.payload.get("headline"), 300)
     title = f"{made['channel']}: {headline or made['text']}"
     return Rendered("application/json", title, orjson.dumps(made, option=orjson.OPT_INDENT_2).decode())
 
 
-def _blocks(delivery: Delivery, headline: str) -> list[blocks.Block]:
+def _about_a_call(delivery: Delivery, headline: str, settings: IntegrationSettings) -> Iterator[blocks.Block]:
     told = delivery.payload
-    made = [blocks.header(headline)]
-    if told.get("summary"):
-        made.append(blocks.section("Summary", str(told["summary"])))
+    icon = _ICONS.get(delivery.kind)
+    yield blocks.header(f"{icon} {headline}" if icon else headline)
+    summary = prose(told.get("summary"))
+    # Said in the headline already, unless that had to be cut.
+    if summary and not (summary in headline and len(headline) < blocks.HEADER - 4):
+        yield blocks.section("Summary", summary)
     if told.get("action_needed"):
-        made.append(blocks.section("Action needed", str(told["action_needed"])))
-    named = (("Customer", "customer"), ("Agent", "agent_id"), ("Started (UTC)", "started_at"))
-    pairs = [(label, str(told[name])) for label, name in named if told.get(name)]
+        yield blocks.section("Action needed", str(told["action_needed"]))
+    started = _moment(told.get("started_at"))
+    named = {"Customer": told.get("customer"), "Agent": told.get("agent_id"), "Started": started}
+    pairs = [(label, str(value)) for label, value in named.items() if value]
     if pairs:
-        made.append(blocks.facts(pairs))
+        yield blocks.facts(pairs)
+    buttons = [one for one in _links(delivery, settings) if len(one[2]) <= blocks.URL]
+    if buttons:
+        yield blocks.buttons(buttons)
     if delivery.call_id:
-        made.append(blocks.context(f"Call {delivery.call_id} · {delivery.source}"))
-    return made
+        yield blocks.context(f"Call {delivery.call_id} · {delivery.source}")
+
+
+def _links(delivery: Delivery, settings: IntegrationSettings) -> Iterator[tuple[str, str, str]]:
+    for name, label in _LINKS.items():
+        if name in delivery.links:
+            yield f"open_{name}", label, delivery.links[name]
+    if delivery.call_id and settings.board_url:
+        path = f"/calls/{quote(str(delivery.source), safe='')}/{quote(delivery.call_id, safe='')}"
+        yield "open_call", "Open the call", _board(settings) + path
+
+
+def _alert(delivery: Delivery, headline: str, settings: IntegrationSettings) -> Iterator[blocks.Block]:
+    told = delivery.payload
+    is_over = headline.startswith(OVER)
+    yield blocks.header(f"{_RESOLVED if is_over else _PROBLEM} {headline}")
+    if told.get("summary"):
+        yield blocks.section("What happened" if is_over else "What was seen", str(told["summary"]))
+    if told.get("action_needed"):
+        yield blocks.section("What to do", str(told["action_needed"]))
+    if settings.board_url and not is_over:
+        yield blocks.buttons([("open_board", "Open the board", f"{_board(settings)}/actions")])
+    yield blocks.context(f"aftercall · {_moment(delivery.at)}")
+
+
+def _board(settings: IntegrationSettings) -> str:
+    url = checked_url(settings.board_url.strip(), "AFTERCALL_BOARD_URL").rstrip("/")
+    if set(url) & set("<>|\"' "):
+        raise Paused(
+            "set AFTERCALL_BOARD_URL to the address under which people open the board, for instance https://…"
+        )
+    return url
+
+
+def _moment(value: Any) -> str:
+    """A moment as people write it, in UTC; text that is none as it stands."""
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        return line(value, 40) if value else ""
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"

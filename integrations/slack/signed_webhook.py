@@ -3,6 +3,8 @@
 `webhook` in this channel is Slack's own incoming webhook.
 """
 
+from functools import partial
+
 from integrations.config import IntegrationSettings
 from integrations.slack.rendering import message
 from integrations.webhook import WebhookDestination
@@ -10,4 +12,4 @@ from integrations.webhook import WebhookDestination
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the arguments of `chat.postMessage`."""
-    return WebhookDestination(settings, message, "signed_webhook")
+    return WebhookDestination(settings, partial(message, settings=settings), "signed_webhook")

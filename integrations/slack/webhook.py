@@ -48,7 +48,7 @@ class SlackWebhook:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post the message; returns the action's key, because Slack gives no id."""
-        made = message(delivery)
+        made = message(delivery, self._settings)
         channel = str(made["channel"])
         client = self._client(channel)
         try:

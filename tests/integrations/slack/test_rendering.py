@@ -1,15 +1,20 @@
 """Slack messages against Slack's own rules."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_sdk.models.blocks import Block
 
-from integrations.errors import Refused
+from integrations.config import IntegrationSettings
+from integrations.errors import Paused, Refused
 from integrations.slack.blocks import escape, units
 from integrations.slack.rendering import message, render
 from tests.integrations.examples import delivery, slack
 
+SETTINGS = IntegrationSettings(home=Path("/nowhere"))
 HOSTILE = (
     "<!channel> <!here> <@U123> <https://evil.example|bank> @everyone & {{ 7*7 }} \u202e 👩‍👩‍👧 \x00 \ud83d"
 )
@@ -22,9 +27,9 @@ def texts(made: Any) -> list[dict[str, Any]]:
     return [text for value in made for text in texts(value)] if isinstance(made, list) else []
 
 
-@pytest.mark.parametrize("kind", ["transfer_requested", "unhappy_customer", "vip_call", "pipeline_alert"])
+@pytest.mark.parametrize("kind", ["transfer_requested", "unhappy_customer", "vip_call"])
 def test_a_message(kind: str) -> None:
-    made = message(delivery(slack(kind=kind)))
+    made = message(delivery(slack(kind=kind)), SETTINGS)
     assert made["channel"] == "#support"
     assert made["text"] == "Transfer requested by Ada"
     assert [block["type"] for block in made["blocks"]] == [
@@ -34,9 +39,11 @@ def test_a_message(kind: str) -> None:
         "section",
         "context",
     ]
+    assert texts(made["blocks"][0])[0]["text"].endswith(" Transfer requested by Ada")
+    assert texts(made["blocks"][3])[2]["text"] == "*Started*\n2 Nov 2026, 07:55 UTC"
     assert made["metadata"]["event_payload"] == {"action_key": f"{kind}:atoms:1"}
     assert (made["parse"], made["link_names"], made["unfurl_links"]) == ("none", False, False)
-    rendered = render(delivery(slack(kind=kind)))
+    rendered = render(delivery(slack(kind=kind)), SETTINGS)
     assert json.loads(rendered.body) == made
     assert rendered.title == "#support: Transfer requested by Ada"
 
@@ -45,7 +52,7 @@ def test_nobody_can_be_called_through_it() -> None:
     hostile = dict.fromkeys(
         ("headline", "customer", "summary", "action_needed", "agent_id", "started_at"), HOSTILE
     )
-    made = message(delivery(slack(call=HOSTILE, **hostile)))
+    made = message(delivery(slack(call=HOSTILE, **hostile)), SETTINGS)
     for text in texts(made["blocks"]):
         if text["type"] == "mrkdwn":
             assert "<" not in text["text"]
@@ -60,7 +67,7 @@ def test_nobody_can_be_called_through_it() -> None:
 def test_every_length_is_within_slacks_limits(text: str) -> None:
     long = text * 100_000
     fields = ("headline", "customer", "summary", "action_needed", "agent_id", "started_at")
-    made = message(delivery(slack(call=long, **dict.fromkeys(fields, long))))
+    made = message(delivery(slack(call=long, **dict.fromkeys(fields, long))), SETTINGS)
     assert len(made["blocks"]) <= 50
     assert units(made["text"]) <= 4_000
     for block in made["blocks"]:
@@ -85,11 +92,85 @@ def test_little_known() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
         ("headline", "customer", "summary", "action_needed", "agent_id", "started_at")
     )
-    made = message(delivery(slack(**nothing)))
+    made = message(delivery(slack(**nothing)), SETTINGS)
     assert made["text"] == "Transfer requested"
     assert [block["type"] for block in made["blocks"]] == ["header", "context"]
 
 
 def test_no_channel_is_refused() -> None:
     with pytest.raises(Refused, match="no Slack channel"):
-        message(delivery(slack(slack_channel=None)))
+        message(delivery(slack(slack_channel=None)), SETTINGS)
+
+
+def buttons(made: dict[str, Any]) -> dict[str, str]:
+    found = (block for block in made["blocks"] if block["type"] == "actions")
+    return {one["text"]["text"]: one["url"] for block in found for one in block["elements"]}
+
+
+def test_buttons_lead_to_the_ticket_the_contact_and_the_call() -> None:
+    links = {"contact": "https://crm.example/7?a&b", "ticket": "https://desk.example/4711"}
+    row = replace(delivery(slack(call="a/b c?&<#")), links=links)
+    made = message(row, IntegrationSettings(home=Path("/nowhere"), board_url="https://board.example/x/"))
+    assert list(buttons(made).items()) == [
+        ("Open the ticket", "https://desk.example/4711"),
+        ("Open the contact", "https://crm.example/7?a&b"),
+        ("Open the call", "https://board.example/x/calls/atoms/a%2Fb%20c%3F%26%3C%23"),
+    ]
+    for block in Block.parse_all(made["blocks"]):
+        block.validate_json()
+    assert list(buttons(message(row, SETTINGS))) == ["Open the ticket", "Open the contact"]
+    assert buttons(message(delivery(slack()), SETTINGS)) == {}
+
+
+def test_a_link_that_slack_does_not_take_is_left_out() -> None:
+    row = replace(delivery(slack()), links={"ticket": "https://desk.example/" + "x" * 3_000})
+    assert not any(block["type"] == "actions" for block in message(row, SETTINGS)["blocks"])
+    with pytest.raises(Paused, match="AFTERCALL_BOARD_URL"):
+        message(row, IntegrationSettings(home=Path("/nowhere"), board_url="board.example"))
+
+
+def test_what_the_headline_says_whole_is_not_said_again() -> None:
+    def sections(summary: str) -> list[str]:
+        row = slack(kind="unhappy_customer", headline=f"Unhappy customer: {summary}", summary=summary)
+        return [
+            block["text"]["text"] for block in message(delivery(row), SETTINGS)["blocks"] if "text" in block
+        ]
+
+    assert not any("*Summary*" in text for text in sections("The car was dirty."))
+    assert any("*Summary*" in text for text in sections("The car was dirty. " * 20))
+
+
+def test_a_problem_and_its_end_look_different() -> None:
+    settings = IntegrationSettings(home=Path("/nowhere"), board_url="https://board.example")
+    told: dict[str, Any] = {"customer": None, "agent_id": None, "started_at": None}
+    problem = slack(
+        kind="pipeline_alert", headline="The ticket channel has stopped at zendesk", summary="zendesk: 401 <!here>",
+        action_needed="Look at AFTERCALL_ZENDESK_TOKEN", **told,
+    )  # fmt: skip
+    over = slack(
+        kind="pipeline_alert", headline="Resolved: The ticket channel has stopped at zendesk",
+        summary="It lasted from 08:00 to 09:00.", action_needed="", **told,
+    )  # fmt: skip
+    began, ended = (message(delivery(row), settings) for row in (problem, over))
+    assert [text["text"] for text in texts(began["blocks"])] == [
+        "🔴 The ticket channel has stopped at zendesk",
+        "*What was seen*\nzendesk: 401 &lt;!here&gt;",
+        "*What to do*\nLook at AFTERCALL_ZENDESK_TOKEN",
+        "Open the board",
+        "aftercall · 2 Nov 2026, 08:00 UTC",
+    ]
+    assert [text["text"] for text in texts(ended["blocks"])] == [
+        "✅ Resolved: The ticket channel has stopped at zendesk",
+        "*What happened*\nIt lasted from 08:00 to 09:00.",
+        "aftercall · 2 Nov 2026, 08:00 UTC",
+    ]
+    for made in (began, ended):
+        for block in Block.parse_all(made["blocks"]):
+            block.validate_json()
+
+
+@pytest.mark.parametrize("text", ["soon", "<!channel>", "2026-11-02T09:55:00+02:00", ""])
+def test_a_moment_that_is_none_stays_words(text: str) -> None:
+    shown = [one["text"] for one in texts(message(delivery(slack(started_at=text)), SETTINGS)["blocks"])]
+    wanted = {"soon": "soon", "<!channel>": "&lt;!channel&gt;", "": None}.get(text, "2 Nov 2026, 07:55 UTC")
+    assert (f"*Started*\n{wanted}" in shown) == (wanted is not None)
