@@ -19,7 +19,11 @@ with
             calls.customer_name,
             calls.issue_type,
             calls.summary,
-            coalesce(calls.customer_language, '{{ var("default_language") }}') as language
+            coalesce(
+                {{ to_language_tag("calls.customer_language") }}, '{{ var("default_language") }}'
+            ) as language,
+            {{ to_boolean(variable(["email_consent", "emailConsent", "consent_to_email", "email_opt_in"])) }}
+            as email_consent
         from due
         inner join calls on due.call_key = calls.call_key
     )
