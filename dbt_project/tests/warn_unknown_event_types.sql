@@ -1,7 +1,13 @@
--- Events that are neither start, end nor analytics: kept, counted to their call, but with the least say.
+-- Events that are neither start, end nor analytics, nor in the seed `event_types`: kept, counted to their
+-- call, but
+-- with the least say.
 {{ config(severity="warn") }}
 
-select source, event_type, count(*) as event_count
-from {{ ref("int_events") }}
-where event_rank = 0
-group by source, event_type
+select events.source, events.event_type, count(*) as event_count
+from {{ ref("int_events") }} as events
+left join
+    {{ ref("event_types") }} as known
+    on events.event_type = known.event_type
+    and coalesce(known.source, events.source) = events.source
+where events.event_rank = 0 and known.event_type is null
+group by events.source, events.event_type

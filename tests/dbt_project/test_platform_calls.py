@@ -1,6 +1,6 @@
 """What the documented bodies of each platform come to: from the body through the receiver's facts to the marts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from receiver.body import parse, parse_form
+from receiver import trial
+from receiver.body import FORM, parse, parse_form
 from receiver.envelope import seal
 from receiver.sources import SOURCES
 
@@ -19,11 +20,11 @@ BODIES = Path(__file__).parents[1] / "receiver" / "sources" / "bodies"
 PLATFORMS = ("livekit", "synthflow", "telnyx", "twilio", "ultravox")
 
 
-def landed(platform: str, path: Path, make_event: type["Event"]) -> "Event":
+def landed(platform: str, body: bytes, is_form: bool, make_event: type["Event"]) -> "Event":
     """The event that the load makes of a body."""
-    body = path.read_bytes()
-    parsed = parse_form(body) if path.suffix == ".form" else parse(body)
-    envelope = seal(platform, SOURCES[platform].facts(parsed, {}), body, datetime(2026, 10, 6, tzinfo=UTC))
+    parsed = parse_form(body) if is_form else parse(body)
+    facts = trial.facts(parsed) or SOURCES[platform].facts(parsed, {})
+    envelope = seal(platform, facts, body, datetime(2026, 10, 6, tzinfo=UTC))
     return make_event(
         platform,
         envelope.event_type or "",
@@ -33,13 +34,23 @@ def landed(platform: str, path: Path, make_event: type["Event"]) -> "Event":
     )
 
 
+def bodies() -> Iterator[tuple[str, bytes, bool]]:
+    """Platform, body and whether it is a form; of each platform also the trial of `aftercall connect`."""
+    for platform in PLATFORMS:
+        for path in sorted((BODIES / platform).iterdir()):
+            yield platform, path.read_bytes(), path.suffix == ".form"
+        content_type, body = trial.body(SOURCES[platform], "connect-1")
+        yield platform, body, content_type == FORM
+
+
 @pytest.fixture(scope="module")
 def built(new_warehouse: Callable[[], "Warehouse"], make_event: type["Event"]) -> "Warehouse":
-    """All bodies in one load and one complete build."""
+    """All bodies in one load and one build."""
     warehouse = new_warehouse()
-    paths = [(platform, path) for platform in PLATFORMS for path in sorted((BODIES / platform).iterdir())]
-    warehouse.load([landed(platform, path, make_event) for platform, path in paths])
-    warehouse.build()
+    warehouse.load([landed(*each, make_event) for each in bodies()])
+    warehouse.build_without_tests()
+    warnings = ("warn_unknown_event_types", "warn_end_reasons_without_category")
+    assert warehouse.dbt("test", "--select", *warnings) == dict.fromkeys(warnings, "pass")
     return warehouse
 
 
@@ -107,6 +118,12 @@ def test_a_call_is_told_in_one_vocabulary(built: "Warehouse", key: str) -> None:
 def test_there_are_no_other_calls(built: "Warehouse") -> None:
     keys = {row["call_key"] for row in built.rows("select call_key from marts.calls")}
     assert keys == CALLS.keys()
+    trials = built.rows(
+        "select source, call_id from intermediate.int_events where event_type = 'aftercall.connect'"
+    )
+    assert sorted((row["source"], row["call_id"]) for row in trials) == [
+        (platform, None) for platform in PLATFORMS
+    ]
 
 
 def turns(warehouse: "Warehouse", source: str) -> list[tuple[str, str]]:
