@@ -5,7 +5,6 @@ in which events are lost, repeated, late by one or two passes, and in any order.
 """
 
 import random
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
     Land = Callable[[str, bytes, bool], Event]
-    NewWarehouse = Callable[[], Warehouse]
 PASSES = 3
 CALLS_OF_EACH = 4
 # a pass costs seconds, so few examples; smaller ones would tell little more
@@ -54,19 +52,6 @@ def told(bodies: list[tuple[str, bytes, bool]], land: "Land") -> list[Told]:
     return [Told(*key, tuple(found)) for key, found in calls.items()]
 
 
-@pytest.fixture(scope="module")
-def empty(new_warehouse: "NewWarehouse") -> "Warehouse":
-    warehouse = new_warehouse()
-    warehouse.build_without_tests()
-    return warehouse
-
-
-def like(empty: "Warehouse", new_warehouse: "NewWarehouse") -> "Warehouse":
-    warehouse = new_warehouse()
-    shutil.copyfile(empty.path, warehouse.path)
-    return warehouse
-
-
 def marts(warehouse: "Warehouse") -> dict[str, list[Any]]:
     """Every row of every mart, but for when its events came."""
     return {
@@ -93,7 +78,7 @@ def deliveries(chance: random.Random, events: Sequence["Event"]) -> list[list["E
 
 
 def test_the_marts_depend_only_on_what_arrived(
-    new_warehouse: "NewWarehouse", empty: "Warehouse", told: list[Told], land: "Land"
+    built_warehouse: "Callable[[], Warehouse]", told: list[Told], land: "Land"
 ) -> None:
     events = [event for call in told for number in range(CALLS_OF_EACH) for event in call.again(number, land)]
     assert {event.source for event in events} == {call.platform for call in told}
@@ -104,7 +89,7 @@ def test_the_marts_depend_only_on_what_arrived(
     def run(seed: int) -> None:
         passes = deliveries(random.Random(seed), events)
         arrived = {event.key for one in passes for event in one}
-        warehouse, in_order = like(empty, new_warehouse), like(empty, new_warehouse)
+        warehouse, in_order = built_warehouse(), built_warehouse()
         for one in passes:
             warehouse.load(one)
             warehouse.build_pass()
