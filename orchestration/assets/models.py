@@ -59,18 +59,18 @@ class ModelTranslator(DagsterDbtTranslator):
 TRANSLATOR = ModelTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
 
 
-def _views() -> list[dg.AssetKey]:
-    """Every view of the project, each after those it selects from."""
+def _in_order() -> dict[dg.AssetKey, bool]:
+    """Every model and seed of the project after those it selects from, and whether it is a view."""
     nodes = validate_manifest(MANIFEST)["nodes"]
     order = TopologicalSorter({name: node["depends_on"].get("nodes", []) for name, node in nodes.items()})
-    return [
-        TRANSLATOR.get_asset_key(nodes[name])
+    return {
+        TRANSLATOR.get_asset_key(nodes[name]): nodes[name]["config"]["materialized"] == "view"
         for name in order.static_order()
-        if name in nodes and nodes[name]["config"]["materialized"] == "view"
-    ]
+        if name in nodes and nodes[name]["resource_type"] in ("model", "seed")
+    }
 
 
-VIEWS = _views()
+IN_ORDER = _in_order()
 
 
 def built(
@@ -111,25 +111,23 @@ def built(
 def described(
     context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
 ) -> Iterator[Any]:
-    """What dbt built, with its rows; then the views it left alone, which follow the tables below them."""
-    built_keys = {context.asset_key_for_output(output.output_name): output for output in outputs}
+    """What dbt built, with its rows, and the views it left alone, which follow the tables below them."""
+    built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, "call_events", "received_at")
-        for key, output in built_keys.items():
+        rows = {key: metadata.of_relation(connection, *key.path) for key in built_outputs}
+    for key, is_view in IN_ORDER.items():
+        if output := built_outputs.get(key):
             yield dg.Output(
                 None,
                 output_name=output.output_name,
-                metadata={
-                    **output.metadata,
-                    **metadata.of_relation(connection, *key.path),
-                    "lag_seconds": lag,
-                },
+                metadata={**output.metadata, **rows[key], "lag_seconds": lag},
             )
-    for key in (view for view in VIEWS if view in context.selected_asset_keys - set(built_keys)):
-        yield dg.MaterializeResult(
-            asset_key=key,
-            metadata={"follows": "a view: it holds what its tables hold", "lag_seconds": lag},
-        )
+        elif is_view and key in context.selected_asset_keys:
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={"follows": "a view: it holds what its tables hold", "lag_seconds": lag},
+            )
 
 
 @dbt_assets(

@@ -124,9 +124,10 @@ def test_parquet_holds_the_same_rows_a_file_a_day(
 ) -> None:
     written = parquet.export(settings)
     for mart in publish.publish(settings).rows:
-        files = str(settings.parquet / mart / "*.parquet")
+        files = [str(path) for path in (settings.parquet / mart).glob("*.parquet")]
         with duckdb.connect() as connection:
-            exported = connection.execute(f"select * from read_parquet('{files}') order by all").fetchall()
+            query = "select * from read_parquet($1) order by all"
+            exported = connection.execute(query, [files]).fetchall() if files else []
         assert exported == built.mart(f"select * from {mart} order by all"), mart
     days = {str(day) for (day,) in built.mart("select distinct call_date from calls")}
     assert {path.stem for path in written if path.parent.name == "call_turns"} == days
