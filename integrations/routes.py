@@ -83,12 +83,10 @@ class Routes(_Strict):
     @field_validator("limits")
     @classmethod
     def _exist(cls, limits: dict[str, LimitSetting]) -> dict[str, LimitSetting]:
-        known = {name for channel in CHANNELS for name in available(channel)}
-        unknown = sorted(set(limits) - known)
+        unknown = sorted(name for name in limits if not any(exists(channel, name) for channel in CHANNELS))
         if unknown:
-            raise ValueError(
-                f"no destination is called {', '.join(unknown)}; there is {', '.join(sorted(known))}"
-            )
+            known = sorted({name for channel in CHANNELS for name in available(channel)})
+            raise ValueError(f"no destination is called {', '.join(unknown)}; there is {', '.join(known)}")
         return limits
 
     def limits_of(self, name: str, own: Limits) -> Limits:

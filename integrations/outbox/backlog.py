@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, FromClause, and_, case, exists, func, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    FromClause,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+)
 
 from integrations.destinations import Earlier
 from integrations.outbox import payloads
 from integrations.outbox.engine import reading
 from integrations.outbox.records import Action, Backlog
-from integrations.outbox.schema import PENDING, RETRYING, SENDING, actions, pauses
+from integrations.outbox.schema import PENDING, RETRYING, SENDING, UtcTime, actions, pauses
 
 UNSETTLED = (PENDING, SENDING, RETRYING)
 _PARENT = actions.alias("parent")
@@ -33,10 +45,28 @@ class Parent:
         return self.external_id is not None or self.status not in UNSETTLED
 
 
-def is_due(now: datetime, table: FromClause = actions) -> ColumnElement[bool]:
+def is_due(now: datetime | ColumnElement[datetime], table: FromClause = actions) -> ColumnElement[bool]:
     """Pending, or retrying with its wait over. `sending` is due too: whoever wrote it is gone."""
     waited = or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now)
     return or_(table.c.status.in_((PENDING, SENDING)), and_(table.c.status == RETRYING, waited))
+
+
+# Asked once for every action: to build them each time costs more than to run them.
+_STILL_DUE = select(actions).where(
+    actions.c.action_key.in_(bindparam("keys", expanding=True)), is_due(bindparam("now", type_=UtcTime()))
+)
+_MADE_BEFORE = (
+    select(actions.c.due_key, actions.c.external_id, actions.c.payload)
+    .where(
+        actions.c.call_id == bindparam("call_id"),
+        actions.c.source == bindparam("source"),
+        actions.c.channel == bindparam("channel"),
+        actions.c.destination == bindparam("destination"),
+        actions.c.external_id.is_not(None),
+        actions.c.action_key != bindparam("key"),
+    )
+    .order_by(actions.c.sent_at, actions.c.action_key)
+)
 
 
 def may_be_tried(now: datetime) -> ColumnElement[bool]:
@@ -79,9 +109,7 @@ def load_due(engine: Engine, keys: Iterable[str], now: datetime) -> list[Action]
     """The actions of these keys that are still due, in the keys' order."""
     wanted = list(keys)
     with reading(engine) as connection:
-        rows = connection.execute(
-            select(actions).where(actions.c.action_key.in_(wanted), is_due(now))
-        ).mappings()
+        rows = connection.execute(_STILL_DUE, {"keys": wanted, "now": now}).mappings()
         found = {row["action_key"]: as_action(row) for row in rows}
     return [found[key] for key in wanted if key in found]
 
@@ -98,20 +126,13 @@ def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earli
     """What a destination has made on the channel for the same call, the oldest first."""
     if action.call_id is None:
         return ()
-    query = (
-        select(actions.c.due_key, actions.c.external_id, actions.c.payload)
-        .where(
-            actions.c.call_id == action.call_id,
-            actions.c.source == action.source,
-            actions.c.channel == action.channel,
-            actions.c.destination == destination,
-            actions.c.external_id.is_not(None),
-            actions.c.action_key != action.action_key,
-        )
-        .order_by(actions.c.sent_at, actions.c.action_key)
-    )
+    asked = {
+        "call_id": action.call_id, "source": action.source, "channel": action.channel, "destination": destination,
+        "key": action.action_key,
+    }  # fmt: skip
     with reading(engine) as connection:
-        return tuple(Earlier(row[0], row[1], payloads.decode(row[2])) for row in connection.execute(query))
+        rows = connection.execute(_MADE_BEFORE, asked)
+        return tuple(Earlier(row[0], row[1], payloads.decode(row[2])) for row in rows)
 
 
 def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:

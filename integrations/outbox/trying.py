@@ -12,6 +12,7 @@ from integrations.errors import Gone, Paused, Refused, Retryable, Skipped, Unrea
 from integrations.outbox.backlog import made_before, parents
 from integrations.outbox.backoff import wait
 from integrations.outbox.deciding import HELD_BACK
+from integrations.outbox.linking import links
 from integrations.outbox.marking import Outcome
 from integrations.outbox.records import Action
 from integrations.outbox.schema import UPDATABLE
@@ -81,6 +82,7 @@ class Trier:
             at=self.clock(),
             contact_id=self._contact(action.parent_key) if action.parent_key else None,
             earlier=() if kept else made_before(self.engine, action, self.name),
+            links=links(self.engine, action, self.settings) if action.channel == "slack" else {},
         )
 
     def _contact(self, due_key: str) -> str | None:
