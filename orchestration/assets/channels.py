@@ -17,6 +17,8 @@ from orchestration.assets.raw import EVERYTHING_TAG, OWNERS
 from orchestration.resources import Aftercall
 
 CHANNELS = tuple(act.SYNC_TABLES)
+# A Slack message leads to the ticket and the contact of its call, so they are made first; none of them is a condition.
+PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "slack": "0"}
 
 
 def sensor_name(channel: str) -> str:
@@ -40,6 +42,7 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
         kinds={"python"},
         owners=OWNERS,
         pool=f"channel_{channel}",
+        op_tags={"dagster/priority": PRIORITIES[channel]},
         description=f"Actions of the {channel} channel: in the outbox, and tried once when due.",
     )
     def _channel(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:

@@ -1,0 +1,67 @@
+"""From a Slack message to what was made for its call elsewhere, by the addresses that the other systems give."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
+from integrations.outbox import Outbox, dispatch
+from integrations.outbox.records import DueAction
+from tests.integrations.examples import NOW, Register, contact, note, slack, ticket
+
+
+class Told(Register):
+    """Stands in for Slack: keeps what links a message was given."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.links: dict[str, dict[str, str]] = {}
+
+    def send(self, delivery: Delivery, external_id: str | None) -> str:
+        self.links[delivery.action_key] = dict(delivery.links)
+        return super().send(delivery, external_id)
+
+
+@pytest.fixture
+def made(outbox: Outbox, url: str, tmp_path: Path) -> Any:
+    """Sends actions: tickets and contacts to systems that answer, then Slack messages; the links of the last."""
+    told = Told(tmp_path / "slack")
+
+    def run(rows: list[DueAction], **changes: Any) -> dict[str, str]:
+        settings = IntegrationSettings(home=tmp_path, outbox_url=url, **changes)
+        outbox.fill(rows, NOW, settings)
+        for channel, name in (("ticket", "zendesk"), ("crm", "hubspot")):
+            system = Register(tmp_path / channel)
+            system.name = name
+            dispatch(outbox, channel, settings, now=NOW, destination=system)
+        dispatch(outbox, "slack", settings, now=NOW, destination=told)
+        return told.links[rows[-1].action_key]
+
+    return run
+
+
+ZENDESK = {
+    "tickets": "zendesk", "zendesk_url": "https://shop.zendesk.com", "zendesk_email": "a@shop.de", "zendesk_token": "x"
+}  # fmt: skip
+
+
+def test_the_ticket_of_the_call_and_no_other(made: Any) -> None:
+    found = made([ticket("1"), ticket("2"), slack("2")], **ZENDESK)
+    assert found == {"ticket": "https://shop.zendesk.com/agent/tickets/R2"}
+
+
+def test_the_contact_of_the_call_though_a_later_call_speaks_for_it(made: Any) -> None:
+    rows = [note("7"), contact(), slack("7")]
+    hubspot = {"crm": "hubspot", "hubspot_token": "x", "hubspot_portal": "42"}
+    found = made(rows, **hubspot)
+    assert set(found) == {"contact"}
+    assert found["contact"].startswith("https://")
+    assert made([slack("9")], **hubspot) == {}
+
+
+def test_without_settings_or_a_record_there_is_no_link_and_the_message_goes_out(made: Any) -> None:
+    assert made([slack("1")], **ZENDESK) == {}
+    assert made([ticket("2"), slack("2")], **ZENDESK | {"zendesk_token": ""}) == {}
+    assert made([ticket("3"), slack("3", "pipeline_alert")]) == {}
