@@ -97,7 +97,7 @@ class HubSpotTickets(Desk):
             **fields,
             **self.place(made),
             KEY: reference(made.external_key),
-            WRITTEN: first(made, fields).text(),
+            WRITTEN: first(made, fields).dumped(),
         }
         contact = self._contact(made)
         on = {contact: TICKET_TO_CONTACT} if contact else {}
@@ -119,10 +119,10 @@ class HubSpotTickets(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
-        properties = {**due.fields, WRITTEN: due.written.text()}
-        if "content" not in due.fields:
+        properties = {**due.fields, WRITTEN: due.written.dumped()}
+        if due.told and "content" not in due.fields:
             properties["content"] = _below(held.fields.get("content", ""), due.told)
-        if not self.client.associated("tickets", external_id, "contacts"):
+        if due.told and not self.client.associated("tickets", external_id, "contacts"):
             contact = self._contact(due.told)
             if contact:
                 self.client.associate("tickets", external_id, "contacts", contact)

@@ -128,9 +128,10 @@ class Jira(Desk):
         """A comment, the fields and what is kept."""
         body: dict[str, Any] = {
             "fields": _fields(due.fields),
-            "update": {"comment": [{"add": {"body": document(due.told)}}]},
-            "properties": [_kept(due.told.external_key, due.written)],
+            "properties": [_kept(held.version, due.written)],
         }
+        if due.told:
+            body["update"] = {"comment": [{"add": {"body": document(due.told)}}]}
         self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=body)
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -214,7 +215,7 @@ def _fields(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _kept(action_key: str, written: Written) -> dict[str, Any]:
-    return {"key": PROPERTY, "value": {"action_key": action_key, "written": written.text()}}
+    return {"key": PROPERTY, "value": {"action_key": action_key, "written": written.dumped()}}
 
 
 def _number(key: str) -> int:

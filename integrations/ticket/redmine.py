@@ -128,7 +128,7 @@ class Redmine(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """A note and the fields."""
-        told = {**self._ids(due.fields), "notes": self._text(due.told, due.written)}
+        told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
         self.client.change("PUT", f"/issues/{external_id}.json", json={"issue": told})
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
@@ -187,7 +187,7 @@ class Redmine(Desk):
         return seen(endings[-1][2], endings[-1][3], ours)
 
     def _text(self, made: Ticket, written: Written) -> str:
-        ending = f"{reference(made.external_key)} {written.content} {written.transcript}"
+        ending = f"{reference(made.external_key)} {written.text} {written.transcript}"
         return written_text(made, ending, is_plain=self._is_plain)
 
     def _ids(self, fields: Mapping[str, str]) -> dict[str, Any]:

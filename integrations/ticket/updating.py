@@ -23,21 +23,19 @@ class Written:
     """What aftercall wrote last, as digests; small enough for any system's metadata.
 
     Args:
-        content: of everything that the ticket says.
+        text: of summary, facts and transcript.
         transcript: of the transcript alone.
         fields: of each field's value, by the system's own name.
     """
 
-    content: str
+    text: str
     transcript: str
     fields: Mapping[str, str]
 
-    def text(self) -> str:
+    def dumped(self) -> str:
         """As one line of JSON, under 1 kB."""
-        return orjson.dumps(
-            {"content": self.content, "transcript": self.transcript, "fields": dict(self.fields)},
-            option=orjson.OPT_SORT_KEYS,
-        ).decode()
+        kept = {"text": self.text, "transcript": self.transcript, "fields": dict(self.fields)}
+        return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,13 @@ class Update:
 
     Args:
         fields: new values, only of fields that nobody else changed.
-        told: the ticket as the comment tells it; without the transcript if the ticket has that already.
+        told: the ticket as the comment tells it; without the transcript if the ticket has that already. None: no
+            comment, as only fields are new.
         written: what to keep on the ticket.
     """
 
     fields: Mapping[str, str]
-    told: Ticket
+    told: Ticket | None
     written: Written
 
 
@@ -62,21 +61,21 @@ def reference(action_key: str) -> str:
 
 def first(made: Ticket, fields: Mapping[str, str]) -> Written:
     """What to keep on a ticket that is created with these fields."""
-    content = orjson.dumps([made.title, made.priority, made.summary, made.facts, made.transcript])
-    digests = {name: _digest(value) for name, value in fields.items()}
-    return Written(_digest(content), _digest(made.transcript), digests)
+    return seen(
+        _digest(orjson.dumps([made.summary, made.facts, made.transcript])), _digest(made.transcript), fields
+    )
 
 
-def seen(content: str, transcript: str, values: Mapping[str, str]) -> Written:
+def seen(text: str, transcript: str, values: Mapping[str, str]) -> Written:
     """What aftercall wrote last, where that is known of the values themselves."""
-    return Written(content, transcript, {name: _digest(value) for name, value in values.items()})
+    return Written(text, transcript, {name: _digest(value) for name, value in values.items()})
 
 
 def read(text: Any) -> Written | None:
     """What was kept; None if nothing was, or somebody changed it."""
     try:
         told = orjson.loads(text)
-        return Written(str(told["content"]), str(told["transcript"]), dict(told["fields"]))
+        return Written(str(told["text"]), str(told["transcript"]), dict(told["fields"]))
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -95,14 +94,14 @@ def update(
     new = first(made, fields)
     if last is None:
         return Update({}, made, replace(new, fields={}))
-    if last.content == new.content:
-        return None
     ours = {name for name in fields if last.fields.get(name) == _digest(current.get(name, ""))}
     changed = {name: value for name, value in fields.items() if name in ours and value != current.get(name)}
     # A field that is theirs stays theirs: what is kept is what aftercall really wrote.
     digests = {name: new.fields[name] if name in ours else last.fields.get(name, "") for name in fields}
-    told = replace(made, transcript="") if last.transcript == new.transcript else made
-    return Update(changed, told, replace(new, fields=digests))
+    told: Ticket | None = None
+    if last.text != new.text:
+        told = replace(made, transcript="") if last.transcript == new.transcript else made
+    return Update(changed, told, replace(new, fields=digests)) if changed or told else None
 
 
 def gone(system: str, external_id: str) -> Gone:

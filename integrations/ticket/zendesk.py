@@ -98,7 +98,7 @@ class Zendesk(Desk):
             "external_id": _external_id(made.external_key),
             "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
             "comment": {"html_body": _html(made), "public": False},
-            "metadata": {TAG: first(made, fields).text()},
+            "metadata": {TAG: first(made, fields).dumped()},
         }
         seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), told])
         headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
@@ -116,10 +116,11 @@ class Zendesk(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
+        comment = {"comment": {"html_body": _html(due.told), "public": False}} if due.told else {}
         told = {
             **due.fields,
-            "comment": {"html_body": _html(due.told), "public": False},
-            "metadata": {TAG: due.written.text()},
+            **comment,
+            "metadata": {TAG: due.written.dumped()},
             "safe_update": True,
             "updated_stamp": held.version,
         }

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.integrations import servers
+from tests.integrations.servers import System
 from tests.integrations.ticket import redmine_server
 
 
@@ -12,3 +14,10 @@ def redmine() -> Iterator[redmine_server.Server]:
     """A real Redmine; every test uses calls of its own."""
     with redmine_server.running() as server:
         yield server
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    """A server on loopback for a fake."""
+    with servers.running() as started:
+        yield started

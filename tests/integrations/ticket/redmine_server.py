@@ -51,6 +51,12 @@ class Server:
             rows = connection.execute("select * from issues where instr(description, ?) order by id", (text,))
             return [dict(row) for row in rows]
 
+    def notes(self) -> list[tuple[int, str]]:
+        """Every note, with its issue's number, read from the database."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as connection:
+            query = "select journalized_id, notes from journals where notes <> ''"
+            return connection.execute(query).fetchall()
+
     def format(self, name: str) -> None:
         """Change the text formatting, as an administrator would."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:

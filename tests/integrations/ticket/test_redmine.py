@@ -144,9 +144,8 @@ def test_what_an_agent_changed_stays(redmine: Server, desk: Make) -> None:
     me = redmine.ask("GET", "/users/current.json")["user"]["id"]
     redmine.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": theirs | {"assigned_to_id": me}})
     for priority in ("high", "urgent"):
-        desk().send(
-            delivery(replace(row, payload={**row.payload, "priority": priority, "title": "New"})), number
-        )
+        told = {**row.payload, "priority": priority, "title": "New", "description": priority}
+        desk().send(delivery(replace(row, payload=told)), number)
     after = issue(redmine, number)
     seen = (after["status"]["name"], after["priority"]["name"], after["subject"], after["description"])
     assert seen == ("In Progress", "Low", "Ada's car", "Rewritten.")
@@ -265,7 +264,7 @@ class UnderRedmine(UnderFault):
         return {"redmine_key": "wrong"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        return [due(f"fault-{case}", title=f"revision {revision}")]
+        return [due(f"fault-{case}", title=f"revision {revision}", description=f"revision {revision}")]
 
     def count(self, action: DueAction) -> int:
         return len(self.server.holding(reference(action.action_key)))
@@ -278,5 +277,8 @@ class UnderRedmine(UnderFault):
 class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
     @pytest.fixture(scope="class")
     @classmethod
-    def adapter(cls, redmine: Server) -> UnderFault:
-        return UnderRedmine(redmine)
+    def adapter(cls, redmine: Server) -> Iterator[UnderFault]:
+        yield UnderRedmine(redmine)
+        told = redmine.notes()
+        assert told
+        assert len(told) == len(set(told)), "an update was told twice"

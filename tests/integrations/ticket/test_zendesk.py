@@ -1,0 +1,271 @@
+"""Tickets in Zendesk, by a fake whose every word is judged by Zendesk's own description of its API."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Gone, Paused, Refused, Retryable
+from integrations.outbox import DueAction
+from integrations.ticket.zendesk import Zendesk
+from tests.integrations import servers
+from tests.integrations.examples import delivery, ticket
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.servers import System
+from tests.integrations.ticket.fakes.zendesk import EMAIL, HUMAN, TOKEN, FakeZendesk
+
+SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
+Make = Callable[..., Zendesk]
+
+
+def settings(url: str) -> dict[str, Any]:
+    return {
+        "tickets": "zendesk", "zendesk_url": url, "zendesk_email": EMAIL, "zendesk_token": TOKEN,
+        "zendesk_groups": "billing=123,456",
+    }  # fmt: skip
+
+
+def changed(row: DueAction, **payload: Any) -> DueAction:
+    return replace(row, payload={**row.payload, **payload})
+
+
+@pytest.fixture
+def zendesk(system: System) -> Iterator[FakeZendesk]:
+    system.always = fake = FakeZendesk()
+    yield fake
+    assert fake.complaints == []
+
+
+@pytest.fixture
+def desk(zendesk: FakeZendesk, system: System, tmp_path: Path) -> Iterator[Make]:
+    opened = []
+
+    def make(**changes: Any) -> Zendesk:
+        opened.append(Zendesk(IntegrationSettings(home=tmp_path, **(settings(system.url) | changes))))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_a_ticket(zendesk: FakeZendesk, desk: Make, system: System) -> None:
+    row = ticket(description=f"It <b>broke</b>.{SAID}", priority="urgent", queue="Billing")
+    number = int(desk().send(delivery(row), None))
+    made = zendesk.tickets[number]
+    assert (made["subject"], made["priority"], made["group_id"]) == ("Rental car: Ada", "urgent", 123)
+    assert (made["external_id"], made["tags"]) == (row.action_key, ["aftercall", "rental_car"])
+    assert zendesk.users[made["requester_id"]] | {"id": 0} == {
+        "id": 0,
+        "name": "Ada",
+        "email": "ada@example.com",
+    }
+    (comment,) = zendesk.comments(number)
+    assert comment["public"] is False
+    assert comment["html_body"].startswith("<p>It &lt;b&gt;broke&lt;/b&gt;.</p><ul><li><b>Customer:</b> Ada")
+    assert "Agent: Hello?<br>Customer: It is broken." in comment["html_body"]
+    assert desk().link("ticket", str(number)) == f"{system.url}/agent/tickets/{number}"
+
+
+@pytest.mark.parametrize("key", ["ticket:atoms:1", "ticket:atoms:" + "ä" * 300])
+def test_it_is_found_again(desk: Make, key: str) -> None:
+    row = delivery(replace(ticket(), action_key=key))
+    assert desk().find(row) is None
+    number = desk().send(row, None)
+    assert desk().find(row) == number
+    assert desk().find(delivery(ticket("2"))) is None
+
+
+def test_who_called_without_an_address_is_known_by_phone(zendesk: FakeZendesk, desk: Make) -> None:
+    for call in ("1", "2"):
+        desk().send(delivery(ticket(call, customer_email=None)), None)
+    assert len(zendesk.users) == 1
+    (caller,) = zendesk.users.values()
+    assert (caller["name"], caller["phone"]) == ("Ada", "+12025550143")
+    assert {one["requester_id"] for one in zendesk.tickets.values()} == {caller["id"]}
+    zendesk.users.clear()
+    zendesk.users[7] = {"id": 7, "name": "Ada L.", "phone": "+12025550143"}
+    number = desk().send(delivery(ticket("3", customer_email=None)), None)
+    assert zendesk.tickets[int(number)]["requester_id"] == 7
+    number = desk().send(delivery(ticket("4", customer_email=None, customer_phone='" role:admin')), None)
+    assert zendesk.tickets[int(number)]["requester_id"] == 2
+
+
+def test_placeholders_are_not_filled_in(zendesk: FakeZendesk, desk: Make) -> None:
+    number = int(desk().send(delivery(ticket(description="{{ticket.url}} {% x %}", title="{{a}}")), None))
+    assert not {"{{", "{%"} & {zendesk.comments(number)[0]["html_body"][at : at + 2] for at in range(60)}
+    assert "{{" not in zendesk.tickets[number]["subject"]
+
+
+def test_long_words_fit(zendesk: FakeZendesk, desk: Make) -> None:
+    number = desk().send(
+        delivery(ticket(title="t" * 900, description=f"S.\n\nAgent: {'<ö>' * 90_000}")), None
+    )
+    assert len(zendesk.tickets[int(number)]["subject"]) == 150
+    assert len(zendesk.comments(int(number))[0]["html_body"].encode()) > 50_000
+
+
+def test_an_update_tells_what_is_new_once(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket(description=f"It broke.{SAID}")
+    number = desk().send(delivery(row), None)
+    later = changed(row, description=f"Refunded.{SAID}", priority="high", is_resolved=True)
+    for _ in range(2):
+        # The second time is after a crash between the update and its mark.
+        assert desk().send(delivery(later), number) == number
+    first, second = zendesk.comments(int(number))
+    assert zendesk.tickets[int(number)]["priority"] == "high"
+    assert zendesk.tickets[int(number)]["status"] == "new"
+    assert second["html_body"].startswith("<p>Refunded.</p>")
+    assert "A later report says that the issue was resolved" in second["html_body"]
+    assert ("Hello?" in first["html_body"], "Hello?" in second["html_body"]) == (True, False)
+    assert second["public"] is False
+
+
+def test_what_an_agent_changed_stays(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    theirs = {"priority": "low", "status": "pending", "assignee_id": HUMAN, "tags": ["vip"], "group_id": 123}
+    zendesk.touch(int(number), **theirs)
+    for priority in ("high", "urgent"):
+        desk().send(delivery(changed(row, priority=priority, title="New", description=priority)), number)
+    made = zendesk.tickets[int(number)]
+    assert {name: made[name] for name in theirs} == theirs
+    assert made["subject"] == "New"
+    assert len(zendesk.comments(int(number))) == 4
+
+
+def test_what_was_written_is_found_among_many_changes(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    desk().send(delivery(changed(row, description="Later.")), number)
+    for _ in range(150):
+        zendesk.touch(int(number), status="open")
+    desk().send(delivery(changed(row, description="Later.", priority="high")), number)
+    assert len(zendesk.comments(int(number))) == 152
+    assert zendesk.tickets[int(number)]["priority"] == "high"
+
+
+def test_a_change_at_the_same_moment_is_not_overwritten(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    zendesk.before_update = lambda: zendesk.touch(int(number), priority="low")
+    with pytest.raises(Retryable, match="Zendesk answered 409: UpdateConflict: Safe Update prevented"):
+        desk().send(delivery(changed(row, priority="high")), number)
+    assert zendesk.tickets[int(number)]["priority"] == "low"
+
+
+def test_a_ticket_that_somebody_deleted(zendesk: FakeZendesk, desk: Make) -> None:
+    row, target = ticket(), desk()
+    number = target.send(delivery(row), None)
+    del zendesk.tickets[int(number)]
+    with pytest.raises(Gone, match=f"Zendesk has no ticket {number} any more"):
+        target.send(delivery(row), number)
+    assert target.find(delivery(row)) is None
+    assert target.current(delivery(row), number) is None
+    # Zendesk still knows the first ticket's Idempotency-Key.
+    assert target.send(delivery(row), None) != number
+
+
+def test_a_closed_ticket_says_so(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    zendesk.touch(int(number), status="closed")
+    with pytest.raises(Refused, match="Status: closed prevents ticket update"):
+        desk().send(delivery(changed(row, priority="high")), number)
+
+
+def test_a_slow_create_is_not_repeated(zendesk: FakeZendesk, desk: Make) -> None:
+    # The list did not show the first one yet when we looked.
+    numbers = {desk().send(delivery(ticket()), None) for _ in range(2)}
+    assert len(numbers) == len(zendesk.tickets) == 1
+
+
+def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    planned = desk().planned(delivery(changed(row, priority="low")))
+    assert planned == {"group_id": "456", "subject": "Rental car: Ada", "priority": "low"}
+    assert desk().current(delivery(row), number) == {**planned, "priority": "normal"}
+
+
+def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:
+    assert [(one.name, one.told) for one in desk().check() if one.is_fine] == [
+        ("credentials", "aftercall, agent"), ("group 123", "Billing"), ("group 456", "Desk"),
+    ]  # fmt: skip
+    zendesk.role = "end-user"
+    wrong = {one.name: one.told for one in desk(zendesk_groups="a=123,9").check() if not one.is_fine}
+    assert set(wrong) == {"credentials", "group 9"}
+    assert "must be an agent or admin. Look at AFTERCALL_ZENDESK_TOKEN" in wrong["credentials"]
+    refused = next(iter(desk(zendesk_token="wrong-token").check()))
+    assert "Zendesk answered 401: Couldn't authenticate you. Look at" in refused.told
+    assert next(iter(desk(zendesk_email="", zendesk_token="oauth-token").check())).name == "credentials"
+
+
+def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:
+    with pytest.raises(Refused, match=r"422: RecordInvalid: Record validation errors: Group: is invalid$"):
+        desk(zendesk_groups="7").send(delivery(ticket()), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"zendesk_url": "desk"}, "AFTERCALL_ZENDESK_URL"),
+        ({"zendesk_token": ""}, "AFTERCALL_ZENDESK_TOKEN"),
+        ({"zendesk_groups": "billing"}, "AFTERCALL_ZENDESK_GROUPS"),
+    ],
+)
+def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
+    with pytest.raises(Paused, match=f"set {setting}"):
+        desk(**changes)
+
+
+class UnderZendesk(UnderFault):
+    channel = "ticket"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        system.always = self.fake = FakeZendesk()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return settings(url)
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"zendesk_token": "wrong-token"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        # Without an address, so that the requester has to be looked for too.
+        return [
+            ticket(case, title=f"revision {revision}", customer_email=None, customer_phone=f"+4930{case:0>5}")
+        ]
+
+    def count(self, action: DueAction) -> int:
+        return len(self.fake.of(action.action_key))
+
+    def delete(self, action: DueAction) -> None:
+        for one in self.fake.of(action.action_key):
+            del self.fake.tickets[one["id"]]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            under = UnderZendesk(system)
+            yield under
+            assert under.fake.complaints == []
+            callers = [one["phone"] for one in under.fake.users.values()]
+            assert len(callers) == len(set(callers))
+            for number in under.fake.tickets:
+                told = [one["html_body"] for one in under.fake.comments(number)]
+                assert len(told) == len(set(told)), "an update was told twice"
