@@ -18,8 +18,10 @@ _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
 _WORDS = {START: "started", END: "ended", DONE: "analysed"}
-FEED = 60
-_FEED_ROOM = 8 * FEED
+SHOWN = 60
+FEED = 1000
+"""So many happenings are remembered, so that an analysis some minutes later still knows whose call it was."""
+_FEED_ROOM = 4 * FEED
 _SMALL = 64 << 10
 
 
@@ -212,7 +214,7 @@ class Live:
         return LiveView(
             active=sorted(active, key=lambda call: (call.started_at, call.call_id), reverse=True),
             unended=sorted(unended, key=lambda call: (call.left_at, call.call_id), reverse=True),
-            feed=[self._happening(*item) for item in reversed(self._feed)],
+            feed=[self._happening(*item) for item in reversed(self._feed[-SHOWN:])],
             started=self._counts[START],
             ended=self._counts[END],
             analysed=self._counts[DONE],

@@ -35,7 +35,8 @@ AIM_SECONDS = 2.0
 VIEWERS = 100
 AIM_MEGABYTES = 300.0
 ROUNDS = 3
-LOAD_SECONDS = 20.0
+DELAYS = 5
+LOAD_SECONDS = 40.0
 LOAD_CONNECTIONS = 16
 LOAD_RATE = 200.0
 CALLS_A_SECOND = 5.0
@@ -108,7 +109,7 @@ def _viewers(home: Path) -> list[Result]:
         board.until_live("Active now 0 today 0 started")
         stack.enter_context(_traffic(url))
         receiver = psutil.Process(children.running["receiver"].pid).children()[0]
-        pairs, megabytes, shares = [], 0.0, []
+        pairs, megabytes, shares, delays = [], 0.0, [], []
         for _ in range(ROUNDS):
             alone = _loaded(port, receiver)
             with _watching(board.url) as viewers:
@@ -116,6 +117,7 @@ def _viewers(home: Path) -> list[Result]:
                 pairs.append((alone, _loaded(port, receiver)))
                 shares.append((_cpu(*board.all()) - before) / (time.monotonic() - began))
                 megabytes = max(megabytes, board.megabytes())
+                delays += [_delay(url, board.url) for _ in range(DELAYS)]
                 assert viewers.poll() is None, "a viewer was sent away"
     (plain, plain_cpu), (watched, watched_cpu) = sorted(pairs, key=lambda pair: pair[1][1] / pair[0][1])[
         ROUNDS // 2
@@ -123,6 +125,13 @@ def _viewers(home: Path) -> list[Result]:
     held = f"{VIEWERS} viewers for {ROUNDS} times {LOAD_SECONDS:.0f} s"
     load = f"{LOAD_RATE:.0f} webhooks/s; baseline: the same without viewers"
     return [
+        against(
+            "board: acknowledged to shown, median",
+            statistics.median(delays),
+            "s",
+            1.0,
+            f"slowest of {len(delays)}: {max(delays):.2f} s; {VIEWERS} other viewers; baseline: the aim",
+        ),
         against("receiver with viewers of the board: CPU", watched_cpu, "µs a request", plain_cpu, load),
         against("receiver with viewers of the board: wait, p50", watched.p50, "ms", plain.p50, load),
         against("receiver with viewers of the board: wait, p99", watched.p99, "ms", plain.p99, load),
@@ -144,6 +153,19 @@ def _loaded(port: int, receiver: psutil.Process) -> tuple[Load, float]:
     load = measure(port, request, LOAD_CONNECTIONS, LOAD_SECONDS, LOAD_RATE)
     assert set(load.answers) == {"200"}, load.answers
     return load, (_cpu(receiver) - before) / load.answers["200"] * 1e6
+
+
+def _delay(receiver: str, board: str) -> float:
+    """Seconds from the acknowledgement of a call's start until a viewer is sent it."""
+    call_id = uuid.uuid4().hex
+    with requests.get(f"{board}/stream", stream=True, timeout=20) as stream:
+        lines = stream.iter_lines()
+        next(lines)
+        body = {"event": "call.start", "call_id": call_id}
+        requests.post(f"{receiver}/webhooks/atoms", json=body, timeout=10).raise_for_status()
+        acknowledged = time.monotonic()
+        assert any(call_id.encode() in line for line in lines)
+        return time.monotonic() - acknowledged
 
 
 def _cpu(*of: psutil.Process) -> float:

@@ -100,10 +100,12 @@ def test_after_an_end_and_without_its_snapshot_the_same_is_shown(office: Office)
 
 def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) -> None:
     office.start("endless")
-    with Board(office.installation, {"AFTERCALL_BOARD_NO_END_MINUTES": "0.001"}) as hasty:
+    settings = {"AFTERCALL_BOARD_NO_END_MINUTES": "0.001", "AFTERCALL_BOARD_MASK": "0"}
+    with Board(office.installation, settings) as hasty:
         until(lambda: "No end received" in hasty.part("active"), "the call to leave")
         assert "atoms:endless" in shown(hasty.part("active").partition("No end received")[2])
         assert "atoms:endless" not in shown(hasty.part("active").partition("No end received")[0])
+        assert "+1 202 555 0143" in hasty.part("active")
 
 
 def test_it_does_not_listen_beyond_loopback_for_everybody(installation: Installation) -> None:
@@ -118,8 +120,12 @@ def test_it_does_not_listen_beyond_loopback_for_everybody(installation: Installa
     assert b"AFTERCALL_BOARD_PASSWORD" in ended.stderr
 
 
-def test_with_a_password_neither_a_page_nor_the_stream_is_open(installation: Installation) -> None:
-    with Board(installation, {"AFTERCALL_BOARD_PASSWORD": "s3same"}) as board:
+def test_only_who_has_the_password_or_is_named_by_the_proxy_sees_a_page_or_the_stream(
+    installation: Installation,
+) -> None:
+    settings = {"AFTERCALL_BOARD_PASSWORD": "s3same", "AFTERCALL_BOARD_USER_HEADER": "X-Forwarded-User"}
+    with Board(installation, settings) as board:
         for path in ("/", "/parts", "/stream", "/static/board.js"):
             assert requests.get(board.url + path, timeout=10).status_code == 401
         assert requests.get(board.url, auth=("anna", "s3same"), timeout=10).ok
+        assert requests.get(board.url, headers={"X-Forwarded-User": "anna"}, timeout=10).ok

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import orjson
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
@@ -45,6 +45,7 @@ EVENTS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     st.lists(EVENTS, max_size=12, unique=True).flatmap(
         lambda lines: st.tuples(st.just(lines), st.permutations(lines))
@@ -84,6 +85,20 @@ def test_the_agent_is_found_and_a_running_clock_starts_with_the_call() -> None:
         "+12025550143",
         NOW - timedelta(minutes=2),
     )
+
+
+def test_the_feed_knows_whose_call_was_analysed_long_after_it_ended() -> None:
+    nameless = landing_line(ANALYTICS, "a", 1).replace(
+        b'"customer_phone":"+12025550143"', b'"customer_phone":null'
+    )
+    others = [landing_line(CALL_START, f"other-{number}", 60 - number / 10) for number in range(500)]
+    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    for each in [landing_line(CALL_END, "a", 70), *others, nameless]:
+        live.fold(each)
+        live.view(NOW)
+    view = live.view(NOW)
+    assert (view.feed[0].what, view.feed[0].phone) == ("analysed", "+12025550143")
+    assert len(view.feed) == 60
 
 
 def test_yesterdays_calls_do_not_count_today_even_when_they_are_sent_again() -> None:

@@ -98,6 +98,7 @@ def test_everything_together_is_light(worked: Worked, page: Chrome) -> None:
         "return Object.fromEntries([...performance.getEntriesByType('navigation'), "
         "...performance.getEntriesByType('resource')].map((part) => [part.name, part.decodedBodySize]))"
     )
+    assert all(name.startswith(worked.office.board.url) for name in sizes)
     assert {name.rpartition("/")[2] for name in sizes} >= {"", "board.css", "board.js"}
     assert sum(sizes.values()) < LARGEST_BYTES, sizes
 

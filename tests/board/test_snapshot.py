@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.board import snapshot, tail
@@ -43,12 +43,14 @@ def numbers(view: LiveView) -> tuple[object, ...]:
     return since(view.active), since(view.unended), view.started, view.ended, view.analysed
 
 
+@settings(deadline=None)
 @given(st.lists(EVENTS, max_size=12))
 def test_what_was_kept_is_what_is_restored(lines: list[bytes]) -> None:
     live = folded(lines)
     assert kept_and_restored(live, NOW).view(NOW) == live.view(NOW)
 
 
+@settings(deadline=None)
 @given(
     st.lists(EVENTS, max_size=12), st.lists(st.sampled_from([CALL_START, CALL_END, ANALYTICS]), max_size=6)
 )
