@@ -81,11 +81,7 @@ class HubSpotTickets(Desk):
 
     def place(self, made: Ticket) -> Mapping[str, str]:
         """The queue's pipeline and stage; Refused if the settings name none."""
-        target = self._stages.of(made.queue)
-        if target is None:
-            raise Refused(
-                f"AFTERCALL_HUBSPOT_TICKET_STAGES names no stage for the queue {made.queue!r}, and none for others"
-            )
+        target = self._stages.needed(made.queue)
         pipeline, _, stage = target.partition("/")
         return {"hs_pipeline": pipeline, "hs_pipeline_stage": stage}
 

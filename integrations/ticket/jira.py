@@ -85,11 +85,7 @@ class Jira(Desk):
 
     def place(self, made: Ticket) -> Mapping[str, str]:
         """The queue's project and component; Refused if the settings name none."""
-        target = self._projects.of(made.queue)
-        if target is None:
-            raise Refused(
-                f"AFTERCALL_JIRA_PROJECTS names no project for the queue {made.queue!r}, and none for all others"
-            )
+        target = self._projects.needed(made.queue)
         project, _, component = target.partition("/")
         return {"project": project, **({"components": component} if component else {})}
 

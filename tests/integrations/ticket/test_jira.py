@@ -1,0 +1,249 @@
+"""Tickets in Jira, by a fake that Atlassian's own description judges, and whose search lags behind."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Gone, Paused, Refused
+from integrations.outbox import DueAction
+from integrations.ticket.jira import Jira
+from integrations.ticket.updating import reference
+from tests.integrations import servers
+from tests.integrations.examples import delivery, ticket
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.servers import System
+from tests.integrations.ticket.fakes.jira import EMAIL, TOKEN, FakeJira, texts
+
+SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
+Make = Callable[..., Jira]
+
+
+def settings(url: str) -> dict[str, Any]:
+    return {
+        "tickets": "jira", "jira_url": url, "jira_email": EMAIL, "jira_token": TOKEN,
+        "jira_projects": "billing=BILL,cars=SUP/Rental,SUP",
+    }  # fmt: skip
+
+
+def changed(row: DueAction, **payload: Any) -> DueAction:
+    return replace(row, payload={**row.payload, **payload})
+
+
+@pytest.fixture
+def jira(system: System) -> Iterator[FakeJira]:
+    system.always = fake = FakeJira()
+    yield fake
+    assert fake.complaints == []
+
+
+@pytest.fixture
+def desk(jira: FakeJira, system: System, tmp_path: Path) -> Iterator[Make]:
+    opened = []
+
+    def make(**changes: Any) -> Jira:
+        opened.append(Jira(IntegrationSettings(home=tmp_path, **(settings(system.url) | changes))))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_a_ticket(jira: FakeJira, desk: Make, system: System) -> None:
+    row = ticket(description=f"It broke.\n\n[l|http://evil.example] *b*{SAID}", priority="urgent")
+    key = desk().send(delivery(row), None)
+    made = jira.issues[key]["fields"]
+    assert (key, made["summary"], made["priority"]) == ("SUP-1", "Rental car: Ada", {"name": "Highest"})
+    assert made["components"] == [{"name": "Rental"}]
+    assert made["labels"] == ["aftercall", reference(row.action_key)]
+    told = list(texts(made["description"]))
+    assert told[:2] == ["It broke.", "[l|http://evil.example] *b*"]
+    assert told[-3:] == ["Transcript", "Agent: Hello?", "Customer: It is broken."]
+    assert "link" not in json.dumps(made["description"])
+    assert jira.issues[key]["properties"]["aftercall"]["action_key"] == row.action_key
+    assert desk().send(delivery(ticket("2", queue="billing")), None) == "BILL-1"
+    assert desk().link("ticket", key) == f"{system.url}/browse/{key}"
+
+
+@pytest.mark.parametrize("behind", [0, 1, 70])
+def test_it_is_found_again_however_far_the_search_is_behind(jira: FakeJira, desk: Make, behind: int) -> None:
+    rows = [ticket(str(number), queue="other") for number in range(70)]
+    keys = [desk().send(delivery(row), None) for row in rows]
+    jira.behind = behind
+    for row, key in list(zip(rows, keys, strict=True))[:: 69 if behind else 23]:
+        assert desk().find(delivery(row)) == key
+    assert desk().find(delivery(ticket("70"))) is None
+
+
+def test_the_newest_are_read_once_a_pass(jira: FakeJira, desk: Make, system: System) -> None:
+    target = desk()
+    for number in range(5):
+        assert target.find(delivery(ticket(str(number)))) is None
+    assert sum(one.path.endswith("bulkfetch") for one in system.requests) == len(jira.projects)
+
+
+def test_an_update_tells_what_is_new_once(jira: FakeJira, desk: Make) -> None:
+    row = ticket(description=f"It broke.{SAID}")
+    key = desk().send(delivery(row), None)
+    before = jira.issues[key]["fields"]["description"]
+    later = changed(row, description=f"Refunded.{SAID}", priority="high", is_resolved=True)
+    for _ in range(2):
+        # The second time is after a crash between the update and its mark.
+        assert desk().send(delivery(later), key) == key
+    made = jira.issues[key]["fields"]
+    assert (made["priority"], made["description"]) == ({"name": "High"}, before)
+    (comment,) = jira.comments[key]
+    told = list(texts(comment))
+    assert told[:3] == ["Refunded.", "Status: ", "A later report says that the issue was resolved."]
+    assert "Agent: Hello?" not in told
+
+
+def test_what_an_agent_changed_stays(jira: FakeJira, desk: Make) -> None:
+    row = ticket()
+    key = desk().send(delivery(row), None)
+    theirs = {
+        "priority": {"name": "Low"},
+        "labels": ["mine"],
+        "components": [],
+        "assignee": {"accountId": "7"},
+    }
+    jira.issues[key]["fields"] |= theirs
+    for priority in ("high", "urgent"):
+        desk().send(delivery(changed(row, priority=priority, title="New", description=priority)), key)
+    made = jira.issues[key]["fields"]
+    assert {name: made[name] for name in theirs} == theirs
+    assert made["summary"] == "New"
+    assert len(jira.comments[key]) == 2
+
+
+def test_a_ticket_that_somebody_deleted(jira: FakeJira, desk: Make) -> None:
+    row = ticket()
+    key = desk().send(delivery(row), None)
+    del jira.issues[key]
+    with pytest.raises(Gone, match=f"Jira has no ticket {key} any more"):
+        desk().send(delivery(row), key)
+    assert desk().find(delivery(row)) is None
+    assert desk().current(delivery(row), key) is None
+
+
+def test_a_ticket_out_of_reach_does_not_stop_the_others(jira: FakeJira, desk: Make) -> None:
+    row = ticket()
+    key = desk().send(delivery(row), None)
+    jira.lacking = {"EDIT_ISSUES"}
+    with pytest.raises(Refused, match="403: You do not have permission to edit issues"):
+        desk().send(delivery(changed(row, title="New")), key)
+
+
+def test_a_wrong_token_is_noticed_though_jira_shows_what_all_may_see(jira: FakeJira, desk: Make) -> None:
+    row = ticket()
+    key = desk().send(delivery(row), None)
+    with pytest.raises(Paused, match=r"Jira answered 401.*AFTERCALL_JIRA_TOKEN"):
+        desk(jira_token="wrong-token").find(delivery(row))
+    with pytest.raises(Gone):
+        desk(jira_token="wrong-token").send(delivery(changed(row, title="New")), key)
+
+
+def test_long_words_fit(jira: FakeJira, desk: Make) -> None:
+    said = "\n".join(f"{'Agent' if n % 2 else 'Customer'}: {'<ö>' * 9} {n}" for n in range(4_000))
+    key = desk().send(delivery(ticket(title="t" * 900, description=f"S.\n\n{said}")), None)
+    made = jira.issues[key]["fields"]
+    assert len(made["summary"]) == 255
+    assert len("".join(texts(made["description"]))) > 10_000
+    assert list(texts(made["description"]))[-1].endswith("…")
+
+
+def test_what_would_change(jira: FakeJira, desk: Make) -> None:
+    row = ticket()
+    key = desk().send(delivery(row), None)
+    planned = desk().planned(delivery(changed(row, priority="low")))
+    assert planned == {
+        "project": "SUP",
+        "components": "Rental",
+        "summary": "Rental car: Ada",
+        "priority": "Low",
+    }
+    assert desk().current(delivery(row), key) == {**planned, "priority": "Medium"}
+
+
+def test_the_check_names_what_is_missing(jira: FakeJira, desk: Make) -> None:
+    assert [one.told for one in desk().check() if not one.is_fine] == []
+    jira.lacking, jira.screen = {"CREATE_ISSUES"}, ("summary", "description")
+    wrong = {one.name: one.told for one in desk(jira_projects="SUP,x=NO").check() if not one.is_fine}
+    assert set(wrong) == {"permissions in SUP", "fields of SUP", "permissions in NO", "fields of NO"}
+    assert wrong["permissions in SUP"] == "the token's user lacks CREATE_ISSUES in project SUP"
+    assert wrong["fields of SUP"] == "labels, priority: not on the screen on which Task is made in SUP"
+    assert "No project could be found" in wrong["permissions in NO"]
+    types = {one.name: one.told for one in desk(jira_issue_type="Ticket").check()}
+    assert types["fields of SUP"] == "project SUP has no issue type 'Ticket'; it has Task, Bug"
+    assert "401" in next(iter(desk(jira_token="wrong-token").check())).told
+
+
+def test_its_own_words(jira: FakeJira, desk: Make) -> None:
+    with pytest.raises(Refused, match=r"^Jira answered 400: project: valid project is required$"):
+        desk(jira_projects="NO").send(delivery(ticket()), None)
+    with pytest.raises(Refused, match="AFTERCALL_JIRA_PROJECTS says nothing for 'cars'"):
+        desk(jira_projects="billing=BILL").send(delivery(ticket()), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"jira_url": ""}, "AFTERCALL_JIRA_URL"),
+        ({"jira_token": ""}, "AFTERCALL_JIRA_TOKEN"),
+        ({"jira_projects": ""}, "AFTERCALL_JIRA_PROJECTS"),
+        ({"jira_projects": 'SUP" OR 1'}, "AFTERCALL_JIRA_PROJECTS"),
+    ],
+)
+def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
+    with pytest.raises(Paused, match=f"set {setting}"):
+        desk(**changes)
+
+
+class UnderJira(UnderFault):
+    channel = "ticket"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        system.always = self.fake = FakeJira()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return settings(url) | {"jira_projects": "SUP"}
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"jira_token": "wrong-token"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        told = f"revision {revision}"
+        return [ticket(case, title=told, description=told)]
+
+    def count(self, action: DueAction) -> int:
+        return len(self.fake.labelled(reference(action.action_key)))
+
+    def delete(self, action: DueAction) -> None:
+        for one in self.fake.labelled(reference(action.action_key)):
+            del self.fake.issues[one["key"]]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            under = UnderJira(system)
+            yield under
+            assert under.fake.complaints == []
+            for comments in under.fake.comments.values():
+                told = [json.dumps(one) for one in comments]
+                assert len(told) == len(set(told)), "an update was told twice"
