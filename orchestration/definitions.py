@@ -7,9 +7,18 @@ import dagster as dg
 from orchestration.assets.channels import channel_assets
 from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
+from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import published
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
-from orchestration.jobs import channel_jobs, housekeeping_job, pass_job, publish_job, reconcile_job
+from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
+from orchestration.jobs import (
+    channel_jobs,
+    housekeeping_job,
+    pass_job,
+    publish_job,
+    reconcile_job,
+    recovery_jobs,
+)
 from orchestration.resources import Aftercall
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -27,8 +36,19 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             outcomes,
             published,
             landing_archive,
+            *recovery_assets,
+            *history_assets,
+            LISTED_CALLS,
         ],
-        jobs=[pass_job, reconcile_job, publish_job, housekeeping_job, *channel_jobs.values()],
+        asset_checks=problem_checks,
+        jobs=[
+            pass_job,
+            reconcile_job,
+            publish_job,
+            housekeeping_job,
+            *channel_jobs.values(),
+            *recovery_jobs.values(),
+        ],
         sensors=sensors,
         schedules=schedules,
         resources={"aftercall": Aftercall(), **(resource_overrides or {})},

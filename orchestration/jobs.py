@@ -1,14 +1,18 @@
-"""Jobs: the pass (everything, in one process), one a channel, the nightly reconciliation, the housekeeping."""
+"""Jobs: the pass (everything, in one process), one a channel, nightly reconciliation, housekeeping, recovery."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestration.assets.channels import CHANNELS
+from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import SPARING_TAG
 from orchestration.assets.raw import EVERYTHING_TAG
+from orchestration.assets.recovery import GROUP as RECOVERY_GROUP
+from orchestration.recovery import PLATFORMS
 
 _TIDY = dg.AssetSelection.assets("landing_archive")
-_PASS = dg.AssetSelection.all() - _TIDY
+_NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
+_PASS = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
 _AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
 # every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
 # loaded with the rest, and a step is never left out because of what an older run had done
@@ -48,9 +52,19 @@ publish_job = _job(
 channel_jobs = {
     channel: _job(
         f"{channel}_channel",
-        dg.AssetSelection.assets(f"outbox/{channel}") | _AFTER,
+        (dg.AssetSelection.assets(f"outbox/{channel}") | _AFTER) - _NO_CHECKS,
         f"What the {channel} channel has to retry, to update, or left over.",
         **{SPARING_TAG: "yes"},
     )
     for channel in CHANNELS
+}
+recovery_jobs = {
+    source: _job(
+        f"recover_{source}",
+        dg.AssetSelection.assets(f"recovery/{source}"),
+        f"Land the calls that {source} lists and no webhook told.",
+        # an API that fails was asked with patience; the next hour asks again
+        **{"dagster/max_retries": "0"},
+    )
+    for source in PLATFORMS
 }

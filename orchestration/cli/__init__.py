@@ -18,6 +18,7 @@ _COMMANDS = {
     "simulate": "orchestration.cli.traffic",
     "landing": "orchestration.cli.landing",
     "reload": "orchestration.cli.reload",
+    "recover": "orchestration.cli.recover",
     "trace": "orchestration.cli.trace",
     "doctor": "orchestration.cli.doctor",
     "demo": "orchestration.cli.demo",

@@ -14,10 +14,16 @@ from integrations.errors import redact
 from integrations.outbox import open_outbox
 from orchestration.cli.processes import addresses, answers
 from orchestration.config import OrchestrationSettings
+from orchestration.recovery.config import RecoverySettings
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 
-_BY_SOURCE = {"secrets": "AFTERCALL_SECRET_<SOURCE>", "allow_from": "AFTERCALL_ALLOW_FROM_<SOURCE>"}
+_BY_SOURCE = {
+    "secrets": "AFTERCALL_SECRET_<SOURCE>",
+    "allow_from": "AFTERCALL_ALLOW_FROM_<SOURCE>",
+    "api_keys": "AFTERCALL_API_KEY_<SOURCE>",
+    "api_urls": "AFTERCALL_API_URL_<SOURCE>",
+}
 """Settings that a source has for itself, and how they are written."""
 
 
@@ -27,7 +33,13 @@ def doctor_command() -> None:
     console = Console()
     seen: set[str] = set()
     table = Table("setting", "value", "meaning", title="Settings")
-    for settings in (ReceiverSettings(), IntegrationSettings(), BoardSettings(), OrchestrationSettings()):
+    for settings in (
+        ReceiverSettings(),
+        IntegrationSettings(),
+        BoardSettings(),
+        OrchestrationSettings(),
+        RecoverySettings(),
+    ):
         for name, value, meaning in _rows(settings):
             if name not in seen:
                 seen.add(name)
@@ -46,7 +58,8 @@ def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
         value = getattr(settings, name)
         shown = str(value)
         if name in _BY_SOURCE:
-            shown = ", ".join(f"{key}: {'**********' if name == 'secrets' else value[key]}" for key in value)
+            hidden = name in {"secrets", "api_keys"}
+            shown = ", ".join(f"{key}: {'**********' if hidden else value[key]}" for key in value)
         shown = redact(shown, IntegrationSettings())
         label = _BY_SOURCE.get(name, f"AFTERCALL_{name.upper()}")
         yield label, shown or "-", field.description or ""

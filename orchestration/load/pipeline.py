@@ -87,7 +87,7 @@ def load_events(
     with warehouse.writing(settings):
         before, total = _row_counts(settings), landing_backlog(settings)
         remaining = warehouse.with_enough_memory(settings, lambda roomy: _load_all(roomy, total, progress))
-        _ensure_tables(settings)
+        ensure_tables(settings)
         after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, total - remaining, time.monotonic() - started)
@@ -124,7 +124,7 @@ def reload_window(
     started = time.monotonic()
     waiting = pipeline(settings, LANDING)
     _finish(waiting)
-    _ensure_tables(settings)
+    ensure_tables(settings)
     before = _row_counts(settings)
     segments = list(window.segments(open_landing(settings.home)))
     total, done = sum(segment.size for segment in segments), 0
@@ -180,7 +180,7 @@ def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSett
         waiting = pipeline(settings, OUTBOX)
         _finish(waiting)
         _count(waiting, waiting.run(outbox(integrations)), rows)
-        _ensure_tables(settings)
+        ensure_tables(settings)
     return LoadReport(rows, 0, time.monotonic() - started)
 
 
@@ -238,11 +238,19 @@ _TABLES = {
         "last_error varchar, due_at timestamp, next_attempt_at timestamp, created_at timestamp, "
         "updated_at timestamp, sent_at timestamp, loaded_at timestamp, _dlt_load_id varchar, _dlt_id varchar"
     ),
+    "listed_calls": (
+        "call_key varchar not null, source varchar, call_id varchar, created_at timestamp, ended_at timestamp, "
+        "is_over boolean, expected_events varchar, call varchar, listed_at timestamp, "
+        "_dlt_load_id varchar not null, _dlt_id varchar not null"
+    ),
 }
 
 
-def _ensure_tables(settings: OrchestrationSettings) -> None:
-    """Make the raw tables that no row has called for yet, so that dbt can always select from them."""
+def ensure_tables(settings: OrchestrationSettings) -> None:
+    """Make the raw tables that no row has called for yet, so that dbt can always select from them.
+
+    Call inside `warehouse.writing`.
+    """
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute(f"create schema if not exists {warehouse.RAW}")
         for table, columns in _TABLES.items():

@@ -4,12 +4,16 @@ from collections import defaultdict
 
 import pytest
 
+from orchestration.recovery import PLATFORMS
+
 GROUPS = {
     "landing": {"landing", "landing_archive"},
     "load": {"raw/call_events", "raw/rejected_lines"},
     "outcomes": {"raw/outbox_actions", "staging/stg_outbox__actions"},
     "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"},
     "published": {"published"},
+    "recovery": {"raw/listed_calls"}
+    | {f"{kind}/{source}" for kind in ("recovery", "history") for source in PLATFORMS},
 }
 
 
@@ -51,16 +55,18 @@ def test_sensors_jobs_and_schedule(defs: object) -> None:
     repository = defs.get_repository_def()  # type: ignore[attr-defined]
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "published_sensor",
-        "run_failure_alert",
+        "problem_sensor",
     }  # fmt: skip
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
         "nightly_reconcile_schedule": "17 3 * * *", "landing_housekeeping_schedule": "37 * * * *",
+        **{f"recover_{source}_schedule": "7 * * * *" for source in PLATFORMS},
     }  # fmt: skip
     assert repository.has_job("after_call_pass")
 
 
 @pytest.mark.parametrize("name", ["after_call_pass", "nightly_reconcile"])
-def test_housekeeping_is_no_part_of_a_pass(defs: object, name: str) -> None:
+def test_housekeeping_and_recovery_are_no_part_of_a_pass(defs: object, name: str) -> None:
     keys = {key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys}  # type: ignore[attr-defined]
     assert "published" in keys
     assert "landing_archive" not in keys
+    assert not any(key.startswith(("recovery/", "history/")) for key in keys)

@@ -1,0 +1,124 @@
+"""`aftercall recover`: ask the platforms what no webhook told, and import history."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.cli.times import MOMENT
+from orchestration.config import OrchestrationSettings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from orchestration.recovery.config import RecoverySettings
+    from orchestration.recovery.platform import Bounds
+    from orchestration.recovery.recover import RecoveryReport
+
+
+@click.command("recover")
+@click.option("--source", "sources", multiple=True, help="A platform; default: all with an API key.")
+@click.option(
+    "--since", type=MOMENT, help="Calls created from this time on; default: since the last recovery."
+)
+@click.option("--until", type=MOMENT, help="Calls created before this time.", show_default="now")
+@click.option("--dry-run", is_flag=True, help="List and compare; land nothing.")
+def recover_command(
+    sources: Sequence[str], since: datetime | None, until: datetime | None, dry_run: bool
+) -> None:
+    """Land the calls that a platform lists and no webhook told; with --since, import history day by day.
+
+    Safe to repeat and to interrupt: what has landed stays, and an import goes on with the day it stopped in. The next
+    pass acts on what landed, but for what is too old.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from orchestration import warehouse
+    from orchestration.recovery.asking import RecoveryFailed
+    from orchestration.recovery.config import RecoverySettings
+    from receiver.landing import LandingUnavailable
+
+    settings, recovery = OrchestrationSettings(), RecoverySettings()
+    chosen = _chosen(sources, recovery)
+    bounds = _bounds(since, until)
+    failures = []
+    columns = (
+        TextColumn("{task.fields[source]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        for source in chosen:
+            try:
+                report = _one(settings, recovery, source, bounds, dry_run, bar)
+            except (RecoveryFailed, LandingUnavailable, warehouse.WarehouseBusy) as error:
+                failures.append(str(error))
+                continue
+            verb = "to recover" if dry_run else f"of which {report.landed} events were landed"
+            click.echo(f"{source}: {report.listed} calls listed, {report.missing} incomplete, {verb}")
+            for day in report.days:
+                if day.loss_percent:
+                    lost = day.listed - day.received
+                    click.echo(
+                        f"  {day.day}: {lost} of {day.listed} without their webhooks ({day.loss_percent:.1f} %)"
+                    )
+    if failures:
+        raise click.ClickException("\n".join(failures))
+
+
+def _one(
+    settings: OrchestrationSettings,
+    recovery: "RecoverySettings",
+    source: str,
+    bounds: "Bounds | None",
+    dry_run: bool,
+    bar: "Progress",
+) -> "RecoveryReport":
+    from orchestration.recovery.history import import_history
+    from orchestration.recovery.recover import recover
+
+    task = bar.add_task("listing", total=None, source=source)
+
+    def calls(what: str, done: int, total: int | None) -> None:
+        if bounds is None:
+            bar.update(task, description=what, completed=done, total=total)
+        else:
+            bar.update(task, description=f"days; {what} {done} calls" + (f" of {total}" if total else ""))
+
+    def days(done: int, total: int) -> None:
+        bar.update(task, completed=done, total=total)
+
+    if bounds is None:
+        return recover(settings, recovery, source, None, calls, dry_run)
+    return import_history(settings, recovery, source, bounds, days, calls, dry_run)
+
+
+def _chosen(sources: Sequence[str], recovery: "RecoverySettings") -> list[str]:
+    from orchestration.recovery import PLATFORMS
+    from orchestration.recovery.config import KEY_PREFIX
+
+    if unknown := set(sources) - set(PLATFORMS):
+        names = ", ".join(sorted(PLATFORMS))
+        raise click.UsageError(
+            f"{', '.join(sorted(unknown))}: no platform whose calls can be listed; {names} can"
+        )
+    chosen = list(sources) or [name for name in PLATFORMS if recovery.key_of(name)]
+    if not chosen:
+        raise click.UsageError(f"no API key is set; {KEY_PREFIX}<SOURCE>, as docs/recovery.md says")
+    return chosen
+
+
+def _bounds(since: datetime | None, until: datetime | None) -> "Bounds | None":
+    from orchestration.recovery.platform import Bounds
+
+    if since is None:
+        if until is not None:
+            raise click.UsageError("--until needs --since")
+        return None
+    until = until or datetime.now(UTC)
+    if since >= until:
+        raise click.UsageError(f"--since {since.isoformat()} is not before --until {until.isoformat()}")
+    return Bounds(since, until)

@@ -1,0 +1,68 @@
+"""Bland: `GET /v1/calls`, and `GET /v1/calls/{call_id}`, which is the webhook's body.
+
+Sources: docs.bland.ai/api-v1/get/calls (from, limit, ascending, start_date and end_date as whole days, both included;
+`calls`) and docs.bland.ai/api-v1/get/calls-id.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, marked
+from receiver.sources.base import identifier, moment, text
+
+_PAGE = 100
+
+
+class Bland(Platform):
+    """One body after the call."""
+
+    name = "bland"
+    api_url = "https://api.bland.ai"
+    calls = "GET /v1/calls"
+    selector = "calls"
+    detail: dict[str, Any] | None = {"path": f"v1/calls/{CALL}", "data_selector": "$"}  # noqa: RUF012
+
+    def auth(self, key: str) -> dict[str, Any]:
+        """The key as it is."""
+        return {"type": "api_key", "name": "authorization", "api_key": key, "location": "header"}
+
+    def listing(self, until: datetime) -> dict[str, Any]:
+        """By number, oldest first, so that new calls come behind. Whose days they are is not said: one to spare."""
+        return {
+            "path": "v1/calls",
+            "params": {
+                "ascending": "true",
+                "start_date": SINCE,
+                "end_date": self.moment(until + timedelta(days=2)),
+            },
+            "paginator": {
+                "type": "offset",
+                "limit": _PAGE,
+                "offset_param": "from",
+                "limit_param": "limit",
+                "total_path": None,
+            },
+        }
+
+    def moment(self, when: datetime) -> str:
+        """The day before in UTC, which is none too late wherever the API has its midnight."""
+        return f"{when.astimezone(UTC) - timedelta(days=1):%Y-%m-%d}"
+
+    def seen(self, call: dict[str, Any]) -> Seen:
+        """`end_at` is when the call would have been cut off; `queue_status` is complete or completed."""
+        created_at = moment(call.get("created_at"))
+        began_at = moment(call.get("started_at")) or created_at
+        minutes = call.get("call_length")
+        lasted = minutes if isinstance(minutes, int | float) and 0 <= minutes < 7 * 1440 else 0
+        status = text(call.get("queue_status"), call.get("status")) or ""
+        return Seen(
+            identifier(call.get("call_id"), call.get("c_id")),
+            created_at,
+            began_at + timedelta(minutes=lasted) if began_at else None,
+            call.get("completed") is True or status.startswith("complete"),
+        )
+
+    def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The details as they are."""
+        yield marked(self, call)

@@ -1,0 +1,108 @@
+"""What a platform lists, into `raw.listed_calls`: asked while the warehouse is closed, loaded when it is open.
+
+A run that was killed leaves a package of dlt's, which the next one loads first.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestration import warehouse
+from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
+from orchestration.load.events import columns_of
+from orchestration.recovery.asking import list_source, told_plainly
+from orchestration.recovery.config import RecoverySettings
+from orchestration.recovery.platform import Bounds, Platform
+from receiver.envelope import body_id, safe_id, safe_text
+from receiver.sources import SOURCES
+from receiver.sources.base import mapping
+
+RESOURCE: dict[str, Any] = {
+    "name": "listed_calls",
+    "primary_key": "call_key",
+    "write_disposition": {"disposition": "merge", "strategy": "upsert"},
+    "columns": columns_of(
+        "call_key",
+        source="text",
+        call_id="text",
+        created_at="timestamp",
+        ended_at="timestamp",
+        is_over="bool",
+        expected_events="text",
+        call="text",
+        listed_at="timestamp",
+    ),
+}
+
+
+def list_calls(
+    settings: OrchestrationSettings,
+    recovery: RecoverySettings,
+    platform: Platform,
+    bounds: Bounds,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Ask for the calls within bounds and load them; how many there were. `progress` gets the count so far.
+
+    Raises RecoveryFailed, and WarehouseBusy when another process writes for too long.
+    """
+    counted = 0
+    now, grace = datetime.now(UTC), timedelta(minutes=recovery.recovery_grace_minutes)
+
+    def row(call: Any) -> dict[str, Any]:
+        nonlocal counted
+        counted += 1
+        progress(counted)
+        return row_of(platform, mapping(call), now, grace)
+
+    waiting = pipeline.pipeline(settings, f"recovery_{platform.name}")
+    _load_rest(settings, waiting)
+    with told_plainly(platform):
+        waiting.extract(list_source(platform, recovery, bounds, row, RESOURCE))
+    _load_rest(settings, waiting)
+    return counted
+
+
+def row_of(platform: Platform, call: dict[str, Any], now: datetime, grace: timedelta) -> dict[str, Any]:
+    """The row of a listed call. One without an id has none to be compared by; its digest keeps it apart.
+
+    Nothing is expected yet of a call that ended within the grace before now.
+    """
+    seen = platform.seen(call)
+    kept = json.dumps({name: value for name, value in call.items() if name not in platform.heavy})
+    call_id = safe_id(seen.call_id)
+    is_settled = seen.is_over and (seen.ended_at or now - grace) <= now - grace
+    return {
+        "call_key": f"{platform.name}:{call_id or body_id(platform.name, kept.encode())}",
+        "source": platform.name,
+        "call_id": call_id,
+        "created_at": _naive(seen.created_at),
+        "ended_at": _naive(seen.ended_at),
+        "is_over": seen.is_over,
+        "expected_events": ",".join(_events(platform, call)) if is_settled and call_id else "",
+        "call": kept,
+        "listed_at": _naive(now),
+    }
+
+
+def _events(platform: Platform, call: dict[str, Any]) -> Iterator[str]:
+    """The types of the events that the platform's webhooks must have brought, as the receiver names them."""
+    for body in platform.bodies(call):
+        event_type = safe_text(SOURCES[platform.name].facts(body, {}).event_type)
+        if event_type is not None:
+            yield event_type
+
+
+def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:
+    """Load what was extracted, also by a run before this; the network is not needed any more."""
+    if waiting.has_pending_data:
+        with warehouse.writing(settings):
+            pipeline.ensure_tables(settings)
+            waiting.normalize()
+            waiting.load()
+
+
+def _naive(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment else None
