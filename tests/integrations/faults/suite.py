@@ -35,7 +35,7 @@ was deleted raises `integrations.errors.Gone` when it is to update it; it is the
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -66,6 +66,8 @@ class UnderFault:
     upstream: tuple[str, int]
     dialogue: Dialogue = Http()
     scheme = "http"
+    hung_after: Mapping[str, Any] = SHORT
+    """Settings under which a hang is soon over, and this system's own answers still come in time."""
     recognises_repeats = True
     """False: the system shows nothing by which a repeat could be known, and a lost answer makes a second one."""
 
@@ -176,7 +178,7 @@ class FaultSuite:
         for step in range(stage.steps()):
             actions = stage.due()
             stage.proxy.arm(fault, step)
-            stage.dispatch(**SHORT if fault in HANGS else {})
+            stage.dispatch(**stage.adapter.hung_after if fault in HANGS else {})
             assert stage.proxy.has_struck
             stage.settle(actions)
             stage.assert_once(actions, f"{fault.value} at request {step}", most=_most(stage, fault))

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -247,6 +247,7 @@ def test_a_missing_setting_is_named(tmp_path: Path, changes: dict[str, Any], set
 
 class UnderRedmine(UnderFault):
     channel = "ticket"
+    hung_after: Mapping[str, Any] = {"http_read_seconds": 3}
 
     def __init__(self, server: Server) -> None:
         self.server = server

@@ -1,0 +1,164 @@
+"""HubSpot's CRM as far as tickets go: properties that are made first, unique ones, contacts, associations, deletion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from tests.integrations.servers import Request
+from tests.integrations.ticket.fakes.judge import Fake, Reply, Route
+
+TOKEN = "pat-right-token"
+CORRELATION = "6cb8a4a2-0f3a-4e63-9f8e-52e5e2d1c0de"
+BORN = "2026-11-02T08:00:00.000Z"
+OWN = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_stage", "hubspot_owner_id")
+STAGES = {"0": {"1": "New", "2": "Waiting"}, "12": {"34": "Billing"}}
+
+
+def _refused(status: int, category: str, message: str) -> Reply:
+    error = {"status": "error", "message": message, "correlationId": CORRELATION, "category": category}
+    return Reply(status, error)
+
+
+@dataclass
+class FakeHubSpot(Fake):
+    specs: Sequence[str] = (
+        "hubspot/tickets-v3.json",
+        "hubspot/contacts-v3.json",
+        "hubspot/associations-v4.json",
+    )
+    paths: str = r"/crm/v[34]/objects/.*"
+    # The files that describe these are not at hand.
+    undescribed: str = r"/crm/v3/(properties|pipelines)/.*|/account-info/.*"
+    properties: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tickets: dict[str, dict[str, str]] = field(default_factory=dict)
+    contacts: dict[str, dict[str, str]] = field(default_factory=dict)
+    hung: set[tuple[str, str]] = field(default_factory=set)
+    may_make_properties: bool = True
+    numbers: Any = field(default_factory=lambda: count(100))
+
+    def is_known(self, request: Request) -> Reply | None:
+        if request.headers.get("authorization") == f"Bearer {TOKEN}":
+            return None
+        return _refused(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            ("GET", "/account-info/v3/details", lambda _: Reply(200, {"portalId": 77})),
+            ("GET", r"/crm/v3/properties/tickets/(\w+)", self._property),
+            ("POST", "/crm/v3/properties/tickets", self._make_property),
+            ("GET", r"/crm/v3/pipelines/tickets/(\w+)", self._pipeline),
+            ("GET", r"/crm/v3/objects/(tickets|contacts)", self._some),
+            ("POST", "/crm/v3/objects/tickets", self._create),
+            ("GET", r"/crm/v3/objects/tickets/([\w-]+)", self._show),
+            ("PATCH", r"/crm/v3/objects/tickets/([\w-]+)", self._update),
+            ("POST", "/crm/v3/objects/contacts/search", self._search),
+            ("GET", r"/crm/v4/objects/tickets/(\w+)/associations/contacts", self._associated),
+            ("PUT", r"/crm/v4/objects/tickets/(\w+)/associations/default/contacts/(\w+)", self._associate),
+        )
+
+    def of(self, key: str) -> list[str]:
+        return [number for number, one in self.tickets.items() if one["aftercall_key"] == key]
+
+    def _property(self, _: Request, name: str) -> Reply:
+        found = self.properties.get(name)
+        return Reply(200, found) if found else _refused(404, "OBJECT_NOT_FOUND", f"no property {name}")
+
+    def _make_property(self, request: Request) -> Reply:
+        told = request.json()
+        if not self.may_make_properties:
+            return _refused(403, "MISSING_SCOPES", "requires all of [crm.schemas.tickets.write]")
+        if told["name"] in self.properties:
+            return _refused(409, "OBJECT_ALREADY_EXISTS", "there is one")
+        needed = {"name", "label", "type", "fieldType", "groupName"}
+        assert needed <= told.keys()
+        self.properties[told["name"]] = told
+        return Reply(201, told)
+
+    def _pipeline(self, _: Request, pipeline: str) -> Reply:
+        if pipeline not in STAGES:
+            return _refused(404, "OBJECT_NOT_FOUND", f"no pipeline {pipeline}")
+        stages = [{"id": number, "label": label} for number, label in STAGES[pipeline].items()]
+        return Reply(200, {"id": pipeline, "label": f"Pipeline {pipeline}", "stages": stages})
+
+    def _some(self, _: Request, kind: str) -> Reply:
+        return Reply(200, {"results": []})
+
+    def _create(self, request: Request) -> Reply:
+        told = request.json()
+        wrong = self._wrong(told["properties"])
+        if wrong:
+            return wrong
+        number = str(next(self.numbers))
+        self.tickets[number] = told["properties"]
+        for one in told["associations"]:
+            assert one["types"] == [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 16}]
+            self.hung.add((number, one["to"]["id"]))
+        return Reply(201, _object(number, told["properties"]))
+
+    def _show(self, request: Request, identity: str) -> Reply:
+        name = request.query().get("idProperty")
+        if name and not (self.properties.get(name) or {}).get("hasUniqueValue"):
+            return _refused(400, "VALIDATION_ERROR", f"{name} is not a unique property")
+        number = ([*self.of(identity), ""])[0] if name else identity
+        if number not in self.tickets:
+            return _refused(404, "OBJECT_NOT_FOUND", "Object not found.")
+        wanted = request.query()["properties"].split(",")
+        shown = {name: value for name, value in self.tickets[number].items() if name in wanted}
+        return Reply(200, _object(number, shown))
+
+    def _update(self, request: Request, number: str) -> Reply:
+        if number not in self.tickets:
+            return _refused(404, "OBJECT_NOT_FOUND", "Object not found.")
+        told = request.json()["properties"]
+        wrong = self._wrong(told)
+        if wrong:
+            return wrong
+        self.tickets[number] |= told
+        return Reply(200, _object(number, self.tickets[number]))
+
+    def _search(self, request: Request) -> Reply:
+        told = request.json()
+        if len(told["filterGroups"]) > 5:
+            return _refused(400, "VALIDATION_ERROR", "too many filter groups")
+        found = [
+            number
+            for number, contact in self.contacts.items()
+            if any(
+                all(contact.get(one["propertyName"]) == one["value"] for one in group["filters"])
+                for group in told["filterGroups"]
+            )
+        ]
+        shown = [_object(number, {}) for number in found[: told["limit"]]]
+        return Reply(200, {"total": len(found), "results": shown})
+
+    def _associated(self, _: Request, number: str) -> Reply:
+        label = {"category": "HUBSPOT_DEFINED", "typeId": 16}
+        to = [other for one, other in sorted(self.hung) if one == number]
+        return Reply(200, {"results": [{"toObjectId": other, "associationTypes": [label]} for other in to]})
+
+    def _associate(self, _: Request, number: str, contact: str) -> Reply:
+        self.hung.add((number, contact))
+        made = {
+            "from": {"id": number}, "to": {"id": contact},
+            "associationSpec": {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 16},
+        }  # fmt: skip
+        return Reply(200, {"status": "COMPLETE", "results": [made], "startedAt": BORN, "completedAt": BORN})
+
+    def _wrong(self, told: dict[str, str]) -> Reply | None:
+        unknown = told.keys() - set(OWN) - self.properties.keys()
+        if unknown:
+            return _refused(400, "VALIDATION_ERROR", f"Property {min(unknown)} does not exist")
+        if any(len(value) > 65_536 for value in told.values()):
+            return _refused(400, "VALIDATION_ERROR", "Property values may hold 65536 characters")
+        if told.get("hs_pipeline_stage", "1") not in STAGES.get(told.get("hs_pipeline", "0"), {}):
+            return _refused(400, "VALIDATION_ERROR", "pipeline stage is not valid")
+        if "aftercall_key" in told and self.of(told["aftercall_key"]):
+            return _refused(
+                400, "VALIDATION_ERROR", "another ticket already has that value for aftercall_key"
+            )
+        return None
+
+
+def _object(number: str, properties: dict[str, str]) -> dict[str, Any]:
+    return {"id": number, "properties": properties, "createdAt": BORN, "updatedAt": BORN, "archived": False}

@@ -1,0 +1,256 @@
+"""Tickets in HubSpot, by a fake that HubSpot's own description judges, and that keeps unique what is to be unique."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Gone, Paused, Refused
+from integrations.outbox import DueAction
+from integrations.ticket.hubspot import HubSpotTickets
+from integrations.ticket.updating import reference
+from tests.integrations import servers
+from tests.integrations.examples import delivery, ticket
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.servers import System
+from tests.integrations.ticket.fakes.hubspot import TOKEN, FakeHubSpot
+
+SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
+Make = Callable[..., HubSpotTickets]
+
+
+def settings(url: str) -> dict[str, Any]:
+    return {
+        "tickets": "hubspot", "hubspot_api_url": url, "hubspot_token": TOKEN,
+        "hubspot_ticket_stages": "billing=12/34,0/1",
+    }  # fmt: skip
+
+
+def changed(row: DueAction, **payload: Any) -> DueAction:
+    return replace(row, payload={**row.payload, **payload})
+
+
+@pytest.fixture
+def hubspot(system: System) -> Iterator[FakeHubSpot]:
+    system.always = fake = FakeHubSpot()
+    yield fake
+    assert fake.complaints == []
+
+
+@pytest.fixture
+def desk(hubspot: FakeHubSpot, system: System, tmp_path: Path) -> Iterator[Make]:
+    opened = []
+
+    def make(**changes: Any) -> HubSpotTickets:
+        opened.append(HubSpotTickets(IntegrationSettings(home=tmp_path, **(settings(system.url) | changes))))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def test_a_ticket(hubspot: FakeHubSpot, desk: Make) -> None:
+    hubspot.contacts = {"5": {"email": "eve@example.com"}, "6": {"email": "ada@example.com"}}
+    row = ticket(description=f"It broke.{SAID}", priority="urgent")
+    number = desk().send(delivery(row), None)
+    made = hubspot.tickets[number]
+    assert (made["subject"], made["hs_ticket_priority"]) == ("Rental car: Ada", "URGENT")
+    assert (made["hs_pipeline"], made["hs_pipeline_stage"]) == ("0", "1")
+    assert made["aftercall_key"] == reference(row.action_key)
+    assert made["content"].startswith("It broke.\n\nCustomer: Ada")
+    assert made["content"].endswith("Transcript\n\nAgent: Hello?\nCustomer: It is broken.")
+    assert hubspot.hung == {(number, "6")}
+    other = desk().send(delivery(ticket("2", queue="Billing")), None)
+    assert hubspot.tickets[other]["hs_pipeline"] == "12"
+    assert desk().link("ticket", number) is None
+    assert (
+        desk(hubspot_portal="77").link("ticket", number)
+        == f"https://app.hubspot.com/contacts/77/record/0-5/{number}"
+    )
+
+
+@pytest.mark.parametrize(
+    "contact",
+    [
+        {"phone": "+12025550143"},
+        {"mobilephone": "+12025550143"},
+        {"phone": "(202) 555-0143", "hs_searchable_calculated_phone_number": "2025550143"},
+    ],
+)
+def test_the_contact_is_known_by_phone(hubspot: FakeHubSpot, desk: Make, contact: dict[str, str]) -> None:
+    hubspot.contacts = {"6": contact}
+    number = desk().send(delivery(ticket(customer_email=None)), None)
+    assert hubspot.hung == {(number, "6")}
+
+
+def test_a_contact_that_comes_later_gets_its_ticket(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    assert hubspot.hung == set()
+    hubspot.contacts["6"] = {"phone": "+12025550143"}
+    desk().send(delivery(changed(row, description="Later.")), number)
+    assert hubspot.hung == {(number, "6")}
+    hubspot.contacts = {"9": {"email": "ada@example.com"}}
+    desk().send(delivery(changed(row, description="Later still.")), number)
+    assert hubspot.hung == {(number, "6")}
+
+
+def test_it_is_found_again_and_the_properties_are_made_once(
+    hubspot: FakeHubSpot, desk: Make, system: System
+) -> None:
+    row, target = delivery(ticket()), desk()
+    assert target.find(row) is None
+    number = target.send(row, None)
+    assert target.find(row) == desk().find(row) == number
+    assert target.find(delivery(ticket("2"))) is None
+    assert hubspot.properties["aftercall_key"]["hasUniqueValue"] is True
+    made = [
+        one for one in system.requests if one.method == "POST" and one.path.endswith("/properties/tickets")
+    ]
+    assert len(made) == 2
+
+
+def test_two_at_once_make_one(hubspot: FakeHubSpot, desk: Make) -> None:
+    # Both looked before either wrote.
+    numbers = {desk().send(delivery(ticket()), None) for _ in range(2)}
+    assert len(numbers) == len(hubspot.tickets) == 1
+
+
+def test_an_update_writes_the_text_anew_where_nobody_touched_it(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket(description=f"It broke.{SAID}")
+    number = desk().send(delivery(row), None)
+    later = changed(row, description=f"Refunded.{SAID}", priority="high", is_resolved=True)
+    for _ in range(2):
+        assert desk().send(delivery(later), number) == number
+    made = hubspot.tickets[number]
+    assert (made["hs_ticket_priority"], made["hs_pipeline_stage"]) == ("HIGH", "1")
+    assert made["content"].startswith("Refunded.\n\nStatus: A later report says that the issue was resolved.")
+    assert made["content"].count("Hello?") == 1
+
+
+def test_what_an_agent_changed_stays(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket(description=f"It broke.{SAID}")
+    number = desk().send(delivery(row), None)
+    theirs = {"hs_ticket_priority": "LOW", "hs_pipeline_stage": "2", "hubspot_owner_id": "9"}
+    hubspot.tickets[number] |= {**theirs, "content": "Rewritten."}
+    for text in ("Refunded.", "Refunded.", "Refunded again."):
+        later = changed(row, description=f"{text}{SAID}", priority="high", title="New")
+        desk().send(delivery(later), number)
+    made = hubspot.tickets[number]
+    assert {name: made[name] for name in theirs} == theirs
+    assert made["subject"] == "New"
+    assert made["content"].startswith(
+        "Rewritten.\n\n---\nLater, from the call:\n\nRefunded.\n\nCustomer: Ada"
+    )
+    assert [made["content"].count(text) for text in ("Refunded.", "Refunded again.", "Hello?")] == [1, 1, 0]
+
+
+def test_a_ticket_that_somebody_deleted(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    del hubspot.tickets[number]
+    with pytest.raises(Gone, match=f"HubSpot has no ticket {number} any more"):
+        desk().send(delivery(row), number)
+    assert desk().find(delivery(row)) is None
+    assert desk().current(delivery(row), number) is None
+
+
+def test_long_words_fit(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket(title="t" * 900, description=f"S.\n\nAgent: {'wörd ' * 90_000}")
+    number = desk().send(delivery(row), None)
+    hubspot.tickets[number]["content"] += "mine"
+    desk().send(delivery(changed(row, description=f"Later.\n\nAgent: {'word ' * 90_000}")), number)
+    assert len(hubspot.tickets[number]["content"]) > 50_000
+
+
+def test_what_would_change(hubspot: FakeHubSpot, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    planned = desk().planned(delivery(changed(row, priority="low")))
+    current = desk().current(delivery(row), number)
+    assert current == {**planned, "hs_ticket_priority": "NORMAL"}
+
+
+def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> None:
+    told = {one.name: one.told for one in desk().check()}
+    assert told["credentials"] == "account 77"
+    assert told["stage 12/34"] == "Pipeline 12, Billing"
+    assert told["property aftercall_key"].startswith("not there yet")
+    assert hubspot.properties == {}
+    hubspot.properties["aftercall_key"] = {"hasUniqueValue": False}
+    wrong = {one.name: one.told for one in desk(hubspot_ticket_stages="a=9/1,0/7").check() if not one.is_fine}
+    assert set(wrong) == {"property aftercall_key", "stage 9/1", "stage 0/7"}
+    assert "delete it, and it is made anew" in wrong["property aftercall_key"]
+    assert wrong["stage 0/7"] == "pipeline 0 has no stage 7; it has 1, 2"
+    refused = next(iter(desk(hubspot_token="pat-wrong").check())).told
+    assert "INVALID_AUTHENTICATION: Authentication credentials not found. (correlation id 6cb8" in refused
+
+
+def test_its_own_words(hubspot: FakeHubSpot, desk: Make) -> None:
+    with pytest.raises(
+        Refused, match=r"400: VALIDATION_ERROR: pipeline stage is not valid .correlation id 6cb8"
+    ):
+        desk(hubspot_ticket_stages="0/9").send(delivery(ticket()), None)
+    hubspot.properties, hubspot.may_make_properties = {}, False
+    with pytest.raises(Paused, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"):
+        desk().send(delivery(ticket()), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"hubspot_token": ""}, "AFTERCALL_HUBSPOT_TOKEN"),
+        ({"hubspot_api_url": "api"}, "AFTERCALL_HUBSPOT_API_URL"),
+        ({"hubspot_ticket_stages": "1"}, "AFTERCALL_HUBSPOT_TICKET_STAGES"),
+    ],
+)
+def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
+    with pytest.raises(Paused, match=f"set {setting}"):
+        desk(**changes)
+
+
+class UnderHubSpot(UnderFault):
+    channel = "ticket"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        system.always = self.fake = FakeHubSpot()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return settings(url)
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"hubspot_token": "pat-wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        told = f"revision {revision}"
+        return [ticket(case, title=told, description=told)]
+
+    def count(self, action: DueAction) -> int:
+        return len(self.fake.of(reference(action.action_key)))
+
+    def delete(self, action: DueAction) -> None:
+        for number in self.fake.of(reference(action.action_key)):
+            del self.fake.tickets[number]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            under = UnderHubSpot(system)
+            yield under
+            assert under.fake.complaints == []
+            assert all("Later, from the call" not in one["content"] for one in under.fake.tickets.values())
