@@ -1,0 +1,228 @@
+"""Contacts or leads, and tasks, in Salesforce: a note is a logged call, that is a task that is done.
+
+    AFTERCALL_CRM=salesforce
+    AFTERCALL_SALESFORCE_URL=https://acme.my.salesforce.com
+    AFTERCALL_SALESFORCE_CLIENT_ID=…
+    AFTERCALL_SALESFORCE_CLIENT_SECRET=…
+
+An external client app with the client credentials flow and the scope `api`; its user needs to read, create and edit
+contacts (or leads) and tasks. A task holds the action's key in a text field that SOQL can be asked for, which is never
+behind; so can numbers in their usual spellings. SOSL, which knows the others too, is behind by some seconds.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from simple_salesforce.api import SFType
+from simple_salesforce.format import format_soql
+
+from integrations import phones
+from integrations.config import IntegrationSettings
+from integrations.crm.matching import Candidate
+from integrations.crm.records import Crm, Held, finding, split
+from integrations.crm.rendering import Record
+from integrations.crm.salesforce_client import SalesforceClient
+from integrations.destinations import Finding, Limits
+from integrations.errors import Paused, Refused
+from integrations.rest import Missing
+
+PREFIXES = {"003": "Contact", "00Q": "Lead", "00T": "Task"}
+NUMBERS = ("Phone", "MobilePhone")
+PRIORITIES = {"high": "High", "normal": "Normal", "low": "Low"}
+# Salesforce's object reference, "Task": Subject and Description.
+LONGEST_SUBJECT, LONGEST_TEXT = 255, 32_000
+_FOUND = ("Id", "CreatedDate", *NUMBERS, "Email")
+_OF_TASKS = (
+    "Subject", "Description", "ActivityDate", "Status", "Priority", "TaskSubtype", "CallDurationInSeconds",
+    "CallDisposition",
+)  # fmt: skip
+# A rule that only warns of duplicates does not keep a customer out; one that blocks them does.
+_ALLOW = {"Sforce-Duplicate-Rule-Header": "allowSave=true"}
+
+
+def open_destination(settings: IntegrationSettings) -> "SalesforceCrm":
+    """The org that the settings name."""
+    return SalesforceCrm(settings)
+
+
+class SalesforceCrm(Crm):
+    """An org.
+
+    Raises:
+        Paused: if a setting is missing or cannot be read.
+    """
+
+    name = "salesforce"
+    # Salesforce limits requests a day, and 25 that take over 20 s at a time ("API request limits and allocations").
+    limits = Limits(concurrency=5)
+    text_fields = frozenset({"Subject", "Description"})
+    client: SalesforceClient
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._key, self._new = settings.salesforce_key_field.strip(), settings.salesforce_new.strip()
+        self._company, self._url = settings.salesforce_company, settings.salesforce_url.strip().rstrip("/")
+        if not re.fullmatch(r"[A-Za-z]\w*", self._key):
+            raise Paused(
+                "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"
+            )
+        if self._new not in ("Contact", "Lead"):
+            raise Paused("set AFTERCALL_SALESFORCE_NEW to Contact or Lead")
+        super().__init__(SalesforceClient(settings), settings)
+
+    def marked(self, made: Record) -> str | None:
+        """The task that holds the key."""
+        if made.kind == "contact":
+            return None
+        where = format_soql("{:literal} = {}", self._key, made.key)
+        found = self._query(f"SELECT Id FROM Task WHERE {where} ORDER BY CreatedDate LIMIT 1")  # noqa: S608 - quoted
+        return str(found[0]["Id"]) if found else None
+
+    def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
+        """Contacts, and leads that are none yet, with the number or the address; a contact goes before a lead."""
+        written, names = phones.spellings(phone, self.region), ", ".join(_FOUND)
+        where = " OR ".join(format_soql("{:literal} IN {}", name, list(written)) for name in NUMBERS)
+        where += format_soql(" OR Email = {}", email) if email else ""
+        records = self._query(f"SELECT {names} FROM Contact WHERE {where}")  # noqa: S608 - quoted
+        records += self._query(f"SELECT {names} FROM Lead WHERE IsConverted = false AND ({where})")  # noqa: S608
+        if written:
+            terms = " OR ".join(f'"{_sosl(one)}"' for one in written)
+            told = self.client.api.search(
+                f"FIND {{{terms}}} IN PHONE FIELDS "
+                f"RETURNING Contact({names}), Lead({names} WHERE IsConverted = false) LIMIT 200"
+            )
+            records += self.client.listed(told or {}, "searchRecords")
+        for one in records:
+            identity = str(self.client.part(one, "Id"))
+            numbers = tuple(str(one[name]) for name in NUMBERS if one.get(name))
+            age = f"{_object(identity)} {one.get('CreatedDate')}"
+            yield Candidate(identity, age, numbers, (str(one.get("Email") or ""),))
+
+    def held(self, kind: str, identity: str) -> Held | None:
+        """The record; of a lead that was converted the contact that it became."""
+        names = [*_OF_TASKS, self._key]
+        if kind == "contact":
+            names = ["FirstName", "LastName", *NUMBERS, "Email", *self.own.values()]
+            names += ["ConvertedContactId"] if _object(identity) == "Lead" else []
+        try:
+            told = self.client.api.restful(
+                f"sobjects/{_object(identity)}/{identity}", {"fields": ",".join(names)}
+            )
+        except Missing:
+            return None
+        values = {name: "" if (value := (told or {}).get(name)) is None else str(value) for name in names}
+        if kind != "contact":
+            return Held(identity, values)
+        if values.get("ConvertedContactId"):
+            return self.held(kind, values["ConvertedContactId"])
+        number = values["Phone"] or values["MobilePhone"]
+        # Salesforce wants a last name: an unknown caller is called by the number, until somebody knows better.
+        last = "" if phones.same(values["LastName"], number, self.region) else values["LastName"]
+        name = f"{values['FirstName']} {last}".strip()
+        own = {
+            field: values[field].lower() if values[field] in ("True", "False") else values[field]
+            for field in self.own.values()
+        }
+        return Held(identity, {**own, "name": name, "phone": number, "email": values["Email"]})
+
+    def texts(self, made: Record) -> dict[str, str]:
+        """A call that was made, or something to do on a day."""
+        title = made.values["title"] if made.kind == "note" else made.values["subject"]
+        common = {
+            "Subject": title[:LONGEST_SUBJECT],
+            "Description": made.text(LONGEST_TEXT),
+            self._key: made.key,
+        }
+        if made.kind == "task":
+            open_task = {
+                "ActivityDate": f"{made.due_on}",
+                "Status": "Not Started",
+                "Priority": PRIORITIES[made.priority],
+            }
+            return common | open_task
+        seconds = made.values.get("duration_seconds")
+        return common | {
+            "ActivityDate": f"{made.started_at:%Y-%m-%d}",
+            "Status": "Completed",
+            "TaskSubtype": "Call",
+            "CallDurationInSeconds": "" if seconds is None else str(round(seconds)),
+            "CallDisposition": str(made.values.get("disposition") or ""),
+        }
+
+    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Make it; a task's contact or lead is part of it."""
+        values = self._values(made, fields)
+        if made.kind == "contact":
+            values.setdefault("LastName", phones.readable(made.phone, self.region))
+            values |= {"Company": self._company} if self._new == "Lead" else {}
+            told = self._object_api(self._new).create(values, headers=_ALLOW)
+        else:
+            told = self._object_api("Task").create({**values, "WhoId": contact_id})
+        return str(self.client.part(told, "id"))
+
+    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+        """Write these fields."""
+        self._object_api(_object(identity)).update(identity, self._values(made, fields), headers=_ALLOW)
+        return identity
+
+    def link(self, kind: str, external_id: str) -> str | None:
+        """The record's page."""
+        return f"{self._url}/{external_id}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whether the app may log in, its user may read and write, and the fields are there."""
+        yield finding("credentials", self._may_log_in)
+        persons = ("LastName", "Phone", "Email", *self.own.values())
+        yield finding(f"may write {self._new}s", lambda: self._may_write(self._new, persons))
+        yield finding("may write Tasks", lambda: self._may_write("Task", ("WhoId", "Description", self._key)))
+
+    def _may_log_in(self) -> str:
+        self.client.log_in()
+        return "Salesforce takes the key"
+
+    def _may_write(self, name: str, fields: Iterable[str]) -> str:
+        told = self._object_api(name).describe() or {}
+        known = {str(one.get("name")): one for one in self.client.listed(told, "fields")}
+        missing = [field for field in fields if not known.get(field, {}).get("updateable")]
+        if not (told.get("createable") and told.get("updateable")):
+            raise Refused(f"the app's user may not create and edit {name}s")
+        if missing:
+            raise Refused(f"{name}s have no {', '.join(missing)} that the app's user may edit")
+        return "yes"
+
+    def _object_api(self, name: str) -> SFType:
+        made = getattr(self.client.api, name)
+        assert isinstance(made, SFType)  # noqa: S101 - what the library makes of any name but two
+        return made
+
+    def _query(self, query: str) -> list[dict[str, Any]]:
+        return self.client.listed(self.client.api.query(query), "records")
+
+    def _values(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+        """By Salesforce's names and with the types that it wants."""
+        values: dict[str, Any] = {name: value for name, value in fields.items() if value}
+        if "CallDurationInSeconds" in values:
+            values["CallDurationInSeconds"] = int(values["CallDurationInSeconds"])
+        if made.kind != "contact":
+            return values
+        values |= {
+            field: made.values[told]
+            for told, field in self.own.items()
+            if field in values and told != "last_call_at"
+        }
+        renamed = {"phone": "Phone", "email": "Email"}
+        values = {renamed.get(name, name): value for name, value in values.items()}
+        if "name" in values:
+            first, last = split(values.pop("name"))
+            values |= {"FirstName": first, "LastName": last} if last else {"LastName": first}
+        return values
+
+
+def _object(identity: str) -> str:
+    """What an id is of: its first three characters tell."""
+    return PREFIXES.get(identity[:3], "Contact")
+
+
+def _sosl(text: str) -> str:
+    """Text for SOSL, in which no character is an operator."""
+    return re.sub(r"""([?&|!{}\[\]()^~*:\\"'+\-])""", r"\\\1", text)

@@ -1,0 +1,142 @@
+"""Salesforce's REST API: its own library says what is asked, the house's client how.
+
+`simple-salesforce` knows paths, quoting and results. By itself it has no time-outs, hides `Retry-After` and puts whole
+URLs into its errors; so the session that it is given goes through `RestClient`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+import requests
+from simple_salesforce.api import Salesforce
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.http import Answer, checked_url
+from integrations.rendering import line
+from integrations.rest import LONGEST_TOLD, RestClient
+
+SETTING = "AFTERCALL_SALESFORCE_CLIENT_SECRET"
+VERSION = "62.0"
+_HEADERS = ("content-type", "sforce-duplicate-rule-header")
+# 400s that say nothing of what was sent (Salesforce, "Status codes and error responses").
+_PASSING = ("UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT")
+
+
+class Expired(Paused):
+    """401: the session is over, or the app may not open one."""
+
+
+class SalesforceClient(RestClient):
+    """An org, with the session of an external client app (OAuth 2.0 client credentials); opened when first needed.
+
+    Raises:
+        Paused: if a setting is missing.
+    """
+
+    def __init__(self, settings: IntegrationSettings) -> None:
+        self._id = settings.salesforce_client_id.strip()
+        self._secret = settings.salesforce_client_secret.get_secret_value().strip()
+        if not (self._id and self._secret):
+            raise Paused(
+                f"set AFTERCALL_SALESFORCE_CLIENT_ID and {SETTING} to key and secret of an external client app"
+            )
+        self._token = ""
+        url = checked_url(settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
+        super().__init__("Salesforce", settings, url, setting=SETTING, authorise=self._authorised)
+        self.api = Salesforce(
+            session_id="ours",
+            instance_url=url,
+            version=VERSION,
+            session=_Session(self),
+            object_pairs_hook=None,
+        )
+
+    def request(self, method: str, path: str = "", **arguments: Any) -> Answer:
+        """Ask once; once more in a new session if the old one is over, because then nothing was done."""
+        if not self._token:
+            self.log_in()
+        try:
+            return super().request(method, path, **arguments)
+        except Expired:
+            self.log_in()
+            return super().request(method, path, **arguments)
+
+    def log_in(self) -> None:
+        """Open a session; Paused, in Salesforce's words, if the app may not."""
+        self._token = ""
+        form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            answer = super().request(
+                "POST", "/services/oauth2/token", body=urlencode(form).encode(), headers=headers
+            )
+        except Refused as error:
+            raise Paused(
+                f"{error}. Look at AFTERCALL_SALESFORCE_URL, _CLIENT_ID and _CLIENT_SECRET"
+            ) from None
+        self._token = str(self.part(answer.json(), "access_token"))
+
+    def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
+        """The failure kind of a status that is not 2xx."""
+        if status == 401:
+            return Expired(f"{message}. Look at {SETTING}")
+        if status == 403 and "REQUEST_LIMIT_EXCEEDED" in message:
+            return Busy(message)
+        if any(code in message for code in _PASSING):
+            return Retryable(message)
+        return Refused(message) if status == 300 else super().kind(status, headers, message)
+
+    def _authorised(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+    def _words(self, body: bytes) -> str:
+        """Salesforce's errors are a list; those of its login an object."""
+        try:
+            told = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return ""
+        errors = told if isinstance(told, list) else [told]
+        parts = [
+            f"{one.get('errorCode') or one.get('error')}: {one.get('message') or one.get('error_description')}"
+            for one in errors
+            if isinstance(one, dict)
+        ]
+        return line("; ".join(parts), LONGEST_TOLD)
+
+
+class _Session(requests.Session):
+    """What `simple-salesforce` takes for a session of requests."""
+
+    def __init__(self, client: SalesforceClient) -> None:
+        super().__init__()
+        self._client = client
+
+    def request(  # type: ignore[override] # the library passes no more than this
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Ask through the client; its errors, not the library's, come out."""
+        kept = {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS}
+        answer = self._client.request(
+            method, urlsplit(url).path, params=params, body=data.encode() if data else None, headers=kept
+        )
+        response = requests.Response()
+        response.status_code, response._content = answer.status, answer.body
+        if answer.body.strip():
+            try:
+                orjson.loads(answer.body)
+            except orjson.JSONDecodeError:
+                raise Retryable(
+                    f"Salesforce answered {answer.status} without the JSON that it promises"
+                ) from None
+        return response

@@ -1,0 +1,204 @@
+"""HubSpot as far as contacts, notes and tasks go: unique properties, a search that is behind, merging, archiving."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+from urllib.parse import unquote
+
+import phonenumbers
+
+from tests.integrations.servers import Request
+from tests.integrations.ticket.fakes.judge import Fake, Reply, Route
+
+TOKEN = "pat-eu1-right"
+BORN = datetime(2026, 11, 2, tzinfo=UTC)
+SCOPES = [f"crm.{what}.contacts.{how}" for what in ("objects", "schemas") for how in ("read", "write")]
+_KINDS = "(contacts|notes|tasks)"
+_OURS = "aftercall_key"
+
+
+def _error(status: int, category: str, message: str) -> Reply:
+    told = {"status": "error", "category": category, "message": message}
+    return Reply(status, {**told, "correlationId": "aeb5f871-7f07-4993-9211-075dc63e7cbf"})
+
+
+NOT_FOUND = _error(404, "OBJECT_NOT_FOUND", "Object not found.")
+
+
+@dataclass
+class FakeHubSpot(Fake):
+    specs: Sequence[str] = tuple(f"hubspot/{kind}-v3.json" for kind in ("contacts", "notes", "tasks"))
+    paths: str = r"/crm/v3/objects/\w+(/search|/\{\w+\})?"
+    undescribed: str = r"/crm/v3/properties/.*|/oauth/.*"
+    scopes: list[str] = field(default_factory=lambda: list(SCOPES))
+    objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id: kind, properties, contacts, and whether the search knows it yet."""
+    merged: dict[str, str] = field(default_factory=dict)
+    made: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of properties that were made."""
+    plain: set[tuple[str, str]] = field(default_factory=set)
+    """Those whose values need not be unique."""
+    numbers: Any = field(default_factory=lambda: count(100))
+
+    def is_known(self, request: Request) -> Reply | None:
+        if request.headers.get("authorization") == f"Bearer {TOKEN}":
+            return None
+        return _error(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
+
+    def routes(self) -> Sequence[Route]:
+        return (
+            ("GET", f"/crm/v3/objects/{_KINDS}", self._list),
+            ("POST", f"/crm/v3/objects/{_KINDS}", self._create),
+            ("POST", f"/crm/v3/objects/{_KINDS}/search", self._search),
+            ("GET", f"/crm/v3/objects/{_KINDS}/([^/]+)", self._get),
+            ("PATCH", f"/crm/v3/objects/{_KINDS}/([^/]+)", self._update),
+            ("GET", f"/crm/v3/properties/{_KINDS}/(\\w+)", self._property),
+            ("POST", f"/crm/v3/properties/{_KINDS}", self._make_property),
+            ("POST", "/oauth/v2/private-apps/get/access-token-info", self._token),
+        )
+
+    def _judge(self, request: Request, reply: Reply) -> None:
+        # HubSpot describes its errors under any content type, which the judge does not take for JSON.
+        if reply.status < 400:
+            super()._judge(request, reply)
+
+    def person(self, **properties: str) -> str:
+        """A contact that people made some time ago."""
+        return self._add("contacts", properties, [], is_indexed=True)
+
+    def of(self, kind: str, key: str) -> list[str]:
+        return [
+            i
+            for i, one in self.objects.items()
+            if one["kind"] == kind and one["properties"].get(_OURS) == key
+        ]
+
+    def told(self, identity: str) -> dict[str, str]:
+        properties: dict[str, str] = self.objects[identity]["properties"]
+        return properties
+
+    def merge(self, primary: str, other: str) -> str:
+        """As since 2025: both become part of a new record, which both ids lead to."""
+        properties = {**self.objects.pop(other)["properties"], **self.objects.pop(primary)["properties"]}
+        new = self._add("contacts", properties, [], is_indexed=True)
+        self.merged |= {primary: new, other: new}
+        return new
+
+    def _add(
+        self, kind: str, properties: dict[str, str], contacts: list[str], is_indexed: bool = False
+    ) -> str:
+        number = next(self.numbers)
+        time = f"{BORN + timedelta(seconds=number):%Y-%m-%dT%H:%M:%S.000Z}"
+        self.objects[str(number)] = {
+            "kind": kind, "properties": dict(properties), "contacts": contacts, "time": time, "is_indexed": is_indexed,
+        }  # fmt: skip
+        return str(number)
+
+    def _list(self, _: Request, kind: str) -> Reply:
+        return Reply(
+            200, {"results": [self._shown(i) for i, one in self.objects.items() if one["kind"] == kind][:1]}
+        )
+
+    def _create(self, request: Request, kind: str) -> Reply:
+        told = request.json()
+        properties, contacts = told["properties"], [one["to"]["id"] for one in told["associations"]]
+        if kind != "contacts" and not (properties.get("hs_timestamp") and contacts):
+            return _error(400, "VALIDATION_ERROR", "Property hs_timestamp and a contact are wanted")
+        if any(self.objects.get(one, {}).get("kind") != "contacts" for one in contacts):
+            return _error(400, "VALIDATION_ERROR", "associations are not valid")
+        refused = self._refused(kind, properties)
+        return refused or Reply(201, self._shown(self._add(kind, properties, contacts)))
+
+    def _search(self, request: Request, _: str) -> Reply:
+        told = request.json()
+        groups = [{one["propertyName"]: one["value"] for one in g["filters"]} for g in told["filterGroups"]]
+        assert len(groups) <= 5
+        found = [
+            identity for identity, one in self.objects.items()
+            if one["kind"] == "contacts" and one["is_indexed"]
+            and any(all(_searchable(one["properties"]).get(n) == v for n, v in group.items()) for group in groups)
+        ]  # fmt: skip
+        assert told["sorts"] == ["createdate"]
+        return Reply(
+            200, {"total": len(found), "results": [self._shown(one) for one in found[: told["limit"]]]}
+        )
+
+    def _get(self, request: Request, kind: str, identity: str) -> Reply:
+        by = request.query().get("idProperty")
+        found = self._known(kind, unquote(identity), by)
+        if by == _OURS and (kind, by) not in self.made:
+            return _error(400, "VALIDATION_ERROR", f"Property {by} does not exist")
+        return Reply(200, self._shown(found)) if found else NOT_FOUND
+
+    def _update(self, request: Request, kind: str, identity: str) -> Reply:
+        if self.objects.get(identity, {}).get("kind") != kind:
+            return NOT_FOUND
+        properties = request.json()["properties"]
+        refused = self._refused(kind, properties, identity)
+        if refused is None:
+            self.objects[identity]["properties"] |= properties
+        return refused or Reply(200, self._shown(identity))
+
+    def _property(self, _: Request, kind: str, name: str) -> Reply:
+        if (kind, name) in self.made | self.plain:
+            return Reply(200, {"name": name, "hasUniqueValue": (kind, name) in self.made})
+        if name in ("phone", "hs_note_body", "hs_task_body"):
+            return Reply(200, {"name": name, "hasUniqueValue": False, "groupName": f"group_of_{kind}"})
+        return _error(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist")
+
+    def _make_property(self, request: Request, kind: str) -> Reply:
+        told = request.json()
+        if told["groupName"] != f"group_of_{kind}":
+            return _error(400, "VALIDATION_ERROR", "groupName does not exist")
+        self.made.add((kind, told["name"]))
+        return Reply(201, told)
+
+    def _token(self, request: Request) -> Reply:
+        assert request.json() == {"tokenKey": TOKEN}
+        return Reply(200, {"userId": 1, "hubId": 2, "appId": 3, "scopes": self.scopes})
+
+    def _known(self, kind: str, identity: str, by: str | None) -> str | None:
+        if by is None:
+            identity = self.merged.get(identity, identity)
+            return identity if self.objects.get(identity, {}).get("kind") == kind else None
+        return next(
+            (
+                i
+                for i, one in self.objects.items()
+                if one["kind"] == kind and one["properties"].get(by) == identity
+            ),
+            None,
+        )
+
+    def _refused(self, kind: str, properties: dict[str, str], but: str = "") -> Reply | None:
+        for name in (_OURS, "email"):
+            taken = self._known(kind, properties[name], name) if properties.get(name) else None
+            if taken not in (None, but) and name == "email":
+                return _error(409, "CONFLICT", f"Contact already exists. Existing ID: {taken}")
+            if taken not in (None, but):
+                return _error(400, "VALIDATION_ERROR", f"{name}: another object already has that value")
+        known = {"firstname", "lastname", "phone", "email", _OURS, "calls"}
+        wrong = [name for name in properties if name not in known and not name.startswith("hs_")]
+        return _error(400, "VALIDATION_ERROR", f"Property {wrong} does not exist") if wrong else None
+
+    def _shown(self, identity: str) -> dict[str, Any]:
+        one = self.objects[identity]
+        properties = {**one["properties"], "hs_object_id": identity, "createdate": one["time"]}
+        return {
+            "id": identity, "properties": properties, "createdAt": one["time"], "updatedAt": one["time"],
+            "archived": False,
+        }  # fmt: skip
+
+
+def _searchable(properties: dict[str, str]) -> dict[str, str]:
+    """What HubSpot works out for its search: numbers without country code, the portal's country being the US."""
+    made = dict(properties)
+    for name, kind in (("phone", "phone"), ("mobilephone", "mobile")):
+        try:
+            number = phonenumbers.parse(properties.get(name, ""), "US")
+            made[f"hs_searchable_calculated_{kind}_number"] = phonenumbers.national_significant_number(number)
+        except phonenumbers.NumberParseException:
+            continue
+    return made

@@ -1,0 +1,284 @@
+"""Contacts, notes and tasks in a HubSpot whose requests and answers HubSpot's own descriptions judge."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.crm.hubspot import HubSpotCrm
+from integrations.destinations import Checkable, Comparable, Linked, open_destination
+from integrations.errors import Gone, Paused, Refused
+from integrations.outbox import DueAction, Outbox, dispatch
+from tests.integrations import servers
+from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
+from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.servers import System
+
+PHONE = "+12025550143"
+Open = Callable[..., HubSpotCrm]
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def portal(system: System) -> Iterator[FakeHubSpot]:
+    system.requests.clear()
+    system.always = made = FakeHubSpot()
+    yield made
+    assert made.complaints == []
+
+
+@pytest.fixture
+def hubspot(system: System, portal: FakeHubSpot, tmp_path: Path) -> Iterator[Open]:
+    opened: list[HubSpotCrm] = []
+
+    def make(**changes: Any) -> HubSpotCrm:
+        made = open_destination("crm", settings(system.url, tmp_path, **changes))
+        assert isinstance(made, HubSpotCrm)
+        opened.append(made)
+        return made
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def settings(url: str, home: Path, **changes: Any) -> IntegrationSettings:
+    ours = {"crm": "hubspot", "hubspot_token": TOKEN, "hubspot_api_url": url}
+    return IntegrationSettings(home=home, **(ours | changes))
+
+
+def put(crm: HubSpotCrm, action: DueAction) -> str:
+    """As the outbox does it: look, then send."""
+    return crm.send(delivery(action), crm.find(delivery(action)))
+
+
+def test_a_contact_a_note_and_a_task_through_the_outbox(
+    system: System, portal: FakeHubSpot, outbox: Outbox, tmp_path: Path
+) -> None:
+    ours = settings(system.url, tmp_path)
+    hostile = "<script>alert(1)</script> & <b>\nTwice."
+    rows = [
+        contact(name="Ada King Lovelace"), note(body=hostile, started_at="2026-11-02T07:55:00Z"),
+        task(priority="high", body=hostile),
+    ]  # fmt: skip
+    outbox.fill(rows, NOW, ours)
+    assert dispatch(outbox, "crm", ours, now=NOW).sent == 3
+    (person,) = portal.of("contacts", f"contact:{PHONE}")
+    (made,), (due,) = portal.of("notes", "note:atoms:1"), portal.of("tasks", "task:atoms:1")
+    told = portal.told(person)
+    assert (told["firstname"], told["lastname"], told["phone"]) == ("Ada King", "Lovelace", PHONE)
+    assert portal.objects[made]["contacts"] == portal.objects[due]["contacts"] == [person]
+    body = portal.told(made)["hs_note_body"]
+    assert "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;<br>Twice.</p>" in body
+    assert portal.told(made)["hs_timestamp"] == "2026-11-02T07:55:00Z"
+    told = portal.told(due)
+    assert (told["hs_timestamp"], told["hs_task_priority"]) == ("2026-11-03T12:00:00Z", "HIGH")
+    assert "<script>" not in told["hs_task_body"]
+
+
+@pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
+def test_what_was_made_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
+    made = put(hubspot(), action)
+    assert hubspot().find(delivery(action)) == made
+    assert put(hubspot(), action) == made
+
+
+@pytest.mark.parametrize(
+    "written", ["(202) 555-0143", "202.555.0143", "+1 202 555 0143", "2025550143 ext. 9", PHONE]
+)
+@pytest.mark.parametrize("name", ["phone", "mobilephone"])
+def test_a_number_is_known_in_whatever_spelling(
+    hubspot: Open, portal: FakeHubSpot, written: str, name: str
+) -> None:
+    there = portal.person(firstname="Grace", **{name: written})
+    assert put(hubspot(), contact()) == there
+    assert (portal.told(there)["firstname"], portal.told(there)[name]) == ("Grace", written)
+
+
+def test_two_with_one_number_do_not_become_three_and_the_oldest_counts(
+    hubspot: Open, portal: FakeHubSpot
+) -> None:
+    portal.person(phone="(202) 555-0143 ext 1", lastname="Front desk")
+    oldest = portal.person(phone="(202) 555-0143")
+    portal.person(mobilephone=PHONE)
+    portal.person(phone="+442025550143", lastname="Elsewhere, though the digits are the same")
+    assert put(hubspot(), contact()) == oldest
+    assert put(hubspot(), contact(call_count=2)) == oldest
+    assert len(portal.objects) == 4
+
+
+def test_who_has_the_address_and_no_number_gets_the_number(hubspot: Open, portal: FakeHubSpot) -> None:
+    known = portal.person(email="ada@example.com", firstname="Grace")
+    assert put(hubspot(), contact()) == known
+    assert (portal.told(known)["phone"], portal.told(known)["firstname"]) == (PHONE, "Grace")
+
+
+def test_an_address_that_another_has_is_left_out(hubspot: Open, portal: FakeHubSpot) -> None:
+    other = portal.person(email="ada@example.com", phone="+493012345678")
+    made = put(hubspot(), contact())
+    assert made != other
+    assert "email" not in portal.told(made)
+    assert put(hubspot(), contact(call_count=2)) == made
+
+
+def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(hubspot: Open, portal: FakeHubSpot) -> None:
+    portal.plain.add(("contacts", "calls"))
+    crm = hubspot(crm_fields="call_count=calls")
+    made = put(crm, contact(name=None, email=None))
+    portal.told(made)["lastname"] = "Countess"
+    put(crm, contact(name="Ada King", email="ada@example.com", call_count=2))
+    told = portal.told(made)
+    assert told == {
+        "lastname": "Countess", "email": "ada@example.com", "phone": PHONE, "calls": "2",
+        "aftercall_key": f"contact:{PHONE}",
+    }  # fmt: skip
+
+
+def test_an_update_that_changes_nothing_writes_nothing(
+    hubspot: Open, portal: FakeHubSpot, system: System
+) -> None:
+    crm = hubspot()
+    made = put(crm, contact())
+    crm.send(delivery(contact(call_count=7)), made)
+    assert "PATCH" not in [request.method for request in system.requests]
+
+
+def test_a_task_that_a_person_works_on_keeps_its_day_and_state(hubspot: Open, portal: FakeHubSpot) -> None:
+    crm = hubspot()
+    made = put(crm, task())
+    portal.told(made).update(
+        hs_task_status="COMPLETED", hs_timestamp="2026-12-01T09:00:00Z", hs_task_priority="LOW"
+    )
+    crm.send(delivery(task(body="More is known.", priority="high")), made)
+    told = portal.told(made)
+    assert "More is known." in told["hs_task_body"]
+    assert (told["hs_task_status"], told["hs_timestamp"][:10], told["hs_task_priority"]) == (
+        "COMPLETED", "2026-12-01", "LOW",
+    )  # fmt: skip
+
+
+def test_contacts_that_were_merged_are_followed(hubspot: Open, portal: FakeHubSpot) -> None:
+    crm = hubspot()
+    old = put(crm, contact())
+    new = portal.merge(portal.person(phone="+493012345678"), old)
+    assert crm.send(delivery(contact(email="new@example.com")), old) == new
+    one = delivery(note())
+    made = crm.send(type(one)(**(vars(one) | {"contact_id": old})), None)
+    assert portal.objects[made]["contacts"] == [new]
+
+
+@pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
+def test_what_somebody_deleted_is_gone(hubspot: Open, portal: FakeHubSpot, action: DueAction) -> None:
+    crm = hubspot()
+    made = put(crm, action)
+    del portal.objects[made]
+    with pytest.raises(Gone):
+        crm.send(delivery(action), made)
+
+
+def test_two_at_once_make_one(hubspot: Open, portal: FakeHubSpot) -> None:
+    crm = hubspot()
+    assert crm.find(delivery(note())) is None
+    first = put(hubspot(), note())
+    assert crm.send(delivery(note()), None) == first
+
+
+def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpot) -> None:
+    crm = hubspot()
+    assert isinstance(crm, Comparable)
+    assert crm.planned(delivery(contact()))["name"] == "Ada"
+    there = portal.person(phone="(202) 555-0143", lastname="Hopper")
+    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    assert current is not None
+    assert {name for name in planned if planned[name] != current[name]} == {"email", "aftercall_key"}
+    assert crm.current(delivery(contact()), "1") is None
+
+
+def test_a_check_names_what_is_missing(hubspot: Open, portal: FakeHubSpot) -> None:
+    crm = hubspot(crm_fields="is_vip=vip")
+    assert isinstance(crm, Checkable)
+    portal.scopes.remove("crm.schemas.contacts.write")
+    portal.plain.add(("tasks", "aftercall_key"))
+    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    assert set(wrong) == {"scopes", "property aftercall_key of tasks", "property vip"}
+    assert "crm.schemas.contacts.write" in wrong["scopes"]
+    assert portal.made == set()
+    assert all("AFTERCALL_HUBSPOT_TOKEN" in one.told for one in list(hubspot(hubspot_token="no").check())[:3])
+
+
+def test_a_key_that_need_not_be_unique_stops_the_channel(hubspot: Open, portal: FakeHubSpot) -> None:
+    portal.plain.add(("contacts", "aftercall_key"))
+    with pytest.raises(Paused, match="need not be unique"):
+        put(hubspot(), contact())
+
+
+def test_the_vendors_own_words(hubspot: Open, portal: FakeHubSpot) -> None:
+    with pytest.raises(Refused, match=r"VALIDATION_ERROR: Property \['calls__c'\] does not exist"):
+        put(hubspot(crm_fields="call_count=calls__c"), contact())
+
+
+def test_links_lead_to_the_contact(hubspot: Open) -> None:
+    crm = hubspot(hubspot_portal="7")
+    assert isinstance(crm, Linked)
+    assert crm.link("contact", "5") == "https://app.hubspot.com/contacts/7/record/0-1/5"
+    assert crm.link("note", "5") is None
+    assert hubspot().link("contact", "5") is None
+
+
+class UnderHubSpot(UnderFault):
+    channel = "crm"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        self.portal = system.always = FakeHubSpot()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return {
+            "crm": "hubspot", "hubspot_token": TOKEN, "hubspot_api_url": url, "http_read_seconds": 0.6,
+            "crm_fields": "call_count=calls",
+        }  # fmt: skip
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"hubspot_token": "wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        phone, body = f"+1646{2_000_000 + int(case)}", f"revision {revision}"
+        person = contact(phone, call_count=revision, email=f"ada{case}@example.com")
+        return [person, note(case, phone, body=body), task(case, phone, body=body)]
+
+    def count(self, action: DueAction) -> int:
+        return len(self.portal.of(f"{action.kind}s", action.action_key))
+
+    def delete(self, action: DueAction) -> None:
+        for identity in self.portal.of(f"{action.kind}s", action.action_key):
+            del self.portal.objects[identity]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            made = UnderHubSpot(system)
+            # The judge reads its files now, not while a client waits.
+            with closing(HubSpotCrm(settings(system.url, tmp_path_factory.mktemp("first")))) as first:
+                for action in made.actions("0"):
+                    first.send(delivery(action), first.find(delivery(action)))
+            yield made
+            assert made.portal.complaints == []

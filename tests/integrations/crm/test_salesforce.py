@@ -1,0 +1,315 @@
+"""Contacts, leads and tasks in a Salesforce that answers as its guide says, and as its own library understands."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from simple_salesforce.api import Salesforce
+from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceResourceNotFound
+
+from integrations.config import IntegrationSettings
+from integrations.crm.salesforce import SalesforceCrm
+from integrations.destinations import Checkable, Comparable, Delivery, open_destination
+from integrations.errors import Busy, Gone, Paused, Refused, Retryable
+from integrations.outbox import DueAction, Outbox, dispatch
+from tests.integrations import servers
+from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
+from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.faults.suite import (
+    CredentialFaults,
+    DeletionFaults,
+    FaultSuite,
+    TlsFaults,
+    UnderFault,
+    UpdateFaults,
+)
+from tests.integrations.servers import System, certified
+
+PHONE = "+12025550143"
+Open = Callable[..., SalesforceCrm]
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def org(system: System) -> FakeSalesforce:
+    system.requests.clear()
+    system.always = made = FakeSalesforce()
+    return made
+
+
+@pytest.fixture
+def salesforce(system: System, org: FakeSalesforce, tmp_path: Path) -> Iterator[Open]:
+    opened: list[SalesforceCrm] = []
+
+    def make(**changes: Any) -> SalesforceCrm:
+        made = open_destination("crm", IntegrationSettings(home=tmp_path, **(ours(system.url) | changes)))
+        assert isinstance(made, SalesforceCrm)
+        opened.append(made)
+        return made
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def ours(url: str) -> dict[str, Any]:
+    return {
+        "crm": "salesforce", "salesforce_url": url, "salesforce_client_id": CLIENT, "salesforce_client_secret": SECRET,
+    }  # fmt: skip
+
+
+def put(crm: SalesforceCrm, action: DueAction) -> str:
+    """As the outbox does it: look, then send."""
+    return crm.send(delivery(action), crm.find(delivery(action)))
+
+
+def on(action: DueAction, contact_id: str) -> Delivery:
+    return Delivery(**(vars(delivery(action)) | {"contact_id": contact_id}))
+
+
+def test_salesforces_own_library_understands_the_fake() -> None:
+    context, authority = certified("127.0.0.1")
+    with (
+        servers.running(context) as system,
+        authority.cert_pem.tempfile() as trusted,
+        requests.Session() as session,
+    ):
+        org = system.always = FakeSalesforce()
+        session.trust_env, session.verify = False, trusted
+        api = Salesforce(session_id=TOKEN, instance_url=system.url, version="62.0", session=session)
+        made = api.Contact.create({"LastName": "O'Hara", "Phone": PHONE})["id"]  # type: ignore[operator]
+        assert api.query("SELECT Id FROM Contact WHERE LastName = 'O\\'Hara'")["records"][0]["Id"] == made
+        org.indexed.add(made)
+        found = api.search(
+            'FIND {"\\(202\\) 555\\-0143"} IN PHONE FIELDS RETURNING Contact(Id, Phone) LIMIT 200'
+        )
+        assert found["searchRecords"][0]["Id"] == made
+        assert api.Contact.update(made, {"FirstName": "Scarlett"}) == 204  # type: ignore[operator]
+        org.delete(made)
+        with pytest.raises(SalesforceResourceNotFound):
+            api.restful(f"sobjects/Contact/{made}", {"fields": "Id"})
+        org.token = "another"
+        with pytest.raises(SalesforceExpiredSession):
+            api.query("SELECT Id FROM Contact")
+
+
+def test_a_contact_a_note_and_a_task_through_the_outbox(
+    system: System, org: FakeSalesforce, outbox: Outbox, tmp_path: Path
+) -> None:
+    settings = IntegrationSettings(home=tmp_path, **ours(system.url))
+    rows = [
+        contact(name="Ada King Lovelace"), task(priority="high", subject="x" * 300),
+        note(body="It's 5 o'clock \\ " * 4_000, started_at="2026-11-02T07:55:00Z", disposition="successful"),
+    ]  # fmt: skip
+    outbox.fill(rows, NOW, settings)
+    assert dispatch(outbox, "crm", settings, now=NOW).sent == 3
+    (person,), (call, due) = org.all("Contact"), org.all("Task")
+    assert (person["FirstName"], person["LastName"], person["Phone"]) == ("Ada King", "Lovelace", PHONE)
+    assert (call["Status"], call["TaskSubtype"], call["CallDurationInSeconds"]) == ("Completed", "Call", 300)
+    assert (call["ActivityDate"], call["CallDisposition"]) == ("2026-11-02", "successful")
+    assert len(call["Description"]) <= 32_000
+    assert call["Description"].endswith("Call: 1 (atoms)")
+    assert (due["Status"], due["Priority"], due["ActivityDate"]) == ("Not Started", "High", "2026-11-03")
+    assert call["WhoId"] == due["WhoId"] == person["Id"]
+    assert [one.path for one in system.requests].count("/services/oauth2/token") == 1
+
+
+@pytest.mark.parametrize("action", [contact(), note("it's %_\\"), task()], ids=lambda action: action.kind)
+def test_what_was_made_is_found_although_sosl_is_behind(salesforce: Open, action: DueAction) -> None:
+    made = put(salesforce(), action)
+    assert salesforce().find(delivery(action)) == made
+    assert put(salesforce(), action) == made
+
+
+@pytest.mark.parametrize(
+    "written", ["(202) 555-0143", "202.555.0143", "+1 202 555 0143", "2025550143 ext. 9", "202/555 01-43"]
+)
+@pytest.mark.parametrize("name", ["Phone", "MobilePhone"])
+def test_a_number_is_known_in_whatever_spelling(
+    salesforce: Open, org: FakeSalesforce, written: str, name: str
+) -> None:
+    there = org.person(**{name: written})
+    assert put(salesforce(), contact()) == there
+    (person,) = org.all("Contact")
+    assert (person["LastName"], person[name]) == ("Hopper", written)
+
+
+def test_the_oldest_counts_and_a_contact_before_a_lead(salesforce: Open, org: FakeSalesforce) -> None:
+    lead = org.person("Lead", Phone="(202) 555-0143", Company="Shop")
+    assert put(salesforce(), contact()) == lead
+    oldest = org.person(Phone=PHONE)
+    org.person(MobilePhone="202-555-0143")
+    org.person(Phone="+442025550143")
+    assert put(salesforce(), contact()) == oldest
+    assert (len(org.all("Contact")), len(org.all("Lead"))) == (3, 1)
+
+
+def test_a_lead_that_was_converted_is_the_contact_it_became(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce(salesforce_new="Lead", salesforce_company="unknown")
+    lead = put(crm, contact())
+    assert org.all("Lead")[0]["Company"] == "unknown"
+    became = org.person(LastName="Ada", Phone=PHONE)
+    org.write("Lead", lead, {"IsConverted": True, "ConvertedContactId": became})
+    assert crm.send(delivery(contact(email="new@example.com")), lead) == became
+    crm.send(on(note(), lead), None)
+    assert org.all("Task")[0]["WhoId"] == became
+
+
+def test_who_has_the_address_and_no_number_gets_the_number(salesforce: Open, org: FakeSalesforce) -> None:
+    known = org.person(Email="ADA@example.com")
+    assert put(salesforce(), contact()) == known
+    assert org.all("Contact")[0]["Phone"] == PHONE
+
+
+def test_an_address_that_salesforce_does_not_take_is_left_out(salesforce: Open, org: FakeSalesforce) -> None:
+    put(salesforce(), contact(email="ada@invalid.example.com"))
+    assert (org.all("Contact")[0]["LastName"], org.all("Contact")[0]["Email"]) == ("Ada", None)
+
+
+def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce(crm_fields="call_count=Calls__c, is_vip=Vip__c, last_call_at=Called__c")
+    made = put(crm, contact(name=None, email=None))
+    assert org.all("Contact")[0]["LastName"] == "+1 202-555-0143"
+    put(crm, contact(name="Ada", email=None))
+    assert org.all("Contact")[0]["LastName"] == "Ada"
+    org.write("Contact", made, {"LastName": "Countess", "Phone": "(202) 555-0143"})
+    put(crm, contact(name="Ada King", call_count=2, is_vip=True, last_call_at="2026-11-02T08:00:00+00:00"))
+    (told,) = org.all("Contact")
+    assert (told["LastName"], told["FirstName"], told["Phone"]) == ("Countess", None, "(202) 555-0143")
+    assert (told["Email"], told["Calls__c"], told["Vip__c"]) == ("ada@example.com", 2, 1)
+    assert told["Called__c"] == "2026-11-02T08:00:00Z"
+    assert org.allowed_duplicates == ["allowSave=true"]
+
+
+def test_a_task_that_a_person_works_on_keeps_its_day_and_state(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce()
+    made = put(crm, task())
+    org.write("Task", made, {"Status": "Completed", "ActivityDate": "2026-12-01", "Priority": "Low"})
+    crm.send(delivery(task(body="More is known.", priority="high")), made)
+    (told,) = org.all("Task")
+    assert "More is known." in told["Description"]
+    assert (told["Status"], told["ActivityDate"], told["Priority"]) == ("Completed", "2026-12-01", "Low")
+
+
+@pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
+def test_what_somebody_deleted_is_gone(salesforce: Open, org: FakeSalesforce, action: DueAction) -> None:
+    crm = salesforce()
+    made = put(crm, action)
+    org.delete(made)
+    with pytest.raises(Gone):
+        crm.send(delivery(action), made)
+
+
+def test_a_session_that_is_over_is_opened_anew(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce()
+    put(crm, contact())
+    org.token = "00D-another"
+    put(crm, contact(email="new@example.com"))
+    assert len(org.all("Contact")) == 1
+
+
+def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: System) -> None:
+    with pytest.raises(Paused, match="invalid_client: invalid client credentials"):
+        put(salesforce(salesforce_client_secret="wrong"), contact())
+    crm = salesforce(crm_fields="call_count=Nothing__c")
+    with pytest.raises(Refused, match="INVALID_FIELD: No such column 'Nothing__c'"):
+        put(crm, contact())
+    locked = servers.says(
+        400, [{"errorCode": "UNABLE_TO_LOCK_ROW", "message": "unable to obtain exclusive access"}]
+    )
+    system.script.append(locked)
+    with pytest.raises(Retryable, match="exclusive access"):
+        put(crm, contact())
+    system.script.append(servers.says(300, ["/services/data/v62.0/sobjects/Contact/1"]))
+    with pytest.raises(Refused):
+        put(crm, contact())
+    org.is_over_its_limit = True
+    with pytest.raises(Busy, match="TotalRequests Limit exceeded"):
+        put(crm, contact())
+
+
+def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce()
+    assert isinstance(crm, Comparable)
+    there = org.person(Phone="(202) 555-0143")
+    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    assert current is not None
+    assert {name for name in planned if planned[name] != current[name]} == {"email"}
+    assert crm.current(delivery(contact()), "003000000000999AAA") is None
+    made = put(crm, note())
+    assert crm.planned(delivery(note())) == crm.current(delivery(note()), made)
+    assert crm.link("note", made) == f"{crm.client.base_url}/{made}"
+
+
+def test_a_check_names_what_is_missing(salesforce: Open, org: FakeSalesforce) -> None:
+    crm = salesforce(crm_fields="call_count=Nothing__c")
+    assert isinstance(crm, Checkable)
+    org.read_only |= {"Task.CallObject"}
+    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    assert set(wrong) == {"may write Contacts", "may write Tasks"}
+    assert "Nothing__c" in wrong["may write Contacts"]
+    assert "CallObject" in wrong["may write Tasks"]
+    assert all(
+        one.is_fine for one in salesforce(salesforce_new="Lead", salesforce_key_field="Subject").check()
+    )
+    assert not any(one.is_fine for one in salesforce(salesforce_client_secret="wrong").check())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"salesforce_client_id": ""}, {"salesforce_client_secret": ""}, {"salesforce_url": "acme"},
+        {"salesforce_new": "Account"}, {"salesforce_key_field": "x' OR 'y"}, {"crm_fields": "email=x"},
+    ],
+)  # fmt: skip
+def test_missing_settings_stop_the_channel(salesforce: Open, changes: dict[str, Any]) -> None:
+    with pytest.raises(Paused, match="set AFTERCALL_"):
+        salesforce(**changes)
+
+
+class UnderSalesforce(UnderFault):
+    channel = "crm"
+
+    def __init__(self, system: System) -> None:
+        self.upstream = system.address
+        self.org = system.always = FakeSalesforce()
+
+    def settings(self, url: str) -> dict[str, Any]:
+        return ours(url) | {"crm_fields": "call_count=Calls__c"}
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"salesforce_client_secret": "wrong"}
+
+    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
+        phone, body = f"+1646{2_000_000 + int(case)}", f"revision {revision}"
+        person = contact(phone, call_count=revision, email=f"ada{case}@example.com")
+        return [person, note(case, phone, body=body), task(case, phone, body=body)]
+
+    def count(self, action: DueAction) -> int:
+        return len(self._of(action))
+
+    def delete(self, action: DueAction) -> None:
+        for identity in self._of(action):
+            self.org.delete(identity)
+
+    def _of(self, action: DueAction) -> list[str]:
+        if action.kind == "contact":
+            found = self.org.all("Contact", f"Phone = '{action.payload['phone']}'")
+        else:
+            found = self.org.all("Task", f"CallObject = '{action.action_key}'")
+        return [one["Id"] for one in found]
+
+
+class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderFault]:
+        with servers.running() as system:
+            yield UnderSalesforce(system)
