@@ -12,6 +12,7 @@ import pandas as pd
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import DueAction, FillReport, Outbox
+from integrations.routes import routes
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 
@@ -21,7 +22,19 @@ SYNC_TABLES = {
     "crm": ("sync_crm_contacts", "sync_crm_notes", "sync_crm_tasks"),
     "slack": ("sync_slack_messages",),
 }
-_ENVELOPE = ("action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at")
+# What routes may ask for and not every sync table says; joined only when a route asks.
+_FACTS = ("agent", "vip")
+_ENVELOPE = (
+    "action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at",
+    *(f"route_{fact}" for fact in _FACTS),
+)  # fmt: skip
+_BARE = "select * from sync.{table} as due"
+_WITH_FACTS = """
+    select due.*, calls.agent_id as route_agent, outcomes.is_vip as route_vip
+    from sync.{table} as due
+    left join marts.calls on due.source = calls.source and due.call_id = calls.call_id
+    left join marts.call_outcomes as outcomes on due.source = outcomes.source and due.call_id = outcomes.call_id
+"""
 _BATCH = 2_000
 
 
@@ -37,9 +50,10 @@ def fill(
     Reads rows built since the last fill, or all of them with `everything` (the nightly reconciliation).
     """
     report = FillReport(0, 0, 0, 0)
+    wants_facts = routes(integrations).asks_for(*_FACTS)
     for table in SYNC_TABLES[channel]:
         since = None if everything else outbox.watermark(table)
-        frame = _due(settings, table, since)
+        frame = _due(settings, table, since, _WITH_FACTS if wants_facts else _BARE)
         for rows in _batches(frame):
             report = report + outbox.fill(rows, datetime.now(UTC), integrations)
         if len(frame):
@@ -47,12 +61,12 @@ def fill(
     return report
 
 
-def _due(settings: OrchestrationSettings, table: str, since: str | None) -> pd.DataFrame:
+def _due(settings: OrchestrationSettings, table: str, since: str | None, query: str) -> pd.DataFrame:
     """Rows built at or after `since` (UTC, ISO 8601); at, since a build may have been cut short."""
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         return connection.execute(
-            f"select * from sync.{table} where built_at >= coalesce(?::timestamp, '-infinity') "  # noqa: S608
-            "order by due_at, action_key",
+            f"{query.format(table=table)} where due.built_at >= coalesce(?::timestamp, '-infinity') "
+            "order by due.due_at, due.action_key",
             [since],
         ).df()
 
@@ -74,6 +88,7 @@ def _action(row: dict[str, Any]) -> DueAction:
         payload={name: _json(value) for name, value in row.items() if name not in _ENVELOPE},
         due_at=due_at.replace(tzinfo=UTC) if due_at is not None else None,
         skip_reason=row["skip_reason"],
+        facts={fact: row[f"route_{fact}"] for fact in _FACTS if row.get(f"route_{fact}") is not None},
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import dagster as dg
 
 from orchestration.assets.channels import channel_assets
+from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.problems import problem_checks
@@ -40,7 +41,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             *history_assets,
             LISTED_CALLS,
         ],
-        asset_checks=problem_checks,
+        asset_checks=[*problem_checks, events_look_as_documented],
         jobs=[
             pass_job,
             reconcile_job,

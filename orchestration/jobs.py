@@ -4,13 +4,14 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from orchestration.assets.channels import CHANNELS
+from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import SPARING_TAG
 from orchestration.assets.raw import EVERYTHING_TAG
 from orchestration.assets.recovery import GROUP as RECOVERY_GROUP
 from orchestration.recovery import PLATFORMS
 
-_TIDY = dg.AssetSelection.assets("landing_archive")
+_TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(events_look_as_documented)
 _NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
 _PASS = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
 _AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
@@ -43,7 +44,11 @@ reconcile_job = _job(
     "The same pass, comparing every due action with the outbox, not only the new ones.",
     **{EVERYTHING_TAG: "yes"},
 )
-housekeeping_job = _job("landing_housekeeping", _TIDY, "Compress and remove landing segments.")
+housekeeping_job = _job(
+    "landing_housekeeping",
+    _TIDY,
+    "Compress and remove landing segments; look at whether new events changed shape.",
+)
 publish_job = _job(
     "publish_marts",
     dg.AssetSelection.assets("published"),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import open_outbox
+from integrations.outbox import dispatch, open_outbox
 from orchestration import instance as dagster_instance
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
@@ -39,7 +39,12 @@ def run_until_done(
         _bury_the_killed(instance)
         for number in range(1, MOST_PASSES + 1):
             started = time.monotonic()
-            one_pass(instance, everything)
+            try:
+                one_pass(instance, everything)
+            except PassFailed:
+                _tell_problems(settings, integrations, instance)
+                raise
+            _look_for_problems(settings, integrations, instance)
             say(f"pass {number}: {time.monotonic() - started:.1f} s")
             if not _is_work_left(settings, integrations, instance):
                 return number
@@ -63,6 +68,25 @@ def one_pass(instance: dg.DagsterInstance, everything: bool = False) -> None:
             if event.is_step_failure
         ]
         raise PassFailed("\n".join(failures) or "the pass failed before its first step")
+
+
+def _look_for_problems(
+    settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
+) -> None:
+    from orchestration.problems import evaluate
+
+    with open_outbox(integrations.outbox_url) as outbox:
+        evaluate(outbox, settings, integrations, instance, datetime.now(UTC))
+
+
+def _tell_problems(
+    settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
+) -> None:
+    """After a pass that failed no other follows that would send the alerts."""
+    _look_for_problems(settings, integrations, instance)
+    with open_outbox(integrations.outbox_url) as outbox:
+        for channel in ("slack", "email"):
+            dispatch(outbox, channel, integrations)
 
 
 def _is_work_left(

@@ -1,4 +1,4 @@
-"""Sensors: new bytes in the landing store, work waiting in a channel, a failed run.
+"""Sensors: new bytes in the landing store, work waiting in a channel, a copy to be published, problems.
 
 A sensor decides whether to run, and never opens the warehouse.
 """
@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from integrations.outbox import alert, open_outbox
+from integrations.outbox import open_outbox
 from orchestration import publish
 from orchestration.assets.channels import CHANNELS, sensor_name
+from orchestration.assets.problems import SUBJECTS, evaluation
 from orchestration.config import OrchestrationSettings
 from orchestration.jobs import channel_jobs, pass_job, publish_job, reconcile_job
 from orchestration.load.pipeline import landing_backlog
+from orchestration.problems import evaluate
 from orchestration.resources import Aftercall
 from receiver.landing import open_landing
 
@@ -144,33 +146,32 @@ def published_sensor(
     return dg.RunRequest()
 
 
-@dg.run_failure_sensor(
+@dg.sensor(
+    minimum_interval_seconds=60,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="A failed run becomes one alert a job and hour, through the outbox like every other message.",
+    description="Looks for problems every minute: each is told once when it begins and once when it is over, and shown "
+    "by the asset checks.",
 )
-def run_failure_alert(context: dg.RunFailureSensorContext) -> None:
-    """The alert names the job, the run and the error; it holds nothing of a call."""
-    settings = Aftercall().integrations()
-    run = context.dagster_run
-    record = context.instance.get_run_record_by_id(run.run_id)
-    # a daemon that was down tells late of a failure, and counts it to the hour in which it happened
-    ended = record.end_time if record else None
-    failed_at = datetime.fromtimestamp(ended, UTC) if ended else datetime.now(UTC)
-    with open_outbox(settings.outbox_url) as outbox:
-        alert(
-            outbox,
-            f"{run.job_name}:{failed_at:%Y-%m-%dT%H}",
-            f"Run of {run.job_name} failed",
-            settings,
-            failed_at,
-            summary=f"Run {run.run_id}: {context.failure_event.message}",
-            action_needed="Open the run in the Dagster UI; nothing is lost, a new run goes on where it stopped.",
-        )
+def problem_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.SensorResult:
+    """Reports a check when its problems are others than the last time; the cursor is what they were."""
+    integrations = aftercall.integrations()
+    with open_outbox(integrations.outbox_url) as outbox:
+        found = evaluate(
+            outbox, aftercall.orchestration(), integrations, context.instance, datetime.now(UTC)
+        ).open
+    shown = {f"{asset}:{name}": evaluation(asset, name, found) for asset, name in SUBJECTS}
+    told = {subject: sorted(one.metadata) for subject, one in shown.items()}
+    before = json.loads(context.cursor or "{}")
+    return dg.SensorResult(
+        asset_events=[one for subject, one in shown.items() if told[subject] != before.get(subject)],
+        cursor=json.dumps(told),
+        skip_reason=dg.SkipReason(f"{len(found)} problems" if found else "no problem"),
+    )
 
 
 sensors = [
     landing_sensor,
     *(_channel_sensor(channel) for channel in CHANNELS),
     published_sensor,
-    run_failure_alert,
+    problem_sensor,
 ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Engine, and_, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, case, func, insert, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import circuit
@@ -52,34 +52,48 @@ def reconcile(
     `unsure`: beginnings of keys that nobody could look into this time; their problems stay as they are.
     """
     found = {finding.key: finding for finding in findings}
-    before = {problem.key: problem for problem in all_problems(engine)}
-    over = [key for key in before if key not in found and not key.startswith(tuple(unsure))]
-    changed = [key for key in before if key in found and found[key].details != before[key].details]
-    new = [key for key in found if key not in before]
-    if new or over or changed:
-        with writing(engine) as write:
-            for key in new:
-                _open(write, found[key], settings, now)
-            for key in over:
-                _resolve(write, before[key], settings, now)
-            for key in changed:
-                values = {"details": found[key].details}
-                write.connection.execute(update(problems).where(_same(before[key])).values(**values))
-    left = all_problems(engine)
+    with reading(engine) as connection:
+        before = _open_problems(connection)
+    if not _differ(found, before, unsure):
+        return Reconciled((), (), tuple(before.values()))
+    with writing(engine) as write:
+        # Read again: somebody else may have looked at the same moment.
+        before = _open_problems(write.connection)
+        over = [key for key in before if key not in found and not key.startswith(tuple(unsure))]
+        new = [key for key in found if key not in before]
+        for key in new:
+            _open(write, found[key], settings, now)
+        for key in over:
+            _resolve(write, before[key], settings, now)
+        for key in before.keys() & found.keys():
+            values = {"details": found[key].details}
+            write.connection.execute(update(problems).where(_same(before[key])).values(**values))
+        left = _open_problems(write.connection)
     return Reconciled(
-        tuple(problem for problem in left if problem.key in new),
-        tuple(before[key] for key in over),
-        tuple(left),
+        tuple(left[key] for key in new), tuple(before[key] for key in over), tuple(left.values())
     )
 
 
-def all_problems(engine: Engine, *, resolved: bool = False) -> list[Problem]:
-    """Problems that are open, or with `resolved` all there ever were; the oldest first."""
-    query = select(problems).order_by(problems.c.since, problems.c.key)
-    if not resolved:
-        query = query.where(problems.c.resolved_at.is_(None))
+def _differ(found: dict[str, Finding], before: dict[str, Problem], unsure: Sequence[str]) -> bool:
+    gone = [key for key in before.keys() - found.keys() if not key.startswith(tuple(unsure))]
+    known = before.keys() & found.keys()
+    return bool(
+        gone or found.keys() - before or any(found[key].details != before[key].details for key in known)
+    )
+
+
+def _open_problems(connection: Connection) -> dict[str, Problem]:
+    query = (
+        select(problems).where(problems.c.resolved_at.is_(None)).order_by(problems.c.since, problems.c.key)
+    )
+    return {row["key"]: Problem(**row) for row in connection.execute(query).mappings()}
+
+
+def all_problems(engine: Engine) -> list[Problem]:
+    """Every problem there is and was, the oldest first."""
     with reading(engine) as connection:
-        return [Problem(**row) for row in connection.execute(query).mappings()]
+        rows = connection.execute(select(problems).order_by(problems.c.since, problems.c.key)).mappings()
+        return [Problem(**row) for row in rows]
 
 
 def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: datetime) -> None:

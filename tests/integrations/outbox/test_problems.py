@@ -1,0 +1,109 @@
+"""Problems: each is told once when it begins and once when it is over."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import BadAlerts, Finding, Outbox, dispatch, problems
+from tests.integrations.examples import NOW, ticket
+from tests.integrations.outbox.systems import say
+
+Settings = Callable[..., IntegrationSettings]
+MINUTE = timedelta(minutes=1)
+
+
+def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[str]:
+    """Keys of the problems that are open after a look."""
+    found = problems.find(outbox.engine, settings, now)
+    return [problem.key for problem in problems.reconcile(outbox.engine, found, settings, now).open]
+
+
+def told(outbox: Outbox, channel: str = "slack") -> list[str]:
+    alerts = outbox.actions(kind="pipeline_alert", channel=channel)
+    return [str(action.payload["headline"]) for action in reversed(alerts)]
+
+
+def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
+    settings = make_settings(tickets="north", stop_after_refusals=100)
+    say(systems, "north", "fails", "refused")
+    outbox.fill([ticket(f"{number}") for number in range(9)], NOW, settings)
+    dispatch(outbox, "ticket", settings, now=NOW)
+    for _ in range(3):
+        assert look(outbox, settings) == ["dead:ticket:north"]
+    assert told(outbox) == ["Actions of the ticket channel are dead"]
+    say(systems, "north", "fails")
+    for number in range(8):
+        outbox.retry(f"ticket:atoms:{number}")
+    dispatch(outbox, "ticket", settings, now=NOW)
+    assert look(outbox, settings) == ["dead:ticket:north"]
+    outbox.give_up("ticket:atoms:8", "Grace")
+    assert look(outbox, settings, NOW + 5 * MINUTE) == []
+    assert told(outbox)[1:] == ["Resolved: Actions of the ticket channel are dead"]
+    (over,) = problems.all_problems(outbox.engine)
+    assert (over.since, over.resolved_at) == (NOW, NOW + 5 * MINUTE)
+
+
+def test_the_same_problem_again_is_told_again(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
+    settings = make_settings()
+    finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
+    for minutes in range(3):
+        now = NOW + minutes * MINUTE
+        problems.reconcile(outbox.engine, [finding], settings, now)
+        problems.reconcile(outbox.engine, [], settings, now + MINUTE / 2)
+    assert told(outbox) == ["It is broken", "Resolved: It is broken"] * 3
+
+
+def test_a_short_absence_is_nobodys_business_a_long_one_is(
+    outbox: Outbox, make_settings: Settings, systems: Path
+) -> None:
+    settings = make_settings(tickets="north", stop_after_unreachable=2)
+    say(systems, "north", "fails", "unreachable")
+    outbox.fill([ticket(f"{number}") for number in range(5)], NOW, settings)
+    until = dispatch(outbox, "ticket", settings, now=NOW).paused_until
+    assert until is not None
+    assert look(outbox, settings) == []
+    dispatch(outbox, "ticket", settings, now=until)
+    assert look(outbox, settings, until) == ["stopped:ticket:north"]
+
+
+def test_what_waits_too_long(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
+    settings = make_settings(
+        tickets="north", alert_waiting_minutes=30, retry_base_seconds=0.001, alerts="off"
+    )
+    outbox.fill([ticket("1")], NOW, settings)
+    assert look(outbox, settings, NOW + 29 * MINUTE) == []
+    assert look(outbox, settings, NOW + 31 * MINUTE) == ["waiting:ticket:north"]
+    say(systems, "north", "fails", "retryable")
+    later = NOW + 40 * MINUTE
+    dispatch(outbox, "ticket", settings, now=later)
+    # It is being tried; it waits since the first failure of this row of them.
+    assert look(outbox, settings, later) == []
+    dispatch(outbox, "ticket", settings, now=later + 25 * MINUTE)
+    assert look(outbox, settings, later + 31 * MINUTE) == ["waiting:ticket:north"]
+    say(systems, "north", "fails")
+    dispatch(outbox, "ticket", settings, now=later + 40 * MINUTE)
+    assert look(outbox, settings, later + 40 * MINUTE) == []
+
+
+def test_where_alerts_go(outbox: Outbox, make_settings: Settings) -> None:
+    finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
+    both = make_settings(alerts="slack,email", alert_email="ops@shop.de", slack_alert_channel="#ops")
+    problems.reconcile(outbox.engine, [finding], both, NOW)
+    assert told(outbox) == told(outbox, "email") == ["It is broken"]
+    (mail,) = outbox.actions(channel="email")
+    assert mail.payload["to_address"] == "ops@shop.de"
+    problems.reconcile(outbox.engine, [], make_settings(alerts="off"), NOW)
+    assert len(told(outbox)) == 1
+    for wrong in ({"alerts": "pager"}, {"alerts": "email"}):
+        with pytest.raises(BadAlerts, match="AFTERCALL_ALERT"):
+            problems.reconcile(outbox.engine, [finding], make_settings(**wrong), NOW + MINUTE)
+
+
+def test_broken_routes_do_not_keep_it_from_being_told(outbox: Outbox, settings: IntegrationSettings) -> None:
+    (settings.home / "destinations.toml").write_text("[[route]]\n")
+    finding = Finding("k", "raw/call_events:runs_succeed", "It is broken", "so", "Mend it")
+    problems.reconcile(outbox.engine, [finding], settings, NOW)
+    assert told(outbox) == ["It is broken"]
