@@ -6,6 +6,7 @@ a CRM knows the fields is in its own file.
 
 import hashlib
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -82,13 +83,18 @@ class Record:
         return self._fitted("html", most)
 
     def _fitted(self, form: str, most: int) -> str:
-        # Only the body may be long, and each character less of it is at least one less of the whole.
-        made = _rendered(self.kind, form, {**self.values, **self.call})
-        if len(made) > most:
-            body = str(self.values.get("body") or "")
-            body = prose(body, max(len(body) - (len(made) - most), 1))
-            made = _rendered(self.kind, form, {**self.values, **self.call, "body": body})
-        return made
+        def rendered(room: int) -> str:
+            values = {**self.values, **self.call, "body": prose(body, room)}
+            return _rendered(self.kind, form, values)
+
+        # Only the body may be long; how long it becomes depends on what must be escaped in it.
+        body = str(self.values.get("body") or "")
+        whole, rooms = rendered(len(body)), range(1, len(body) + 1)
+        return (
+            whole
+            if len(whole) <= most
+            else rendered(max(bisect_right(rooms, most, key=lambda room: len(rendered(room))), 1))
+        )
 
 
 def record(delivery: Delivery) -> Record:
