@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test systems check format screenshots bench lock clean
+.PHONY: help setup demo test systems superset check format screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -34,6 +34,11 @@ systems:  ## the systems that tests judge by, from Debian's packages (as root); 
 	DEBIAN_FRONTEND=noninteractive BUNDLER_VERSION=2.3.15 apt-get install -qq -y --no-install-recommends \
 		chromium chromium-driver fonts-noto-core postgresql redmine redmine-sqlite puma >/dev/null
 
+superset: setup  ## Apache Superset in an environment of its own (900 MB), for the test that charts a mart with it
+	test -x $(VENV)/superset/bin/superset || $(PYTHON) -m venv $(VENV)/superset
+	$(VENV)/superset/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+		-r tests/orchestration/superset.txt
+
 check: setup  ## lint, format, types, SQL format, the floors' import rule
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,8 +50,9 @@ format: setup  ## put everything into the house's format
 	$(BIN)/ruff format --quiet .
 	$(BIN)/sqlfmt --quiet dbt_project
 
-screenshots: setup  ## the pictures of the README (needs chromium and chromium-driver)
+screenshots: setup  ## the pictures of the README and of docs/ (needs chromium, chromium-driver and fonts-noto-core)
 	$(BIN)/python docs/screenshots.py
+	$(BIN)/python -m docs.previews
 
 bench: setup  ## measurements, into .bench/results.json
 	$(BIN)/python -m tests.bench
@@ -55,6 +61,9 @@ lock: $(STAMP)  ## pin the newest packages that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url \
 		--python-version 3.11 --group dev --custom-compile-command "make lock" --upgrade \
 		--output-file requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --python-version 3.11 \
+		--custom-compile-command "make lock" --upgrade \
+		--output-file tests/orchestration/superset.txt tests/orchestration/superset.in
 
 clean:  ## the virtual environment and caches; the state directory stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dbt_project/target
