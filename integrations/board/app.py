@@ -6,7 +6,6 @@ from integrations.board import ledger, masking, words
 from integrations.board.access import Access
 from integrations.board.config import BoardSettings
 from integrations.board.hub import Hub
-from integrations.board.journal import Journal
 from integrations.board.marts import Marts
 from integrations.board.parts import Parts, Render
 from integrations.board.tail import Tail
@@ -27,9 +26,8 @@ class Board:
         marts, landing = Marts(settings.published), open_landing(settings.home)
         self._parts = Parts(settings, self.hub, marts, self._outbox, _renderer(self.app))
         self._tail = Tail(settings, landing, self._parts.show_live)
-        journal = Journal(settings.home)
         self.app.register_blueprint(
-            views(settings, systems, self.access, self.hub, marts, landing, self._outbox, journal)
+            views(settings, systems, self.access, self.hub, marts, landing, self._outbox)
         )
 
     def start(self) -> None:

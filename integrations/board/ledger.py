@@ -120,11 +120,11 @@ def listed(
 
 def of_call(outbox: Outbox, source: str, call_id: str, customer_phone: str | None) -> list[Action]:
     """What is done for a call in every system: its own actions, and its customer's contact, which calls share."""
-    found = outbox.actions(source=source, call_id=call_id, limit=ACTIONS_OF_A_CALL)
-    contact = outbox.action(f"contact:{customer_phone}") if customer_phone else None
-    if contact and all(action.action_key != contact.action_key for action in found):
-        found.append(contact)
-    return found
+    own = and_(actions.c.source == source, actions.c.call_id == call_id)
+    contact = actions.c.due_key == f"contact:{customer_phone}"
+    query = select(actions).where(or_(own, contact)).order_by(actions.c.created_at, actions.c.action_key)
+    with reading(outbox.engine) as connection:
+        return [as_action(row) for row in connection.execute(query.limit(ACTIONS_OF_A_CALL)).mappings()]
 
 
 def reference(action_key: str) -> str:

@@ -13,7 +13,6 @@ from integrations.board import calls, ledger, masking
 from integrations.board.access import LONGEST_NAME, Access, User
 from integrations.board.config import BoardSettings
 from integrations.board.hub import Hub
-from integrations.board.journal import Journal
 from integrations.board.marts import Marts
 from integrations.board.numbers import numbers
 from integrations.board.parts import PARTS
@@ -40,7 +39,6 @@ def views(
     marts: Marts,
     landing: LandingStore,
     outbox: Outbox,
-    journal: Journal,
 ) -> Blueprint:
     """Every route of the board but the stream."""
     pages = Blueprint("board", __name__)
@@ -139,7 +137,7 @@ def views(
         look = ledger.look(outbox, found, systems)
         return render_template(
             "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
-            entries=journal.of(found.action_key), mail=_mail(look), record=_record(look),
+            interventions=outbox.interventions(found.action_key), mail=_mail(look), record=_record(look),
         )  # fmt: skip
 
     @pages.get("/mail/<path:ref>")
@@ -170,12 +168,12 @@ def views(
         if not name:
             abort(403, "Say who you are: the record of an action names the person.")
         found = wanted_action(ref)
-        journal.write(name, what, found.action_key, is_known=who.is_known)
+        by = name if who.is_known else f"{name} (as typed)"
         try:
             if what == "retry":
-                outbox.retry(found.action_key)
+                outbox.retry(found.action_key, by=by)
             else:
-                outbox.give_up(found.action_key, by=name)
+                outbox.give_up(found.action_key, by=by)
         except NotPossible as error:
             abort(403, masking.text(str(error), mask=mask))
         return redirect(url_for("board.action", ref=ledger.reference(found.action_key), done=what), 303)  # type: ignore[return-value]

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -229,8 +230,7 @@ def _watch(port: int) -> None:
 @contextmanager
 def running_board(home: Path) -> Iterator[RunningBoard]:
     """A board over a home, in a zone where the day has lasted for 22 hours."""
-    bind, hours = f"127.0.0.1:{_free_port()}", _hours_east()
-    zone = f"Etc/GMT{-hours:+d}" if hours else "UTC"
+    bind, (zone, _) = f"127.0.0.1:{_free_port()}", _long_day()
     environment = _environment(home, AFTERCALL_BOARD_BIND=bind, AFTERCALL_BOARD_TIME_ZONE=zone)
     began = time.monotonic()
     process = subprocess.Popen(processes.board_process(), cwd=_ROOT, env=environment)
@@ -251,10 +251,13 @@ def _environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def _hours_east() -> int:
-    """Of a zone in which it is ten at night, so that no day ends during the bench."""
-    hours = 22 - datetime.now(UTC).hour
-    return hours if hours <= 14 else hours - 24
+@cache
+def _long_day() -> tuple[str, datetime]:
+    """A zone in which it is ten at night, so that no day ends during the bench, and when its day began."""
+    now = datetime.now(UTC)
+    hours = 22 - now.hour if now.hour >= 8 else -2 - now.hour
+    zone = f"Etc/GMT{-hours:+d}" if hours else "UTC"
+    return zone, now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=22)
 
 
 def _write_day(home: Path) -> int:
@@ -262,9 +265,8 @@ def _write_day(home: Path) -> int:
 
     As the receiver writes it, but one segment an hour without a sync. Of the last calls some have not ended.
     """
-    now = datetime.now(UTC)
-    begin = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=22)
-    step, calls_open = (now - begin) / EVENTS, 60
+    _, begin = _long_day()
+    step, calls_open = (datetime.now(UTC) - begin) / EVENTS, 60
     padding = b'"transcript":"%s"' % (b"x" * (LINE_BYTES - 400))
     segment, hour = None, ""
     for number in range(EVENTS):

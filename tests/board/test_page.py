@@ -15,7 +15,6 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from integrations.board.journal import Journal
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, DueAction, Outbox, dispatch, open_outbox
 from tests.board.conftest import COMPLETED, EMAIL, HOSTILE_CALL, PHONE, Worked, complaints, text_of, until
@@ -124,8 +123,7 @@ class Dead:
         until(lambda: text_of(page, ".done"), "the confirmation")
 
     def recorded(self) -> list[tuple[str, str]]:
-        entries = Journal(self.worked.office.installation.home).of(self.key)
-        return [(entry.what, entry.who) for entry in entries]
+        return [(entry.did, entry.by) for entry in self.outbox.interventions(self.key)]
 
 
 @pytest.fixture
@@ -144,13 +142,13 @@ def dead(worked: Worked, request: pytest.FixtureRequest) -> Iterator[Dead]:
 
 def test_an_action_is_retried_by_a_click_and_the_record_names_who(dead: Dead, page: Chrome) -> None:
     page.get(dead.worked.office.board.url)
-    until(lambda: "1 dead" in text_of(page, "#after"), "the dead mail")
+    until(lambda: "dead" in text_of(page, "#after .counts .bad"), "the dead mail")
     page.get(f"{dead.worked.office.board.url}/actions?status=dead")
     dead.operate(page, "retry", "Anna")
     assert "tried again" in text_of(page, ".done")
-    assert "retry asked by Anna" in text_of(page, ".line")
+    assert "retry by Anna (as typed)" in text_of(page, ".line")
     assert dead.now().status == "pending"
-    assert dead.recorded() == [("retry", "Anna")]
+    assert dead.recorded() == [("retry", "Anna (as typed)")]
     assert complaints(page) == []
 
 
@@ -159,9 +157,9 @@ def test_an_action_is_given_up_by_a_click_and_the_record_names_who(dead: Dead, p
     page.get(f"{dead.worked.office.board.url}/actions?status=waiting&channel=email")
     dead.operate(page, "give_up", "Zoë <b>")
     assert "given up" in text_of(page, ".done")
-    assert "give up asked by Zoë <b>" in text_of(page, ".line")
-    assert (dead.now().status, dead.now().last_error) == ("dead", "given up by Zoë <b>")
-    assert dead.recorded() == [("give_up", "Zoë <b>")]
+    assert "give-up by Zoë <b> (as typed)" in text_of(page, ".line")
+    assert (dead.now().status, dead.now().last_error) == ("dead", "given up by Zoë <b> (as typed)")
+    assert dead.recorded()[-1] == ("give-up", "Zoë <b> (as typed)")
     assert page.find_elements(By.CSS_SELECTOR, "summary[data-what=give_up]") == []
     assert complaints(page) == []
 
