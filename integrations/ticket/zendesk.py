@@ -51,8 +51,8 @@ class Zendesk(Desk):
     """
 
     name = "zendesk"
-    # The smallest plan takes 200 requests a minute, and a ticket takes two or three (Zendesk, "Rate limits").
-    limits = Limits(concurrency=2, per_second=1.0)
+    # The smallest plan takes 200 requests a minute, and a ticket takes two to four (Zendesk, "Rate limits").
+    limits = Limits(concurrency=2, per_second=0.8)
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")

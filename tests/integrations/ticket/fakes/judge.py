@@ -78,7 +78,7 @@ class Fake:
             return
         complaints = [judged(request, reply, *spec) for spec in self._descriptions()]
         if all(complaints):
-            self.complaints.append(f"{request.method} {path}: {complaints[0]}")
+            self.complaints.append(f"{request.method} {path}: {max(complaints, key=len)}")
 
     def _descriptions(self) -> list[tuple[str, str]]:
         return [(spec, self.paths) for spec in self.specs]

@@ -1,0 +1,95 @@
+"""What an update changes, tells and keeps; and settings that name queues and priorities of other systems."""
+
+from dataclasses import replace
+
+import pytest
+
+from integrations.errors import Paused, Refused
+from integrations.ticket.rendering import Ticket, ticket
+from integrations.ticket.targets import targets
+from integrations.ticket.updating import first, read, reference, update
+from tests.integrations.examples import delivery
+from tests.integrations.examples import ticket as due
+
+FIELDS = {"subject": "Rental car", "priority": "normal"}
+
+
+def made(description: str = "It broke.\n\nAgent: Hello?") -> Ticket:
+    return ticket(delivery(due(description=description)))
+
+
+def test_what_is_kept_survives_being_kept() -> None:
+    written = first(made(), FIELDS)
+    assert read(written.dumped()) == written
+    assert len(written.dumped()) < 1_000
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "{}", "[]", '{"text": 1, "transcript": 2, "fields": 3}', 5])
+def test_what_is_kept_and_was_changed_is_nothing(text: object) -> None:
+    assert read(text) is None
+
+
+def test_the_same_again_is_nothing() -> None:
+    assert update(made(), FIELDS, FIELDS, first(made(), FIELDS)) is None
+
+
+def test_fields_alone_need_no_comment() -> None:
+    due_now = update(made(), FIELDS | {"priority": "high"}, FIELDS, first(made(), FIELDS))
+    assert due_now is not None
+    assert (dict(due_now.fields), due_now.told) == ({"priority": "high"}, None)
+
+
+def test_a_transcript_is_told_once() -> None:
+    written = first(made("It broke."), FIELDS)
+    arrived = update(made(), FIELDS, FIELDS, written)
+    assert arrived is not None
+    assert arrived.told == made()
+    later = made("Refunded.\n\nAgent: Hello?")
+    again = update(later, FIELDS, FIELDS, arrived.written)
+    assert again is not None
+    assert again.told == replace(later, transcript="")
+
+
+def test_a_field_of_theirs_is_theirs_even_when_it_looks_like_ours_later() -> None:
+    theirs = FIELDS | {"priority": "high"}
+    wanted = FIELDS | {"priority": "high"}
+    first_time = update(made("New."), wanted, theirs, first(made(), FIELDS))
+    assert first_time is not None
+    assert dict(first_time.fields) == {}
+    second = update(made("Newer."), FIELDS | {"priority": "urgent"}, theirs, first_time.written)
+    assert second is not None
+    assert dict(second.fields) == {}
+
+
+def test_nobody_knows_what_was_written_so_no_field_is_touched() -> None:
+    unknown = update(made(), FIELDS | {"priority": "high"}, FIELDS, None)
+    assert unknown is not None
+    assert (dict(unknown.fields), unknown.told) == ({}, made())
+    assert update(made(), FIELDS, FIELDS | {"priority": "low"}, unknown.written) is None
+
+
+def test_a_reference_is_one_word_of_its_key() -> None:
+    assert reference("ticket:atoms:1") == reference("ticket:atoms:1") != reference("ticket:atoms:2")
+    assert reference("ticket:a b:\ud83d").removeprefix("aftercall-").isalnum()
+
+
+def test_names_over_there() -> None:
+    names = targets(" Billing=123, support = 456 ,789", "AFTERCALL_DESK")
+    assert [names.of(name) for name in ("billing", "BILLING", "support", "cars")] == [
+        "123",
+        "123",
+        "456",
+        "789",
+    ]
+    assert names.all() == ["123", "456", "789"]
+    few = targets("billing=1", "AFTERCALL_DESK")
+    assert few.of("cars") is None
+    with pytest.raises(Refused, match="AFTERCALL_DESK says nothing for 'cars', and nothing for all others"):
+        few.needed("cars")
+    assert targets("", "AFTERCALL_DESK").all() == []
+
+
+@pytest.mark.parametrize("value", ["1,2", "=1", "a=", "a=1,A=2"])
+def test_names_that_cannot_be_read(value: str) -> None:
+    with pytest.raises(Paused, match="set AFTERCALL_DESK to name=target"):
+        targets(value, "AFTERCALL_DESK")
