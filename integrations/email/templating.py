@@ -33,6 +33,9 @@ from integrations.errors import Paused
 from integrations.rendering import line
 
 TEMPLATES = ("apology_escalation", "additional_resources", "thank_you")
+"""Mails to customers."""
+ALERT = "pipeline_alert"
+"""A mail to the people who run aftercall: a problem, or its end."""
 IN_HOME = "email_templates"
 _SHIPPED = Path(__file__).parent / "templates"
 _PARAGRAPH = '<p style="margin:0 0 16px">'
@@ -52,9 +55,10 @@ def wording(template: str, tag: object, told: Mapping[str, Any], brand: Brand, h
     """A mail in the closest language there is.
 
     Args:
-        template: one of `TEMPLATES`.
+        template: one of `TEMPLATES`, or `ALERT`.
         tag: language of the call, a BCP 47 tag; anything else means English.
-        told: values of the templates: `name`, `topic`, `summary`, `reference`, `unsubscribe_url`, plain text.
+        told: values of the templates, plain text: `name`, `topic`, `summary`, `reference`, `unsubscribe_url`; of an
+            alert also `headline`, `action_needed`, `is_over`.
         brand: whose mail it is.
         home: where the operator's own templates are looked for.
 

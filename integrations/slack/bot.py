@@ -9,7 +9,7 @@ Scopes: `chat:write`, and to look before posting `channels:read` and `channels:h
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from ssl import SSLCertVerificationError
@@ -17,10 +17,11 @@ from typing import Any
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import SlackResponse
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.destinations import Delivery
+from integrations.destinations import Delivery, Finding, Limits
 from integrations.errors import Busy, Paused, Refused, Retryable
 from integrations.http import checked_url, retry_after
 from integrations.rendering import line
@@ -28,6 +29,8 @@ from integrations.slack.errors import slack_error
 from integrations.slack.rendering import EVENT_TYPE, message
 
 _SETTING = "AFTERCALL_SLACK_BOT_TOKEN"
+# The first to post, the others to look before.
+SCOPES = ("chat:write", "channels:read", "channels:history")
 # A message is looked for among those of this time, and of so many pages; a crash is hardly older.
 LOOK_BACK = timedelta(days=1)
 PAGES, PAGE = 20, 200
@@ -46,6 +49,8 @@ class SlackBot:
     """
 
     name = "bot"
+    # chat.postMessage takes about one message a second; one at a time keeps a call's thread in order.
+    limits = Limits(concurrency=1, per_second=1.0)
 
     def __init__(self, settings: IntegrationSettings) -> None:
         token = settings.slack_bot_token.get_secret_value().strip()
@@ -92,6 +97,32 @@ class SlackBot:
         posted = f"{channel}:{timestamp}"
         self._posted.get((str(channel), thread[1] if thread else ""), {})[delivery.action_key] = posted
         return posted
+
+    def check(self) -> Iterator[Finding]:
+        """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
+        try:
+            told = self._asked("auth.test", "the token")
+        except (Paused, Refused, Retryable) as error:
+            yield Finding("credentials", False, str(error))
+            return
+        data = told.data if isinstance(told.data, dict) else {}
+        yield Finding("credentials", True, f"{data.get('user')} in {data.get('team')}")
+        names = {str(name).lower(): str(value) for name, value in told.headers.items()}
+        granted = {scope.strip() for scope in names.get("x-oauth-scopes", "").split(",")}
+        missing = [scope for scope in SCOPES[: None if self._look_first else 1] if scope not in granted]
+        yield Finding(
+            "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
+        )
+        if not missing and self._look_first:
+            yield self._alert_channel()
+
+    def _alert_channel(self) -> Finding:
+        name = self._settings.slack_alert_channel
+        try:
+            self._look(self._channel_id(name), "", datetime.now(UTC))
+        except (Paused, Refused, Retryable) as error:
+            return Finding(f"channel {name}", False, str(error))
+        return Finding(f"channel {name}", True, "the bot can read it")
 
     def _thread(self, delivery: Delivery, channel: str) -> tuple[str, str] | None:
         """Channel id and timestamp of the first message about the same call in the same Slack channel."""
@@ -152,9 +183,16 @@ class SlackBot:
         return found
 
     def _ask(self, method: str, where: str, **arguments: Any) -> Mapping[str, Any]:
-        """Call a method of the Web API; every failure as one of the kinds, without a cause that holds the request."""
+        """What a method of the Web API answers."""
+        told = self._asked(method, where, **arguments).data
+        if not isinstance(told, dict):
+            raise Retryable(f"Slack answered {method} with something that is not JSON")
+        return told
+
+    def _asked(self, method: str, where: str, **arguments: Any) -> SlackResponse:
+        """Call a method; every failure as one of the kinds, without a cause that holds the request."""
         try:
-            told = within(self._whole, lambda: self._api.api_call(method, **arguments)).data
+            return within(self._whole, lambda: self._api.api_call(method, **arguments))
         except SlackApiError as error:
             raise _kind(error, method, where) from None
         except DeadlineExceeded:
@@ -167,9 +205,6 @@ class SlackBot:
                 ) from None
             text = getattr(reason, "strerror", None) or type(reason).__name__
             raise Retryable(f"Slack could not be asked for {method} ({line(text, 200)})") from None
-        if not isinstance(told, dict):
-            raise Retryable(f"Slack answered {method} with something that is not JSON")
-        return told
 
 
 class _ThreadGone(Refused):

@@ -7,9 +7,10 @@ Slack tells nothing of what it made, so a repeat cannot be recognised and nothin
 """
 
 import re
+from collections.abc import Iterator
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery
+from integrations.destinations import Delivery, Finding, Limits
 from integrations.errors import Paused, Refused, Retryable
 from integrations.http import HttpClient, checked_url
 from integrations.rendering import line
@@ -19,6 +20,7 @@ from integrations.slack.rendering import message
 _SETTING = "AFTERCALL_SLACK_WEBHOOK_URL"
 _PAIR = re.compile(r"(?:(?P<channel>[^=:/\s]+)=)?(?P<url>\S+)")
 _EVERY_OTHER = ""
+_NOTHING_TO_POST = ("no_text", "invalid_payload")
 # What chat.postMessage takes beyond this is not for webhooks: the channel is the URL's.
 _TAKEN = ("text", "blocks", "unfurl_links", "unfurl_media")
 
@@ -36,6 +38,8 @@ class SlackWebhook:
     """
 
     name = "webhook"
+    # Slack's word: one message a second for each webhook.
+    limits = Limits(concurrency=1, per_second=1.0)
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._settings = settings
@@ -60,6 +64,21 @@ class SlackWebhook:
                 f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
             )
         return f"webhook:{delivery.action_key}"
+
+    def check(self) -> Iterator[Finding]:
+        """Whether each webhook is there: it is asked to post nothing at all, which Slack refuses in its own words."""
+        for channel in self._urls:
+            named = f"webhook for {channel or 'every other channel'}"
+            try:
+                self._client(channel or "#").request("POST", json={})
+            except Refused as error:
+                is_there = any(word in str(error) for word in _NOTHING_TO_POST)
+                told = "Slack knows it" if is_there else str(_meant(str(error), channel) or error)
+                yield Finding(named, is_there, told)
+            except (Paused, Retryable) as error:
+                yield Finding(named, False, str(_meant(str(error), channel) or error))
+            else:
+                yield Finding(named, False, "something answers at this address that is not Slack")
 
     def close(self) -> None:
         """Close every connection."""

@@ -13,6 +13,12 @@ from tests.integrations.examples import NOW, delivery
 from tests.integrations.examples import email as due
 
 
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """One database is enough here: who gets a mail is decided outside of it."""
+    return f"sqlite:///{tmp_path / 'outbox.sqlite'}"
+
+
 def known(outbox: Outbox) -> Action:
     action = outbox.action(due().action_key)
     assert action is not None

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
+from integrations.email.recipients import check_wish
 from integrations.email.rendering import message, render
 from integrations.email.templating import TEMPLATES
 from integrations.errors import Refused
+from integrations.outbox import DueAction
 from tests.integrations.examples import delivery, email
 
 SETTINGS = IntegrationSettings(email_from_name="Ärger & Söhne", email_from_address="help@firm.example")
@@ -113,3 +115,35 @@ def test_little_known_and_general() -> None:
 def test_an_unknown_template_is_refused() -> None:
     with pytest.raises(Refused, match="apology_escalation"):
         message(delivery(email(template="../layout")), SETTINGS)
+
+
+def alert(headline: str, action_needed: str) -> EmailMessage:
+    told = {
+        "template": "pipeline_alert",
+        "headline": headline,
+        "summary": "401 <b>",
+        "action_needed": action_needed,
+    }
+    row = DueAction(
+        "pipeline_alert:x:email", "email", "pipeline_alert", None, None, told | {"to_address": "ops@shop.de"}
+    )
+    settings = IntegrationSettings(email_list_unsubscribe="https://shop.de/stop", email_require_consent=True)
+    mail = message(delivery(row), settings)
+    check_wish(mail, delivery(row), settings)
+    return mail
+
+
+def test_an_alert_and_its_end_are_for_the_people_who_run_it() -> None:
+    began, ended = (
+        alert("The crm channel has stopped", "Look at the key."),
+        alert("Resolved: The crm channel…", ""),
+    )
+    assert began["Subject"] == "The crm channel has stopped"
+    assert began["List-Unsubscribe"] is None
+    assert part(began, "plain") == (
+        "The crm channel has stopped\n\nLook at the key.\n\nWhat was seen:\n\n401 <b>\n\n"
+        "-- \naftercall sends this to AFTERCALL_ALERT_EMAIL.\n"
+    )
+    assert "401 &lt;b&gt;" in part(began, "html")
+    assert "Kind regards" not in part(began, "html")
+    assert "What happened" in part(ended, "plain")
