@@ -5,6 +5,7 @@ A run that was killed leaves a package of dlt's, which the next one loads first.
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from orchestration.load import pipeline
 from orchestration.load.events import columns_of
 from orchestration.recovery.asking import list_source, told_plainly
 from orchestration.recovery.config import RecoverySettings
-from orchestration.recovery.platform import Bounds, Platform
+from orchestration.recovery.platform import EVER, Bounds, Platform
 from receiver.envelope import body_id, safe_id, safe_text
 from receiver.sources import SOURCES
 from receiver.sources.base import mapping
@@ -59,6 +60,9 @@ def list_calls(
 
     waiting = pipeline.pipeline(settings, f"recovery_{platform.name}")
     _load_rest(settings, waiting)
+    if bounds.is_open and _has_listed_before(waiting, platform):
+        # dlt looks back no further than the first beginning, which a pause may have left behind
+        bounds = replace(bounds, since=EVER)
     with told_plainly(platform):
         waiting.extract(list_source(platform, recovery, bounds, row, RESOURCE))
     _load_rest(settings, waiting)
@@ -93,6 +97,13 @@ def _events(platform: Platform, call: dict[str, Any]) -> Iterator[str]:
         event_type = safe_text(SOURCES[platform.name].facts(body, {}).event_type)
         if event_type is not None:
             yield event_type
+
+
+def _has_listed_before(waiting: Any, platform: Platform) -> bool:
+    """Whether dlt remembers the newest call of an open listing."""
+    source = waiting.state.get("sources", {}).get(f"listed_{platform.name}", {})
+    cursors = source.get("resources", {}).get(RESOURCE["name"], {}).get("incremental", {})
+    return cursors.get("created_at", {}).get("last_value") is not None
 
 
 def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:

@@ -6,7 +6,7 @@ Nothing here asks a network or knows one platform.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 SINCE = "{incremental.start_value}"
@@ -25,6 +25,9 @@ class Seen:
     created_at: datetime | None
     ended_at: datetime | None
     is_over: bool
+
+
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from orchestration.recovery import PLATFORMS
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.landing import land
 from orchestration.recovery.listing import list_calls
-from orchestration.recovery.platform import Bounds
+from orchestration.recovery.platform import EVER, Bounds
 from orchestration.recovery.standing import Day, standing
 
 Progress = Callable[[str, int, int | None], None]
@@ -58,7 +58,7 @@ def recover(
     with warehouse.exclusive(folder / f"{source}.lock", settings.lock_timeout_seconds):
         listed = list_calls(settings, recovery, platform, asked, lambda done: progress("listing", done, None))
         # whatever was ever listed and is still missing, not only what is listed now: an answer may have failed since
-        compared = asked if bounds else Bounds(_EVER, now)
+        compared = asked if bounds else Bounds(EVER, now)
         found = standing(settings, source, compared)
         total = len(found.missing)
         landed = 0
@@ -73,9 +73,6 @@ def recover(
             )
     days = [day for day in found.days if day.day >= asked.since.date()]
     return RecoveryReport(source, listed, total, landed, days)
-
-
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _look_back(recovery: RecoverySettings) -> timedelta:
