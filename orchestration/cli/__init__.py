@@ -20,6 +20,8 @@ _COMMANDS = {
     "reload": "orchestration.cli.reload",
     "recover": "orchestration.cli.recover",
     "trace": "orchestration.cli.trace",
+    "actions": "orchestration.cli.actions",
+    "check": "orchestration.cli.check",
     "doctor": "orchestration.cli.doctor",
     "demo": "orchestration.cli.demo",
 }

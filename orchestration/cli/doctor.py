@@ -10,8 +10,11 @@ from rich.table import Table
 
 from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS, UnknownDestination
 from integrations.errors import redact
-from integrations.outbox import open_outbox
+from integrations.outbox import BadAlerts, open_outbox
+from integrations.outbox.alerts import ways_of
+from integrations.routes import BadRoutes, configured, routes
 from orchestration.cli.processes import addresses, answers
 from orchestration.config import OrchestrationSettings
 from orchestration.recovery.config import RecoverySettings
@@ -80,9 +83,34 @@ def _checks() -> Iterator[tuple[str, str | None]]:
             yield "outbox opens", None
     except Exception as error:  # any driver's own exception is the answer here
         yield "outbox opens", str(error)
+    yield from _destinations(IntegrationSettings())
     unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
     yield "senders can be verified, or are on this machine", hint if unsigned else None
     for name, url in addresses(settings).items():
         up = answers(f"{url}/server_info" if name == "dagster" else f"{url}/healthz")
         yield f"{name} {'answers at' if up else 'is not running at'} {url}", None
+
+
+def _destinations(settings: IntegrationSettings) -> Iterator[tuple[str, str | None]]:
+    """Where actions go, route by route; `aftercall check` asks the systems themselves."""
+    try:
+        known = routes(settings)
+    except BadRoutes as error:
+        yield "routes can be followed", str(error)
+        return
+    for route in known.route:
+        when = ", ".join(f"{name} is {wanted}" for name, wanted in route.when.items())
+        yield f"{route.channel} goes to {', '.join(route.to)}{' when ' if when else ''}{when}", None
+    for channel in CHANNELS:
+        what = f"{channel} goes to {', '.join(settings.destinations_of(channel))}"
+        try:
+            configured(channel, settings)
+            yield what, None
+        except UnknownDestination as error:
+            yield what, str(error)
+    try:
+        ways = ", ".join(sorted(ways_of(settings)))
+        yield f"problems are told by {ways or 'nobody'}", None
+    except BadAlerts as error:
+        yield "problems are told", str(error)

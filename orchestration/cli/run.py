@@ -8,8 +8,17 @@ from orchestration.config import OrchestrationSettings
 
 @click.command("run")
 @click.option("--all", "everything", is_flag=True, help="Compare every due action, not only the new ones.")
-def run_command(everything: bool) -> None:
+@click.option("--dry-run", is_flag=True, help="Send nothing: say what would happen to what is due now.")
+@click.option(
+    "--limit", default=200, show_default=True, help="Most actions of a channel that a dry run looks into."
+)
+def run_command(everything: bool, dry_run: bool, limit: int) -> None:
     """One pass without a daemon: load, build, act, publish, until nothing is due."""
+    if dry_run:
+        from orchestration.cli.dry_run import show
+
+        show(limit)
+        return
     from rich.console import Console
 
     from orchestration import passes, warehouse

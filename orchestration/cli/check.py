@@ -1,0 +1,62 @@
+"""`aftercall check`: whether destinations can be reached with these credentials, and may do what they must."""
+
+from collections.abc import Iterator, Sequence
+
+import click
+from rich.console import Console
+from rich.markup import escape
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS, Checkable, Finding, available, exists, open_destination
+from integrations.errors import Paused, describe
+from integrations.routes import BadRoutes, configured
+
+
+@click.command("check")
+@click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
+@click.option("--channel", type=click.Choice(CHANNELS), help="Only this channel.")
+def check_command(destinations: Sequence[str], channel: str | None) -> None:
+    """Verify credentials and permissions by harmless calls, of those named or of all that are configured.
+
+    Prints what is missing; exit code 1 when something is.
+    """
+    settings, console, bad = IntegrationSettings(), Console(soft_wrap=True), 0
+    for where in (channel,) if channel else CHANNELS:
+        try:
+            names = [name for name in destinations if exists(where, name)] or (
+                [] if destinations else list(configured(where, settings))
+            )
+        except (BadRoutes, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+        for name in names:
+            for finding in _findings(where, name, settings):
+                bad += not finding.is_fine
+                mark = "[green]ok[/]  " if finding.is_fine else "[red]bad[/] "
+                console.print(f"{mark} {where}/{name}: {escape(finding.name)}: {escape(finding.told)}")
+    unknown = [name for name in destinations if not any(exists(where, name) for where in CHANNELS)]
+    if unknown:
+        known = sorted({name for where in CHANNELS for name in available(where)})
+        raise click.ClickException(
+            f"there is no destination {', '.join(unknown)}; there is {', '.join(known)}"
+        )
+    if bad:
+        raise SystemExit(1)
+
+
+def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[Finding]:
+    try:
+        target = open_destination(channel, settings, name)
+    except Paused as error:
+        yield Finding("settings", False, describe(error, settings))
+        return
+    try:
+        if isinstance(target, Checkable):
+            yield from target.check()
+        elif name == "preview":
+            yield Finding("preview", True, "nothing leaves this machine")
+        else:
+            yield Finding("settings", True, "complete; it cannot be asked for more without sending something")
+    except Exception as error:  # whatever a client library throws is a finding here
+        yield Finding("could not be asked", False, describe(error, settings))
+    finally:
+        getattr(target, "close", lambda: None)()

@@ -1,0 +1,52 @@
+"""`aftercall run --dry-run`: what would happen to every action that is due now. Systems are asked, never changed."""
+
+from collections import Counter
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
+from integrations.outbox import open_outbox
+from integrations.outbox.looking import FAIL, WAIT, Plan, plans
+from integrations.rendering import line
+from orchestration.config import OrchestrationSettings
+from orchestration.load.pipeline import has_new_lines
+
+_STYLES = {FAIL: "red", WAIT: "yellow"}
+
+
+def show(limit: int) -> None:
+    """Print a row for each action: what it does where, and each field that would change, before and after."""
+    settings, console = IntegrationSettings(), Console()
+    table = Table("would", "action", "destination", "details")
+    does: Counter[str] = Counter()
+    with open_outbox(settings.outbox_url) as outbox, console.status("asking the destinations"):
+        for channel in CHANNELS:
+            for plan in plans(outbox.engine, channel, settings, datetime.now(UTC), limit):
+                does[plan.does] += 1
+                table.add_row(
+                    Text(plan.does, _STYLES.get(plan.does, "green")),
+                    Text(line(plan.action.action_key)),
+                    Text(line(plan.action.destination)),
+                    _details(plan),
+                )
+    if table.row_count:
+        console.print(table)
+    click.echo(", ".join(f"{count} to {what}" for what, count in does.items()) or "nothing is due")
+    if has_new_lines(OrchestrationSettings()):
+        click.echo("New events have landed: a real run loads and builds them first, and more may become due.")
+
+
+def _details(plan: Plan) -> Text:
+    told = Text(line(plan.told, 300))
+    for name, (before, after) in plan.changes.items():
+        told.append(f"\n{name}: " if told else f"{name}: ", "bold")
+        if before is not None:
+            told.append(line(before, 200), "red strike")
+            told.append(" → ")
+        told.append(line(after, 200), "green")
+    return told
