@@ -55,13 +55,16 @@ class HubSpotCrm(Crm):
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._portal, self._token = settings.hubspot_portal.strip(), settings.hubspot_token
-        self._prepared: set[str] = set()
         super().__init__(HubSpot(settings), settings)
 
     def marked(self, made: Record) -> str | None:
         """The object whose unique property holds the key."""
-        self._prepare(made.kind)
-        found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
+        try:
+            found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
+        except Refused:
+            if self._has_key(made.kind):
+                raise
+            return None
         return str(self.client.part(found, "id")) if found else None
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
@@ -123,14 +126,15 @@ class HubSpotCrm(Crm):
         """Make it, with its contact; if HubSpot says that its key is taken, it is that one."""
         on = {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
         try:
-            return str(
-                self.client.part(self.client.create(OBJECTS[made.kind], _properties(fields), on), "id")
-            )
+            told = self.client.create(OBJECTS[made.kind], _properties(fields), on)
         except (Refused, Conflict):
-            found = self.marked(made)
-            if found is None:
-                raise
-            return found
+            if self._has_key(made.kind):
+                found = self.marked(made)
+                if found is None:
+                    raise
+                return found
+            told = self.client.create(OBJECTS[made.kind], _properties(fields), on)
+        return str(self.client.part(told, "id"))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these properties."""
@@ -175,16 +179,16 @@ class HubSpotCrm(Crm):
             raise Refused(f"contacts have no property {field}: make it, or change AFTERCALL_CRM_FIELDS")
         return "there"
 
-    def _prepare(self, kind: str) -> None:
-        if kind in self._prepared:
-            return
+    def _has_key(self, kind: str) -> bool:
+        """Whether the property was there; now it is."""
         objects = OBJECTS[kind]
-        if not self.client.has_property(objects, KEY, is_unique=True):
-            beside = self.client.request("GET", f"/crm/v3/properties/{objects}/{_BESIDE[kind]}").json()
-            text = f"Under this key aftercall knows the {kind} as its own. Do not change it."
-            group = str(self.client.part(beside, "groupName"))
-            self.client.make_property(objects, KEY, "aftercall: key", text, is_unique=True, group=group)
-        self._prepared.add(kind)
+        if self.client.has_property(objects, KEY, is_unique=True):
+            return True
+        beside = self.client.request("GET", f"/crm/v3/properties/{objects}/{_BESIDE[kind]}").json()
+        text = f"Under this key aftercall knows the {kind} as its own. Do not change it."
+        group = str(self.client.part(beside, "groupName"))
+        self.client.make_property(objects, KEY, "aftercall: key", text, is_unique=True, group=group)
+        return False
 
 
 def _properties(fields: Mapping[str, str]) -> dict[str, str]:

@@ -40,6 +40,8 @@ class FakeHubSpot(Fake):
     """Kind and name of properties that were made."""
     plain: set[tuple[str, str]] = field(default_factory=set)
     """Those whose values need not be unique."""
+    unknown_property: int = 400
+    """How a look by a property is answered that is not there, or not unique."""
     numbers: Any = field(default_factory=lambda: count(100))
 
     def is_known(self, request: Request) -> Reply | None:
@@ -129,7 +131,7 @@ class FakeHubSpot(Fake):
         by = request.query().get("idProperty")
         found = self._known(kind, unquote(identity), by)
         if by == _OURS and (kind, by) not in self.made:
-            return _error(400, "VALIDATION_ERROR", f"Property {by} does not exist")
+            return _error(self.unknown_property, "VALIDATION_ERROR", f"Property {by} does not exist")
         return Reply(200, self._shown(found)) if found else NOT_FOUND
 
     def _update(self, request: Request, kind: str, identity: str) -> Reply:
@@ -179,7 +181,8 @@ class FakeHubSpot(Fake):
                 return _error(409, "CONFLICT", f"Contact already exists. Existing ID: {taken}")
             if taken not in (None, but):
                 return _error(400, "VALIDATION_ERROR", f"{name}: another object already has that value")
-        known = {"firstname", "lastname", "phone", "email", _OURS, "calls"}
+        known = {"firstname", "lastname", "phone", "email", "calls"}
+        known |= {name for one, name in self.made | self.plain if one == kind}
         wrong = [name for name in properties if name not in known and not name.startswith("hs_")]
         return _error(400, "VALIDATION_ERROR", f"Property {wrong} does not exist") if wrong else None
 

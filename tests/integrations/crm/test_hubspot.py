@@ -92,6 +92,17 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
     assert "<script>" not in told["hs_task_body"]
 
 
+@pytest.mark.parametrize("answer", [400, 404])
+def test_the_property_is_made_when_it_is_first_needed(
+    hubspot: Open, portal: FakeHubSpot, answer: int
+) -> None:
+    portal.unknown_property = answer
+    for action in (contact(), note(), task()):
+        made = put(hubspot(), action)
+        assert hubspot().find(delivery(action)) == made
+    assert portal.made == {(objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")}
+
+
 @pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
 def test_what_was_made_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
     made = put(hubspot(), action)
