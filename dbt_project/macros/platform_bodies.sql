@@ -16,8 +16,10 @@
 {# A moment of the call as text, from the Unix milliseconds of its start and the seconds since. #}
 {% macro moment_in_call(start_milliseconds, seconds) -%}
     cast(
-        try_cast({{ start_milliseconds }} as bigint)
-        + cast(round(try_cast({{ seconds }} as double) * 1000) as bigint) as varchar
+        try_cast(
+            try_cast({{ start_milliseconds }} as double)
+            + round(try_cast({{ seconds }} as double) * 1000) as bigint
+        ) as varchar
     )
 {%- endmacro %}
 
