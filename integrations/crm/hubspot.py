@@ -8,7 +8,8 @@ is first needed, and found without a search, which in HubSpot is some seconds be
 is searched by its number.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from integrations import phones
 from integrations.config import IntegrationSettings
@@ -18,7 +19,7 @@ from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits
 from integrations.errors import Refused
 from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot
-from integrations.rest import Conflict
+from integrations.rest import Conflict, Missing
 
 KEY = "aftercall_key"
 OBJECTS = {"contact": "contacts", "note": "notes", "task": "tasks"}
@@ -62,7 +63,8 @@ class HubSpotCrm(Crm):
         try:
             found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
         except Refused:
-            if self._has_key(made.kind):
+            # Nothing is marked where there is no property yet; it is made when something is written.
+            if self.client.has_property(OBJECTS[made.kind], KEY, is_unique=True):
                 raise
             return None
         return str(self.client.part(found, "id")) if found else None
@@ -126,19 +128,21 @@ class HubSpotCrm(Crm):
         """Make it, with its contact; if HubSpot says that its key is taken, it is that one."""
         on = {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
         try:
-            told = self.client.create(OBJECTS[made.kind], _properties(fields), on)
+            told = self._with_key(
+                made.kind, lambda: self.client.create(OBJECTS[made.kind], _properties(fields), on)
+            )
         except (Refused, Conflict):
-            if self._has_key(made.kind):
-                found = self.marked(made)
-                if found is None:
-                    raise
-                return found
-            told = self.client.create(OBJECTS[made.kind], _properties(fields), on)
+            found = self.marked(made)
+            if found is None:
+                raise
+            return found
         return str(self.client.part(told, "id"))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these properties."""
-        self.client.update(OBJECTS[made.kind], identity, _properties(fields))
+        self._with_key(
+            made.kind, lambda: self.client.update(OBJECTS[made.kind], identity, _properties(fields))
+        )
         return identity
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -179,16 +183,21 @@ class HubSpotCrm(Crm):
             raise Refused(f"contacts have no property {field}: make it, or change AFTERCALL_CRM_FIELDS")
         return "there"
 
-    def _has_key(self, kind: str) -> bool:
-        """Whether the property was there; now it is."""
-        objects = OBJECTS[kind]
-        if self.client.has_property(objects, KEY, is_unique=True):
-            return True
+    def _with_key(self, kind: str, write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Write; if that fails for want of the property, make it and write again."""
+        try:
+            return write()
+        except Missing:
+            raise
+        except (Refused, Conflict):
+            objects = OBJECTS[kind]
+            if self.client.has_property(objects, KEY, is_unique=True):
+                raise
         beside = self.client.request("GET", f"/crm/v3/properties/{objects}/{_BESIDE[kind]}").json()
         text = f"Under this key aftercall knows the {kind} as its own. Do not change it."
         group = str(self.client.part(beside, "groupName"))
         self.client.make_property(objects, KEY, "aftercall: key", text, is_unique=True, group=group)
-        return False
+        return write()
 
 
 def _properties(fields: Mapping[str, str]) -> dict[str, str]:

@@ -97,9 +97,14 @@ def test_the_property_is_made_when_it_is_first_needed(
     hubspot: Open, portal: FakeHubSpot, answer: int
 ) -> None:
     portal.unknown_property = answer
+    there = portal.person(phone="(202) 555-0143")
+    for action in (contact(), note(), task()):
+        hubspot().planned(delivery(action))
+    assert portal.made == set()
     for action in (contact(), note(), task()):
         made = put(hubspot(), action)
         assert hubspot().find(delivery(action)) == made
+    assert portal.of("contacts", f"contact:{PHONE}") == [there]
     assert portal.made == {(objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")}
 
 
