@@ -12,6 +12,7 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, dispatch
 from integrations.outbox.locks import process_lock
 from tests.integrations.examples import NOW, Register, email, ticket
+from tests.integrations.outbox.systems import did, say
 
 
 def child(code: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -114,3 +115,40 @@ def test_first_opened_by_eight_processes_at_once(url: str) -> None:
     code = "from integrations.outbox import open_outbox; print(open_outbox(sys.argv[1]).counts())"
     children = [child(code, url) for _ in range(8)]
     assert [one.communicate(timeout=60)[0] for one in children] == [b"[]\n"] * 8
+
+
+def test_killed_with_several_under_way(
+    outbox: Outbox, settings: IntegrationSettings, systems: Path, tmp_path: Path
+) -> None:
+    """Of what is under way each worker may have sent one that is not marked; it is found, not made again."""
+    (settings.home / "destinations.toml").write_text("[limits.north]\nconcurrency = 6\n")
+    code = """
+        import os, pathlib, signal, threading, time
+        import pytest
+        from integrations.config import IntegrationSettings
+        from integrations.outbox import dispatch, lanes, open_outbox
+        from tests.integrations.outbox.systems import did, installed
+        home, url, folder = sys.argv[1:]
+        settings = IntegrationSettings(home=home, outbox_url=url, tickets="north")
+        def watch():
+            while len(did(pathlib.Path(home), "north")) < 25:
+                time.sleep(0.001)
+            os.kill(os.getpid(), signal.SIGKILL)
+        threading.Thread(target=watch).start()
+        with installed(pathlib.Path(folder), pytest.MonkeyPatch(), "north"):
+            dispatch(open_outbox(url), "ticket", settings)
+    """
+    mine = settings.model_copy(update={"tickets": "north"})
+    outbox.fill([ticket(f"{number}", due_at=None) for number in range(60)], NOW, mine)
+    say(settings.home, "north", "slow", "0.03")
+    (tmp_path / "first").mkdir()
+    killed = child(code, str(settings.home), settings.outbox_url, str(tmp_path / "first"))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -9
+    wait_until_free(outbox, "ticket")
+    sent = len(did(settings.home, "north"))
+    assert 0 <= sent - len(outbox.actions(status="sent", limit=100)) <= 6
+    dispatch(outbox, "ticket", mine)
+    created = [line["key"] for line in did(settings.home, "north") if line["did"] == "create"]
+    assert len(created) == len(set(created)) == 60
+    assert len(outbox.actions(status="sent", limit=100)) == 60

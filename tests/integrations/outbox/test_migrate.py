@@ -9,10 +9,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
-from integrations.outbox import Outbox, OutboxTooNew, migrate, open_outbox
+from integrations.config import IntegrationSettings
+from integrations.outbox import Outbox, OutboxTooNew, dispatch, migrate, open_outbox
 from integrations.outbox.engine import reading, writing
 from integrations.outbox.migrate import HEAD, SCRIPTS, move_to, revision
 from integrations.outbox.schema import metadata
+from tests.integrations.examples import NOW, ticket
 
 
 def test_the_head_that_the_code_knows_is_the_newest_step() -> None:
@@ -54,3 +56,17 @@ def test_opening_again_does_without_alembic(outbox: Outbox, url: str) -> None:
     modules = subprocess.check_output([sys.executable, "-c", code, url], text=True).split()
     assert "sqlalchemy" in modules
     assert "alembic" not in modules
+
+
+def test_an_outbox_of_one_destination_a_channel_keeps_everything(
+    outbox: Outbox, settings: IntegrationSettings
+) -> None:
+    outbox.fill([ticket()], NOW, settings)
+    dispatch(outbox, "ticket", settings, now=NOW)
+    move_to(outbox.engine, "0002")
+    migrate.migrate(outbox.engine)
+    action = outbox.action(ticket().action_key)
+    assert action is not None
+    assert (action.due_key, action.status, action.facts) == (ticket().action_key, "sent", {})
+    assert len(outbox.attempts(ticket().action_key)) == 1
+    assert outbox.fill([ticket()], NOW, settings).unchanged == 1
