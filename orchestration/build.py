@@ -79,11 +79,6 @@ def is_built(settings: OrchestrationSettings, part: str) -> bool:
     return _built_by(settings, part) == project_version()
 
 
-def wants_refresh(settings: OrchestrationSettings, part: str) -> bool:
-    """Whether events came back to the raw tables that increments may hold already; see `ask_for_refresh`."""
-    return _built_by(settings, part) == _REFRESH
-
-
 def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
     """Have the next build of a part, whoever starts it, build everything anew; what was remembered until now.
 

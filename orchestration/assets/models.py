@@ -136,14 +136,13 @@ def described(
 def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """Calls, outcomes, metrics and what is due.
 
-    New events need four tables and the tests of their keys; everything else is built once for each version of
-    the project, every night, and after events came back (`aftercall reload`).
+    New events need three tables and the tests of their keys; everything is built anew once for each version of the
+    project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
     """
     settings = aftercall.orchestration()
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
     if everything or not build.is_built(settings, MODELS):
-        refresh = ["--full-refresh"] if everything or build.wants_refresh(settings, MODELS) else []
-        arguments = ["--exclude", OUTCOMES, LEAN, *refresh]
+        arguments = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
         yield from built(
             context, settings, lambda roomy, sink: build.build_all(roomy, MODELS, arguments, sink)
         )

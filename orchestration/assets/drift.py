@@ -1,0 +1,45 @@
+"""Contract drift as a check on the event log, hourly and outside the pass: see `orchestration/drift.py`."""
+
+import dagster as dg
+import pandas as pd
+
+from orchestration import drift
+from orchestration.assets import metadata
+from orchestration.resources import Aftercall
+
+_MOST_SAMPLES = 3
+
+
+@dg.asset_check(
+    asset=dg.AssetKey(["raw", "call_events"]),
+    name="events_look_as_documented",
+    description="Whether the newest events of each source and type have the fields that its platform documents, in "
+    "the documented types. Those that do not are kept and loaded as far as they can be; look at what changed there.",
+)
+def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:
+    """A warning names the places and shows outlines, in which every value stands as its type."""
+    report = drift.find(aftercall.orchestration())
+    rows = [
+        {
+            "source": one.source,
+            "event type": one.event_type,
+            "events": one.events,
+            "what changed": "; ".join(f"{misfit.where} {misfit.problem}" for misfit in one.misfits),
+            "for example": one.event_key,
+        }
+        for one in report.drifts
+    ]
+    samples = {
+        f"sample {one.event_key}": dg.MetadataValue.md(f"```json\n{one.sample}\n```")
+        for one in report.drifts[:_MOST_SAMPLES]
+    }
+    return dg.AssetCheckResult(
+        passed=not rows,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "events_looked_at": report.events,
+            "events_that_differ": sum(one.events for one in report.drifts),
+            "what_changed": metadata.table(pd.DataFrame(rows, columns=list(rows[0]) if rows else ["source"])),
+            **samples,
+        },
+    )
