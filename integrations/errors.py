@@ -4,7 +4,9 @@ A destination raises one of these; anything else that escapes from it counts as 
 What follows from an error (when to try again, when to give up) belongs to `integrations.outbox`.
 """
 
+import errno
 import re
+import socket
 from datetime import timedelta
 
 from pydantic import SecretStr
@@ -50,7 +52,17 @@ class Unreachable(Retryable):
     """It failed before the system could say anything: no connection, no name, no answer, a gateway without it.
 
     Several in a row stop the destination, because a system that is down need not cost every action an attempt.
+
+    Args:
+        message: what happened, without secrets.
+        after: how long the system asks to wait.
+        may_be_done: the request had left: only its answer is missing. Then every try counts, also one that finds out
+            whether the system is back, or a thing that cannot be looked for would be sent for ever.
     """
+
+    def __init__(self, message: str, after: timedelta | None = None, *, may_be_done: bool = False) -> None:
+        super().__init__(message, after)
+        self.may_be_done = may_be_done
 
 
 class Busy(Retryable):
@@ -81,6 +93,14 @@ class Paused(Exception):
     def __init__(self, message: str, after: timedelta | None = None) -> None:
         super().__init__(message)
         self.after = after
+
+
+def is_no_connection(cause: BaseException) -> bool:
+    """Whether an operating system's error says that nobody was reached, so that nothing can have been done."""
+    unreachable = (errno.EHOSTUNREACH, errno.ENETUNREACH)
+    return isinstance(cause, ConnectionRefusedError | socket.gaierror) or (
+        isinstance(cause, OSError) and cause.errno in unreachable
+    )
 
 
 def describe(error: BaseException, settings: BaseSettings) -> str:

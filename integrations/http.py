@@ -22,7 +22,7 @@ from requests import exceptions as failures
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
+from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable, is_no_connection
 from integrations.rendering import line
 
 LARGEST_ANSWER = 4 << 20
@@ -145,7 +145,9 @@ class HttpClient:
         if isinstance(error, DeadlineExceeded):
             # Its thread still holds the connection.
             self._session = self._open()
-            raise Unreachable(f"{self.system} did not end its answer within {self.whole:g} s") from None
+            raise Unreachable(
+                f"{self.system} did not end its answer within {self.whole:g} s", may_be_done=True
+            ) from None
         if isinstance(error, _TooLarge):
             raise Retryable(f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB") from None
         cause = _root(error)
@@ -163,9 +165,13 @@ class HttpClient:
         if isinstance(error, failures.ConnectTimeout):
             raise Unreachable(f"{self.system}: no connection within {self.connect:g} s") from None
         if isinstance(error, failures.ReadTimeout) or "timed out" in str(error).lower():
-            raise Unreachable(f"{self.system}: nothing was heard for {self.read:g} s") from None
+            raise Unreachable(
+                f"{self.system}: nothing was heard for {self.read:g} s", may_be_done=True
+            ) from None
         told = getattr(cause, "strerror", None) or type(cause).__name__
-        raise Unreachable(f"{self.system}: the connection failed ({told})") from None
+        raise Unreachable(
+            f"{self.system}: the connection failed ({told})", may_be_done=not is_no_connection(cause)
+        ) from None
 
     def _judged(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:
@@ -180,7 +186,7 @@ class HttpClient:
         if status == 429:
             return Busy(message, after)
         if status in NOBODY_BEHIND:
-            return Unreachable(message, after)
+            return Unreachable(message, after, may_be_done=status != 503)
         if status >= 500 or status in WORTH_A_RETRY:
             return Retryable(message, after)
         if status in self.wrong_for_all or status < 400:

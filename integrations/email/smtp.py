@@ -21,7 +21,7 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
-from integrations.errors import Paused, Refused, Retryable
+from integrations.errors import Paused, Refused, Retryable, Unreachable, is_no_connection
 from integrations.http import QUOTED
 from integrations.rendering import line
 
@@ -66,8 +66,9 @@ class SmtpDestination:
             # Its thread still holds the connection, and must not send any more.
             self._connection.is_left = True
             self._connection = _Connection(self._settings)
-            raise Retryable(
-                f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s"
+            raise Unreachable(
+                f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s",
+                may_be_done=True,
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             self._connection.drop()
@@ -264,7 +265,8 @@ def _kind(error: Exception, settings: IntegrationSettings) -> Exception:
         return Retryable(f"the mail server answered {error.smtp_code} {told}")
     # smtplib wraps the one in the other while it reads a reply.
     if isinstance(error, TimeoutError) or "timed out" in str(error):
-        return Retryable(f"the mail server was silent for {settings.smtp_seconds:g} s")
-    return Retryable(
-        f"the connection to the mail server failed ({getattr(error, 'strerror', None) or line(error, 100)})"
+        return Unreachable(f"the mail server was silent for {settings.smtp_seconds:g} s", may_be_done=True)
+    return Unreachable(
+        f"the connection to the mail server failed ({getattr(error, 'strerror', None) or line(error, 100)})",
+        may_be_done=not is_no_connection(error),
     )

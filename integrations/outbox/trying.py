@@ -63,7 +63,7 @@ class Trier:
             return self._failure(action, started, error, final=True)
         except Exception as error:
             # Whatever a client library throws: the next action must still get its turn.
-            if isinstance(error, Unreachable) and self.is_probe():
+            if isinstance(error, Unreachable) and not error.may_be_done and self.is_probe():
                 raise
             return self._failure(action, started, error, final=False)
         self.made[action.due_key] = external_id

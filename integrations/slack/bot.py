@@ -22,7 +22,7 @@ from slack_sdk.web import SlackResponse
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable, is_no_connection
 from integrations.http import checked_url, retry_after
 from integrations.rendering import line
 from integrations.slack.errors import slack_error
@@ -196,7 +196,9 @@ class SlackBot:
         except SlackApiError as error:
             raise _kind(error, method, where) from None
         except DeadlineExceeded:
-            raise Retryable(f"Slack did not end its answer to {method} within {self._whole:g} s") from None
+            raise Unreachable(
+                f"Slack did not end its answer to {method} within {self._whole:g} s", may_be_done=True
+            ) from None
         except (SlackClientError, HTTPException, OSError, ValueError) as error:
             reason = getattr(error, "reason", error)
             if isinstance(reason, SSLCertVerificationError):
@@ -204,7 +206,10 @@ class SlackBot:
                     "Slack's API shows a certificate that is not to be trusted; look at AFTERCALL_SLACK_API_URL"
                 ) from None
             text = getattr(reason, "strerror", None) or type(reason).__name__
-            raise Retryable(f"Slack could not be asked for {method} ({line(text, 200)})") from None
+            raise Unreachable(
+                f"Slack could not be asked for {method} ({line(text, 200)})",
+                may_be_done=not is_no_connection(reason),
+            ) from None
 
 
 class _ThreadGone(Refused):

@@ -6,8 +6,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.errors import Paused, Refused, Retryable, Unreachable
 
-KINDS = {"paused": Paused, "refused": Refused, "retryable": Retryable, "unreachable": Unreachable}
+KINDS: dict[str, Callable[[str], Exception]] = {
+    "paused": Paused, "refused": Refused, "retryable": Retryable, "unreachable": Unreachable,
+    "unanswered": partial(Unreachable, may_be_done=True),
+}  # fmt: skip
 FILE = """
 from tests.integrations.outbox.systems import Desk
 def open_destination(settings):

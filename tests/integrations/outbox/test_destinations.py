@@ -98,6 +98,21 @@ def test_a_system_that_stays_away_costs_no_more_attempts_and_comes_back(
     assert outbox.pauses() == []
 
 
+def test_a_thing_that_may_have_been_done_is_not_tried_for_ever(
+    outbox: Outbox, make_settings: Settings, systems: Path
+) -> None:
+    settings = make_settings(emails="north", stop_after_unreachable=2, retry_max_attempts=4)
+    outbox.fill([email()], NOW, settings)
+    say(systems, "north", "fails", "unanswered")
+    now = NOW
+    for _ in range(20):
+        left = dispatch(outbox, "email", settings, now=now)
+        now = max(now, *(moment for moment in (left.next_attempt_at, left.paused_until) if moment), now)
+    action = outbox.action(email().action_key)
+    assert action is not None
+    assert (action.status, action.attempts) == ("dead", 4)
+
+
 @pytest.mark.parametrize("action", [ticket, email])
 def test_what_was_made_stays_where_it_is(
     outbox: Outbox, make_settings: Settings, systems: Path, action: Callable[..., DueAction]
