@@ -5,7 +5,7 @@
     AFTERCALL_HUBSPOT_TICKET_STAGES=billing=12/34,0/1
 
 The action's key is a property whose values HubSpot itself keeps unique, so that even two at once make one ticket. The
-two properties that this takes are made when they are first needed.
+two properties that this takes are made with the first ticket.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,11 +58,12 @@ class HubSpotTickets(Desk):
             )
         self._portal = settings.hubspot_portal.strip()
         super().__init__(HubSpot(settings))
-        self._has_properties = False
+        self._there: set[str] = set()
 
     def find(self, delivery: Delivery) -> str | None:
         """The ticket with the action's key; no search, so never behind."""
-        self._prepare()
+        if not self._is_there(KEY):
+            return None
         found = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
         return str(self.client.part(found, "id")) if found else None
 
@@ -160,13 +161,18 @@ class HubSpotTickets(Desk):
             raise Refused(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
         return f"{told.get('label')}, {names[stage]}"
 
+    def _is_there(self, name: str) -> bool:
+        if name not in self._there and self.client.has_property(
+            "tickets", name, is_unique=_PROPERTIES[name][2]
+        ):
+            self._there.add(name)
+        return name in self._there
+
     def _prepare(self) -> None:
-        if self._has_properties:
-            return
         for name, (label, text, is_unique) in _PROPERTIES.items():
-            if not self.client.has_property("tickets", name, is_unique=is_unique):
+            if not self._is_there(name):
                 self.client.make_property("tickets", name, label, text, is_unique=is_unique)
-        self._has_properties = True
+                self._there.add(name)
 
     def _contact(self, made: Ticket) -> str | None:
         """The oldest contact with the caller's address or number, however HubSpot holds it."""

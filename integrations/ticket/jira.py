@@ -20,7 +20,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Paused, Refused
+from integrations.errors import Paused, Refused, Retryable
 from integrations.http import checked_url
 from integrations.rest import RestClient
 from integrations.ticket.adf import document
@@ -102,8 +102,13 @@ class Jira(Desk):
         if "components" in place:
             told["components"] = [{"name": place["components"]}]
         body = {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
-        answer = self.client.request("POST", "/rest/api/3/issue", json=body).json()
-        return str(self.client.part(answer, "key"))
+        try:
+            answer = self.client.request("POST", "/rest/api/3/issue", json=body).json()
+            return str(self.client.part(answer, "key"))
+        except Retryable:
+            # It may be there all the same: whoever looks next reads the newest anew.
+            self._newest = None
+            raise
 
     def held(self, external_id: str) -> Held:
         """The issue, and what is kept on it."""

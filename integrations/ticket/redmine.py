@@ -146,7 +146,7 @@ class Redmine(Desk):
     def check(self) -> Iterator[Finding]:
         """Whose key it is, whether the list finds texts, and whether projects, trackers and priorities exist."""
         yield finding("credentials", self.who)
-        yield finding("finds its own issues", lambda: f"{len(self._with_text(_NOT_THERE))} where none may be")
+        yield finding("issues can be found by their text", self._can_be_found)
         for target in self._projects.all():
             yield finding(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
         for priority in self._priorities.all():
@@ -154,6 +154,10 @@ class Redmine(Desk):
                 f"priority {priority}",
                 lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
             )
+
+    def _can_be_found(self) -> str:
+        self._with_text(_NOT_THERE)
+        return "yes"
 
     def _project(self, target: str) -> str:
         project, _, category = target.partition("/")

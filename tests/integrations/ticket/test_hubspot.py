@@ -111,6 +111,7 @@ def test_it_is_found_again_and_the_properties_are_made_once(
 ) -> None:
     row, target = delivery(ticket()), desk()
     assert target.find(row) is None
+    assert hubspot.properties == {}
     number = target.send(row, None)
     assert target.find(row) == desk().find(row) == number
     assert target.find(delivery(ticket("2"))) is None
