@@ -27,6 +27,11 @@ def e164(value: str, region: str) -> str:
     return f"+{digits}" if digits and value.lstrip().startswith("+") else digits
 
 
+def is_region(text: str) -> bool:
+    """Whether it is a country that has phone numbers, as ISO 3166 alpha-2."""
+    return text.upper() in phonenumbers.SUPPORTED_REGIONS
+
+
 def same(one: str, other: str, region: str) -> bool:
     """Whether both reach the same line, whatever the extension; two that are no numbers are never the same."""
     return e164(one, region) == e164(other, region) != ""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen, due
 from integrations.crm.rendering import Record, record
@@ -41,7 +42,9 @@ class Crm(ABC):
     """Fields of notes and tasks that an update overwrites."""
 
     def __init__(self, client: HttpClient, settings: IntegrationSettings) -> None:
-        self.client, self.region = client, settings.phone_region
+        self.client, self.region = client, settings.phone_region.strip()
+        if self.region and not phones.is_region(self.region):
+            raise Paused("set AFTERCALL_PHONE_REGION to a country like US or DE, or to nothing")
         self.own = own_fields(settings.crm_fields)
 
     def find(self, delivery: Delivery) -> str | None:

@@ -64,6 +64,7 @@ def test_extension_validity_and_parts() -> None:
     assert not phones.is_valid("+19995550143", "")
     assert phones.significant(BERLIN, "") == "30123456"
     assert phones.readable(BERLIN, "") == "+49 30 123456"
+    assert [phones.is_region(text) for text in ("US", "de", "Germany", "")] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(

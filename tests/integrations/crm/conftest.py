@@ -9,12 +9,14 @@ from tests.integrations.crm.tryton_server import Office, running
 
 
 @pytest.fixture(scope="session")
-def office(request: pytest.FixtureRequest) -> Iterator[Office]:
+def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     """Tryton with its modules party and project."""
     pytest.importorskip(
         "trytond", reason="needs trytond, trytond-party, trytond-project and proteus (make setup)"
     )
-    with running(request.config.cache.mkdir("tryton")) as started:
+    # Without pytest's cache it is prepared anew.
+    cache = getattr(request.config, "cache", None)
+    with running(cache.mkdir("tryton") if cache else tmp_path_factory.mktemp("tryton")) as started:
         yield started
 
 

@@ -267,6 +267,7 @@ def test_a_check_names_what_is_missing(salesforce: Open, org: FakeSalesforce) ->
     [
         {"salesforce_client_id": ""}, {"salesforce_client_secret": ""}, {"salesforce_url": "acme"},
         {"salesforce_new": "Account"}, {"salesforce_key_field": "x' OR 'y"}, {"crm_fields": "email=x"},
+        {"phone_region": "Germany"},
     ],
 )  # fmt: skip
 def test_missing_settings_stop_the_channel(salesforce: Open, changes: dict[str, Any]) -> None:

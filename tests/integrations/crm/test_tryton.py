@@ -216,7 +216,13 @@ def test_a_check_names_what_is_missing(tryton: Open) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tryton_key": ""}, {"tryton_url": ""}, {"crm_fields": "phone=x"}, {"crm_fields": "call_count"}],
+    [
+        {"tryton_key": ""},
+        {"tryton_url": ""},
+        {"crm_fields": "phone=x"},
+        {"crm_fields": "call_count"},
+        {"phone_region": "Germany"},
+    ],
 )
 def test_missing_settings_stop_the_channel(tryton: Open, changes: dict[str, Any]) -> None:
     with pytest.raises(Paused, match="set AFTERCALL_"):

@@ -13,6 +13,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
@@ -89,12 +90,12 @@ class Office:
 def running(cache: Path) -> Iterator[Office]:
     """Tryton with a copy of the prepared database; `cache` keeps that between sessions."""
     prepared = _prepared(cache)
-    with tempfile.TemporaryDirectory(prefix="aftercall-tryton-") as name, socket.socket() as taken:
-        folder = Path(name)
-        (folder / "crm.sqlite").write_bytes((prepared / "crm.sqlite").read_bytes())
+    with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        taken.close()
+    with tempfile.TemporaryDirectory(prefix="aftercall-tryton-") as name:
+        folder = Path(name)
+        (folder / "crm.sqlite").write_bytes((prepared / "crm.sqlite").read_bytes())
         config = _configured(folder, port)
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
@@ -109,10 +110,12 @@ def running(cache: Path) -> Iterator[Office]:
 
 
 def _prepared(cache: Path) -> Path:
-    versions = {
-        d.name: d.version for d in distributions() if d.name.lower().startswith(("trytond", "proteus"))
-    }
-    made = cache / "-".join(f"{name}{version}" for name, version in sorted(versions.items()))[-120:]
+    parts = [
+        f"{one.name} {one.version}"
+        for one in distributions()
+        if one.name.lower().startswith(("tryton", "proteus"))
+    ]
+    made = cache / sha256("\n".join([*sorted(parts), Path(__file__).read_text()]).encode()).hexdigest()[:16]
     if made.is_dir():
         return made
     with tempfile.TemporaryDirectory(prefix="prepare-", dir=cache) as name:
