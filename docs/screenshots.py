@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+import requests
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -25,6 +26,7 @@ DAGSTER = "http://127.0.0.1:3037"
 BOARD = "http://127.0.0.1:8137"
 RECEIVER_BIND = "127.0.0.1:8037"
 CALLS = 60
+CALLERS = ("+12025550143", "+493025551211", "+447700900142", "+13125550187")
 SIZE = (1500, 940)
 SETTLE_SECONDS = 3.0
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -37,8 +39,19 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)), browser() as page:
         groups = ",".join(quote(f"global@global:{group}", safe="") for group in OPEN_GROUPS)
+        ring()
         picture(page, "board", BOARD, "by agent and issue")
         picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
+
+
+def ring() -> None:
+    """Calls that begin, so that somebody is on the line."""
+    for number, phone in enumerate(CALLERS):
+        call = {"event": "call.start", "call_id": f"call-{number}", "agent_id": f"agent_{number % 3}"}
+        caller = {"call_direction": ("inbound", "outbound")[number % 2], "caller_phone": phone}
+        requests.post(
+            f"http://{RECEIVER_BIND}/webhooks/atoms", json=call | caller, timeout=10
+        ).raise_for_status()
 
 
 def picture(page: Chrome, name: str, address: str, wanted: str) -> None:

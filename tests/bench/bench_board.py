@@ -88,12 +88,15 @@ def _restarts(home: Path) -> list[Result]:
         known = board.until_live(r"Active now \d")
         cold = board.until_live(counted)
     with running_board(home) as board:
-        warm = board.until_live(counted)
-    note = f"{EVENTS:,} events landed today; baseline: the aim"
+        warm, cpu = board.until_live(counted), _cpu(*board.all())
+    load = f"load average {os.getloadavg()[0]:.1f}"
+    note = f"{EVENTS:,} events landed today; {load}; baseline: the aim"
     return [
-        against("board restarted: the whole state shown", warm, "s", AIM_SECONDS, note),
+        against("board restarted: the whole state shown", warm, "s", AIM_SECONDS, f"CPU {cpu:.1f} s; {note}"),
         against("board without its snapshot: the calls on the line", known, "s", AIM_SECONDS, note),
-        Result("board without its snapshot: the day counted", cold, "s", note="every event read again"),
+        Result(
+            "board without its snapshot: the day counted", cold, "s", note=f"every event read again; {load}"
+        ),
     ]
 
 
