@@ -58,5 +58,5 @@ def test_a_webhook_that_comes_later_changes_nothing_twice(lost: tuple[Installati
     home.aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
     assert home.outbox(ACTIONS) == actions
     assert home.marts() == marts
-    assert home.warehouse("select count(*) from raw.call_events") == [(12,)]
+    assert home.warehouse("select count(*) from raw.call_events") == [(11,)]
     assert home.mart(LOSSES) == [(3, 3, 0, 0)]

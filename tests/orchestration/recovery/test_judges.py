@@ -58,9 +58,12 @@ def test_a_recovered_body_of_atoms_is_one_of_its_webhooks() -> None:
     call = DIALECTS["atoms"].call(1, NOW, 60)
     end, analytics = PLATFORMS["atoms"].bodies(call)
     envelope = {"id": "1", "url": "https://hooks.example.com", "description": ""}
-    for body in (end, analytics):
-        # the one fact that a webhook must have and the API does not know
-        body["metadata"]["callData"]["answerTime"] = call["createdAt"]
+    # the facts that a webhook must have and the API does not know
+    end["metadata"]["callData"]["answerTime"] = call["createdAt"]
+    more = {"reasoning": "", "dispositionMetricPrompt": "", "dispositionMetricType": "INTEGER"}
+    told = analytics["metadata"]["analytics"]
+    told = {**told, "dispositionMetrics": [{**metric, **more} for metric in told["dispositionMetrics"]]}
+    analytics["metadata"] = {**analytics["metadata"], "analytics": told}
     said = WebhookEventPostConversation.model_validate({**envelope, **end})
     assert said.metadata.call_data.call_duration == 60
     assert said.metadata.transcript[0].content == "Wo ist mein Paket? 📦"
