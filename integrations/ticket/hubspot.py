@@ -9,10 +9,11 @@ two properties that this takes are made with the first ticket.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-import phonenumbers
-
+from integrations import phones
 from integrations.config import IntegrationSettings
+from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits
 from integrations.errors import Paused, Refused
 from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot
@@ -26,6 +27,7 @@ KEY, WRITTEN = "aftercall_key", "aftercall_written"
 LONGEST_TITLE, LONGEST_CONTENT = 255, 60_000
 READ = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_stage", WRITTEN)
 AGAIN = "\n\n---\nLater, from the call:\n\n"
+_NUMBERS = ("phone", "mobilephone")
 _PROPERTIES = {
     KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
     WRITTEN: ("aftercall: written", "What aftercall wrote last, so that it touches nothing of yours.", False),
@@ -45,9 +47,9 @@ class HubSpotTickets(Desk):
     """
 
     name = "hubspot"
-    # A private app may ask 100 times in ten seconds, and search five times a second; a ticket takes three requests, one
-    # of them a search (HubSpot, "API usage guidelines").
-    limits = Limits(concurrency=3, per_second=3.0)
+    # The smallest plan takes 100 requests in ten seconds and five searches a second (HubSpot, "API usage guidelines"),
+    # a ticket takes up to five.
+    limits = Limits(concurrency=3, per_second=2.0)
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
@@ -56,7 +58,7 @@ class HubSpotTickets(Desk):
             raise Paused(
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
-        self._portal = settings.hubspot_portal.strip()
+        self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
         super().__init__(HubSpot(settings))
         self._there: set[str] = set()
 
@@ -175,18 +177,35 @@ class HubSpotTickets(Desk):
                 self._there.add(name)
 
     def _contact(self, made: Ticket) -> str | None:
-        """The oldest contact with the caller's address or number, however HubSpot holds it."""
-        email, phone = made.customer_email, made.customer_phone
-        any_of = [{"email": email}] if email else []
-        if phone:
-            any_of += [{"phone": phone}, {"mobilephone": phone}]
-            try:
-                national = str(phonenumbers.parse(phone).national_number)
-                any_of += [{"hs_searchable_calculated_phone_number": national}]
-            except phonenumbers.NumberParseException:
-                pass
-        found = self.client.search("contacts", any_of, ["email"], limit=1) if any_of else []
-        return str(self.client.part(found[0], "id")) if found else None
+        """The caller's contact by the CRM's own rules; the one that aftercall marked is known before any search."""
+        phone, email = made.customer_phone, made.customer_email
+        marked = self._marked(f"contact:{phone}") if phone else None
+        if marked or not (phone or email):
+            return marked
+        digits = phones.significant(phone, self._region) if phone else ""
+        any_of = [{name: phone} for name in _NUMBERS if phone]
+        any_of += [
+            {f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile") if digits
+        ]
+        any_of += [{"email": email}] if email else []
+        found = self.client.search("contacts", any_of, [*_NUMBERS, "email"], limit=100)
+        if not phone:
+            return str(self.client.part(found[0], "id")) if found else None
+        return chosen(map(self._candidate, found), phone, email, self._region)
+
+    def _marked(self, key: str) -> str | None:
+        try:
+            found = self.client.get("contacts", key, [KEY], by=KEY)
+        except Refused:
+            # Contacts have no such property where the CRM is not HubSpot.
+            return None
+        return str(self.client.part(found, "id")) if found else None
+
+    def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
+        told = self.client.part(contact, "properties")
+        numbers = tuple(str(told[name]) for name in _NUMBERS if told.get(name))
+        identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
+        return Candidate(str(identity), str(created), numbers, (str(told.get("email") or ""),))
 
 
 def _content(made: Ticket) -> str:

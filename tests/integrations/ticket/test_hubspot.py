@@ -94,6 +94,33 @@ def test_the_contact_is_known_by_phone(hubspot: FakeHubSpot, desk: Make, contact
     assert hubspot.hung == {(number, "6")}
 
 
+@pytest.mark.parametrize(
+    ("contacts", "expected"),
+    [
+        # Somebody in another country has the same digits.
+        ({"5": {"phone": "+492025550143", "hs_searchable_calculated_phone_number": "2025550143"}}, set()),
+        # An address is no proof where the contact has another number.
+        ({"5": {"email": "ada@example.com", "phone": "+4930123456"}}, set()),
+        ({"5": {"phone": "+12025550143"}, "6": {"aftercall_key": "contact:+12025550143"}}, {"6"}),
+        ({"5": {"phone": "+12025550143"}, "6": {"phone": "+12025550143"}}, {"5"}),
+    ],
+)
+def test_which_contact_it_is(
+    hubspot: FakeHubSpot, desk: Make, contacts: dict[str, dict[str, str]], expected: set[str]
+) -> None:
+    hubspot.contacts = contacts
+    number = desk().send(delivery(ticket()), None)
+    assert hubspot.hung == {(number, contact) for contact in expected}
+
+
+def test_without_a_number_the_address_will_do(hubspot: FakeHubSpot, desk: Make) -> None:
+    hubspot.contacts = {"5": {"email": "ada@example.com", "phone": "+4930123456"}}
+    number = desk().send(delivery(ticket(customer_phone=None)), None)
+    assert hubspot.hung == {(number, "5")}
+    desk().send(delivery(ticket("2", customer_phone=None, customer_email=None)), None)
+    assert len(hubspot.hung) == 1
+
+
 def test_a_contact_that_comes_later_gets_its_ticket(hubspot: FakeHubSpot, desk: Make) -> None:
     row = ticket()
     number = desk().send(delivery(row), None)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
+from urllib.parse import unquote
 
 from tests.integrations.servers import Request
 from tests.integrations.ticket.fakes.judge import Fake, Reply, Route
@@ -51,6 +52,7 @@ class FakeHubSpot(Fake):
             ("GET", r"/crm/v3/objects/(tickets|contacts)", self._some),
             ("POST", "/crm/v3/objects/tickets", self._create),
             ("GET", r"/crm/v3/objects/tickets/([\w-]+)", self._show),
+            ("GET", r"/crm/v3/objects/contacts/([\w%]+)", self._marked),
             ("PATCH", r"/crm/v3/objects/tickets/([\w-]+)", self._update),
             ("POST", "/crm/v3/objects/contacts/search", self._search),
             ("GET", r"/crm/v4/objects/tickets/(\w+)/associations/contacts", self._associated),
@@ -117,6 +119,17 @@ class FakeHubSpot(Fake):
         self.tickets[number] |= told
         return Reply(200, _object(number, self.tickets[number]))
 
+    def _marked(self, request: Request, key: str) -> Reply:
+        assert request.query()["idProperty"] == "aftercall_key"
+        if not any("aftercall_key" in one for one in self.contacts.values()):
+            return _refused(400, "VALIDATION_ERROR", "aftercall_key is not a unique property")
+        found = [number for number, one in self.contacts.items() if one.get("aftercall_key") == unquote(key)]
+        return (
+            Reply(200, _object(found[0], {}))
+            if found
+            else _refused(404, "OBJECT_NOT_FOUND", "Object not found.")
+        )
+
     def _search(self, request: Request) -> Reply:
         told = request.json()
         if len(told["filterGroups"]) > 5:
@@ -129,7 +142,7 @@ class FakeHubSpot(Fake):
                 for group in told["filterGroups"]
             )
         ]
-        shown = [_object(number, {}) for number in found[: told["limit"]]]
+        shown = [_object(number, self.contacts[number]) for number in found[: told["limit"]]]
         return Reply(200, {"total": len(found), "results": shown})
 
     def _associated(self, _: Request, number: str) -> Reply:
