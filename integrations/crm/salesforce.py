@@ -81,7 +81,7 @@ class SalesforceCrm(Crm):
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
         """Contacts, and leads that are none yet, with the number or the address; a contact goes before a lead."""
         written, names = phones.spellings(phone, self.region), ", ".join(_FOUND)
-        where = " OR ".join(format_soql("{:literal} IN {}", name, list(written)) for name in NUMBERS)
+        where = " OR ".join(format_soql("{:literal} IN {}", name, [*written] or [phone]) for name in NUMBERS)
         where += format_soql(" OR Email = {}", email) if email else ""
         records = self._query(f"SELECT {names} FROM Contact WHERE {where}")  # noqa: S608 - quoted
         records += self._query(f"SELECT {names} FROM Lead WHERE IsConverted = false AND ({where})")  # noqa: S608
@@ -91,10 +91,11 @@ class SalesforceCrm(Crm):
                 f"FIND {{{terms}}} IN PHONE FIELDS "
                 f"RETURNING Contact({names}), Lead({names} WHERE IsConverted = false) LIMIT 200"
             )
-            records += self.client.listed(told or {}, "searchRecords")
+            records += self.client.listed(told, "searchRecords") if told else []
         for one in records:
             identity = str(self.client.part(one, "Id"))
             numbers = tuple(str(one[name]) for name in NUMBERS if one.get(name))
+            # By the alphabet a Contact comes before a Lead.
             age = f"{_object(identity)} {one.get('CreatedDate')}"
             yield Candidate(identity, age, numbers, (str(one.get("Email") or ""),))
 
@@ -110,7 +111,7 @@ class SalesforceCrm(Crm):
             )
         except Missing:
             return None
-        values = {name: "" if (value := (told or {}).get(name)) is None else str(value) for name in names}
+        values = {name: _text((told or {}).get(name)) for name in names}
         if kind != "contact":
             return Held(identity, values)
         if values.get("ConvertedContactId"):
@@ -119,10 +120,7 @@ class SalesforceCrm(Crm):
         # Salesforce wants a last name: an unknown caller is called by the number, until somebody knows better.
         last = "" if phones.same(values["LastName"], number, self.region) else values["LastName"]
         name = f"{values['FirstName']} {last}".strip()
-        own = {
-            field: values[field].lower() if values[field] in ("True", "False") else values[field]
-            for field in self.own.values()
-        }
+        own = {field: values[field] for field in self.own.values()}
         return Held(identity, {**own, "name": name, "phone": number, "email": values["Email"]})
 
     def texts(self, made: Record) -> dict[str, str]:
@@ -221,6 +219,14 @@ class SalesforceCrm(Crm):
 def _object(identity: str) -> str:
     """What an id is of: its first three characters tell."""
     return PREFIXES.get(identity[:3], "Contact")
+
+
+def _text(value: Any) -> str:
+    """A value as aftercall writes it: true and false in small letters, whole numbers without a point."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return "" if whole is None else str(whole)
 
 
 def _sosl(text: str) -> str:

@@ -40,6 +40,7 @@ PREFIXES = {"Contact": "003", "Lead": "00Q", "Task": "00T"}
 REQUIRED = {"Contact": ["LastName"], "Lead": ["LastName", "Company"], "Task": ["Subject"]}
 LONGEST = {"Subject": 255, "Description": 32_000, "CallObject": 255}
 NUMBERS = {"CallDurationInSeconds", "Calls__c"}
+BOOLEANS = {"IsConverted", "Vip__c"}
 
 
 def _errors(status: int, code: str, message: str) -> Answer:
@@ -81,7 +82,13 @@ class FakeSalesforce:
 
     def all(self, name: str, where: str = "true") -> list[dict[str, Any]]:
         found = self.database.execute(f"SELECT * FROM {name} WHERE {where} ORDER BY Id")
-        return [dict(row) for row in found]
+        return [
+            {
+                column: bool(value) if column in BOOLEANS and value is not None else value
+                for column, value in dict(row).items()
+            }
+            for row in found
+        ]
 
     def person(self, name: str = "Contact", **values: Any) -> str:
         """A contact or lead that people made some time ago."""

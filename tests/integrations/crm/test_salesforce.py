@@ -173,7 +173,9 @@ def test_an_address_that_salesforce_does_not_take_is_left_out(salesforce: Open, 
     assert (org.all("Contact")[0]["LastName"], org.all("Contact")[0]["Email"]) == ("Ada", None)
 
 
-def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(salesforce: Open, org: FakeSalesforce) -> None:
+def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(
+    salesforce: Open, org: FakeSalesforce, system: System
+) -> None:
     crm = salesforce(crm_fields="call_count=Calls__c, is_vip=Vip__c, last_call_at=Called__c")
     made = put(crm, contact(name=None, email=None))
     assert org.all("Contact")[0]["LastName"] == "+1 202-555-0143"
@@ -183,8 +185,12 @@ def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(salesforce: Open,
     put(crm, contact(name="Ada King", call_count=2, is_vip=True, last_call_at="2026-11-02T08:00:00+00:00"))
     (told,) = org.all("Contact")
     assert (told["LastName"], told["FirstName"], told["Phone"]) == ("Countess", None, "(202) 555-0143")
-    assert (told["Email"], told["Calls__c"], told["Vip__c"]) == ("ada@example.com", 2, 1)
+    assert (told["Email"], told["Calls__c"], told["Vip__c"]) == ("ada@example.com", 2, True)
     assert told["Called__c"] == "2026-11-02T08:00:00Z"
+    org.write("Contact", made, {"Calls__c": 2.0})
+    before = len(system.requests)
+    put(crm, contact(call_count=2, is_vip=True, last_call_at=None))
+    assert "PATCH" not in [one.method for one in system.requests[before:]]
     assert org.allowed_duplicates == ["allowSave=true"]
 
 
@@ -213,6 +219,13 @@ def test_a_session_that_is_over_is_opened_anew(salesforce: Open, org: FakeSalesf
     org.token = "00D-another"
     put(crm, contact(email="new@example.com"))
     assert len(org.all("Contact")) == 1
+
+
+def test_a_number_that_is_none_finds_nobody(salesforce: Open, org: FakeSalesforce) -> None:
+    org.person(Phone=None)
+    org.person(Phone="withheld")
+    assert put(salesforce(), contact("anonymous")) == org.all("Contact")[-1]["Id"]
+    assert len(org.all("Contact")) == 3
 
 
 def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: System) -> None:
