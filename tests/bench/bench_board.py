@@ -86,7 +86,7 @@ def _restarts(home: Path) -> list[Result]:
     counted = f"today {started} started"
     with running_board(home) as board:
         known = board.until_live(r"Active now \d")
-        cold = board.until_live(counted)
+        cold, megabytes = board.until_live(counted), board.megabytes()
     with running_board(home) as board:
         warm, cpu = board.until_live(counted), _cpu(*board.all())
     load = f"load average {os.getloadavg()[0]:.1f}"
@@ -97,6 +97,7 @@ def _restarts(home: Path) -> list[Result]:
         Result(
             "board without its snapshot: the day counted", cold, "s", note=f"every event read again; {load}"
         ),
+        against("memory of the board after such a day", megabytes, "MB", AIM_MEGABYTES, note),
     ]
 
 
