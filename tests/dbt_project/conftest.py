@@ -44,6 +44,10 @@ create table raw.outbox_actions (
     next_attempt_at timestamp, created_at timestamp, updated_at timestamp, sent_at timestamp,
     loaded_at timestamp
 );
+create table raw.listed_calls (
+    call_key varchar, source varchar, call_id varchar, created_at timestamp, ended_at timestamp,
+    is_over boolean, expected_events varchar, call varchar, listed_at timestamp
+);
 """
 
 

@@ -1,22 +1,28 @@
 """What the documented bodies of each platform come to: from the body through the receiver's facts to the marts."""
 
+import csv
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
 import pytest
+from livekit.protocol.models import DisconnectReason
+from livekit.protocol.webhook import WebhookEvent
+from telnyx.types.call_hangup import Payload
 
 from receiver import trial
 from receiver.body import FORM, parse, parse_form
 from receiver.envelope import seal
+from receiver.shapes.ultravox import Call
 from receiver.sources import SOURCES
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
 BODIES = Path(__file__).parents[1] / "receiver" / "sources" / "bodies"
+SEED = Path(__file__).parents[2] / "dbt_project" / "seeds" / "end_reasons.csv"
 PLATFORMS = ("livekit", "synthflow", "telnyx", "twilio", "ultravox")
 
 
@@ -165,3 +171,28 @@ def test_what_is_due(built: "Warehouse") -> None:
     assert "CA" + "a" * 32 in noted
     phones = {row["phone"] for row in built.rows("select phone from sync.sync_crm_contacts")}
     assert phones == {"+12025550143", "+12025550177"}
+
+
+def documented_reasons() -> set[tuple[str, str]]:
+    """Why a call can end, by the vendors' own lists: their packages, and the shape where there is none."""
+    (cause,) = [each for each in get_args(Payload.model_fields["hangup_cause"].annotation) if get_args(each)]
+    (ultravox,) = [each for each in get_args(Call.model_fields["endReason"].annotation) if get_args(each)]
+    room_end = WebhookEvent.DESCRIPTOR.fields_by_name["room_end_reason"].enum_type
+    assert room_end is not None
+    livekit = [*DisconnectReason.keys(), *room_end.values_by_name]
+    # the defaults are never written, and a room that fell empty gives no reason for its call
+    unsaid = {"ROOM_END_UNKNOWN", "ROOM_END_IDLE_TIMEOUT"}
+    return {
+        *(("telnyx", reason) for reason in get_args(cause)),
+        *(("ultravox", reason) for reason in get_args(ultravox)),
+        *(("livekit", reason.lower()) for reason in livekit if reason not in unsaid),
+        *(("twilio", reason) for reason in ("completed", "busy", "no-answer", "failed", "canceled")),
+    }
+
+
+def test_every_documented_reason_has_a_category() -> None:
+    with SEED.open(encoding="utf-8", newline="") as file:
+        known = {(row["source"], row["end_reason"]) for row in csv.DictReader(file)}
+    reasons = documented_reasons()
+    assert len(reasons) > 35
+    assert reasons - known == set()

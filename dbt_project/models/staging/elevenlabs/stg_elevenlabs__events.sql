@@ -97,8 +97,10 @@ with
             coalesce(dial.to, dial.to_number) as to_phone_text,
             metadata.start_time_unix_secs as started_at_text,
             cast(
-                try_cast(metadata.start_time_unix_secs as bigint)
-                + try_cast(metadata.call_duration_secs as bigint) as varchar
+                try_cast(
+                    try_cast(metadata.start_time_unix_secs as double)
+                    + try_cast(metadata.call_duration_secs as double) as bigint
+                ) as varchar
             ) as ended_at_text,
             metadata.call_duration_secs as duration_text,
             case

@@ -46,9 +46,9 @@ with
             case
                 when event_type = 'call.end'
                 then
-                    try_cast(body.createdat as bigint) - case
+                    try_cast(body.createdat as double) - case
                         when body.roomendreason = 'ROOM_END_IDLE_TIMEOUT'
-                        then coalesce(try_cast(body.room.departuretimeout as bigint), 0)
+                        then coalesce(try_cast(body.room.departuretimeout as double), 0)
                         else 0
                     end
             end as ended_at_seconds
@@ -80,10 +80,10 @@ with
             cast(null as varchar) as from_phone_text,
             cast(null as varchar) as to_phone_text,
             case when is_person then body.participant.joinedat end as started_at_text,
-            cast(ended_at_seconds as varchar) as ended_at_text,
+            cast(try_cast(ended_at_seconds as bigint) as varchar) as ended_at_text,
             case
                 when body.event = 'participant_left'
-                then cast(ended_at_seconds - try_cast(body.participant.joinedat as bigint) as varchar)
+                then cast(ended_at_seconds - try_cast(body.participant.joinedat as double) as varchar)
             end as duration_text,
             case when event_type = 'call.end' then 'completed' end as line_status_text,
             cast(null as varchar) as parent_call_id,
