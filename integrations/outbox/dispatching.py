@@ -8,7 +8,7 @@ on a channel is decided by a lock that dies with its process. What happens at on
 import threading
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -82,7 +82,7 @@ def _work(
 ) -> Counter[str]:
     follow(engine, channel, settings, clock(), (given.name,) if given else None)
     due = due_keys(engine, channel, clock(), limit)
-    writer = threading.Lock()
+    writer, halt = threading.Lock(), threading.Event()
 
     def work(name: str) -> Counter[str]:
         mine = given if given and given.name == name else None
@@ -93,12 +93,19 @@ def _work(
             told = Paused(f"there is no destination {name!r} any more; give its actions up, or bring it back")
             circuit.pause(engine, channel, name, told, clock(), settings)
             return Counter()
-        return Lane(engine, channel, name, settings, clock, mine, writer).run(due[name])
+        return Lane(engine, channel, name, settings, clock, mine, writer, halt).run(due[name])
 
-    if len(due) <= 1:
-        return sum(map(work, due), Counter[str]())
+    if not due:
+        return Counter()
+    # A thread also for a single one: an interrupt comes to the main thread only, and so never between send and mark.
     with ThreadPoolExecutor(len(due), thread_name_prefix=f"aftercall-{channel}") as pool:
         passes = [pool.submit(work, name) for name in due]
+        try:
+            wait(passes)
+        except BaseException:
+            # Interrupted: what is under way is marked, and nothing more is begun.
+            halt.set()
+            raise
     return sum((one.result() for one in passes), Counter[str]())
 
 

@@ -32,7 +32,18 @@ GOT_THROUGH = frozenset({"sent", "found"})
 
 @dataclass
 class Lane:
-    """A pass over one destination. `given`: this one, opened already, instead of what the name leads to."""
+    """A pass over one destination.
+
+    Args:
+        engine: the outbox's engine.
+        channel: its channel.
+        name: its name.
+        settings: of the installation.
+        clock: the time.
+        given: this one, opened already, instead of what the name leads to.
+        writer: shared by the lanes of a pass, which write to one outbox.
+        halt: set when the pass is to end early.
+    """
 
     engine: Engine
     channel: str
@@ -41,6 +52,7 @@ class Lane:
     clock: Clock
     given: Destination | None = None
     writer: threading.Lock = field(default_factory=threading.Lock)
+    halt: threading.Event = field(default_factory=threading.Event)
     done: Counter[str] = field(default_factory=Counter)
     made: dict[str, str] = field(default_factory=dict)
     stopped: circuit.Stop | None = None
@@ -79,7 +91,8 @@ class Lane:
     def mark(self, outcomes: Sequence[Outcome], kept: KeptInOutbox | None = None) -> None:
         """Write outcomes down, on disk; the circuit learns of them in the same transaction."""
         before = self.streak
-        for outcome in outcomes:
+        # What a preview refuses is content, whatever the number: nobody is asked.
+        for outcome in outcomes if kept is None else ():
             self.streak = self.streak.after(outcome.cause)
             if isinstance(outcome.cause, Busy):
                 self.stop(outcome.cause)
@@ -174,7 +187,7 @@ class _Crew:
         try:
             self._write()
         except BaseException:
-            # Interrupted, or the outbox cannot be written: what is under way is still waited for and marked.
+            # The outbox cannot be written: nothing more is begun, and what is under way is waited for.
             self.is_over.set()
             self._write()
             raise
@@ -211,7 +224,7 @@ class _Crew:
         try:
             target = target or self.lane.open()
             trier = self.lane.trier(target)
-            while not self.is_over.is_set() and (keys := self._next()):
+            while not self._is_over() and (keys := self._next()):
                 self._go_along(trier, deque(keys))
         except BaseException as error:
             self.told.put(error)
@@ -219,6 +232,9 @@ class _Crew:
             if target is not None:
                 self.lane.close(target)
             self.told.put(None)
+
+    def _is_over(self) -> bool:
+        return self.is_over.is_set() or self.lane.halt.is_set()
 
     def _next(self) -> list[str]:
         try:
@@ -229,7 +245,7 @@ class _Crew:
     def _go_along(self, trier: Trier, keys: deque[str]) -> None:
         while keys:
             self.pace.wait(self.is_over)
-            if self.is_over.is_set():
+            if self._is_over():
                 self.chains.appendleft(list(keys))
                 return
             for action in load_due(self.lane.engine, [keys.popleft()], self.lane.clock()):

@@ -1,6 +1,9 @@
 """Workers side by side: as many as the destination takes, in order where it matters, nothing lost and nothing twice."""
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +11,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, dispatch, lanes, marking
-from tests.integrations.examples import NOW, contact, note, slack, task, ticket
+from tests.integrations.examples import NOW, contact, email, note, slack, task, ticket
 from tests.integrations.outbox.systems import Desk, did, say
 
 Settings = Callable[..., IntegrationSettings]
@@ -123,3 +126,32 @@ def test_when_the_outbox_cannot_be_written_nothing_more_is_sent(
     dispatch(outbox, "ticket", settings, now=NOW)
     created = [line["key"] for line in did(systems, "north") if line["did"] == "create"]
     assert len(created) == len(set(created)) == 30
+
+
+@pytest.mark.parametrize("tickets", ["north", "north,south"])
+def test_an_interrupt_marks_what_is_under_way_and_begins_nothing_more(
+    outbox: Outbox, make_settings: Settings, systems: Path, tickets: str
+) -> None:
+    limit(systems, concurrency=3)
+    for name in ("north", "south"):
+        say(systems, name, "slow", "0.1")
+    settings = make_settings(tickets=tickets)
+    outbox.fill([ticket(f"{number}") for number in range(200)], NOW, settings)
+
+    def interrupt() -> None:
+        while len(did(systems, "north")) < 5:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        dispatch(outbox, "ticket", settings, now=NOW)
+    sent = len(did(systems, "north")) + len(did(systems, "south"))
+    assert sent == len(outbox.actions(status="sent", limit=1_000)) < 100
+
+
+def test_a_preview_never_stops(outbox: Outbox, make_settings: Settings) -> None:
+    settings = make_settings(stop_after_refusals=2)
+    outbox.fill([email(f"{number}", to_address="nobody") for number in range(5)], NOW, settings)
+    assert dispatch(outbox, "email", settings, now=NOW).dead == 5
+    assert outbox.pauses() == []
