@@ -1,4 +1,4 @@
-"""What bodies of Retell, Vapi, ElevenLabs and Bland come to, why their calls end, and bodies that do not fit."""
+"""What bodies of Retell, Vapi, ElevenLabs and Bland come to, and why their calls end."""
 
 import json
 from collections import Counter
@@ -182,39 +182,3 @@ def test_every_reason_of_the_vendors_packages_has_a_category(
     assert counted["other"] == 5
     warned = warehouse.dbt("test", "--select", "warn_end_reasons_without_category")
     assert warned == {"warn_end_reasons_without_category": "warn"}
-
-
-WRONG: list[Any] = [None, True, -1.5, "\x00 odd", [], [None, 3, {"role": []}], {}, {"value": {"x": 1}}]
-
-
-def misfits(value: Any, depth: int = 5) -> Iterator[Any]:
-    """The same with one field of another type, for every field and some types."""
-    if depth == 0 or not isinstance(value, dict | list):
-        return
-    for number, key in enumerate(value if isinstance(value, dict) else range(len(value))):
-        for wrong in (WRONG[number % 8], WRONG[(number + 3) % 8]):
-            changed = value.copy()
-            changed[key] = wrong
-            yield changed
-        for inner in misfits(value[key], depth - 1):
-            changed = value.copy()
-            changed[key] = inner
-            yield changed
-
-
-def test_no_field_of_another_type_stops_a_build(
-    built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "Land"
-) -> None:
-    warehouse = built_warehouse()
-    odd = [
-        land(platform, json.dumps(changed).encode(), False)
-        for platform, body, is_form in bodies
-        if not is_form
-        for changed in misfits(json.loads(body))
-    ]
-    warehouse.load(odd)
-    warehouse.build_pass()
-    assert warehouse.row("select count(*) as n from intermediate.int_events")["n"] == len(
-        {event.key for event in odd}
-    )
-    assert len(odd) > 2_000
