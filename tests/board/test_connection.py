@@ -28,6 +28,14 @@ def test_a_call_starts_shows_ends_and_leaves_without_a_reload(office: Office, pa
     assert complaints(page) == []
 
 
+def test_what_was_amber_is_not_when_the_news_is_good(office: Office, page: Chrome) -> None:
+    page.get(office.board.url)
+    until(lambda: text_of(page, "#health > span"), "the page")
+    page.execute_script("document.querySelector('#health > span').className = 'soon'")
+    office.start("good news")
+    until(lambda: not page.find_elements(By.CSS_SELECTOR, "#health > span.soon"), "the colour to go")
+
+
 def test_an_empty_board_shows_how_to_send_a_call_as_it_can_be_pasted(
     office: Office, page: Chrome, tmp_path: Path
 ) -> None:

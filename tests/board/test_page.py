@@ -74,7 +74,7 @@ def test_the_page_of_a_call_has_the_contact_that_it_shares_with_others(worked: W
     for call_id in ("first", "second"):
         page.get(f"{worked.office.board.url}/calls/atoms/{call_id}")
         assert "CRM contact" in text_of(page, ".line")
-        assert "CRM note" in text_of(page, ".line")
+        assert "CRM note ● sent preview" in text_of(page, ".line")
 
 
 def test_no_phone_number_and_no_address_stands_on_any_page(worked: Worked) -> None:

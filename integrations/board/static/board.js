@@ -65,7 +65,9 @@
   const same = (old, fresh) => {
     if (old.nodeType !== Node.ELEMENT_NODE) { if (old.data !== fresh.data) old.data = fresh.data; return; }
     const still = ticking(old) && ticking(old) === ticking(fresh) && old.dateTime === fresh.dateTime;
-    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "class") old.removeAttribute(name);
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) {
+      if (name === "class") old.className = old.classList.contains("new") ? "new" : ""; else old.removeAttribute(name);
+    }
     for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     if (still) return;
     const changes = old.classList.contains("num") && old.textContent !== fresh.textContent;
