@@ -29,9 +29,12 @@ def land(
     recovery: RecoverySettings,
     platform: Platform,
     missing: Sequence[Missing],
+    since: datetime,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Ask for each call in full and land its missing events; how many events. `progress` gets calls done so far.
+
+    `since`: the earliest that a call can be of which no time is said.
 
     A call that the API does not know in full any more is landed as the list had it. Raises RecoveryFailed when the
     API cannot be asked to the end, and LandingUnavailable; what was landed until then stays.
@@ -42,7 +45,7 @@ def land(
 
     def flush() -> None:
         nonlocal landed, done
-        landed += _append(store, platform, waiting)
+        landed += _append(store, platform, waiting, since)
         done += len(waiting)
         waiting.clear()
         progress(done)
@@ -75,19 +78,25 @@ def _in_full(
 
 
 def _append(
-    store: LandingStore, platform: Platform, calls: Sequence[tuple[Missing, dict[str, object]]]
+    store: LandingStore,
+    platform: Platform,
+    calls: Sequence[tuple[Missing, dict[str, object]]],
+    since: datetime,
 ) -> int:
-    lines = [line for one, call in calls for line in lines_of(platform, one, call, datetime.now(UTC))]
+    now = datetime.now(UTC)
+    lines = [line for one, call in calls for line in lines_of(platform, one, call, since, now)]
     if lines:
         store.append_all(lines)
     return len(lines)
 
 
-def lines_of(platform: Platform, missing: Missing, call: dict[str, object], now: datetime) -> Iterator[bytes]:
+def lines_of(
+    platform: Platform, missing: Missing, call: dict[str, object], since: datetime, now: datetime
+) -> Iterator[bytes]:
     """Landing lines of the missing events of one call.
 
-    An event always has a time: without the body's own it is the end of the call as listed, since an event without one
-    would count as of today, and act.
+    An event always has a time: the body's own, else the end of the call as listed, else `since`. One without would
+    count as of today, and act.
     """
     for body in platform.bodies(call):
         facts = SOURCES[platform.name].facts(body, {})
@@ -98,7 +107,7 @@ def lines_of(platform: Platform, missing: Missing, call: dict[str, object], now:
             facts,
             event_id=f"{MARK}:{platform.name}:{event_type}:{missing.call_id}",
             call_id=missing.call_id,
-            occurred_at=facts.occurred_at or missing.ended_at,
+            occurred_at=facts.occurred_at or missing.ended_at or since,
         )
         sent = json.dumps(body, separators=(",", ":")).encode()
         yield line(seal(platform.name, whole, sent, now), sent)

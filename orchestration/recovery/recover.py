@@ -69,6 +69,7 @@ def recover(
                 recovery,
                 platform,
                 found.missing,
+                asked.since,
                 lambda done: progress("recovering", done, total),
             )
     days = [day for day in found.days if day.day >= asked.since.date()]

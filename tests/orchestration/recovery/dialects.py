@@ -38,8 +38,9 @@ class Atoms(Dialect):
     only_in_detail = ("transcript", "variables", "events")
 
     def page_of(self, calls, query, body, page):  # type: ignore[no-untyped-def]
-        inside = [call for call in calls if query["dateFrom"] <= call["createdAt"] <= query["dateTo"]]
-        inside.sort(key=lambda call: call["createdAt"], reverse=True)
+        within = (query["dateFrom"], query["dateTo"])
+        inside = [call for call in calls if within[0] <= call.get("createdAt", within[0]) <= within[1]]
+        inside.sort(key=lambda call: call.get("createdAt", ""), reverse=True)
         number, size = int(query.get("page", 1)), min(int(query["limit"]), page)
         pages = -(-len(inside) // size)
         logs = [self.short(call) for call in inside[(number - 1) * size : number * size]]

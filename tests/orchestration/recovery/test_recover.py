@@ -15,6 +15,7 @@ from orchestration.load import pipeline
 from orchestration.recovery import PLATFORMS
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.landing import BATCH
+from orchestration.recovery.platform import Bounds
 from orchestration.recovery.recover import recover
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
@@ -138,6 +139,18 @@ def test_half_an_emoji_and_strange_values_are_no_obstacle(
     assert landed()[0]["payload"]["metadata"]["variables"]["customer_name"] == "Ada \ufffd"
     pipeline.load_events(settings)
     assert pipeline.landing_backlog(settings) == 0
+
+
+def test_a_call_without_a_time_is_none_of_today(
+    api: ListApi, settings: OrchestrationSettings, recovery: RecoverySettings, landed: Landed
+) -> None:
+    """Last year's call must not send mail because its time is not said."""
+    timeless = api.dialect.call(1, now() - 5 * HOUR, 60)
+    del timeless["createdAt"]
+    api.calls = [timeless]
+    since = now() - 400 * 24 * HOUR
+    recover(settings, recovery, api.name, Bounds(since, since + 24 * HOUR))
+    assert {datetime.fromisoformat(line["occurred_at"]) for line in landed()} == {since}
 
 
 _RECOVER = """
