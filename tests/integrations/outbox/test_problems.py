@@ -102,8 +102,10 @@ def test_where_alerts_go(outbox: Outbox, make_settings: Settings) -> None:
             problems.reconcile(outbox.engine, [finding], make_settings(**wrong), NOW + MINUTE)
 
 
-def test_broken_routes_do_not_keep_it_from_being_told(outbox: Outbox, settings: IntegrationSettings) -> None:
-    (settings.home / "destinations.toml").write_text("[[route]]\n")
+def test_broken_routes_do_not_keep_it_from_being_told(
+    outbox: Outbox, settings: IntegrationSettings, systems: Path
+) -> None:
+    (systems / "destinations.toml").write_text("[[route]]\n")
     finding = Finding("k", "raw/call_events:runs_succeed", "It is broken", "so", "Mend it")
     problems.reconcile(outbox.engine, [finding], settings, NOW)
     assert told(outbox) == ["It is broken"]
