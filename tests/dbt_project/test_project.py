@@ -23,6 +23,7 @@ KEYS = {
     "call_metrics_daily": "day_key",
     "actions": "action_key",
     "call_end_reasons": "end_reason_key",
+    "webhook_losses": "loss_key",
 }
 PERSONAL = {"customer_phone", "customer_name", "customer_email", "content", "summary", "to_address"}
 ENVELOPE = ["action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at"]
