@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
 ODD: list[Any] = [
-    None, True, False, 0, -1, 1e308, 2**63 - 1, -(2**63), str(2**63 - 1), str(-(2**63)), 2**70, "", " ", "x", "\u0000", "\ud83d", "é" * 300, "9" * 400, "Infinity", "NaN",
+    None, True, False, 0, -1, 1e308, 2**63 - 1, -(2**63), str(2**63 - 1), str(-(2**63)),
+    2**70, "", " ", "x", "\u0000", "\ud83d", "é" * 300, "9" * 400, "Infinity", "NaN",
     "2026-13-45T99:99:99Z", "-0.0", "[]", "{}", '{"a": 1}', "=1+1", "%FF", [], {}, [None], [[]], [{}], {"": None},
     {"a": {"b": []}}, ["a", 1, {}], {"value": {"value": []}},
 ]  # fmt: skip
