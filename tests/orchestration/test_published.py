@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,13 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import pandas as pd
 import pytest
-import sqlalchemy as sa
 import yaml  # type: ignore[import-untyped]
 
 from orchestration import parquet, publish
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
+from tests.dagster_ui import wait_until
 
 DUCKDB_CLI = Path(sys.executable).with_name("duckdb")
 
@@ -150,60 +148,67 @@ def test_parquet_follows_a_call_to_another_day(settings: OrchestrationSettings, 
     assert len(parquet.export(mine)) == len(list(mine.parquet.glob("*/*.parquet")))
 
 
-def _sqlalchemy(path: Path) -> int:
-    engine = sa.create_engine(f"duckdb:///{path}", connect_args={"read_only": True}, poolclass=sa.NullPool)
-    try:
-        with engine.connect() as connection:
-            assert "calls" in sa.inspect(connection).get_table_names()
-            return int(connection.execute(sa.text("select count(*) from calls")).scalar_one())
-    finally:
-        engine.dispose()
+# each in a process of its own, as tools are; DuckDB shares a file among the connections of one process
+CLIENTS = {
+    "sqlalchemy": """
+engine = sa.create_engine(f"duckdb:///{path}", connect_args={"read_only": True}, poolclass=sa.NullPool)
+def ask():
+    with engine.connect() as connection:
+        assert "calls" in sa.inspect(connection).get_table_names()
+        return connection.execute(sa.text("select count(*) from calls")).scalar_one()
+""",
+    "pandas": """
+import duckdb
+def ask():
+    with duckdb.connect(path, read_only=True) as connection:
+        return len(connection.execute("select * from marts.calls").df())
+""",
+    "command line": """
+import subprocess
+def ask():
+    query = "select count(*) from calls"
+    asked = [cli, "-readonly", "-csv", "-noheader", path, query]
+    return int(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
+""",
+}
+READ_ON = """
+import sys
+path, cli = sys.argv[1:]
+{client}
+while True:
+    print(ask(), flush=True)
+"""
 
 
-def _pandas(path: Path) -> int:
-    with duckdb.connect(str(path), read_only=True) as connection:
-        frame: pd.DataFrame = connection.execute("select * from marts.calls").df()
-    return len(frame)
+def _wait_for(said: Path, count: int) -> None:
+    wait_until(lambda: str(count) in said.read_text().split(), f"{said.name} sees {count} calls")
 
 
-def _cli(path: Path) -> int:
-    asked = [str(DUCKDB_CLI), "-readonly", "-csv", "-noheader", str(path), "select count(*) from calls"]
-    return int(subprocess.run(asked, check=True, capture_output=True, text=True, timeout=60).stdout)
-
-
-def test_clients_read_on_while_passes_load_and_publish(built: Installation, land: Any) -> None:
-    """No client fails or waits for a pass, each sees a count that only grows, and the passes are not held up."""
+def test_clients_read_on_while_passes_load_and_publish(
+    built: Installation, land: Any, tmp_path: Path
+) -> None:
+    """No client fails, each sees a count that only grows, and the passes are not held up by any."""
     path = built.home / "published" / "marts.duckdb"
-    done = threading.Event()
-    seen: dict[str, list[int]] = {"sqlalchemy": [], "pandas": [], "cli": []}
-    failures: list[str] = []
-
-    def read(name: str, ask: Any) -> None:
-        while not done.is_set() or len(seen[name]) < 3:
-            try:
-                seen[name].append(ask(path))
-            except Exception as error:
-                failures.append(f"{name}: {error}")
-                return
-
-    readers = [
-        threading.Thread(target=read, args=(name, ask))
-        for name, ask in {"sqlalchemy": _sqlalchemy, "pandas": _pandas, "cli": _cli}.items()
-    ]
     before = int(str(built.mart("select count(*) from calls")[0][0]))
-    for reader in readers:
-        reader.start()
+    readers = {}
+    for name, client in CLIENTS.items():
+        program = [sys.executable, "-c", READ_ON.format(client=client), str(path), str(DUCKDB_CLI)]
+        with (tmp_path / name).open("wb") as said:
+            readers[name] = subprocess.Popen(program, stdout=said, stderr=said)
     try:
         for seed in (11, 12):
             land(built.home, calls=5, seed=seed)
             built.aftercall("run")
+        after = int(str(built.mart("select count(*) from calls")[0][0]))
+        assert after > before
+        for name, reader in readers.items():
+            _wait_for(tmp_path / name, after)
+            assert reader.poll() is None
     finally:
-        done.set()
-        for reader in readers:
-            reader.join(60)
-    after = int(str(built.mart("select count(*) from calls")[0][0]))
-    assert failures == []
-    assert after > before
-    for name, counts in seen.items():
+        for reader in readers.values():
+            reader.kill()
+            reader.wait()
+    for name in readers:
+        counts = [int(count) for count in (tmp_path / name).read_text().splitlines()]
         assert counts == sorted(counts), name
         assert set(counts) <= set(range(before, after + 1))
