@@ -153,7 +153,7 @@ def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
     if render is None:
         return Look(None, refusal=f"the channel {action.channel} has no preview")
     delivery = Delivery(
-        action.action_key,
+        action.due_key,
         action.channel,
         action.kind,
         action.source,
