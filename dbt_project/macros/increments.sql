@@ -18,6 +18,24 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Of these platforms, those with events that this model has not seen; the first one where there are none, since a union needs a
+   member. In an increment only their views are asked: to plan one costs 36 ms, with or without a row in it. The table is asked
+   by its name, because what it decides is how much is read and never what: lineage goes through the views. #}
+{% macro with_news(platforms, column, own_column) -%}
+    {%- if not execute or not is_incremental() or flags.FULL_REFRESH or this is string -%}
+        {{ return(platforms) }}
+    {%- endif -%}
+    {%- set events = graph.sources.values() | selectattr("name", "equalto", "call_events") | first -%}
+    {%- set query = (
+        "select distinct source from "
+        ~ events.relation_name
+        ~ " where "
+        ~ newer_than_this(column, own_column)
+    ) -%}
+    {%- set news = run_query(query).columns[0].values() | list -%}
+    {{ return(platforms | select("in", news) | list or platforms[:1]) }}
+{%- endmacro %}
+
 {# The build that touches a row, as a time in UTC that never runs backwards, even when the clock does. #}
 {% macro built_at() -%}
     {%- set started = "cast('" ~ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") ~ "' as timestamp)" -%}
