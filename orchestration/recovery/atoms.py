@@ -9,10 +9,10 @@ The end of the call is its creation and its duration: the API gives no other.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
-from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, marked
+from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, ended, marked
 from receiver.sources.base import direction, identifier, mapping, moment, text
 
 _OVER = {"completed", "failed", "no_answer", "no-answer", "cancelled", "canceled", "busy"}
@@ -56,7 +56,7 @@ class Atoms(Platform):
             identifier(call.get("callId")),
             moment(call.get("createdAt")),
             _ended_at(call),
-            call.get("status") in _OVER,
+            text(call.get("status")) in _OVER,
         )
 
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -95,8 +95,4 @@ def _call_data(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ended_at(call: dict[str, Any]) -> datetime | None:
-    created_at, duration = moment(call.get("createdAt")), call.get("duration")
-    if created_at is None:
-        return None
-    seconds = duration if isinstance(duration, int | float) and 0 <= duration < 7 * 86400 else 0
-    return created_at + timedelta(seconds=seconds)
+    return ended(moment(call.get("createdAt")), call.get("duration"))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, marked
+from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, ended, marked
 from receiver.sources.base import identifier, moment, text
 
 _PAGE = 100
@@ -53,13 +53,11 @@ class Bland(Platform):
         """`end_at` is when the call would have been cut off; `queue_status` is complete or completed."""
         created_at = moment(call.get("created_at"))
         began_at = moment(call.get("started_at")) or created_at
-        minutes = call.get("call_length")
-        lasted = minutes if isinstance(minutes, int | float) and 0 <= minutes < 7 * 1440 else 0
         status = text(call.get("queue_status"), call.get("status")) or ""
         return Seen(
             identifier(call.get("call_id"), call.get("c_id")),
             created_at,
-            began_at + timedelta(minutes=lasted) if began_at else None,
+            ended(began_at, call.get("call_length"), unit_seconds=60),
             call.get("completed") is True or status.startswith("complete"),
         )
 

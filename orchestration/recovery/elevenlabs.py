@@ -6,10 +6,10 @@ message was told as `call_initiation_failure` is inferred from that webhook's de
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, marked
+from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, ended, marked
 from receiver.sources.base import identifier, mapping, moment_of, text
 
 _OVER = {"done", "failed"}
@@ -55,13 +55,11 @@ class ElevenLabs(Platform):
     def seen(self, call: dict[str, Any]) -> Seen:
         """`processing` is not over yet: its analysis is under way."""
         started_at = moment_of(_in_either(call, "start_time_unix_secs"))
-        lasted = _in_either(call, "call_duration_secs")
-        seconds = lasted if isinstance(lasted, int | float) and 0 <= lasted < 7 * 86400 else 0
         return Seen(
             identifier(call.get("conversation_id")),
             started_at,
-            started_at + timedelta(seconds=seconds) if started_at else None,
-            call.get("status") in _OVER,
+            ended(started_at, _in_either(call, "call_duration_secs")),
+            text(call.get("status")) in _OVER,
         )
 
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:

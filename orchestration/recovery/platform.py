@@ -6,7 +6,7 @@ Nothing here asks a network or knows one platform.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 SINCE = "{incremental.start_value}"
@@ -28,6 +28,7 @@ class Seen:
 
 
 EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_SECONDS = 7 * 86400
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,14 @@ def marked(platform: Platform, body: dict[str, Any], call: dict[str, Any] | None
     """A body that says it was recovered; with what the API said, where the body does not hold that as it was."""
     said = {"from": platform.calls} | ({"call": call} if call is not None else {})
     return {**body, MARK: said}
+
+
+def ended(began_at: datetime | None, lasted: Any, unit_seconds: float = 1) -> datetime | None:
+    """The end of a call that lasted so many units; its beginning where that is no duration of a call. Never raises."""
+    if began_at is None:
+        return None
+    is_duration = isinstance(lasted, int | float) and 0 <= lasted < _LONGEST_SECONDS / unit_seconds
+    try:
+        return began_at + timedelta(seconds=lasted * unit_seconds if is_duration else 0)
+    except OverflowError:
+        return began_at

@@ -6,11 +6,11 @@ never got one cannot be asked for by time.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, marked
-from receiver.sources.base import identifier, mapping, moment_of
+from orchestration.recovery.platform import CALL, SINCE, Platform, Seen, ended, marked
+from receiver.sources.base import identifier, mapping, moment_of_milliseconds, text
 
 _OVER = {"ended", "error", "not_connected"}
 
@@ -53,16 +53,13 @@ class Retell(Platform):
 
     def seen(self, call: dict[str, Any]) -> Seen:
         """`not_connected` calls get the same two webhooks."""
-        started_at = _moment(call.get("start_timestamp"))
-        ended_at = _moment(call.get("end_timestamp"))
-        lasted = call.get("duration_ms")
-        if ended_at is None and started_at is not None and isinstance(lasted, int) and 0 <= lasted < 1 << 32:
-            ended_at = started_at + timedelta(milliseconds=lasted)
+        started_at = moment_of_milliseconds(call.get("start_timestamp"))
+        ended_at = moment_of_milliseconds(call.get("end_timestamp"))
         return Seen(
             identifier(call.get("call_id")),
             started_at or ended_at,
-            ended_at or started_at,
-            call.get("call_status") in _OVER,
+            ended_at or ended(started_at, call.get("duration_ms"), unit_seconds=0.001),
+            text(call.get("call_status")) in _OVER,
         )
 
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -70,9 +67,3 @@ class Retell(Platform):
         yield marked(self, {"event": "call_ended", "call": call})
         if mapping(call.get("call_analysis")):
             yield marked(self, {"event": "call_analyzed", "call": call})
-
-
-def _moment(milliseconds: Any) -> datetime | None:
-    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
-        return None
-    return moment_of(milliseconds / 1000)

@@ -3,20 +3,15 @@
 import copy
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from receiver.body import parse, parse_form
+from tests.strange import ODD, places
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
-ODD: list[Any] = [
-    None, True, False, 0, -1, 1e308, 2**63 - 1, -(2**63), str(2**63 - 1), str(-(2**63)),
-    2**70, "", " ", "x", "\u0000", "\ud83d", "é" * 300, "9" * 400, "Infinity", "NaN",
-    "2026-13-45T99:99:99Z", "-0.0", "[]", "{}", '{"a": 1}', "=1+1", "%FF", [], {}, [None], [[]], [{}], {"": None},
-    {"a": {"b": []}}, ["a", 1, {}], {"value": {"value": []}},
-]  # fmt: skip
 OF_EACH_PLACE = 3
 WHOLE = [
     "null",
@@ -29,16 +24,6 @@ WHOLE = [
     '{"form": []}',
     '{"data": [], "call": 1, "room": ""}',
 ]
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path to every value inside a body."""
-    inner = (
-        value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    )
-    for step, each in inner:
-        yield (*path, step)
-        yield from places(each, (*path, step))
 
 
 def mangled(body: Any, path: tuple[Any, ...], odd: Any) -> Any:

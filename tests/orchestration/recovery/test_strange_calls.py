@@ -1,0 +1,41 @@
+"""Whatever a list API says of one call, it is a row and an event: one strange call must not keep all others out."""
+
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+
+from orchestration.recovery import PLATFORMS
+from orchestration.recovery.landing import lines_of
+from orchestration.recovery.listing import row_of
+from orchestration.recovery.platform import ended
+from orchestration.recovery.standing import Missing
+from tests.orchestration.recovery.dialects import DIALECTS
+from tests.strange import replaced
+
+NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
+MISSING = Missing("c1", "{}", None, frozenset({"call.end", "analytics.completed"}))
+
+
+@pytest.mark.parametrize("name", PLATFORMS)
+def test_no_value_anywhere_stops_a_recovery(name: str) -> None:
+    platform, call = PLATFORMS[name], DIALECTS[name].call(1, NOW, 60)
+    for path, odd in replaced(call):
+        row = row_of(platform, call, NOW, timedelta(minutes=15))
+        assert row["call_key"].startswith(f"{name}:"), (path, odd)
+        for landed in lines_of(platform, MISSING, call, NOW, NOW):
+            assert orjson.loads(landed.partition(b',"payload":')[0] + b"}")["occurred_at"], (path, odd)
+
+
+@pytest.mark.parametrize(
+    ("lasted", "unit_seconds", "seconds"),
+    [(90, 1, 90), (1500, 0.001, 1.5), (1.5, 60, 90), (-1, 1, 0), ("60", 1, 0), (None, 1, 0), (1e9, 1, 0),
+     (10**400, 0.001, 0)],
+)  # fmt: skip
+def test_the_end_of_a_call(lasted: object, unit_seconds: float, seconds: float) -> None:
+    assert ended(NOW, lasted, unit_seconds) == NOW + timedelta(seconds=seconds)
+
+
+def test_the_end_of_time() -> None:
+    last = datetime.max.replace(tzinfo=UTC)
+    assert (ended(last, 60), ended(None, 60)) == (last, None)
