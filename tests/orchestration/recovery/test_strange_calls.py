@@ -39,3 +39,10 @@ def test_the_end_of_a_call(lasted: object, unit_seconds: float, seconds: float) 
 def test_the_end_of_time() -> None:
     last = datetime.max.replace(tzinfo=UTC)
     assert (ended(last, 60), ended(None, 60)) == (last, None)
+
+
+@pytest.mark.parametrize(("ahead", "is_known"), [(timedelta(hours=1), True), (timedelta(days=365), False)])
+def test_a_creation_that_is_still_to_come_moves_no_cursor(ahead: timedelta, is_known: bool) -> None:
+    call = DIALECTS["atoms"].call(1, NOW + ahead, 60)
+    row = row_of(PLATFORMS["atoms"], call, NOW, timedelta(minutes=15))
+    assert row["created_at"] == ((NOW + ahead).replace(tzinfo=None) if is_known else None)
