@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from receiver.sources import SOURCES
+
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Warehouse
 
@@ -48,6 +50,15 @@ def test_every_column_of_every_relation_is_documented(manifest: dict[str, Any], 
             if not node["columns"].get(column, {}).get("description"):
                 undocumented.append(f"{node['name']}.{column}")
     assert undocumented == []
+
+
+def test_every_platform_is_taken_in_staged_and_joined_with_the_others() -> None:
+    joined = (PROJECT / "models/intermediate/int_events.sql").read_text(encoding="utf-8")
+    names = re.findall(r'"(\w+)"', joined[: joined.index("] %}")].partition("platforms = [")[2])
+    staged = [path.parent.name for path in PROJECT.glob("models/staging/*/stg_*__events.sql")]
+    assert sorted(names) == sorted(set(staged) - {"recovery"}) == sorted(SOURCES)
+    for name in names:
+        assert (PROJECT / f"models/staging/{name}/stg_{name}__events.sql").is_file()
 
 
 def test_documentation_reaches_the_warehouse(awkward: "Warehouse") -> None:
