@@ -157,6 +157,22 @@ def test_a_destination_that_is_taken_away_and_brought_back(
     assert keys(systems, "south") == [KEY]
 
 
+def test_what_is_sent_once_more_goes_only_where_it_was_wanted(
+    outbox: Outbox, make_settings: Settings, systems: Path
+) -> None:
+    settings = make_settings(emails="north,south")
+    outbox.fill([email("1"), email("2")], NOW, settings)
+    say(systems, "south", "fails", "refused")
+    dispatch(outbox, "email", settings, now=NOW)
+    say(systems, "south", "fails")
+    again = outbox.resend(email("1").action_key, "Ada")
+    # What is retried has every open row placed anew.
+    outbox.retry(f"{email('2').action_key}@south", NOW)
+    dispatch(outbox, "email", settings, now=NOW)
+    assert keys(systems, "north")[-1] == again
+    assert keys(systems, "south") == [email("2").action_key]
+
+
 def test_from_preview_to_a_system(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
     preview, north = make_settings(), make_settings(tickets="north", crm="north")
     outbox.fill([ticket("1"), ticket("2"), contact()], NOW, preview)
