@@ -60,3 +60,23 @@ def test_a_webhook_that_comes_later_changes_nothing_twice(lost: tuple[Installati
     assert home.marts() == marts
     assert home.warehouse("select count(*) from raw.call_events") == [(11,)]
     assert home.mart(LOSSES) == [(3, 3, 0, 0)]
+
+
+def test_a_later_webhook_that_says_more_updates_and_sends_nothing_again(
+    lost: tuple[Installation, ListApi],
+) -> None:
+    home, api = lost
+    told = "The parcel came broken, and the money is wanted back."
+    whole = api.calls[-1]
+    fuller = {**whole, "postCallAnalytics": {**whole["postCallAnalytics"], "summary": told}}
+    call_id = api.dialect.id_of(whole)
+    of_call = ACTIONS.replace("actions order", f"actions where call_id = '{call_id}' order")
+    before = home.outbox(of_call)
+    webhooks(OrchestrationSettings(home=home.home), api, fuller, "analytics.completed")
+    home.aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
+    after = home.outbox(of_call)
+    assert home.mart(f"select call_id from calls where summary = '{told}'") == [(call_id,)]
+    assert [key for key, *_ in after] == [key for key, *_ in before]
+    updated = {now[1] for now, then in zip(after, before, strict=True) if now != then}
+    assert "ticket" in updated
+    assert updated.isdisjoint({"follow_up_email", "unhappy_customer"})
