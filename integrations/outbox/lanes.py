@@ -208,6 +208,10 @@ class _Crew:
         try:
             if tried:
                 self.lane.mark([one.outcome for one in tried])
+        except BaseException:
+            # Before the workers go on: what they sent now could not be marked either.
+            self.is_over.set()
+            raise
         finally:
             if self.lane.stopped or (self.is_probing and self.lane.pause is None):
                 self.is_over.set()
