@@ -1,6 +1,7 @@
 """`aftercall actions`: what was done, what waits, what failed; one of them as it goes out; and what people may do."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Comparable, Delivery, UnknownDestination, open_destination
 from integrations.errors import Paused, Refused
 from integrations.outbox import Action, Outbox, open_outbox
+from integrations.outbox.linking import links
 from integrations.outbox.looking import rendered
 from integrations.rendering import line, prose
 from orchestration.cli import acting
@@ -75,13 +77,16 @@ def show_command(key: str) -> None:
             history.add_row(_when(when), what, Text(details))
         if history.row_count:
             console.print(history)
-    _show_content(console, action, settings)
+        made_for_call = links(outbox.engine, action, settings) if action.channel == "slack" else {}
+    _show_content(console, action, made_for_call, settings)
 
 
-def _show_content(console: Console, action: Action, settings: IntegrationSettings) -> None:
+def _show_content(
+    console: Console, action: Action, made_for_call: Mapping[str, str], settings: IntegrationSettings
+) -> None:
     delivery = Delivery(
         action.due_key, action.channel, action.kind, action.source, action.call_id, action.payload,
-        at=datetime.now(UTC),
+        at=datetime.now(UTC), links=made_for_call,
     )  # fmt: skip
     try:
         made = rendered(delivery, settings)

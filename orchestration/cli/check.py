@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS, Checkable, Finding, available, exists, open_destination
-from integrations.errors import Paused, describe
+from integrations.errors import Paused, describe, redact
 from integrations.routes import BadRoutes, configured
 
 
@@ -21,7 +21,8 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
     Prints what is missing; exit code 1 when something is.
     """
     settings, console, bad = IntegrationSettings(), Console(soft_wrap=True), 0
-    for where in (channel,) if channel else CHANNELS:
+    channels = (channel,) if channel else CHANNELS
+    for where in channels:
         try:
             names = [name for name in destinations if exists(where, name)] or (
                 [] if destinations else list(configured(where, settings))
@@ -32,10 +33,12 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
             for finding in _findings(where, name, settings):
                 bad += not finding.is_fine
                 mark = "[green]ok[/]  " if finding.is_fine else "[red]bad[/] "
-                console.print(f"{mark} {where}/{name}: {escape(finding.name)}: {escape(finding.told)}")
-    unknown = [name for name in destinations if not any(exists(where, name) for where in CHANNELS)]
+                console.print(
+                    f"{mark} {where}/{name}: {escape(finding.name)}: {escape(redact(finding.told, settings))}"
+                )
+    unknown = [name for name in destinations if not any(exists(where, name) for where in channels)]
     if unknown:
-        known = sorted({name for where in CHANNELS for name in available(where)})
+        known = sorted({name for where in channels for name in available(where)})
         raise click.ClickException(
             f"there is no destination {', '.join(unknown)}; there is {', '.join(known)}"
         )

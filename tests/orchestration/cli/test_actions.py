@@ -12,7 +12,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
-from tests.integrations.examples import NOW, email, ticket
+from tests.integrations.examples import NOW, email, slack, ticket
 from tests.integrations.outbox.systems import Desk, did, installed, say
 
 Run = Callable[..., Result]
@@ -27,9 +27,13 @@ class AskableDesk(Desk):
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         return {"subject": "Rental car: Ada", "priority": "normal"}
 
+    def link(self, kind: str, external_id: str) -> str | None:
+        return f"https://desk.example/{external_id}"
+
     def check(self) -> Iterator[Finding]:
         yield Finding("credentials", True, "ada")
         yield Finding("may create tickets", False, "give the key the scope [write]")
+        yield Finding("echo", True, f"taken: {os.environ.get('AFTERCALL_REDMINE_KEY', '')}")
 
 
 @pytest.fixture
@@ -89,6 +93,17 @@ def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Ru
         assert said in shown.output
     missing = run("actions", "show", "ticket:atoms:404")
     assert (missing.exit_code, "there is no action" in missing.output) == (1, True)
+
+
+def test_a_message_is_shown_with_the_buttons_that_it_goes_out_with(outbox: Outbox, run: Run) -> None:
+    settings = IntegrationSettings(tickets="south", ignore_action_age=True)
+    outbox.fill([ticket(), slack()], NOW, settings)
+    assert "desk.example" not in run("actions", "show", slack().action_key).output
+    dispatch(outbox, "ticket", settings)
+    assert (
+        f"https://desk.example/south/{ticket().action_key}"
+        in run("actions", "show", slack().action_key).output
+    )
 
 
 def test_retry_and_give_up_say_what_they_do_and_who_did_it(outbox: Outbox, run: Run, home: Path) -> None:
@@ -164,13 +179,18 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
 def test_check_prints_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("check").exit_code == 0
     monkeypatch.setenv("AFTERCALL_TICKETS", "south,north")
+    monkeypatch.setenv("AFTERCALL_REDMINE_KEY", "tell-nobody")
     checked = run("check")
     assert checked.exit_code == 1
     assert "ticket/south: may create tickets: give the key the scope [write]" in checked.output
     assert "ticket/north: settings: complete" in checked.output
+    assert "taken: ***" in checked.output
+    assert "tell-nobody" not in checked.output
     assert run("check", "north").exit_code == 0
     unknown = run("check", "nowhere")
     assert (unknown.exit_code, "there is no destination nowhere" in unknown.output) == (1, True)
+    elsewhere = run("check", "smtp", "--channel", "ticket")
+    assert (elsewhere.exit_code, "there is no destination smtp" in elsewhere.output) == (1, True)
     webhook = run("check", "webhook", "--channel", "ticket")
     assert (webhook.exit_code, "AFTERCALL_WEBHOOK_URL" in webhook.output) == (1, True)
 
