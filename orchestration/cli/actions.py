@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Comparable, Delivery, UnknownDestination, open_destination
-from integrations.errors import Paused, Refused
+from integrations.destinations import Comparable, Delivery, open_destination
+from integrations.errors import Paused, Refused, describe
 from integrations.outbox import Action, Outbox, open_outbox
 from integrations.outbox.linking import links
 from integrations.outbox.looking import rendered
@@ -97,8 +97,8 @@ def _show_content(
     try:
         target = open_destination(action.channel, settings, action.destination)
         fields = target.planned(delivery) if isinstance(target, Comparable) else {}
-    except (Paused, Refused, UnknownDestination) as error:
-        console.print(Text(f"{action.destination}: {line(error, 300)}", "yellow"))
+    except Exception as error:  # a CRM is asked what is there: whatever comes of that must not hide the rest
+        console.print(Text(f"{action.destination}: {line(describe(error, settings), 300)}", "yellow"))
         return
     if fields:
         table = Table("field", "value", title=f"As {action.destination} gets it", title_justify="left")

@@ -10,10 +10,11 @@ from click.testing import CliRunner, Result
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding
+from integrations.errors import Unreachable
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
 from tests.integrations.examples import NOW, email, slack, ticket
-from tests.integrations.outbox.systems import Desk, did, installed, say
+from tests.integrations.outbox.systems import Desk, did, installed, say, told
 
 Run = Callable[..., Result]
 
@@ -22,6 +23,8 @@ class AskableDesk(Desk):
     """One that can be asked what is there, and whether it is set up."""
 
     def planned(self, delivery: Delivery) -> Mapping[str, str]:
+        if told(self.home, self.name, "fails"):
+            raise Unreachable(f"{self.name} is unreachable")
         return {"subject": str(delivery.payload["title"]), "priority": str(delivery.payload["priority"])}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
@@ -80,7 +83,7 @@ def test_listing_and_filters(outbox: Outbox, run: Run) -> None:
     assert run("actions", "--since", "2999-01-01").output == "no such actions\n"
 
 
-def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Run) -> None:
+def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Run, home: Path) -> None:
     settings = IntegrationSettings(tickets="south", ignore_action_age=True)
     outbox.fill([ticket(title="[red]Ada[/]\x1b[2J")], NOW, settings)
     dispatch(outbox, "ticket", settings)
@@ -91,6 +94,9 @@ def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Ru
     assert "\x1b[2J" not in shown.output
     for said in ("It did not start.", "sent", "by Grace", "As south gets it"):
         assert said in shown.output
+    say(home, "south", "fails", "unreachable")
+    unreachable = run("actions", "show", ticket().action_key)
+    assert (unreachable.exit_code, "south is unreachable" in unreachable.output) == (0, True)
     missing = run("actions", "show", "ticket:atoms:404")
     assert (missing.exit_code, "there is no action" in missing.output) == (1, True)
 
