@@ -93,6 +93,10 @@ CALLS: dict[str, dict[str, Any]] = {
         "direction": "outbound", "customer_phone": "+12025550143", "agent_phone": "+12025550100",
         "ended": "11:20:00", "seconds": 49, "status": "completed", "parent": None,
     },
+    "twilio:CA" + "e" * 32: {
+        "direction": None, "customer_phone": None, "agent_phone": None, "ended": "09:16:41", "seconds": 158,
+        "status": "completed", "parent": None,
+    },
     "livekit:RM_8yQk2uFz3wXo": {
         "direction": "inbound", "customer_phone": "+12025550143", "agent_phone": "+12025550100",
         "started": "09:14:03", "ended": "09:16:41", "seconds": 158, "status": "completed",

@@ -41,8 +41,19 @@ with
         select
             *,
             said.parentcallsid is not null as is_leg,
-            case when said.direction = 'inbound' then said."from" else said."to" end as customer,
-            case when said.direction = 'inbound' then said."to" else said."from" end as ours
+            -- of a direction that is neither (`trunking-…`, or none) nobody knows which number is ours
+            case
+                when said.direction = 'inbound'
+                then said."from"
+                when said.direction like 'outbound%'
+                then said."to"
+            end as customer,
+            case
+                when said.direction = 'inbound'
+                then said."to"
+                when said.direction like 'outbound%'
+                then said."from"
+            end as ours
         from fields
     ),
 
