@@ -151,6 +151,7 @@ def test_parquet_follows_a_call_to_another_day(settings: OrchestrationSettings, 
 # each in a process of its own, as tools are; DuckDB shares a file among the connections of one process
 CLIENTS = {
     "sqlalchemy": """
+import sqlalchemy as sa
 engine = sa.create_engine(f"duckdb:///{path}", connect_args={"read_only": True}, poolclass=sa.NullPool)
 def ask():
     with engine.connect() as connection:
@@ -172,16 +173,21 @@ def ask():
 """,
 }
 READ_ON = """
-import sys
+import sys, time
 path, cli = sys.argv[1:]
 {client}
 while True:
     print(ask(), flush=True)
+    time.sleep(0.2)
 """
 
 
-def _wait_for(said: Path, count: int) -> None:
-    wait_until(lambda: str(count) in said.read_text().split(), f"{said.name} sees {count} calls")
+def _wait_for(reader: subprocess.Popen[bytes], said: Path, count: int) -> None:
+    def has_seen_it() -> bool:
+        assert reader.poll() is None, said.read_text()
+        return str(count) in said.read_text().split()
+
+    wait_until(has_seen_it, f"{said.name} sees {count} calls")
 
 
 def test_clients_read_on_while_passes_load_and_publish(
@@ -202,8 +208,7 @@ def test_clients_read_on_while_passes_load_and_publish(
         after = int(str(built.mart("select count(*) from calls")[0][0]))
         assert after > before
         for name, reader in readers.items():
-            _wait_for(tmp_path / name, after)
-            assert reader.poll() is None
+            _wait_for(reader, tmp_path / name, after)
     finally:
         for reader in readers.values():
             reader.kill()
