@@ -1,6 +1,7 @@
 """What every test may use: a state directory of its own, and the whole of aftercall in processes of its own."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,12 @@ MARTS = (
 LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")
 # when an event arrived is not the same in two installations; everything else is
 ARRIVAL = "updated_at"
+
+
+def pytest_configure() -> None:
+    # what is started in the background of a script has Ctrl-C ignored, and would hand that on to all it starts
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

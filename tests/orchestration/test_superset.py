@@ -75,8 +75,9 @@ def superset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Superset]:
     try:
         yield _logged_in(f"http://127.0.0.1:{port}", server)
     finally:
-        server.terminate()
-        server.wait(30)
+        # nothing of it is kept
+        server.kill()
+        server.wait()
 
 
 def _logged_in(url: str, server: subprocess.Popen[bytes]) -> Superset:
