@@ -7,7 +7,7 @@ Nothing else needs to know of it. No destination lives here.
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection
 
 from integrations.config import CHANNEL_SETTINGS, IntegrationSettings
+from integrations.errors import Paused, Refused, Retryable
 
 CHANNELS = tuple(CHANNEL_SETTINGS)
 
@@ -94,6 +95,14 @@ class Finding:
     name: str
     is_fine: bool
     told: str
+
+
+def finding(name: str, ask: Callable[[], str]) -> Finding:
+    """What `ask` found out; any of the failure kinds is a finding that is not fine."""
+    try:
+        return Finding(name, True, ask())
+    except (Refused, Retryable, Paused) as error:
+        return Finding(name, False, str(error))
 
 
 @runtime_checkable

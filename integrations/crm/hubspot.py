@@ -14,9 +14,9 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held, finding, split
+from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
-from integrations.destinations import Finding, Limits
+from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Refused
 from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot
 from integrations.rest import Conflict, Missing

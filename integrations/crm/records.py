@@ -11,8 +11,8 @@ from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen, due
 from integrations.crm.rendering import Record, record
-from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Gone, Paused, Refused, Retryable
+from integrations.destinations import Delivery, Limits
+from integrations.errors import Gone, Paused, Refused
 from integrations.http import HttpClient
 from integrations.rest import Conflict, Missing
 
@@ -174,11 +174,3 @@ def own_fields(text: str) -> dict[str, str]:
             f"set AFTERCALL_CRM_FIELDS to pairs like call_count=calls__c; there is {', '.join(OWN_FIELDS)}"
         )
     return fields
-
-
-def finding(name: str, ask: Callable[[], str]) -> Finding:
-    """What `ask` found out; any of the failure kinds is a finding that is not fine."""
-    try:
-        return Finding(name, True, ask())
-    except (Refused, Retryable, Paused) as error:
-        return Finding(name, False, str(error))

@@ -20,10 +20,10 @@ from simple_salesforce.format import format_soql
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held, finding, split
+from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
 from integrations.crm.salesforce_client import SalesforceClient
-from integrations.destinations import Finding, Limits
+from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Paused, Refused
 from integrations.rest import Missing
 

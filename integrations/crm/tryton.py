@@ -15,10 +15,10 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held, finding
+from integrations.crm.records import Crm, Held
 from integrations.crm.rendering import Record
 from integrations.crm.tryton_client import Tryton, escaped
-from integrations.destinations import Finding, Limits
+from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Refused
 
 PARTY = "party.party"

@@ -4,11 +4,11 @@ A system's own words for all this are in its file.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Paused, Refused, Retryable
+from integrations.destinations import Delivery, Limits
+from integrations.errors import Paused, Refused
 from integrations.rest import Missing, RestClient
 from integrations.ticket.rendering import Ticket, ticket
 from integrations.ticket.updating import Update, Written, gone, update
@@ -100,11 +100,3 @@ class Desk(ABC):
     @abstractmethod
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """Write an update in one request, so that no crash leaves half of it."""
-
-
-def finding(name: str, ask: Callable[[], str]) -> Finding:
-    """What `ask` found out; any of the failure kinds is a finding that is not fine."""
-    try:
-        return Finding(name, True, ask())
-    except (Refused, Retryable, Paused) as error:
-        return Finding(name, False, str(error))

@@ -14,11 +14,11 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
 from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot
 from integrations.rest import Conflict, Missing
-from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, description, fitted
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import Update, first, read, reference

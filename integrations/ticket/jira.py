@@ -19,12 +19,12 @@ from typing import Any
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused, Retryable
 from integrations.http import checked_url
 from integrations.rest import RestClient
 from integrations.ticket.adf import document
-from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import Update, Written, first, read, reference

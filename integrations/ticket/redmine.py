@@ -16,11 +16,11 @@ from typing import Any
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused
 from integrations.http import checked_url
 from integrations.rest import RestClient
-from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.desk import Desk, Held
 from integrations.ticket.redmine_text import written_text
 from integrations.ticket.rendering import Ticket
 from integrations.ticket.targets import targets

@@ -21,12 +21,12 @@ import orjson
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused
 from integrations.http import checked_url
 from integrations.rendering import shorten
 from integrations.rest import RestClient
-from integrations.ticket.desk import Desk, Held, finding
+from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, fitted
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import Update, Written, first, gone, read
