@@ -1,10 +1,12 @@
 """What every test may use: a state directory of its own, and the whole of aftercall in processes of its own."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +28,18 @@ LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")
 ARRIVAL = "updated_at"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    # to import the code location is to parse the dbt project into a home: one for all workers, and not the checkout's
+    if not hasattr(config, "workerinput"):
+        os.environ["AFTERCALL_HOME"] = tempfile.mkdtemp(prefix="aftercall-tests-")
     # what is started in the background of a script has Ctrl-C ignored, and would hand that on to all it starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop("AFTERCALL_HOME"), ignore_errors=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

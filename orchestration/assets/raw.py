@@ -61,7 +61,7 @@ class RawTranslator(DagsterDltTranslator):
 
 @dlt_assets(
     dlt_source=landing(OrchestrationSettings()),
-    dlt_pipeline=pipeline.pipeline(OrchestrationSettings(), pipeline.LANDING),
+    dlt_pipeline=pipeline.declared(OrchestrationSettings(), pipeline.LANDING),
     name="load_events",
     dagster_dlt_translator=RawTranslator("load", ["landing"]),
     pool=WAREHOUSE_POOL,
@@ -75,7 +75,7 @@ def load_events(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iter
 
 @dlt_assets(
     dlt_source=outbox(IntegrationSettings()),
-    dlt_pipeline=pipeline.pipeline(OrchestrationSettings(), pipeline.OUTBOX),
+    dlt_pipeline=pipeline.declared(OrchestrationSettings(), pipeline.OUTBOX),
     name="load_outcomes",
     dagster_dlt_translator=RawTranslator(
         OUTCOMES_GROUP, ["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]

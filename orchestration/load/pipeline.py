@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -40,37 +41,56 @@ class LoadReport:
     seconds: float
 
 
+def declared(settings: OrchestrationSettings, name: str) -> Any:
+    """The pipeline of that name for those who only ask what it is called and where it leads.
+
+    It has a working folder of its own: every process that imports the code location declares one, while another
+    may be about to load.
+    """
+    return _pipeline(settings, name, settings.dlt / "declared")
+
+
 def pipeline(settings: OrchestrationSettings, name: str) -> Any:
-    """The dlt pipeline of that name, working below the state directory.
+    """The dlt pipeline of that name, working below the state directory; for the one process that may run it now.
 
     When the warehouse file is gone, so is what dlt remembers of it: everything is loaded again.
     """
-    import dlt
-
     if not settings.warehouse.exists():
         shutil.rmtree(settings.dlt / name, ignore_errors=True)
+    return _pipeline(settings, name, settings.dlt)
+
+
+def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
+    import dlt
+
     return dlt.pipeline(
         pipeline_name=name,
-        pipelines_dir=str(settings.dlt),
+        pipelines_dir=str(folder),
         destination=warehouse.destination(settings),
         dataset_name=warehouse.RAW,
     )
 
 
+def _looked_at(settings: OrchestrationSettings) -> tuple[dict[str, Any], bool]:
+    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse."""
+    if not settings.warehouse.exists():
+        return {}, False
+    waiting = _pipeline(settings, LANDING, settings.dlt)
+    return waiting.state.get("sources", {}).get(LANDING, {}), waiting.has_pending_data
+
+
 def landing_backlog(settings: OrchestrationSettings) -> int:
     """Bytes that no finished load has taken, torn lines included; an unfinished load counts as one byte."""
-    waiting = pipeline(settings, LANDING)
-    state = waiting.state.get("sources", {}).get(LANDING, {})
-    return cursor.backlog_bytes(open_landing(settings.home), state) + int(waiting.has_pending_data)
+    state, is_pending = _looked_at(settings)
+    return cursor.backlog_bytes(open_landing(settings.home), state) + int(is_pending)
 
 
 def has_new_lines(settings: OrchestrationSettings) -> bool:
     """Whether a load would find a whole line now; a torn last line is none."""
-    waiting = pipeline(settings, LANDING)
-    if waiting.has_pending_data:
+    state, is_pending = _looked_at(settings)
+    if is_pending:
         return True
     store = open_landing(settings.home)
-    state = waiting.state.get("sources", {}).get(LANDING, {})
     return any(
         store.read(segment.path, position, 1 << 16).data for segment, position in cursor.unread(store, state)
     )
