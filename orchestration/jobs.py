@@ -14,7 +14,9 @@ from orchestration.recovery import PLATFORMS
 _TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(events_look_as_documented)
 _NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
 _PASS = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
-_AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
+_AFTER = dg.AssetSelection.assets(
+    "raw/outbox_actions", "marts/actions", "marts/after_call_work_daily", "published"
+)
 # every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
 # loaded with the rest, and a step is never left out because of what an older run had done
 _RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}

@@ -44,3 +44,38 @@
     {%- else -%} {{ started }}
     {%- endif -%}
 {%- endmacro %}
+
+{# True for rows of the days (or weeks) that have to be made anew: those that a call with news stands on or ever stood on, and
+   of calls that a later one repeats; the range `dates_from` to `dates_until`, when somebody asked for one; all of them
+   in a full refresh. `column` is a date, the first day of its period. #}
+{% macro in_touched_period(column, period="day") -%}
+    {%- if not is_incremental() or flags.FULL_REFRESH -%} true
+    {%- elif var("dates_from") -%}
+        {{ column }} between cast(
+            {{ dbt.date_trunc(period, "cast('" ~ var("dates_from") ~ "' as date)") }} as date
+        ) and cast('{{ var("dates_until") or var("dates_from") }}' as date)
+    {%- else -%}
+        {{ column }} in (
+            select distinct cast({{ dbt.date_trunc(period, "touched_date") }} as date)
+            from
+                (
+                    select {{ list_rows("dates") }} as touched_date
+                    from {{ ref("int_call_facts") }}
+                    where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+                    union all
+                    select call_date as touched_date
+                    from {{ ref("int_repeat_calls") }}
+                    where {{ newer_than_this("judged_through", "last_loaded_at") }}
+                ) as touched
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{# The newest load in a row of a period. A range that somebody asked for says nothing of the days beside it, so it does not
+   move the high-water mark. #}
+{% macro loaded_through(column) -%}
+    {%- if is_incremental() and not flags.FULL_REFRESH and var("dates_from") and this is not string -%}
+        least(max({{ column }}), (select max(last_loaded_at) from {{ this }}))
+    {%- else -%} max({{ column }})
+    {%- endif -%}
+{%- endmacro %}

@@ -69,3 +69,17 @@
 
 {# The position of the element that `list_rows` gives in the same row, from 1. #}
 {% macro list_positions(column) -%} generate_subscripts({{ column }}, 1) {%- endmacro %}
+
+{# Dates as a list without repeats or nulls: those of before, and these. #}
+{% macro dates_with(before, dates) -%}
+    list_sort(
+        list_distinct(
+            list_concat(
+                coalesce({{ before }}, {{ no_dates() }}),
+                list_filter([{{ dates | join(", ") }}], lambda day:day is not null)
+            )
+        )
+    )
+{%- endmacro %}
+
+{% macro no_dates() -%} cast([] as date[]) {%- endmacro %}

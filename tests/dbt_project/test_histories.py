@@ -13,6 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import ARRIVAL
+
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
@@ -56,7 +58,7 @@ def marts(warehouse: "Warehouse") -> dict[str, list[Any]]:
     """Every row of every mart, but for when its events came."""
     return {
         relation: warehouse.rows(
-            f"select {', '.join(name for name in columns if name != 'updated_at')} from marts.{relation} order by all"
+            f"select {', '.join(name for name in columns if name not in ARRIVAL)} from marts.{relation} order by all"
         )
         for relation, columns in warehouse.relations("marts").items()
     }

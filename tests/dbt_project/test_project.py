@@ -25,6 +25,15 @@ KEYS = {
     "call_metrics_daily": "day_key",
     "actions": "action_key",
     "call_end_reasons": "end_reason_key",
+    "call_conversations": "call_key",
+    "call_volume": "volume_key",
+    "call_concurrency": "concurrency_key",
+    "scorecard_daily": "scorecard_key",
+    "scorecard_weekly": "scorecard_key",
+    "transfer_reasons": "transfer_reason_key",
+    "drop_off_points": "drop_off_key",
+    "after_call_work_daily": "work_key",
+    "call_costs_daily": "cost_key",
     "webhook_losses": "loss_key",
 }
 PERSONAL = {"customer_phone", "customer_name", "customer_email", "content", "summary", "to_address"}

@@ -148,6 +148,8 @@ with
             ) as customer_email,
             {{ variable(["language", "default_language"]) }} as customer_language,
             lower({{ variable(["customer_tier", "customerTier"]) }}) as customer_tier,
+            {{ variable(["email_consent", "emailConsent", "consent_to_email", "email_opt_in"]) }}
+            as email_consent_text,
             started_at,
             ended_at,
             coalesce(
@@ -165,6 +167,9 @@ with
             {{ measure(["follow_up_needed"]) }} as follow_up_text,
             {{ measure(["transfer_requested"]) }} as measured_transfer_text,
             {{ variable(["transfer_requested"]) }} as asked_transfer_text,
+            coalesce(
+                {{ measure(["transfer_reason"]) }}, {{ variable(["transfer_reason"]) }}
+            ) as transfer_reason_text,
             coalesce(
                 {{ measure(["issue_type", "issue_category"]) }}, {{ variable(["issue_type"]) }}
             ) as issue_type_text,

@@ -1,0 +1,21 @@
+with
+
+    facts as (select * from {{ ref("int_call_facts") }}),
+
+    final as (
+        select
+            call_key,
+            source,
+            call_id,
+            turn_count,
+            agent_turn_count,
+            customer_turn_count,
+            {{ share("agent_characters", "(agent_characters + customer_characters)") }} as agent_talk_share,
+            last_speaker,
+            is_dropped_off,
+            drop_off_turn
+        from facts
+    )
+
+select *
+from final
