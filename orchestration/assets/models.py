@@ -31,6 +31,10 @@ BY_DAY = "by_day"
 MANIFEST = build.ensure_manifest(OrchestrationSettings())
 
 
+def _is_by_day(node: Mapping[str, Any]) -> bool:
+    return BY_DAY in node["tags"] and node["schema"] == "marts"
+
+
 class ModelTranslator(DagsterDbtTranslator):
     """Asset keys are schema and table; groups are the schemas, but for outcomes."""
 
@@ -48,8 +52,11 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_partitions_def(
         self, dbt_resource_props: Mapping[str, Any]
     ) -> dg.PartitionsDefinition[str] | None:
-        """Days, for the models that hold them; a pass needs no partition and counts the days that it touches."""
-        return DAYS if BY_DAY in dbt_resource_props["tags"] else None
+        """Days, for the marts that hold them; a pass needs no partition and counts the days that it touches.
+
+        Only marts: in a run without a partition Dagster cannot say which days one such asset needs of another.
+        """
+        return DAYS if _is_by_day(dbt_resource_props) else None
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The data team owns every model."""
@@ -85,7 +92,7 @@ IN_ORDER = _in_order()
 BY_DAY_KEYS = {
     TRANSLATOR.get_asset_key(node)
     for node in validate_manifest(MANIFEST)["nodes"].values()
-    if BY_DAY in node["tags"] and node["resource_type"] == "model"
+    if node["resource_type"] == "model" and _is_by_day(node)
 }
 
 
