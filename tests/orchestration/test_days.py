@@ -1,6 +1,6 @@
 """Days as partitions: a pass shows the days it counted, a backfill counts its range anew and no other day."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,14 +16,14 @@ TABLES = ("call_metrics_daily", "call_volume", "call_concurrency", "scorecard_da
 
 
 @pytest.fixture
-def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., Any]) -> Iterator[Any]:
+def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., Any]) -> Any:
     """A home with calls on three days, after one pass in this process."""
     from orchestration import passes
 
     for seed, day in enumerate(DAYS):
         land(installation.home, calls=6, start=day, seed=seed)
     passes.one_pass(dagster)
-    yield installation
+    return installation
 
 
 def spoil(installation: Any, *days: datetime) -> None:
