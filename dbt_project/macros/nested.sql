@@ -20,15 +20,6 @@
     )
 {%- endmacro %}
 
-{# The first of several spellings of a measure that says anything. #}
-{% macro measure(spellings) -%}
-    coalesce(
-        {% for name in spellings %}
-            nullif(trim(metrics['{{ name }}'].value), ''){{ ", " if not loop.last }}
-        {% endfor %}
-    )
-{%- endmacro %}
-
 {# A row per entry of a map column, as `entry.key` and `entry.value`; or per element of a list. #}
 {% macro map_rows(column) -%} unnest(map_entries({{ column }})) {%- endmacro %}
 
