@@ -23,6 +23,10 @@ with
             {{ turns_of_role("calls.turns", "customer") }} as customer_turn_count,
             {{ characters_of_role("calls.turns", "agent") }} as agent_characters,
             {{ characters_of_role("calls.turns", "customer") }} as customer_characters,
+            {{ talk_seconds_of_role("calls.turns", "agent") }} as agent_talk_seconds,
+            {{ talk_seconds_of_role("calls.turns", "customer") }} as customer_talk_seconds,
+            list_sum({{ pauses("calls.turns") }}) as silence_seconds,
+            list_max({{ pauses("calls.turns") }}) as longest_pause_seconds,
             {{ last_speaker("calls.turns") }} as last_speaker
         from {{ ref("int_calls") }} as calls
         inner join judged on calls.call_key = judged.call_key and calls.last_loaded_at = judged.last_loaded_at
@@ -74,6 +78,10 @@ with
             coalesce(spoken.customer_turn_count, 0) as customer_turn_count,
             coalesce(spoken.agent_characters, 0) as agent_characters,
             coalesce(spoken.customer_characters, 0) as customer_characters,
+            spoken.agent_talk_seconds,
+            spoken.customer_talk_seconds,
+            spoken.silence_seconds,
+            spoken.longest_pause_seconds,
             spoken.last_speaker,
             {{ call_end("judged.began_at", "judged.ended_at", "judged.duration_seconds") }} as line_ended_at
         from judged
@@ -162,6 +170,10 @@ with
             left_early.customer_turn_count,
             left_early.agent_characters,
             left_early.customer_characters,
+            left_early.agent_talk_seconds,
+            left_early.customer_talk_seconds,
+            left_early.silence_seconds,
+            left_early.longest_pause_seconds,
             left_early.last_speaker,
             left_early.end_reason,
             left_early.end_reason_category,
