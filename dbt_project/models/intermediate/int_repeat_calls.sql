@@ -84,7 +84,10 @@ with
 
     resolved as (
         select
-            *, case when not is_repeat_call then is_resolved and not is_repeated end as is_first_call_resolved
+            *,
+            case
+                when not is_repeat_call and is_resolved is not null then is_resolved and not is_repeated
+            end as is_first_call_resolved
         from judged
     ),
 
