@@ -39,11 +39,12 @@ superset: setup  ## Apache Superset in an environment of its own (900 MB), for t
 	$(VENV)/superset/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/orchestration/superset.txt
 
-check: setup  ## lint, format, types, SQL format, the floors' import rule
+check: setup  ## lint, format, types, of Python and of SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfmt --check --quiet dbt_project
+	$(BIN)/sqlfluff lint --nocolor --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
 
 format: setup  ## put everything into the house's format
 	$(BIN)/ruff check --fix --quiet .
