@@ -35,6 +35,7 @@ KEYS = {
     "after_call_work_daily": "work_key",
     "call_costs_daily": "cost_key",
     "webhook_losses": "loss_key",
+    "source_quality_daily": "quality_key",
 }
 PERSONAL = {"customer_phone", "customer_name", "customer_email", "content", "summary", "to_address"}
 ENVELOPE = ["action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at"]
