@@ -54,8 +54,8 @@ with
             and facts.direction <> 'outbound' as is_contact
         from {{ ref("int_call_facts") }} as facts
         where
-            facts.customer_phone in (select customer_phone from touched_customers)
-            or facts.call_key in (select call_key from news)
+            facts.customer_phone in (select touched.customer_phone from touched_customers as touched)
+            or facts.call_key in (select news.call_key from news)
     ),
 
     neighbours as (
@@ -106,9 +106,9 @@ with
             case
                 when
                     before.call_key is not null
-                    and before.is_repeat_call is not distinct from resolved.is_repeat_call
-                    and before.is_repeated is not distinct from resolved.is_repeated
-                    and before.is_first_call_resolved is not distinct from resolved.is_first_call_resolved
+                    and (before.is_repeat_call is not distinct from resolved.is_repeat_call)
+                    and (before.is_repeated is not distinct from resolved.is_repeated)
+                    and (before.is_first_call_resolved is not distinct from resolved.is_first_call_resolved)
                 then before.judged_through
                 else max(resolved.last_loaded_at) over (partition by resolved.customer_phone)
             end as judged_through

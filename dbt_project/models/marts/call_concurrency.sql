@@ -64,7 +64,7 @@ with
             last_loaded_at
         from sliced
         union all
-        select quarter_start, dimension, dimension_value, left_at, -1, 0, last_loaded_at
+        select quarter_start, dimension, dimension_value, left_at, -1 as step, 0 as seconds, last_loaded_at
         from sliced
     ),
 
