@@ -1,13 +1,28 @@
 {# Measures that users define themselves, of any shape. Each takes the value as text. #}
-{# The first of several names of a measure that says anything: as the platform spells it, else under the name that the seed
-   `measures` gives it. #}
-{% macro measure(spellings) -%}
+{# The first of several canonical names of a measure that says anything. #}
+{% macro measure(names) -%}
     coalesce(
-        {% for name in spellings %}
-            nullif(trim(metrics['{{ name }}'].value), ''),
+        {% for name in names %}
             nullif(trim(canonical_metrics['{{ name }}'].value), ''){{ ", " if not loop.last }}
         {% endfor %}
     )
+{%- endmacro %}
+
+{# The rows of the seed `measures` for a relation's `source` and `spelling`. A platform's own row holds instead of the one for
+   all. #}
+{% macro join_canonical_measures(relation) -%}
+    left join
+        (select * from {{ ref("measures") }} where source is not null) as own_names
+        on {{ relation }}.source = own_names.source
+        and {{ relation }}.spelling = own_names.measure
+    left join
+        (select * from {{ ref("measures") }} where source is null) as common_names
+        on {{ relation }}.spelling = common_names.measure
+{%- endmacro %}
+
+{# The name that the seed gives a measure, else its own in lower snake case; as sent where nothing is left of that. #}
+{% macro canonical_measure(spelling, spelled) -%}
+    coalesce(own_names.canonical_measure, common_names.canonical_measure, {{ spelling }}, {{ spelled }})
 {%- endmacro %}
 
 {# How a value reads. In this order: what fits a narrower type is not one of a wider; "1" is an integer, "yes" a boolean; two

@@ -81,25 +81,40 @@
             group by call_key
         ),
 
-        -- What users call their measures themselves, under the name that the seed gives it; a platform's own
-        -- row goes first.
-        measured as (select call_key, {{ map_rows("metrics") }} as entry from merged),
+        -- Measures by their canonical names. Of several of one name: what the platform's own row says, then
+        -- what is spelled so, then the first by spelling.
+        measured as (
+            select
+                call_key,
+                source,
+                {{ to_snake_case("entry.key") }} as spelling,
+                entry.key as spelled,
+                entry.value as measure
+            from (select call_key, source, {{ map_rows("metrics") }} as entry from merged) as entries
+            where trim(entry.value.value) <> ''
+        ),
 
         named as (
             select
                 measured.call_key,
-                measures.canonical_measure,
-                measured.entry.value as measure,
+                {{ canonical_measure("measured.spelling", "measured.spelled") }} as canonical_measure,
+                measured.measure,
                 row_number() over (
-                    partition by measured.call_key, measures.canonical_measure
-                    order by case when measures.source is null then 1 else 0 end, measured.entry.key
+                    partition by
+                        measured.call_key, {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                    order by
+                        case
+                            when own_names.canonical_measure is not null
+                            then 0
+                            when
+                                measured.spelled
+                                = {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                            then 1
+                            else 2
+                        end,
+                        measured.spelled
                 ) as choice
-            from measured
-            inner join merged on measured.call_key = merged.call_key
-            inner join
-                {{ ref("measures") }} as measures
-                on {{ to_snake_case("measured.entry.key") }} = measures.measure
-                and coalesce(measures.source, merged.source) = merged.source
+            from measured {{ join_canonical_measures("measured") }}
         ),
 
         canonical as (

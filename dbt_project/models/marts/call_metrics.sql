@@ -17,19 +17,13 @@ with
         from measured
     ),
 
-    -- A platform's own row goes before the one for all.
-    own_names as (select * from {{ ref("measures") }} where source is not null),
-
-    common_names as (select * from {{ ref("measures") }} where source is null),
-
     typed as (
         select
             spelled.*,
-            coalesce(own_names.canonical_measure, common_names.canonical_measure) as canonical_measure,
+            {{ canonical_measure("spelled.spelling", "spelled.measure") }} as canonical_measure,
+            coalesce(own_names.canonical_measure, common_names.canonical_measure) is not null as is_mapped,
             {{ value_type("spelled.value_text") }} as value_type
-        from spelled
-        left join own_names on spelled.source = own_names.source and spelled.spelling = own_names.measure
-        left join common_names on spelled.spelling = common_names.measure
+        from spelled {{ join_canonical_measures("spelled") }}
     ),
 
     final as (
@@ -39,8 +33,8 @@ with
             source,
             call_id,
             measure,
-            coalesce(canonical_measure, spelling, measure) as canonical_measure,
-            canonical_measure is not null as is_mapped,
+            canonical_measure,
+            is_mapped,
             value_type,
             value_text,
             coalesce(
