@@ -47,9 +47,9 @@
         then 'date'
         when {{ moment_of(value) }} is not null
         then 'timestamp'
-        when regexp_full_match(trim({{ value }}), '(?s)\[.*\]')
+        when regexp_matches({{ value }}, '^\s*\[') and json_valid({{ value }})
         then 'list'
-        when regexp_full_match(trim({{ value }}), '(?s)\{.*\}')
+        when regexp_matches({{ value }}, '^\s*\{') and json_valid({{ value }})
         then 'object'
         else 'text'
     end
@@ -78,11 +78,19 @@
 
 {% macro date_of(value) -%} cast({{ moment_of(value) }} as date) {%- endmacro %}
 
-{# An ISO 8601 date, with or without a time, in UTC. #}
+{# An ISO 8601 date, with or without a time, in UTC; a time without an offset is UTC. #}
 {% macro moment_of(value) -%}
     case
         when regexp_full_match(trim({{ value }}), '[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}.*)?')
-        then cast(try_cast(trim({{ value }}) as timestamptz) as timestamp)
+        then
+            cast(
+                -- DuckDB reads no offset after minutes without seconds.
+                try_cast(
+                    regexp_replace(
+                        trim({{ value }}), '^(.{10}[T ][0-9]{2}:[0-9]{2})(Z|[+-].*)$', '\1:00\2'
+                    ) as timestamptz
+                ) as timestamp
+            )
     end
 {%- endmacro %}
 
