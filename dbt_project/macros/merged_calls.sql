@@ -74,7 +74,6 @@
                 {{ newest("summary") }} as said_summary,
                 {{ newest("recording_url") }} as recording_url,
                 {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
-                {{ newest("case when turns is not null then loaded_at end") }} as turns_loaded_at,
                 {{ newest_of_each_name("variables") }} as variables,
                 {{ newest_of_each_name("metrics") }} as metrics
             from events
@@ -124,15 +123,12 @@
             group by call_key
         ),
 
-        -- Transcripts are fetched, not merged, so that those of a whole history need not fit into memory.
+        -- Transcripts are fetched, not merged: an aggregate would hold all of them in memory.
         transcribed as (
             select merged.*, canonical.canonical_metrics, events.turns
             from merged
             left join canonical on merged.call_key = canonical.call_key
-            left join
-                {{ ref("int_events") }} as events
-                on merged.turns_loaded_at = events.loaded_at
-                and merged.turns_event_key = events.event_key
+            left join events on merged.turns_event_key = events.event_key
         ),
 
         timed as (

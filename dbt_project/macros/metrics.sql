@@ -118,12 +118,7 @@
                 repeats.is_first_call_resolved
             from {{ ref("int_call_facts") }} as facts
             left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-            where
-                {{
-                    in_touched_period(
-                        "cast(" ~ dbt.date_trunc(period, "facts.call_date") ~ " as date)", period
-                    )
-                }}
+            where {{ on_touched_day("facts.call_date", period) }}
         ),
 
         counted as (

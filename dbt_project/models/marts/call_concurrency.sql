@@ -22,11 +22,7 @@ with
     calls as (
         select *
         from {{ ref("int_call_facts") }}
-        where
-            line_ended_at > began_at
-            and (
-                {{ in_touched_period("call_date") }} or {{ in_touched_period("cast(line_ended_at as date)") }}
-            )
+        where line_ended_at > began_at and {{ on_touched_day("call_date", also_before=true) }}
     ),
 
     quarters as (select *, {{ quarter_rows("began_at", "line_ended_at") }} as quarter_start from calls),

@@ -18,7 +18,7 @@ with
             greatest(facts.last_loaded_at, repeats.judged_through) as loaded_at
         from {{ ref("int_call_facts") }} as facts
         left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-        where {{ in_touched_period("facts.call_date") }}
+        where {{ on_touched_day("facts.call_date") }}
     ),
 
     final as (

@@ -14,9 +14,7 @@ with
         select facts.*, repeats.is_repeat_call, repeats.is_first_call_resolved, repeats.judged_through
         from {{ ref("int_call_facts") }} as facts
         left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-        where
-            {{ in_touched_period("facts.call_date") }}
-            or {{ in_touched_period("cast(facts.line_ended_at as date)") }}
+        where {{ on_touched_day("facts.call_date", also_before=true) }}
     ),
 
     quarters as (

@@ -1,20 +1,21 @@
 with
 
-    calls as (
-        select outcomes.*, repeats.is_repeat_call
-        from {{ ref("int_call_outcomes") }} as outcomes
-        left join {{ ref("int_repeat_calls") }} as repeats on outcomes.call_key = repeats.call_key
-        where outcomes.customer_phone is not null
+    calls as (select * from {{ ref("int_call_outcomes") }} where customer_phone is not null),
+
+    repeats as (
+        select customer_phone, count(*) as repeat_call_count
+        from {{ ref("int_repeat_calls") }}
+        where is_repeat_call
+        group by customer_phone
     ),
 
-    final as (
+    known as (
         select
             customer_phone,
             max_by(customer_name, call_order) as customer_name,
             max_by(customer_email, call_order) as customer_email,
             max(case when is_vip then 1 else 0 end) = 1 as is_vip,
             count(*) as call_count,
-            cast(sum(case when is_repeat_call then 1 else 0 end) as bigint) as repeat_call_count,
             cast(sum(case when is_resolved then 1 else 0 end) as bigint) as resolved_call_count,
             cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
             avg(satisfaction_score) as average_satisfaction,
@@ -23,6 +24,24 @@ with
             max_by(call_key, call_order) as last_call_key
         from calls
         group by customer_phone
+    ),
+
+    final as (
+        select
+            known.customer_phone,
+            known.customer_name,
+            known.customer_email,
+            known.is_vip,
+            known.call_count,
+            coalesce(repeats.repeat_call_count, 0) as repeat_call_count,
+            known.resolved_call_count,
+            known.unresolved_call_count,
+            known.average_satisfaction,
+            known.first_call_at,
+            known.last_call_at,
+            known.last_call_key
+        from known
+        left join repeats on known.customer_phone = repeats.customer_phone
     )
 
 select *
