@@ -50,7 +50,10 @@ def replay_command(
 @click.option("--url", default=_default_url, help="Base URL of the receiver.", show_default="receiver's bind")
 @click.option("--clients", default=16, show_default=True, help="Connections at the same time.")
 def simulate_command(calls: int, rate: float, seed: int, url: str, clients: int) -> None:
-    """Make believable calls of aftercall's own and post them as they happen."""
+    """Make believable calls of aftercall's own and post them as they happen.
+
+    Their actions go wherever the receiver's settings lead them: to real systems, unless the channels are at `preview`.
+    """
     start = datetime.now(UTC)
     deliveries = list(simulate(calls, seed, start, rate=rate))
     _conclude(with_bar(deliveries, len(deliveries), url, clients, speed=1.0, since=start))
