@@ -262,8 +262,7 @@ class UnderHubSpot(UnderFault):
     def __init__(self, system: System) -> None:
         self.upstream = system.address
         kept = {(objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")}
-        # What is asked here was judged above; the judge would only take its time.
-        self.portal = system.always = FakeHubSpot(undescribed=".*", made=kept)
+        self.portal = system.always = FakeHubSpot(made=kept)
 
     def settings(self, url: str) -> dict[str, Any]:
         return {
