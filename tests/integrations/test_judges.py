@@ -21,7 +21,7 @@ WRONG = "Request body validation error"
     ("made", "path", "asked", "reply", "complaint"),
     [
         (FakeZendesk, "/api/v2/tickets", {"ticket": {"subject": {}}}, Reply(201, {}), WRONG),
-        (FakeZendesk, "/api/v2/tickets", {"ticket": {"comment": {}}}, Reply(201, {"ticket": {"id": "x"}}), "'x' is not"),
+        (FakeZendesk, "/api/v2/tickets", {"ticket": {"comment": {}}}, Reply(201, {"ticket": 1}), "1 is not"),
         (FakeJira, "/rest/api/3/search/jql", {"maxResults": "all"}, Reply(200, {}), WRONG),
         (FakeJira, "/rest/api/3/search/jql", {}, Reply(200, {"issues": "x"}), "'x' is not"),
         (FakeHubSpot, "/crm/v3/objects/tickets", {"properties": "none"}, Reply(201, {}), WRONG),

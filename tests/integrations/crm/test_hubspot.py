@@ -281,6 +281,9 @@ class UnderHubSpot(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self.portal.of(f"{action.kind}s", action.action_key))
 
+    def told(self, action: DueAction) -> str:
+        return str([self.portal.told(one) for one in self.portal.of(f"{action.kind}s", action.action_key)])
+
     def delete(self, action: DueAction) -> None:
         for identity in self.portal.of(f"{action.kind}s", action.action_key):
             del self.portal.objects[identity]
