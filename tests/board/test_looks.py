@@ -26,7 +26,7 @@ axe.run(document, {iframes: false, resultTypes: ["violations"]}).then((found) =>
 @pytest.fixture(scope="module")
 def axe() -> str:
     if not AXE.exists():
-        pytest.skip("needs the npm package axe-core: install npm, then `make clean setup`")
+        pytest.skip("needs the npm package axe-core: make systems, then make suites")
     return AXE.read_text()
 
 

@@ -55,7 +55,7 @@ def read_event(line: str, make_event: "type[Event]") -> "Event":
 def expected() -> dict[str, Any]:
     path = CALLS / "sgd.expected.json"
     if not path.exists():
-        pytest.skip("the recorded traffic is not here")
+        pytest.skip("needs the recorded calls in ../shared/calls")
     loaded: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return loaded
 

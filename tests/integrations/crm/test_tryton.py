@@ -245,6 +245,9 @@ def test_links(tryton: Open) -> None:
     assert tryton().link("contact", "7") is None
 
 
+MARKS = {"note": ("ir.note", "message"), "task": ("project.work", "comment")}
+
+
 class UnderTryton(UnderFault):
     channel = "crm"
 
@@ -271,6 +274,10 @@ class UnderTryton(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self._of(action))
 
+    def told(self, action: DueAction) -> str:
+        model, field = MARKS[action.kind]
+        return str(self.office.marked(model, field, action.action_key))
+
     def delete(self, action: DueAction) -> None:
         for path in self._of(action):
             self.office.ask("DELETE", path)
@@ -278,7 +285,7 @@ class UnderTryton(UnderFault):
     def _of(self, action: DueAction) -> list[str]:
         if action.kind == "contact":
             return [f"party.party/{one['id']}" for one in self.office.parties(action.payload["phone"])]
-        model, field = {"note": ("ir.note", "message"), "task": ("project.work", "comment")}[action.kind]
+        model, field = MARKS[action.kind]
         return [f"{model}/{one['id']}" for one in self.office.marked(model, field, action.action_key)]
 
 

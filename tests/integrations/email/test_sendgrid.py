@@ -1,8 +1,7 @@
-"""Mail through a fake of SendGrid; requests and answers are judged by SendGrid's own description where it is there."""
+"""Mail through a fake of SendGrid that SendGrid's own description judges."""
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,35 +14,11 @@ from integrations.errors import Busy, Paused, Refused, Retryable, Skipped, Unrea
 from integrations.outbox import DueAction
 from tests.integrations import servers
 from tests.integrations.email.office import Settings, close, opened
+from tests.integrations.email.sendgrid_fake import KEY, Account, told
 from tests.integrations.examples import delivery
 from tests.integrations.examples import email as due
 from tests.integrations.faults.suite import CredentialFaults, FaultSuite, TlsFaults, UnderFault
-from tests.integrations.servers import Answer, Request, System, says
-
-SPEC = Path(__file__).resolve().parents[4] / "shared" / "specs" / "sendgrid" / "mail-v3.json"
-KEY = "SG.right-key"
-
-
-def told(message: str, field: str = "null") -> dict[str, Any]:
-    return {"errors": [{"message": message, "field": field}]}
-
-
-class Account:
-    """An account of SendGrid: it takes mails for its key, and puts each into a mailbox by its Message-ID."""
-
-    def __init__(self) -> None:
-        self.taken: list[dict[str, Any]] = []
-        self.scopes = ["mail.send", "2fa_required"]
-
-    def __call__(self, request: Request) -> Answer:
-        if request.headers.get("authorization") != f"Bearer {KEY}":
-            return says(401, told("The provided authorization grant is invalid, expired, or revoked"))
-        if request.path == "/v3/scopes":
-            return says(200, {"scopes": self.scopes})
-        if (request.method, request.path) != ("POST", "/v3/mail/send"):
-            return says(404, told("not found"))
-        self.taken.append(request.json())
-        return says(202, b"", {"X-Message-Id": f"m{len(self.taken)}"})
+from tests.integrations.servers import Answer, System, says
 
 
 @pytest.fixture
@@ -53,9 +28,10 @@ def system() -> Iterator[System]:
 
 
 @pytest.fixture
-def account(system: System) -> Account:
+def account(system: System) -> Iterator[Account]:
     system.always = made = Account()
-    return made
+    yield made
+    assert made.complaints == []
 
 
 @pytest.fixture
@@ -70,53 +46,16 @@ def make(system: System, tmp_path: Path) -> Settings:
     return settings
 
 
-Judge = Callable[[Request, int, bytes], None]
-
-
-@pytest.fixture(scope="module")
-def judge() -> Judge:
-    """SendGrid's own description of Mail Send, asked about a request and the answer to it."""
-    openapi = pytest.importorskip("openapi_core", reason="pip install openapi-core")
-    if not SPEC.exists():
-        pytest.skip("SendGrid's OpenAPI file is not there")
-    from openapi_core.testing import MockRequest, MockResponse
-
-    described = openapi.OpenAPI.from_dict(
-        json.loads(SPEC.read_text()), config=openapi.Config(spec_validator_cls=None)
-    )
-
-    def judged(request: Request, status: int, answer: bytes) -> None:
-        asked = MockRequest(
-            "https://api.sendgrid.com",
-            request.method.lower(),
-            request.path,
-            headers=request.headers,
-            data=request.body,
-            content_type=request.headers["content-type"],
-        )
-        described.validate_request(asked)
-        described.validate_response(asked, MockResponse(answer, status, content_type="application/json"))
-
-    return judged
-
-
-def test_a_mail_is_what_sendgrid_describes(
-    system: System, account: Account, make: Settings, judge: Judge
-) -> None:
+def test_a_mail_is_what_sendgrid_describes(account: Account, make: Settings) -> None:
     target = opened(make(email_list_unsubscribe="https://shop.de/stop/{mail}", email_reply_to="ada@shop.de"))
     for language in ("en", "ar"):
         for template in ("thank_you", "additional_resources", "apology_escalation"):
             target.send(
                 delivery(due(template=template, language=language, summary="<b>x</b> & 👩‍👩‍👧")), None
             )
-            judge(system.requests[-1], 202, b"")
     target.send(delivery(due(customer_name=None, summary=None, issue_type=None)), None)
-    judge(system.requests[-1], 202, b"")
-    judge(system.requests[-1], 400, json.dumps(told("Bad Request", "from")).encode())
-    judge(system.requests[-1], 401, json.dumps(told("authorization required")).encode())
     close(target)
-    with pytest.raises(Exception, match="Request body validation error"):
-        judge(Request("POST", "/v3/mail/send", system.requests[-1].headers, b'{"from": 1}', None), 202, b"")
+    assert len(account.taken) == 7
 
 
 def test_it_is_the_same_mail_that_smtp_would_send(account: Account, make: Settings) -> None:
@@ -246,4 +185,6 @@ class TestFaults(FaultSuite, TlsFaults, CredentialFaults):
     @classmethod
     def adapter(cls) -> Iterator[UnderFault]:
         with servers.running() as system:
-            yield UnderSendGrid(system)
+            under = UnderSendGrid(system)
+            yield under
+            assert under.account.complaints == []

@@ -19,6 +19,7 @@ A destination takes part with an adapter and an empty-looking class in its own t
             return [ticket(case, title=f"revision {revision}")]  # a CRM gives contact, note and task
 
         def count(self, action: DueAction) -> int: ...           # asked of the system itself, not through the proxy
+        def told(self, action: DueAction) -> str: ...            # likewise; for UpdateFaults
         def delete(self, action: DueAction) -> None: ...         # for DeletionFaults
 
 
@@ -29,9 +30,10 @@ A destination takes part with an adapter and an empty-looking class in its own t
             with servers.running() as system:
                 yield MyDesk(system)
 
-Every fault of `proxy.Fault` is tried at every request that the destination makes for a new action (FaultSuite), and two
-of them at every request of an update; the other classes are for what only some systems have. A destination whose record
-was deleted raises `integrations.errors.Gone` when it is to update it; it is then asked to `find`, and to create.
+Every fault of `proxy.Fault` is tried at every request that the destination makes for a new action (FaultSuite), and
+those of `OF_UPDATES` at every request of an update; the other classes are for what only some systems have. One
+whose record was deleted raises `integrations.errors.Gone` when it is to update it; it is then asked to `find`, and to
+create.
 """
 
 import signal
@@ -57,6 +59,11 @@ PATIENT = {"retry_max_attempts": 99, "ignore_action_age": True}
 # Only where the system hangs: on a busy machine an answer that does come may take as long.
 SHORT = {"http_read_seconds": 0.5, "http_whole_seconds": 20, "smtp_seconds": 0.5}
 MOST_TRIES = 8
+# Each kind of answer, and of none, once; where the update was not done at all, one kind is as good as another.
+OF_UPDATES = (
+    Fault.RESET, Fault.LOST_ANSWER, Fault.HANG_AFTER_IT_WAS_DONE, Fault.BUSY, Fault.ERROR,
+    Fault.ERROR_AFTER_IT_WAS_DONE, Fault.MALFORMED, Fault.PAGE,
+)  # fmt: skip
 
 
 class UnderFault:
@@ -75,6 +82,10 @@ class UnderFault:
         """Settings with the right credentials that lead to this address."""
         raise NotImplementedError
 
+    def secured(self, url: str) -> dict[str, Any]:
+        """The same for an address that is reached by TLS only."""
+        return self.settings(url)
+
     def wrong_credentials(self) -> dict[str, Any]:
         """What of the settings to change so that the system refuses the key."""
         raise NotImplementedError
@@ -85,6 +96,10 @@ class UnderFault:
 
     def count(self, action: DueAction) -> int:
         """How many things the system holds for an action, as its people see them."""
+        raise NotImplementedError
+
+    def told(self, action: DueAction) -> str:
+        """All that the system holds for an action, in any form that has the words of its last revision."""
         raise NotImplementedError
 
     def delete(self, action: DueAction) -> None:
@@ -115,6 +130,23 @@ class Stage:
 
     def dispatch(self, **changes: Any) -> None:
         dispatch(self.outbox, self.adapter.channel, self.settings(**changes))
+
+    def strike(self, actions: list[DueAction], fault: Fault, step: int) -> None:
+        """One thing goes wrong, and then nothing any more."""
+        self.proxy.arm(fault, step)
+        self.dispatch(**self.adapter.hung_after if fault in HANGS else {})
+        assert self.proxy.has_struck
+        self.settle(actions)
+
+    def kill(self, actions: list[DueAction], fault: Fault | None, step: int) -> None:
+        """The process dies at a request, or, without a fault, before it marks the first action."""
+        self.proxy.arm(fault, step)
+        child = dispatcher(self.adapter.channel, self.settings(), dies_before_marking=fault is None)
+        child.start()
+        self.proxy.victim = child.pid or 0
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+        self.settle(actions)
 
     def settle(self, actions: list[DueAction]) -> None:
         """Try again without waiting, as time would, until all is sent."""
@@ -177,10 +209,7 @@ class FaultSuite:
     def test_a_fault_at_every_request(self, stage: Stage, fault: Fault) -> None:
         for step in range(stage.steps()):
             actions = stage.due()
-            stage.proxy.arm(fault, step)
-            stage.dispatch(**stage.adapter.hung_after if fault in HANGS else {})
-            assert stage.proxy.has_struck
-            stage.settle(actions)
+            stage.strike(actions, fault, step)
             stage.assert_once(actions, f"{fault.value} at request {step}", most=_most(stage, fault))
 
     @pytest.mark.parametrize("when", ["KILL", "KILL_AFTER_IT_WAS_DONE", "BEFORE_THE_MARK"])
@@ -188,13 +217,7 @@ class FaultSuite:
         fault = None if when == "BEFORE_THE_MARK" else Fault[when]
         for step in range(stage.steps() if fault else 1):
             actions = stage.due()
-            stage.proxy.arm(fault, step)
-            child = dispatcher(stage.adapter.channel, stage.settings(), dies_before_marking=fault is None)
-            child.start()
-            stage.proxy.victim = child.pid or 0
-            child.join()
-            assert child.exitcode == -signal.SIGKILL
-            stage.settle(actions)
+            stage.kill(actions, fault, step)
             most = _most(stage, fault or Fault.KILL_AFTER_IT_WAS_DONE)
             stage.assert_once(actions, f"{when} at request {step}", most=most)
 
@@ -202,17 +225,25 @@ class FaultSuite:
 class UpdateFaults:
     """For kinds whose record may change after it was made."""
 
-    @pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOST_ANSWER], ids=lambda f: f.name)
+    @pytest.mark.parametrize("fault", OF_UPDATES, ids=lambda f: f.name)
     def test_a_fault_at_every_request_of_an_update(self, stage: Stage, fault: Fault) -> None:
+        self._tried_at_every_request(stage, fault)
+
+    def test_killed_at_every_request_of_an_update(self, stage: Stage) -> None:
+        # To die before a request is to die after the one before it.
+        self._tried_at_every_request(stage, Fault.KILL_AFTER_IT_WAS_DONE)
+
+    def _tried_at_every_request(self, stage: Stage, fault: Fault) -> None:
         case = f"{next(stage.numbers)}"
         stage.settle(stage.due(case))
         for step in range(stage.steps(case)):
             actions = stage.due(case, revision=10 + step)
-            stage.proxy.arm(fault, step)
-            stage.dispatch()
-            assert stage.proxy.has_struck
-            stage.settle(actions)
-            stage.assert_once(actions, f"{fault.value} at request {step} of an update")
+            (stage.kill if fault in KILLS else stage.strike)(actions, fault, step)
+            where = f"{fault.value} at request {step} of an update"
+            stage.assert_once(actions, where)
+            for action in actions:
+                words = f"revision {10 + step}"
+                assert words not in str(action.payload) or words in stage.adapter.told(action), where
 
 
 class CredentialFaults:
@@ -235,7 +266,7 @@ class CredentialFaults:
 
 
 class TlsFaults:
-    """For systems that are reached by HTTPS."""
+    """For systems that are reached by TLS."""
 
     def test_a_certificate_for_another_name_gets_nothing(
         self, stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -246,7 +277,7 @@ class TlsFaults:
             monkeypatch.setenv(name, str(tmp_path / "ca.pem"))
         actions = stage.due()
         with standing_before(stage.adapter.upstream, stage.adapter.dialogue, context) as secure:
-            stage.dispatch(**stage.adapter.settings(f"https://127.0.0.1:{secure.port}"))
+            stage.dispatch(**stage.adapter.secured(f"https://127.0.0.1:{secure.port}"))
             assert secure.steps == 0
         assert stage.outbox.pauses(), [stage.outbox.action(action.action_key) for action in actions]
         assert "certificate" in stage.outbox.pauses()[0].reason

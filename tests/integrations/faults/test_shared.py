@@ -4,14 +4,17 @@ import asyncio
 import base64
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from integrations.outbox import DueAction
 from tests.integrations import examples, servers
+from tests.integrations.email.office import authenticate
 from tests.integrations.faults.dialogues import Smtp
 from tests.integrations.faults.suite import (
     CredentialFaults,
@@ -22,6 +25,7 @@ from tests.integrations.faults.suite import (
     UpdateFaults,
 )
 from tests.integrations.servers import Answer, Request, System, says
+from tests.integrations.slack.workspace import TOKEN, Workspace
 
 SECRET = "whsec_" + base64.b64encode(b"x" * 32).decode()
 
@@ -37,11 +41,18 @@ class SignedWebhook(UnderFault):
         system.always = self._take
 
     def _take(self, request: Request) -> Answer:
+        try:
+            Webhook(SECRET).verify(request.body, request.headers)
+        except WebhookVerificationError:
+            return says(401, {"error": "no matching signature"})
         self.taken[request.headers["webhook-id"]] = request.json()
         return says(200, {"ok": True})
 
     def settings(self, url: str) -> dict[str, Any]:
         return {"tickets": "webhook", "webhook_url": url, "webhook_secret": SECRET}
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"webhook_secret": "whsec_" + base64.b64encode(b"y" * 32).decode()}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
         return [examples.ticket(case, title=f"revision {revision}")]
@@ -50,9 +61,12 @@ class SignedWebhook(UnderFault):
         created = [one for one in self.taken.values() if one["type"] == "ticket.created"]
         return sum(one["data"]["action_key"] == action.action_key for one in created)
 
+    def told(self, action: DueAction) -> str:
+        return str([one for one in self.taken.values() if one["data"]["action_key"] == action.action_key])
+
 
 class IncomingWebhook(UnderFault):
-    """Slack's: it says ok, and nothing else."""
+    """Slack's: it says ok, and nothing else; the key is part of its address."""
 
     channel = "slack"
     recognises_repeats = False
@@ -63,11 +77,17 @@ class IncomingWebhook(UnderFault):
         system.always = self._take
 
     def _take(self, request: Request) -> Answer:
+        if not request.path.endswith("/x"):
+            return says(403, b"invalid_token")
         self.posted.append(request.json()["text"])
         return says(200, b"ok")
 
     def settings(self, url: str) -> dict[str, Any]:
+        self.url = url
         return {"slack": "webhook", "slack_webhook_url": f"{url}/services/T/B/x"}
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"slack_webhook_url": f"{self.url}/services/T/B/wrong"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
         return [examples.slack(case, headline=f"Case {case}.")]
@@ -77,46 +97,41 @@ class IncomingWebhook(UnderFault):
 
 
 class Bot(UnderFault):
-    """Slack's Web API as far as the bot needs it: it keeps messages and lists them."""
+    """Slack's Web API; the second message about a call goes into the thread of the first."""
 
     channel = "slack"
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, limits: Path) -> None:
         self.upstream = system.address
-        self.messages: dict[str, dict[str, Any]] = {}
-        system.always = self._answer
-
-    def _answer(self, request: Request) -> Answer:
-        method = request.path.partition("?")[0].strip("/")
-        if request.headers.get("authorization") != "Bearer xoxb-right":
-            return says(200, {"ok": False, "error": "invalid_auth"})
-        if method == "conversations.list":
-            return says(200, {"ok": True, "channels": [{"id": "C1", "name": "support"}]})
-        if method == "conversations.history":
-            return says(200, {"ok": True, "messages": list(self.messages.values())})
-        made = {**request.json(), "ts": f"{len(self.messages) + 1}.0"}
-        self.messages[made["ts"]] = made
-        return says(200, {"ok": True, "channel": "C1", "ts": made["ts"]})
+        self.workspace = system.always = Workspace()
+        self.limits = limits
+        # One message a second is Slack's word; here it would only be waited for.
+        limits.write_text("[limits.bot]\nper_second = 100\n")
 
     def settings(self, url: str) -> dict[str, Any]:
-        return {"slack": "bot", "slack_api_url": url, "slack_bot_token": "xoxb-right"}
+        return {
+            "slack": "bot", "slack_api_url": url, "slack_bot_token": TOKEN, "destinations_file": self.limits,
+        }  # fmt: skip
 
     def wrong_credentials(self) -> dict[str, Any]:
         return {"slack_bot_token": "xoxb-wrong"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        return [examples.slack(case)]
+        return [examples.slack(case), examples.slack(case, "unhappy_customer")]
 
     def count(self, action: DueAction) -> int:
         return len(self._of(action))
 
     def delete(self, action: DueAction) -> None:
-        for timestamp in self._of(action):
-            del self.messages[timestamp]
+        for one in self._of(action):
+            self.workspace.messages.remove(one)
 
-    def _of(self, action: DueAction) -> list[str]:
-        keys = {ts: one["metadata"]["event_payload"]["action_key"] for ts, one in self.messages.items()}
-        return [ts for ts, key in keys.items() if key == action.action_key]
+    def _of(self, action: DueAction) -> list[dict[str, Any]]:
+        return [
+            one
+            for one in self.workspace.messages
+            if one["metadata"]["event_payload"]["action_key"] == action.action_key
+        ]
 
 
 class MailServer(UnderFault):
@@ -136,8 +151,15 @@ class MailServer(UnderFault):
     def settings(self, url: str) -> dict[str, Any]:
         return {
             "emails": "smtp", "smtp_host": "127.0.0.1", "smtp_port": int(url.rpartition(":")[2]),
-            "smtp_security": "none", "email_from_address": "help@shop.example.com", "email_allow_example_domains": True,
+            "smtp_security": "none", "smtp_username": "ada", "smtp_password": "hunter2",
+            "email_from_address": "help@shop.example.com", "email_allow_example_domains": True,
         }  # fmt: skip
+
+    def secured(self, url: str) -> dict[str, Any]:
+        return self.settings(url) | {"smtp_security": "tls"}
+
+    def wrong_credentials(self) -> dict[str, Any]:
+        return {"smtp_password": "wrong"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
         return [examples.email(case, to_address=f"case{case}@example.com")]
@@ -153,7 +175,7 @@ class _OnAFreePort(Controller):
         super()._trigger_server()  # type: ignore[no-untyped-call]
 
 
-class TestSignedWebhook(FaultSuite, TlsFaults, UpdateFaults):
+class TestSignedWebhook(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults):
     @pytest.fixture(scope="class")
     @classmethod
     def adapter(cls) -> Iterator[UnderFault]:
@@ -161,7 +183,7 @@ class TestSignedWebhook(FaultSuite, TlsFaults, UpdateFaults):
             yield SignedWebhook(system)
 
 
-class TestIncomingWebhook(FaultSuite, TlsFaults):
+class TestIncomingWebhook(FaultSuite, TlsFaults, CredentialFaults):
     @pytest.fixture(scope="class")
     @classmethod
     def adapter(cls) -> Iterator[UnderFault]:
@@ -172,17 +194,19 @@ class TestIncomingWebhook(FaultSuite, TlsFaults):
 class TestBot(FaultSuite, TlsFaults, CredentialFaults, DeletionFaults):
     @pytest.fixture(scope="class")
     @classmethod
-    def adapter(cls) -> Iterator[UnderFault]:
+    def adapter(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[UnderFault]:
         with servers.running() as system:
-            yield Bot(system)
+            yield Bot(system, tmp_path_factory.mktemp("bot") / "destinations.toml")
 
 
-class TestMailServer(FaultSuite):
+class TestMailServer(FaultSuite, TlsFaults, CredentialFaults):
     @pytest.fixture(scope="class")
     @classmethod
     def adapter(cls) -> Iterator[UnderFault]:
         office = MailServer()
-        controller = _OnAFreePort(office, hostname="127.0.0.1", port=0)
+        controller = _OnAFreePort(
+            office, hostname="127.0.0.1", port=0, authenticator=authenticate, auth_require_tls=False
+        )
         controller.start()
         office.upstream = ("127.0.0.1", controller.port)
         yield office

@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,59 +18,9 @@ from integrations.outbox.records import DueAction
 from tests.integrations import servers
 from tests.integrations.examples import NOW, delivery, slack
 from tests.integrations.servers import Answer, Request, System, says
+from tests.integrations.slack.workspace import TOKEN, Workspace
 
-TOKEN = "xoxb-1234567890-abcdef"
 Settings = Callable[..., IntegrationSettings]
-
-
-@dataclass
-class Workspace:
-    """Slack as far as a bot needs it: channels, their messages, threads."""
-
-    channels: dict[str, str] = field(default_factory=lambda: {"support": "C1", "alerts": "C2", "vip": "C3"})
-    messages: list[dict[str, Any]] = field(default_factory=list)
-    page: int = 200
-
-    def __call__(self, request: Request) -> Answer:
-        if request.headers.get("authorization") != f"Bearer {TOKEN}":
-            return says(200, {"ok": False, "error": "invalid_auth"})
-        method = request.path.rpartition("/")[2]
-        return getattr(self, method.replace(".", "_"))(request)  # type: ignore[no-any-return]
-
-    def chat_postMessage(self, request: Request) -> Answer:
-        made = request.json()
-        named = made["channel"].removeprefix("#")
-        channel = self.channels.get(named, named)
-        if channel not in self.channels.values():
-            return says(200, {"ok": False, "error": "channel_not_found"})
-        Block.parse_all(made["blocks"])
-        made |= {"ts": f"1762.{len(self.messages):06d}", "channel": channel}
-        self.messages.append(made)
-        return says(200, {"ok": True, "channel": channel, "ts": made["ts"], "message": {}})
-
-    def conversations_list(self, request: Request) -> Answer:
-        found = [{"name": name, "id": one} for name, one in self.channels.items()]
-        return self._paged(request, "channels", found)
-
-    def conversations_history(self, request: Request) -> Answer:
-        wanted = request.form()["channel"]
-        shown = [one for one in self.messages if one["channel"] == wanted and "thread_ts" not in one]
-        return self._paged(request, "messages", shown[::-1])
-
-    def conversations_replies(self, request: Request) -> Answer:
-        thread = request.form()["ts"]
-        if thread not in {one["ts"] for one in self.messages}:
-            return says(200, {"ok": False, "error": "thread_not_found"})
-        shown = [one for one in self.messages if thread in (one["ts"], one.get("thread_ts"))]
-        return self._paged(request, "messages", shown)
-
-    def _paged(self, request: Request, name: str, found: list[Any]) -> Answer:
-        start = int(request.form().get("cursor") or 0)
-        end = start + self.page
-        following = str(end) if end < len(found) else ""
-        return says(
-            200, {"ok": True, name: found[start:end], "response_metadata": {"next_cursor": following}}
-        )
 
 
 @pytest.fixture

@@ -18,10 +18,6 @@ import requests
 
 from tests.conftest import free_port
 
-INSTALL = (
-    "DEBIAN_FRONTEND=noninteractive BUNDLER_VERSION=2.3.15 "
-    "apt-get install -y --no-install-recommends redmine redmine-sqlite puma"
-)
 CODE = Path("/usr/share/redmine")
 DATABASE = Path("/var/lib/dbconfig-common/sqlite3/redmine/instances/default/redmine_default")
 SET_UP = Path(__file__).with_name("redmine.ru")
@@ -73,7 +69,7 @@ class Server:
 def running() -> Iterator[Server]:
     """A Redmine on a free port; skips the test where it cannot be had."""
     if not (CODE / "config.ru").exists() or shutil.which("puma") is None or not _is_readable(DATABASE):
-        pytest.skip(f"needs Redmine, and root to run it: {INSTALL}")
+        pytest.skip("needs Redmine, and root to run it: make systems")
     folder = Path(tempfile.mkdtemp(prefix="aftercall-redmine-"))
     database, keys = folder / "redmine.sqlite", folder / "keys.json"
     shutil.copy(DATABASE, database)

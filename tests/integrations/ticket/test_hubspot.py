@@ -268,6 +268,9 @@ class UnderHubSpot(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self.fake.of(reference(action.action_key)))
 
+    def told(self, action: DueAction) -> str:
+        return str([self.fake.tickets[number] for number in self.fake.of(reference(action.action_key))])
+
     def delete(self, action: DueAction) -> None:
         for number in self.fake.of(reference(action.action_key)):
             del self.fake.tickets[number]

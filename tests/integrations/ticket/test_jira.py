@@ -231,6 +231,9 @@ class UnderJira(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self.fake.labelled(reference(action.action_key)))
 
+    def told(self, action: DueAction) -> str:
+        return str(self.fake.labelled(reference(action.action_key)))
+
     def delete(self, action: DueAction) -> None:
         for one in self.fake.labelled(reference(action.action_key)):
             del self.fake.issues[one["key"]]

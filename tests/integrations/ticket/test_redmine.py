@@ -270,6 +270,9 @@ class UnderRedmine(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self.server.holding(reference(action.action_key)))
 
+    def told(self, action: DueAction) -> str:
+        return str(self.server.holding(reference(action.action_key)))
+
     def delete(self, action: DueAction) -> None:
         for row in self.server.holding(reference(action.action_key)):
             self.server.ask("DELETE", f"/issues/{row['id']}.json")

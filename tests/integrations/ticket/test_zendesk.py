@@ -251,6 +251,9 @@ class UnderZendesk(UnderFault):
     def count(self, action: DueAction) -> int:
         return len(self.fake.of(action.action_key))
 
+    def told(self, action: DueAction) -> str:
+        return str(self.fake.of(action.action_key))
+
     def delete(self, action: DueAction) -> None:
         for one in self.fake.of(action.action_key):
             del self.fake.tickets[one["id"]]

@@ -154,7 +154,9 @@ def test_events_and_actions_are_counted() -> None:
     assert promised.actions == parts
 
 
-@pytest.mark.skipif(not (RECORDED / "sgd.ndjson").exists(), reason="the recorded calls are not here")
+@pytest.mark.skipif(
+    not (RECORDED / "sgd.ndjson").exists(), reason="needs the recorded calls in ../shared/calls"
+)
 def test_the_reader_finds_what_is_known_of_the_recorded_calls() -> None:
     with (RECORDED / "sgd.ndjson").open(encoding="utf-8") as lines:
         told = totals(read(json.dumps(json.loads(line)["body"]).encode() for line in lines))

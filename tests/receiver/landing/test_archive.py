@@ -76,7 +76,7 @@ def test_an_archived_segment_is_the_same_to_a_reader(tmp_path: Path) -> None:
 
 def test_any_zstd_tool_reads_it(tmp_path: Path) -> None:
     if shutil.which("zstd") is None:
-        pytest.skip("needs the zstd command")
+        pytest.skip("needs the zstd command: make systems")
     store = landed(tmp_path)
     segment = one(store)
     plain = (tmp_path / segment.path).read_bytes()

@@ -29,7 +29,6 @@ class FakeHubSpot(Fake):
         "hubspot/associations-v4.json",
     )
     paths: str = r"/crm/v[34]/objects/.*"
-    # The files that describe these are not at hand.
     undescribed: str = r"/crm/v3/(properties|pipelines)/.*|/account-info/.*"
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
     tickets: dict[str, dict[str, str]] = field(default_factory=dict)
