@@ -84,6 +84,24 @@ class Call:
         return self.end_category == "customer_hung_up" and not self.outcome["resolved"]
 
     @property
+    def is_contact(self) -> bool:
+        """Whether a known customer turned to us and was heard."""
+        return (
+            self.is_answered
+            and bool(self.outcome["customer_phone"])
+            and self.outcome["direction"] != "outbound"
+        )
+
+    @property
+    def pauses(self) -> list[float]:
+        """Seconds between turns whose times are known; 0 where they overlap."""
+        return [
+            max((later.began - earlier.ended).total_seconds(), 0.0)
+            for earlier, later in pairwise(self.turns)
+            if earlier.ended and later.began
+        ]
+
+    @property
     def day(self) -> date:
         return self.began.date()
 
@@ -147,7 +165,7 @@ def first_call_resolution(calls: Sequence[Call]) -> tuple[set[str], dict[str, bo
     """The calls that repeat one, and for every first contact of known resolution whether it was resolved for good."""
     histories: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in calls:
-        if call.is_answered and call.outcome["customer_phone"] and call.outcome["direction"] != "outbound":
+        if call.is_contact:
             histories[call.outcome["customer_phone"], call.outcome["issue_type"]].append(call)
     repeats: set[str] = set()
     resolved: dict[str, bool] = {}
@@ -180,8 +198,8 @@ def scorecard(calls: Sequence[Call], period: str = "daily") -> dict[Key, dict[st
             groups[began, dimension, value].append(call)
     cards = {key: _metrics(group, repeats, first) for key, group in groups.items()}
     return {
-        (began, *rest): card | _changes(card, cards.get((began - WEEK, rest[0], rest[1])))
-        for (began, *rest), card in cards.items()
+        (began, dimension, value): card | _changes(card, cards.get((began - WEEK, dimension, value)))
+        for (began, dimension, value), card in cards.items()
     }
 
 
@@ -219,6 +237,8 @@ def _metrics(calls: list[Call], repeats: set[str], first: dict[str, bool]) -> di
         "handle_seconds_p95": percentile(seconds, 0.95),
         "average_handle_seconds": share(sum(seconds), len(seconds)),
         **_rates(counts),
+        **_callers(calls, repeats),
+        **conversations(calls),
     }
 
 
@@ -258,6 +278,32 @@ def _counts(calls: list[Call], repeats: set[str], first: dict[str, bool]) -> dic
         "satisfaction_sum": sum(score * number for score, number in rated.items()),
         "handled_call_count": sum(call.is_answered and call.seconds is not None for call in calls),
         "turn_count": sum(len(call.turns) for call in calls),
+    }
+
+
+def _callers(calls: list[Call], repeats: set[str]) -> dict[str, float | None]:
+    phones = {call.outcome["customer_phone"] for call in calls if call.is_contact}
+    again = {call.outcome["customer_phone"] for call in calls if call.outcome["call_id"] in repeats}
+    return {
+        "caller_count": len(phones),
+        "repeat_caller_count": len(again),
+        "repeat_caller_rate": share(len(again), len(phones)),
+    }
+
+
+def conversations(calls: Sequence[Call]) -> dict[str, float | None]:
+    """How the calls were talked on, taken together."""
+    turns = [turn for call in calls for turn in call.turns]
+    agent, customer = ([turn for turn in turns if turn.role == role] for role in ("agent", "user"))
+    said = sum(len(turn.content) for turn in agent)
+    talked = sum(bool(call.turns) for call in calls)
+    pauses = [call.pauses for call in calls if call.pauses]
+    return {
+        "agent_talk_share": share(said, said + sum(len(turn.content) for turn in customer)),
+        "average_agent_turns": share(len(agent), talked),
+        "average_customer_turns": share(len(customer), talked),
+        "average_silence_seconds": share(sum(map(sum, pauses)), len(pauses)),
+        "max_pause_seconds": max(map(max, pauses), default=None),
     }
 
 

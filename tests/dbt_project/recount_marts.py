@@ -61,16 +61,22 @@ def volume(calls: Sequence[Call]) -> Figures:
 
 
 def transfer_reasons(calls: Sequence[Call]) -> Figures:
-    """By day, source, issue type and reason: calls, those transferred, those that asked."""
-    found: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0, 0])
+    """By day, source, agent, issue type and reason: calls, those transferred, asking, answered; of how many; shares."""
+    groups: dict[tuple[Any, ...], list[Call]] = defaultdict(list)
     for call in calls:
-        if call.wants_a_person:
-            reason = call.transfer_reason or "not_said"
-            row = found[call.day, call.source, call.outcome["issue_type"], reason]
-            row[0] += 1
-            row[1] += call.is_transferred
-            row[2] += bool(call.outcome["transferred"])
-    return {key: tuple(row) for key, row in found.items()}
+        groups[call.day, call.source, call.agent, call.outcome["issue_type"]].append(call)
+    found: Figures = {}
+    for group, members in groups.items():
+        answered = sum(call.is_answered for call in members)
+        wanting = [(call.transfer_reason or "not_said", call) for call in members if call.wants_a_person]
+        for reason in {reason for reason, _ in wanting}:
+            of_it = [call for said, call in wanting if said == reason]
+            lost = sum(call.is_answered for call in of_it)
+            asked = sum(bool(call.outcome["transferred"]) for call in of_it)
+            transferred = sum(call.is_transferred for call in of_it)
+            rates = share(lost, answered), share(len(of_it), len(wanting))
+            found[(*group, reason)] = len(of_it), transferred, asked, lost, answered, *rates
+    return found
 
 
 def drop_off_points(calls: Sequence[Call]) -> Figures:
@@ -91,17 +97,12 @@ def drop_off_points(calls: Sequence[Call]) -> Figures:
 def conversation(call: Call) -> dict[str, Any]:
     """Who talked how much, and how long nobody did."""
     characters = {role: sum(len(turn.content) for turn in call.turns if turn.role == role) for role in _ROLES}
-    pauses = [
-        max((later.began - earlier.ended).total_seconds(), 0.0)
-        for earlier, later in zip(call.turns, call.turns[1:], strict=False)
-        if earlier.ended and later.began
-    ]
     return {
         "agent_talk_share": share(characters["agent"], sum(characters.values())),
         "agent_turn_count": sum(turn.role == "agent" for turn in call.turns),
         "customer_turn_count": sum(turn.role == "user" for turn in call.turns),
-        "silence_seconds": sum(pauses) if pauses else None,
-        "longest_pause_seconds": max(pauses, default=None),
+        "silence_seconds": sum(call.pauses) if call.pauses else None,
+        "longest_pause_seconds": max(call.pauses, default=None),
     }
 
 

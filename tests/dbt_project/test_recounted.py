@@ -124,14 +124,15 @@ def test_days(counted: "Warehouse", calls: list[Call]) -> None:
 
 
 def test_transfer_reasons(counted: "Warehouse", calls: list[Call]) -> None:
-    key = "call_date, source, issue_type, transfer_reason"
-    columns = "call_count, transferred_call_count, transfer_request_count"
+    key = "call_date, source, agent_id, issue_type, transfer_reason"
+    columns = "transfer_call_count, transferred_call_count, transfer_request_count, uncontained_call_count, "
+    columns += "answered_call_count, transfer_reason_rate, transfer_reason_share"
     agree(figures(counted, "transfer_reasons", key, columns), again.transfer_reasons(calls))
 
 
 def test_drop_off_points(counted: "Warehouse", calls: list[Call]) -> None:
     key = "source, agent_id, issue_type, turn_number"
-    columns = "reached_call_count, ended_call_count, dropped_off_call_count"
+    columns = "reached_call_count, conversation_count, dropped_off_call_count"
     agree(figures(counted, "drop_off_points", key, columns), again.drop_off_points(calls))
 
 
@@ -144,7 +145,7 @@ def test_conversations(counted: "Warehouse", calls: list[Call]) -> None:
 
 def test_costs(counted: "Warehouse", calls: list[Call]) -> None:
     key = "call_date, source, agent_id, currency"
-    columns = "call_count, billed_minutes, cost"
+    columns = "billed_call_count, billed_minutes, cost"
     agree(figures(counted, "call_costs_daily", key, columns), again.costs(calls, RATES))
 
 

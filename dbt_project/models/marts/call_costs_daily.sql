@@ -37,7 +37,7 @@ with
             source,
             agent_id,
             currency,
-            count(*) as call_count,
+            count(*) as billed_call_count,
             {{ exact_sum("billed_minutes", 9) }} as billed_minutes,
             {{ exact_sum("billed_minutes * price_per_minute", 9) }} as cost
         from billed
