@@ -41,7 +41,13 @@ def page(manifest: Manifest, project: str) -> str:
         "## How the marts hang together\n\n" + _picture(marts, tests),
         "## Marts\n\n" + "\n\n".join(_mart(mart, tests) for mart in marts),
         *(
-            ["## Metrics\n\n" + _table(("metric", "formula", "what it says"), map(_metric, metrics))]
+            [
+                "## Metrics\n\n"
+                + _table(
+                    ("metric", "formula", "what it says"),
+                    (_metric(metric, _measures(manifest)) for metric in metrics),
+                )
+            ]
             if metrics
             else []
         ),
@@ -132,11 +138,22 @@ def _held(name: str, arguments: dict[str, Any]) -> str:
     return {"not_null": "known", "unique": "unique"}.get(name, name.replace("_", " "))
 
 
-def _metric(metric: dict[str, Any]) -> tuple[str, str, str]:
+def _measures(manifest: Manifest) -> dict[str, str]:
+    """What each measure of the semantic layer adds up, as SQL."""
+    measures = [measure for model in manifest["semantic_models"].values() for measure in model["measures"]]
+    return {measure["name"]: _aggregate(measure) for measure in measures}
+
+
+def _aggregate(measure: dict[str, Any]) -> str:
+    part = (measure.get("agg_params") or {}).get("percentile")
+    return f"{measure['agg']}({f'{part}, ' if part else ''}{measure['expr']})"
+
+
+def _metric(metric: dict[str, Any], measures: dict[str, str]) -> tuple[str, str, str]:
     said = metric["type_params"]
     parts = [said.get("numerator"), said.get("denominator")]
     formula = said.get("expr") or " / ".join(part["name"] for part in parts if part)
-    formula = formula or (said.get("measure") or {}).get("name") or ""
+    formula = formula or measures.get((said.get("measure") or {}).get("name") or "", "")
     return _code(metric["name"]), _code(formula) if formula else "", _line(metric["description"] or "")
 
 

@@ -62,10 +62,10 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The same for rows of calls by their day: true on every day of such a period, and on the day before it where `also_before`, for
-   calls that go on over midnight. A list of days, since the database looks those up before it joins. #}
+{# The same for rows of calls by their day: true on every day of such a period, and where `also_before` on as many days before it as
+   the longest call can last over. A list of days, since the database looks those up before it joins. #}
 {% macro on_touched_day(column, period="day", also_before=false) -%}
-    {%- set first = -1 if also_before else 0 -%}
+    {%- set first = (0 - var("longest_call_seconds")) // 86400 if also_before else 0 -%}
     {%- set last = 6 if period == "week" else 0 -%}
     {%- if not is_incremental() or flags.FULL_REFRESH -%} true
     {%- elif var("dates_from") -%}

@@ -42,16 +42,38 @@
     }}
 {%- endmacro %}
 
-{# The counts of a group of calls, as columns. `only`: a further condition, such as that a call began here. #}
+{# One count of a group of calls; for models that show a few. `only`: a further condition, such as that a call began here. #}
+{% macro count_of(name, only="true") -%}
+    cast(sum(case when {{ only }} and ({{ dict(call_counts())[name] }}) then 1 else 0 end) as bigint)
+{%- endmacro %}
+
+{% macro satisfaction_sum(only="true") -%}
+    cast(coalesce(sum(case when {{ only }} then satisfaction_score end), 0) as bigint)
+{%- endmacro %}
+
+{# All counts of a group of calls, as columns. #}
 {% macro count_columns(only="true") -%}
-    {%- for name, condition in call_counts() %}
-        cast(sum(case when {{ only }} and ({{ condition }}) then 1 else 0 end) as bigint) as {{ name }},
-    {%- endfor %}
-    cast(coalesce(sum(case when {{ only }} then satisfaction_score end), 0) as bigint) as satisfaction_sum,
+    {%- for name, _ in call_counts() %} {{ count_of(name, only) }} as {{ name }}, {%- endfor %}
+    {{ satisfaction_sum(only) }} as satisfaction_sum,
     coalesce(
         {{ exact_sum("case when " ~ only ~ " and answer_status = 'answered' then duration_seconds end") }}, 0
     ) as handle_seconds_sum,
     cast(coalesce(sum(case when {{ only }} then turn_count end), 0) as bigint) as turn_count
+{%- endmacro %}
+
+{# What does not add up over rows, for scorecards: of a period's own calls. Repeat callers, and how conversations went. #}
+{% macro conversation_columns() -%}
+    cast(
+        count(distinct case when is_repeat_call is not null then customer_phone end) as bigint
+    ) as caller_count,
+    cast(count(distinct case when is_repeat_call then customer_phone end) as bigint) as repeat_caller_count,
+    {{ share("sum(agent_characters)", "sum(agent_characters + customer_characters)") }} as agent_talk_share,
+    {%- for side in ["agent", "customer"] %}
+        {{ share("sum(" ~ side ~ "_turn_count)", "sum(case when turn_count > 0 then 1 else 0 end)") }}
+        as average_{{ side }}_turns,
+    {%- endfor %}
+    {{ share(exact_sum("silence_seconds"), "count(silence_seconds)") }} as average_silence_seconds,
+    max(longest_pause_seconds) as max_pause_seconds
 {%- endmacro %}
 
 {# Rates of the counts in a row; null where nothing could count. #}
@@ -81,6 +103,11 @@
             ]
         )
     }}
+{%- endmacro %}
+
+{# One of these, for models that show a few. #}
+{% macro rate_of(name) -%}
+    {%- for rate, part, whole in call_rates() if rate == name %} {{ share(part, whole) }}{% endfor -%}
 {%- endmacro %}
 
 {% macro rate_columns() -%}
@@ -132,6 +159,7 @@
                 end as dimension,
                 coalesce({% for name, _ in dimensions %}by_{{ name }}, {% endfor %} 'all') as dimension_value,
                 {{ count_columns() }},
+                {{ conversation_columns() }},
                 {{ percentile("handle_seconds", 0.5) }} as handle_seconds_p50,
                 {{ percentile("handle_seconds", 0.9) }} as handle_seconds_p90,
                 {{ percentile("handle_seconds", 0.95) }} as handle_seconds_p95,
@@ -147,7 +175,8 @@
             select
                 period_start || ':' || dimension || ':' || dimension_value as scorecard_key,
                 *,
-                {{ rate_columns() }}
+                {{ rate_columns() }},
+                {{ share("repeat_caller_count", "caller_count") }} as repeat_caller_rate
             from counted
         )
 

@@ -61,13 +61,17 @@
 {# The position of the element that `list_rows` gives in the same row, from 1. #}
 {% macro list_positions(column) -%} generate_subscripts({{ column }}, 1) {%- endmacro %}
 
-{# Dates as a list without repeats or nulls: those of before, and these. #}
-{% macro dates_with(before, dates) -%}
+{# Dates as a list without repeats: those of before, and every day of a span of time. #}
+{% macro dates_with(before, began_at, ended_at) -%}
     list_sort(
         list_distinct(
             list_concat(
                 coalesce({{ before }}, {{ no_dates() }}),
-                list_filter([{{ dates | join(", ") }}], lambda day:day is not null)
+                cast(
+                    generate_series(
+                        cast({{ began_at }} as date), cast({{ ended_at }} as date), interval '1 day'
+                    ) as date[]
+                )
             )
         )
     )

@@ -21,8 +21,11 @@
     lpad(cast(coalesce(epoch_us({{ moment }}), 0) as varchar), 18, '0')
 {%- endmacro %}
 
-{# A sum to the millisecond that does not depend on the order of its terms, as a sum of binary fractions would. #}
-{% macro exact_sum(seconds) -%} cast(sum(cast({{ seconds }} as decimal(18, 3))) as double) {%- endmacro %}
+{# A sum that does not depend on the order of its terms, as a sum of binary fractions would. Seconds are summed to the millisecond;
+   what many small parts make up, as money, needs more decimals. #}
+{% macro exact_sum(value, decimals=3) -%}
+    cast(sum(cast({{ value }} as decimal({{ 15 + decimals }}, {{ decimals }}))) as double)
+{%- endmacro %}
 
 {# When the line of a call was free again: its end, else its start and duration; null while it is open. No call is longer
    than `longest_call_seconds`, so that one wrong time cannot stretch a call over months. #}

@@ -31,6 +31,10 @@ with
         select 'unhappy_customer:' || call_key
         from {{ ref("int_call_outcomes") }}
         where is_unhappy
+        union all
+        select 'vip_call:' || call_key
+        from {{ ref("int_call_outcomes") }}
+        where is_vip and is_ended
     ),
 
     final as (

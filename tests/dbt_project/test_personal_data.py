@@ -49,6 +49,8 @@ IMPERSONAL = {
     "transfer_reason": "a category in snake case",
     "skip_reason": "of the project's own words",
     "reason": "why a line is no event, in the project's own words",
+    "average_agent_turns": "a number",
+    "average_customer_turns": "a number",
     "is_ended_by_error": "true or false",
     "is_error": "true or false",
 }

@@ -112,7 +112,10 @@ def test_only_staging_reads_sources_and_json(manifest: dict[str, Any]) -> None:
 
 def test_every_channel_and_the_board_is_an_exposure(manifest: dict[str, Any]) -> None:
     exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
-    assert exposures.keys() == {"ticket_system", "follow_up_emails", "crm", "slack", "live_board"}
+    applications = {"ticket_system", "follow_up_emails", "crm", "slack", "live_board", "published_copy"}
+    assert exposures.keys() == applications
+    published = exposures["published_copy"]["depends_on"]["nodes"]
+    assert {key.rpartition(".")[2] for key in published} == KEYS.keys(), "BI reads every mart"
     synced = {parent for exposure in exposures.values() for parent in exposure["depends_on"]["nodes"]}
     for node in nodes(manifest, "model"):
         if node["schema"] == "sync":

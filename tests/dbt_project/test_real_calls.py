@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dbt_project.recount import Call, calls_of, concurrency, scorecard
+from tests.dbt_project.agreement import agree, figures
+from tests.dbt_project.recount import Call, calls_of, scorecard
+from tests.dbt_project.recount_marts import concurrency
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
@@ -110,27 +112,20 @@ def recounted(expected: dict[str, Any]) -> list[Call]:
         return calls_of((json.loads(line)["body"] for line in lines), expected["calls"])
 
 
-def test_every_metric_is_what_the_events_say(real: "Warehouse", recounted: list[Call]) -> None:
-    rows = real.rows("select * from marts.scorecard_daily")
-    found = {(row["period_start"], row["dimension"], row["dimension_value"]): row for row in rows}
-    wanted = scorecard(recounted)
-    assert found.keys() == wanted.keys()
-    for key, metrics in wanted.items():
-        for name, value in metrics.items():
-            told = found[key][name]
-            assert (told is None) == (value is None), (key, name)
-            assert value is None or told == pytest.approx(value, rel=1e-6), (key, name)
+@pytest.mark.parametrize("period", ["daily", "weekly"])
+def test_every_metric_is_what_the_events_say(real: "Warehouse", recounted: list[Call], period: str) -> None:
+    wanted = scorecard(recounted, period)
+    names = ", ".join(next(iter(wanted.values())))
+    found = figures(real, f"scorecard_{period}", "period_start, dimension, dimension_value", names)
+    agree(found, {key: card.values() for key, card in wanted.items()})
 
 
 def test_calls_at_once_are_what_the_events_say(real: "Warehouse", recounted: list[Call]) -> None:
-    rows = real.rows("select * from marts.call_concurrency where dimension = 'all'")
-    found = {
-        row["quarter_start"]: (row["peak_concurrent_calls"], row["average_concurrent_calls"]) for row in rows
-    }
-    wanted = concurrency(recounted)
-    assert found.keys() == wanted.keys()
-    for quarter, figures in wanted.items():
-        assert found[quarter] == pytest.approx(figures, abs=1e-3), quarter
+    key, columns = (
+        "quarter_start, dimension, dimension_value",
+        "peak_concurrent_calls, average_concurrent_calls",
+    )
+    agree(figures(real, "call_concurrency", key, columns), concurrency(recounted))
 
 
 def test_volume_adds_up_to_the_calls(real: "Warehouse", recounted: list[Call]) -> None:

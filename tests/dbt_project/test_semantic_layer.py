@@ -3,11 +3,12 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,14 +17,29 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 BIN = Path(sys.executable).parent
-PERIODS = {"daily": "metric_time__day", "weekly": "metric_time__week"}
-SHARED = (
-    "call_count", "answered_call_count", "abandoned_call_count", "unreached_call_count", "resolved_call_count",
-    "first_contact_count", "first_call_resolved_count", "contained_call_count", "transfer_request_count",
-    "rated_call_count", "satisfaction_sum", "answer_rate", "no_answer_rate", "abandonment_rate",
-    "average_handle_seconds", "resolution_rate", "first_call_resolution_rate", "containment_rate", "transfer_rate",
-    "csat", "average_satisfaction",
-)  # fmt: skip
+MACROS = (PROJECT / "macros" / "metrics.sql").read_text(encoding="utf-8")
+COUNTED, _, RATED = MACROS.partition("macro call_rates")
+CONDITIONS = dict(re.findall(r'\(\s*"(\w+)",\s*"([^"]+)",?\s*\)', COUNTED.partition("endmacro")[0]))
+RATES = re.findall(r'\(\s*"(\w+)",\s*"', RATED.partition("endmacro")[0])
+OF_A_SCORECARD = {
+    "caller_count": "counts customers, whose numbers stand in no semantic model",
+    "repeat_caller_count": "counts customers, whose numbers stand in no semantic model",
+    "repeat_caller_rate": "counts customers, whose numbers stand in no semantic model",
+    "agent_talk_share": "of characters, which no mart shows",
+    "average_agent_turns": "of transcripts: call_conversations has each call's",
+    "average_customer_turns": "of transcripts: call_conversations has each call's",
+    "average_silence_seconds": "of transcripts: call_conversations has each call's",
+    "max_pause_seconds": "of transcripts: call_conversations has each call's",
+    "call_count_week_before": "a count of another row; MetricFlow's own offset gives it",
+    "csat_week_before": "a rate of another row; csat_change compares with it",
+}
+"""What only the scorecards show, and why."""
+ASKED = {
+    "daily": ("metric_time__day", "all"),
+    "weekly": ("metric_time__week", "all"),
+    "direction": ("metric_time__day,call__direction", "direction"),
+}
+"""What is grouped by, and the dimension of the scorecard that has the same rows."""
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +69,54 @@ def test_every_model_dimension_and_metric_can_be_asked(project: Path, awkward: "
     assert "validated metrics against data warehouse (ERRORS: 0" in said
 
 
-@pytest.mark.parametrize("period", PERIODS)
+@pytest.fixture(scope="module")
+def manifest(project: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((project / "target" / "manifest.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_every_count_has_the_condition_of_the_macros(manifest: dict[str, Any]) -> None:
+    measures = {
+        measure["name"]: measure["expr"]
+        for model in manifest["semantic_models"].values()
+        for measure in model["measures"]
+    }
+    assert len(CONDITIONS) > 25
+    for name, condition in CONDITIONS.items():
+        assert measures[name] == f"case when {condition} then 1 else 0 end"
+
+
+def test_every_metric_of_the_scorecard_can_be_asked(manifest: dict[str, Any], awkward: "Warehouse") -> None:
+    known = {metric["name"] for metric in manifest["metrics"].values()}
+    assert {*CONDITIONS, *RATES} <= known
+    rest = {"scorecard_key", "period_start", "dimension", "dimension_value", "last_loaded_at"}
+    shown = set(awkward.relations("marts")["scorecard_daily"]) - rest
+    assert shown - known == OF_A_SCORECARD.keys()
+
+
+@pytest.mark.parametrize("asked", ASKED)
 def test_it_answers_what_the_scorecard_says(
-    project: Path, awkward: "Warehouse", tmp_path: Path, period: str
+    project: Path, awkward: "Warehouse", tmp_path: Path, asked: str
 ) -> None:
-    manifest = json.loads((project / "target" / "manifest.json").read_text(encoding="utf-8"))
-    assert set(SHARED) <= {metric["name"] for metric in manifest["metrics"].values()}
     answer = tmp_path / "answer.csv"
-    by = PERIODS[period]
-    run(
-        project, awkward, "mf", "query", "--metrics", ",".join(SHARED), "--group-by", by, "--csv", str(answer)
-    )
+    by, dimension = ASKED[asked]
+    changes = {name for name in awkward.relations("marts")["scorecard_daily"] if name.endswith("_change")}
+    names = [*CONDITIONS, *RATES, "handle_seconds_p50", "handle_seconds_p90", "handle_seconds_p95", *changes]
+    run(project, awkward, "mf", "query", "--metrics", ",".join(names), "--group-by", by, "--csv", str(answer))
+    period, *parts = by.split(",")
     with answer.open(encoding="utf-8") as file:
-        told = {row[by][:10]: row for row in csv.DictReader(file) if row["call_count"] not in ("", "0")}
-    query = f"select * from marts.scorecard_{period} where dimension = 'all' and call_count > 0"
-    wanted = {str(row["period_start"]): row for row in awkward.rows(query)}
+        told = {
+            (row[period][:10], *(row[part] or "unknown" for part in parts)): row
+            for row in csv.DictReader(file)
+            if row["call_count"] not in ("", "0")
+        }
+    card = "scorecard_weekly" if asked == "weekly" else "scorecard_daily"
+    rows = awkward.rows(f"select * from marts.{card} where dimension = '{dimension}' and call_count > 0")
+    wanted = {(str(row["period_start"]), row["dimension_value"])[: 1 + len(parts)]: row for row in rows}
     assert told.keys() == wanted.keys()
-    for day, row in wanted.items():
-        for name in SHARED:
+    for key, row in wanted.items():
+        for name in names:
             if row[name] is None:
-                assert told[day][name] in ("", "nan", "None"), (day, name)
+                assert told[key][name] in ("", "nan", "None"), (key, name)
             else:
-                assert float(told[day][name]) == pytest.approx(row[name], rel=1e-6), (day, name)
+                assert float(told[key][name]) == pytest.approx(row[name], rel=1e-6), (key, name)

@@ -159,7 +159,8 @@ with
             {{
                 dates_with(
                     "earlier.dates",
-                    ["cast(left_early.began_at as date)", "cast(left_early.line_ended_at as date)"],
+                    "left_early.began_at",
+                    "coalesce(left_early.line_ended_at, left_early.began_at)",
                 )
             }} as dates,
             left_early.last_loaded_at,

@@ -2,21 +2,37 @@ with
 
     calls as (select * from {{ ref("int_call_outcomes") }} where agent_id is not null),
 
-    final as (
+    counted as (
         select
-            source || ':' || agent_id as agent_key,
             source,
             agent_id,
-            count(*) as call_count,
-            cast(sum(case when is_resolved then 1 else 0 end) as bigint) as resolved_call_count,
-            cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
-            cast(sum(case when is_transfer_requested then 1 else 0 end) as bigint) as transfer_request_count,
-            avg(satisfaction_score) as average_satisfaction,
+            {{ count_of("call_count") }} as call_count,
+            {{ count_of("resolved_call_count") }} as resolved_call_count,
+            {{ count_of("unresolved_call_count") }} as unresolved_call_count,
+            {{ count_of("transfer_request_count") }} as transfer_request_count,
+            {{ count_of("rated_call_count") }} as rated_call_count,
+            {{ satisfaction_sum() }} as satisfaction_sum,
             {{ exact_sum("duration_seconds") }} / count(duration_seconds) as average_duration_seconds,
             min(call_moment) as first_call_at,
             max(call_moment) as last_call_at
         from calls
         group by source, agent_id
+    ),
+
+    final as (
+        select
+            source || ':' || agent_id as agent_key,
+            source,
+            agent_id,
+            call_count,
+            resolved_call_count,
+            unresolved_call_count,
+            transfer_request_count,
+            {{ rate_of("average_satisfaction") }} as average_satisfaction,
+            average_duration_seconds,
+            first_call_at,
+            last_call_at
+        from counted
     )
 
 select *

@@ -7,6 +7,7 @@ with
             call_key,
             source,
             call_id,
+            call_date,
             turn_count,
             agent_turn_count,
             customer_turn_count,

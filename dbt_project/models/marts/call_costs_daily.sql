@@ -37,9 +37,9 @@ with
             source,
             agent_id,
             currency,
-            count(*) as call_count,
-            {{ exact_sum("billed_minutes") }} as billed_minutes,
-            {{ exact_sum("billed_minutes * price_per_minute") }} as cost
+            count(*) as billed_call_count,
+            {{ exact_sum("billed_minutes", 9) }} as billed_minutes,
+            {{ exact_sum("billed_minutes * price_per_minute", 9) }} as cost
         from billed
         group by call_date, source, agent_id, currency
     )

@@ -21,18 +21,24 @@ with
         where {{ on_touched_day("facts.call_date") }}
     ),
 
-    final as (
+    counted as (
         select
-            call_date || ':' || source || ':' || agent_id as day_key,
             call_date,
             source,
             agent_id,
             {{ count_columns() }},
-            avg(satisfaction_score) as average_satisfaction,
             {{ exact_sum("duration_seconds") }} as duration_seconds_sum,
             {{ loaded_through("loaded_at") }} as last_loaded_at
         from calls
         group by call_date, source, agent_id
+    ),
+
+    final as (
+        select
+            call_date || ':' || source || ':' || agent_id as day_key,
+            *,
+            {{ rate_of("average_satisfaction") }} as average_satisfaction
+        from counted
     )
 
 select *

@@ -3,9 +3,8 @@ with
     calls as (select * from {{ ref("int_call_outcomes") }} where customer_phone is not null),
 
     repeats as (
-        select customer_phone, count(*) as repeat_call_count
+        select customer_phone, {{ count_of("repeat_call_count") }} as repeat_call_count
         from {{ ref("int_repeat_calls") }}
-        where is_repeat_call
         group by customer_phone
     ),
 
@@ -15,10 +14,11 @@ with
             max_by(customer_name, call_order) as customer_name,
             max_by(customer_email, call_order) as customer_email,
             max(case when is_vip then 1 else 0 end) = 1 as is_vip,
-            count(*) as call_count,
-            cast(sum(case when is_resolved then 1 else 0 end) as bigint) as resolved_call_count,
-            cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
-            avg(satisfaction_score) as average_satisfaction,
+            {{ count_of("call_count") }} as call_count,
+            {{ count_of("resolved_call_count") }} as resolved_call_count,
+            {{ count_of("unresolved_call_count") }} as unresolved_call_count,
+            {{ count_of("rated_call_count") }} as rated_call_count,
+            {{ satisfaction_sum() }} as satisfaction_sum,
             min(call_moment) as first_call_at,
             max(call_moment) as last_call_at,
             max_by(call_key, call_order) as last_call_key
@@ -36,7 +36,7 @@ with
             coalesce(repeats.repeat_call_count, 0) as repeat_call_count,
             known.resolved_call_count,
             known.unresolved_call_count,
-            known.average_satisfaction,
+            {{ rate_of("average_satisfaction") }} as average_satisfaction,
             known.first_call_at,
             known.last_call_at,
             known.last_call_key

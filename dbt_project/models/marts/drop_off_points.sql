@@ -21,7 +21,7 @@ with
             agent_id,
             issue_type,
             turn_number,
-            count(*) as ended_call_count,
+            count(*) as conversation_count,
             cast(sum(case when is_dropped_off then 1 else 0 end) as bigint) as dropped_off_call_count
         from talked
         group by source, agent_id, issue_type, turn_number
@@ -36,13 +36,13 @@ with
             issue_type,
             cast(turn_number as integer) as turn_number,
             cast(
-                sum(ended_call_count) over (
+                sum(conversation_count) over (
                     partition by source, agent_id, issue_type
                     order by turn_number desc
                     rows between unbounded preceding and current row
                 ) as bigint
             ) as reached_call_count,
-            ended_call_count,
+            conversation_count,
             dropped_off_call_count
         from counted
     )

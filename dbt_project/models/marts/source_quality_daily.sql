@@ -24,8 +24,8 @@ with
             days.call_date,
             days.source,
             count(calls.call_key) as call_count,
-            count(case when calls.answer_status = 'answered' then 1 end) as answered_call_count,
-            count(calls.satisfaction_score) as rated_call_count,
+            {{ count_of("answered_call_count") }} as answered_call_count,
+            {{ count_of("rated_call_count") }} as rated_call_count,
             {% for name, condition in null_rates %}
                 avg(
                     case
@@ -36,7 +36,7 @@ with
                     end
                 ) as {{ name }},
             {% endfor %}
-            avg(cast(calls.satisfaction_score as double)) as average_satisfaction
+            {{ share(satisfaction_sum(), count_of("rated_call_count")) }} as average_satisfaction
         from days
         left join calls on days.source = calls.source and days.call_date = calls.call_date
         group by days.call_date, days.source
