@@ -153,6 +153,28 @@ def test_stop_answers_what_was_taken_and_takes_nothing_new(
     assert set(_landed(home)) - {99} == {0, 1, 2, 3, 4, 10}
 
 
+def test_stop_waits_no_longer_than_the_grace_for_a_disk_and_a_body_that_never_come(
+    start_receiver: Callable[..., Started], pool: ThreadPoolExecutor
+) -> None:
+    patient = {"receiver_commit_seconds": "600", "receiver_body_seconds": "600"}
+    url, home, process = start_receiver(
+        module="tests.receiver.stallable", receiver_grace_seconds="1", **patient
+    )
+    _stall(home)
+    waiting = pool.submit(_post, url, b"1")
+    _wait_until(lambda: _queued(url) == 1)
+    reading = _connect(url)
+    reading.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    assert reading.recv(65536).startswith(b"HTTP/1.1 100")
+    process.terminate()
+    process.wait(timeout=60)
+    assert isinstance(waiting.exception(timeout=20), requests.ConnectionError)
+    with pytest.raises(ConnectionError):
+        _connect(url)
+    log = [json.loads(line)["message"] for line in (home / "log").read_text().splitlines()]
+    assert "stopping: 2 requests in hand" in log
+
+
 def _queued(url: str) -> int:
     text = requests.get(f"{url}/metrics", timeout=20).text
     return int(float(text.rpartition("\naftercall_receiver_queue_requests ")[2].partition("\n")[0]))
