@@ -214,9 +214,10 @@ class ReceiverSettings(Listening):
         description="size in bytes at which a landing segment is closed and the next begun",
     )
     landing_min_free_bytes: int = Field(
-        default=64 << 20,
+        default=512 << 20,
         ge=0,
-        description="bytes of the landing disk that are kept free; events that would need them are answered 503",
+        description="bytes of the landing disk that are kept free for loading and tidying; events that would need "
+        "them are answered 503",
     )
     secrets: Mapping[str, tuple[SecretStr, ...]] = Field(
         default_factory=secrets_from_environment,

@@ -35,6 +35,14 @@ def configure() -> "Log":
     return log
 
 
+def of_granian() -> dict[str, Any]:
+    """What granian's `log_dictconfig` takes, so that the process that watches over the workers logs as they do."""
+    return {
+        "handlers": {"json": {"()": _Handler, "fd": sys.stderr.fileno()}},
+        "loggers": {"_granian": {"handlers": ["json"], "propagate": False}},
+    }
+
+
 def digest(event_id: str | None) -> str | None:
     """An event's id as the log has it: ids are the platform's words, and might be anything."""
     if event_id is None or _DIGEST.fullmatch(event_id):

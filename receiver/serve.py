@@ -18,6 +18,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from receiver import logs
 from receiver.config import ReceiverSettings
 from receiver.hosting import end_with_parent, refuse_taken_address
 
@@ -58,6 +59,7 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
         workers_kill_timeout=settings.receiver_grace_seconds,
         workers_lifetime=math.ceil(settings.receiver_worker_hours * 3600) or None,
         log_level=LogLevels.error,
+        log_dictconfig=logs.of_granian(),
     )
     try:
         server.serve(target_loader=partial(_load, settings, load), wrap_loader=False)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from receiver.landing.archive import sync_folder
 from receiver.landing.store import LandingUnavailable
 
 # macOS has no fdatasync
@@ -24,6 +25,7 @@ class Disk:
 
     write: Callable[[int, bytes | memoryview], int] = os.write
     sync: Callable[[int], None] = _SYNC
+    sync_folder: Callable[[Path], None] = sync_folder
 
 
 DISK = Disk()
@@ -51,6 +53,7 @@ class SegmentWriter:
         self._segment_bytes = segment_bytes
         self._disk = disk
         self._open: _Open | None = None
+        self._has_root = False
         self._pid = os.getpid()
         self._last = datetime.min.replace(tzinfo=UTC)
 
@@ -83,7 +86,7 @@ class SegmentWriter:
         """Create, write, sync and remove a small file beside the segments. Raises LandingUnavailable."""
         path = self._root / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            _make_folder(self._root)
+            self._make_folder(self._root)
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 self._write_all(fd, b"ready\n")
@@ -110,19 +113,34 @@ class SegmentWriter:
         self._last = max(now, self._last + timedelta(microseconds=1))
         hour = f"{self._last:%Y-%m-%d/%H}"
         folder = self._root / hour
-        _make_folder(folder)
+        self._make_folder(folder)
         path = folder / f"{self._last:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(4)}.ndjson"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
         try:
             # before the first line and for as long as this may write: who gets it later has a closed segment
             fcntl.flock(fd, fcntl.LOCK_EX)
-            _sync_folder(folder)
+            self._disk.sync_folder(folder)
         except OSError:
             os.close(fd)
             with contextlib.suppress(OSError):
                 path.unlink()
             raise
         return _Open(fd, path, f"{now:%Y-%m-%d/%H}")
+
+    def _make_folder(self, folder: Path) -> None:
+        """Create a folder and its parents. All are durable then: another worker may have made, not yet synced, one.
+
+        Above the store that is asked once, and no further up than a worker could have made anything.
+        """
+        parent = folder.parent
+        is_known = folder == self._root and self._has_root
+        if folder.is_dir() and (is_known or parent == folder or not os.access(parent, os.R_OK | os.W_OK)):
+            return
+        self._make_folder(parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o750)
+        self._disk.sync_folder(parent)
+        self._has_root = self._has_root or folder == self._root
 
     def _write_all(self, fd: int, data: bytes) -> None:
         rest = memoryview(data)
@@ -139,24 +157,6 @@ class SegmentWriter:
             if segment.size == 0:
                 segment.path.unlink()
         self.close()
-
-
-def _make_folder(folder: Path) -> None:
-    """Create a folder and its parents, each made durable in its own parent."""
-    if folder.is_dir():
-        return
-    _make_folder(folder.parent)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o750)
-    _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _reason(error: OSError) -> str:

@@ -1,7 +1,8 @@
 """Durable acknowledgements of the receiver against a Flask route that does nothing, under the same server.
 
 Both are loaded in turn, by one client process on the same cores; the pair with the median ratio counts. A second
-baseline is the same route on granian's own WSGI with a thread a request. What the disk itself takes stands beside them.
+baseline is the same route on granian's own WSGI with a thread a request. What the disk itself takes stands beside them,
+and what a client that behaves waits beside those that do not.
 """
 
 import hmac
@@ -24,11 +25,14 @@ from flask import Flask, Response
 from receiver.config import ReceiverSettings
 from tests.bench.http_load import Load, measure
 from tests.bench.record import Result, against
+from tests.bench.rude_clients import rude_clients
 
 CONNECTIONS = (32, 128)
 KILOBYTES = (1, 10, 100)
 SECONDS = 4.0
 ROUNDS = 5
+ROUNDS_OF_LARGER = 3
+WELL_BEHAVED, WELL_BEHAVED_RATE = 4, 200.0
 WSGI_THREADS = 32
 AIM_MILLISECONDS = 30.0
 _ROOT = Path(__file__).parents[2]
@@ -77,25 +81,16 @@ def run() -> list[Result]:
         ]
         for connections in CONNECTIONS:
             results += _in_turn(receiver, nothing, wsgi, connections)
-        for kilobytes in KILOBYTES[1:]:
-            pair = _median_pair(receiver, nothing, _request(kilobytes), CONNECTIONS[0])
-            name = f"durable acknowledgements, {CONNECTIONS[0]} connections, {kilobytes} KB"
-            results.append(
-                against(name, pair[0].per_second, "requests/s", pair[1].per_second, _waits(pair[0]))
-            )
+            for kilobytes in KILOBYTES[1:]:
+                results += _larger(receiver, nothing, kilobytes, connections)
+        results += _beside_rude_clients(receiver)
         return [*results, Result("memory of a receiver's worker", receiver.memory(), "MiB")]
 
 
 def _in_turn(receiver: Server, nothing: Server, wsgi: Server, connections: int) -> list[Result]:
     request = _request(1)
     name = f"durable acknowledgements, {connections} connections"
-    before, count = receiver.cpu_seconds(), 0
-    pairs = []
-    for _ in range(ROUNDS):
-        pairs.append((receiver.load(request, connections), nothing.load(request, connections)))
-        count += pairs[-1][0].answers["200"]
-    cpu = (receiver.cpu_seconds() - before) / count * 1e6
-    durable, baseline = sorted(pairs, key=_ratio)[ROUNDS // 2]
+    durable, baseline, cpu = _median_pair(receiver, nothing, request, connections, ROUNDS)
     threads = wsgi.load(request, connections)
     half = receiver.load(request, connections, rate=durable.per_second / 2)
     load = f"load average {os.getloadavg()[0]:.1f}"
@@ -106,13 +101,56 @@ def _in_turn(receiver: Server, nothing: Server, wsgi: Server, connections: int) 
                 f"baseline: that route on granian's WSGI, {WSGI_THREADS} threads; {_waits(threads)}"),
         against(f"{name}: wait at half that load, p99", half.p99, "ms", AIM_MILLISECONDS,
                 f"baseline: the aim; {_waits(half)}"),
-        Result(f"{name}: CPU", cpu, "µs a request", note="of the server's worker, all its threads"),
+        _cpu(name, cpu),
     ]  # fmt: skip
 
 
-def _median_pair(receiver: Server, nothing: Server, request: bytes, connections: int) -> tuple[Load, Load]:
-    pairs = [(receiver.load(request, connections), nothing.load(request, connections)) for _ in range(ROUNDS)]
-    return sorted(pairs, key=_ratio)[ROUNDS // 2]
+def _larger(receiver: Server, nothing: Server, kilobytes: int, connections: int) -> list[Result]:
+    name = f"durable acknowledgements, {connections} connections, {kilobytes} KB"
+    durable, baseline, cpu = _median_pair(
+        receiver, nothing, _request(kilobytes), connections, ROUNDS_OF_LARGER
+    )
+    return [
+        against(name, durable.per_second, "requests/s", baseline.per_second, _waits(durable)),
+        _cpu(name, cpu),
+    ]
+
+
+def _median_pair(
+    receiver: Server, nothing: Server, request: bytes, connections: int, rounds: int
+) -> tuple[Load, Load, float]:
+    """Loads of the receiver and of the baseline in turn, and the receiver's microseconds of CPU a request."""
+    before, count = receiver.cpu_seconds(), 0
+    pairs = []
+    for _ in range(rounds):
+        pairs.append((receiver.load(request, connections), nothing.load(request, connections)))
+        count += pairs[-1][0].answers["200"]
+    cpu = (receiver.cpu_seconds() - before) / count * 1e6
+    durable, baseline = sorted(pairs, key=_ratio)[rounds // 2]
+    return durable, baseline, cpu
+
+
+def _cpu(name: str, microseconds: float) -> Result:
+    return Result(
+        f"{name}: CPU", microseconds, "µs a request", note="of the server's worker, all its threads"
+    )
+
+
+def _beside_rude_clients(receiver: Server) -> list[Result]:
+    """The waits of a client that behaves, beside hundreds that do not and alone."""
+    request = _request(1)
+    pairs = []
+    for _ in range(ROUNDS_OF_LARGER):
+        alone = receiver.load(request, WELL_BEHAVED, rate=WELL_BEHAVED_RATE)
+        with rude_clients(receiver.port, request):
+            pairs.append((receiver.load(request, WELL_BEHAVED, rate=WELL_BEHAVED_RATE), alone))
+    beside, alone = sorted(pairs, key=lambda pair: pair[0].p99 / pair[1].p99)[len(pairs) // 2]
+    name = "a well-behaved client beside slow, half-open, pipelining and lying ones"
+    note = f"baseline: alone, {WELL_BEHAVED_RATE:g} requests/s"
+    return [
+        against(f"{name}: wait, p50", beside.p50, "ms", alone.p50, f"{note}; {_waits(beside)}"),
+        against(f"{name}: wait, p99", beside.p99, "ms", alone.p99, f"{note}; {_waits(alone)} alone"),
+    ]
 
 
 def _ratio(pair: tuple[Load, Load]) -> float:

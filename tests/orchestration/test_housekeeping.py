@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ import requests
 from orchestration import housekeeping
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from receiver.landing import open_landing
+from receiver.config import ReceiverSettings
+from receiver.landing import LandingUnavailable, open_landing
 from receiver.landing.local import LocalLandingStore
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +60,36 @@ def test_what_is_loaded_is_compressed_and_the_load_never_notices(tmp_path: Path,
     after = pipeline.positions(settings)["cursors"]
     assert before.items() < after.items()
     assert housekeeping.tidy(settings).archived == 1
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of which a test says how much is free; where it cannot be mounted the test is skipped."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", folder], capture_output=True
+    ).returncode:
+        pytest.skip("may not mount a small disk here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_the_reserve_is_room_to_load_and_to_tidy(small_disk: Path, land: Any) -> None:
+    settings, reserve = settings_of(small_disk / "home"), ReceiverSettings().landing_min_free_bytes
+    store = open_landing(settings.home, min_free_bytes=reserve)
+    land(settings.home, calls=300)
+    used = shutil.disk_usage(small_disk).used
+    subprocess.run(
+        ["mount", "-o", f"remount,size={(used + reserve) // 4096 * 4 - 4}k", small_disk], check=True
+    )
+    with pytest.raises(LandingUnavailable, match="are kept free"):
+        store.append(b"{}\n")
+    assert pipeline.load_events(settings).rows["call_events"] > 300
+    report = housekeeping.tidy(settings)
+    assert report.archived == report.segments > 0
+    with pytest.raises(LandingUnavailable, match="are kept free"):
+        store.append(b"{}\n")
 
 
 def test_an_archive_is_loaded_into_a_new_warehouse(tmp_path: Path, land: Any) -> None:
@@ -247,7 +280,8 @@ CALL_IDS = """
 import json
 from orchestration.config import OrchestrationSettings
 from orchestration.load.landed import envelope_of
-from receiver.landing import open_landing
+from receiver.config import ReceiverSettings
+from receiver.landing import LandingUnavailable, open_landing
 store = open_landing(OrchestrationSettings().home)
 print(json.dumps([
     envelope_of(line)["call_id"]

@@ -46,9 +46,9 @@ def start_receiver(
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
         env |= {f"AFTERCALL_{key.upper()}": value for key, value in settings.items()}
-        with (folder / "log").open("wb") as log:
+        with (folder / "log").open("wb") as log, (folder / "stdout").open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", module], cwd=folder, env=env, stderr=log, stdout=log
+                [sys.executable, "-m", module], cwd=folder, env=env, stderr=log, stdout=out
             )
         running.append(process)
         url = f"http://127.0.0.1:{port}"

@@ -1,7 +1,9 @@
 """What the log holds, and above all what it does not."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -124,3 +126,21 @@ def test_an_unexpected_error_is_told_by_place_and_type_alone(start_receiver: Cal
     assert [line["error"] for line in errors] == ["KeyError"]
     assert any("faulty.py" in place for place in errors[0]["at"])
     assert "Rahul" not in (home / "log").read_text()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_the_death_of_workers_is_told_in_json_too(start_receiver: Callable[..., Started]) -> None:
+    _, home, process = start_receiver()
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    first = children.read_text().split()
+    os.kill(int(first[0]), signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while (second := children.read_text().split()) in ([], first):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(int(second[0]), signal.SIGKILL)
+    assert process.wait(20) == 1
+    lines = [json.loads(line) for line in (home / "log").read_text().splitlines()]
+    told = [line["message"] for line in lines if line["level"] == "error"]
+    assert told == [*["Unexpected exit from worker-1"] * 2, "Worker crash loop detected, exiting"]
+    assert (home / "stdout").read_text() == ""

@@ -7,14 +7,19 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import orjson
 import pytest
 import requests
+import yaml  # type: ignore[import-untyped]
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 MONITORING = Path(__file__).parents[2] / "docs" / "monitoring"
+QUEUE = "aftercall_receiver_queue_requests"
+LAST_EVENT = 'aftercall_receiver_last_event_timestamp_seconds{source="atoms"}'
+RULE = {"alert", "expr", "for", "labels", "annotations"}
 NAME = re.compile(r"aftercall_receiver_\w+")
 
 
@@ -68,6 +73,52 @@ def test_counts_of_all_processes_neither_fall_nor_double_when_one_is_killed(
     while more < 100:
         more += _post(url) == 200
     assert _settles(url, 300)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_what_a_killed_process_had_waiting_is_forgotten_and_its_last_event_is_not(
+    start_receiver: Callable[..., Started],
+) -> None:
+    settings = {"receiver_workers": "2", "receiver_commit_seconds": "600"}
+    url, home, process = start_receiver(module="tests.receiver.stallable", **settings)
+    posted = 0
+    while len(segments := list((home / "landing").rglob("*.ndjson"))) < 2:
+        posted += _post(url) == 200
+    newest = max(segments, key=lambda segment: segment.stat().st_mtime_ns)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (its_writer,) = (int(child) for child in children if newest in _open_files(child))
+    assert _settles(url, posted)
+    last_event = _metrics(url)[LAST_EVENT]
+    (home / "stall").touch()
+    with ThreadPoolExecutor(20) as clients:
+        answers = [clients.submit(_post, url) for _ in range(20)]
+        assert _all_say(url, QUEUE, lambda: 20)
+        os.kill(its_writer, signal.SIGKILL)
+        wait(answers, timeout=20, return_when=FIRST_COMPLETED)
+        assert _all_say(url, QUEUE, lambda: 20 - sum(answer.done() for answer in answers))
+        lost = sum(answer.done() for answer in answers)
+        assert _metrics(url)[LAST_EVENT] == last_event
+        (home / "stall").unlink()
+        assert sorted(answer.result() for answer in answers) == [0] * lost + [200] * (20 - lost)
+    assert 0 < lost < 20
+    assert _all_say(url, QUEUE, lambda: 0)
+    assert _metrics(url)[LAST_EVENT] > last_event
+
+
+def _open_files(pid: str) -> set[Path]:
+    return {fd.readlink() for fd in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def _all_say(url: str, series: str, value: Callable[[], int]) -> bool:
+    """Whether in the end every process says so."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            if {_metrics(url)[series] for _ in range(20)} == {value()}:
+                return True
+        except requests.ConnectionError:  # of a process that was killed
+            pass
+    return False
 
 
 def test_a_restart_begins_at_nothing(start_receiver: Callable[..., Started]) -> None:
@@ -129,9 +180,25 @@ def test_the_examples_name_only_metrics_that_exist(start_receiver: Callable[...,
     assert _post(url, b"{") == 400
     assert _settles(url, 1)
     exist = {series.partition("{")[0] for series in _metrics(url)}
-    named = set(NAME.findall((MONITORING / name).read_text()))
+    text = (MONITORING / name).read_text()
+    read = yaml.safe_load(text) if name.endswith(".yml") else orjson.loads(text)
+    named = set(NAME.findall(str(read)))
     assert len(named) > 5
     assert named <= exist
+
+
+def test_the_alert_rules_are_rules() -> None:
+    (group,) = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
+    assert group.keys() == {"name", "rules"}
+    for rule in group["rules"]:
+        assert {"alert", "expr", "labels", "annotations"} <= rule.keys() <= RULE
+        assert NAME.search(rule["expr"]) or rule["expr"].startswith("up{")
+        assert rule["expr"].count("(") == rule["expr"].count(")")
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        assert rule["annotations"]["summary"]
+        assert re.fullmatch(r"\d+m", rule.get("for", "0m"))
+    alerts = [rule["alert"] for rule in group["rules"]]
+    assert len(set(alerts)) == len(alerts) > 5
 
 
 def test_the_dashboard_is_one() -> None:

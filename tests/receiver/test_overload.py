@@ -1,5 +1,6 @@
 """More than the receiver can take, and clients that do not behave: over raw sockets where a library would be polite."""
 
+import gzip
 import json
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from receiver.landing import open_landing
+from receiver.serve import HEADER_SECONDS
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 JSON = {"Content-Type": "application/json"}
@@ -153,6 +155,28 @@ def test_stop_answers_what_was_taken_and_takes_nothing_new(
     assert set(_landed(home)) - {99} == {0, 1, 2, 3, 4, 10}
 
 
+def test_stop_waits_no_longer_than_the_grace_for_a_disk_and_a_body_that_never_come(
+    start_receiver: Callable[..., Started], pool: ThreadPoolExecutor
+) -> None:
+    patient = {"receiver_commit_seconds": "600", "receiver_body_seconds": "600"}
+    url, home, process = start_receiver(
+        module="tests.receiver.stallable", receiver_grace_seconds="1", **patient
+    )
+    _stall(home)
+    waiting = pool.submit(_post, url, b"1")
+    _wait_until(lambda: _queued(url) == 1)
+    reading = _connect(url)
+    reading.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    assert reading.recv(65536).startswith(b"HTTP/1.1 100")
+    process.terminate()
+    process.wait(timeout=60)
+    assert isinstance(waiting.exception(timeout=20), requests.ConnectionError)
+    with pytest.raises(ConnectionError):
+        _connect(url)
+    log = [json.loads(line)["message"] for line in (home / "log").read_text().splitlines()]
+    assert "stopping: 2 requests in hand" in log
+
+
 def _queued(url: str) -> int:
     text = requests.get(f"{url}/metrics", timeout=20).text
     return int(float(text.rpartition("\naftercall_receiver_queue_requests ")[2].partition("\n")[0]))
@@ -210,6 +234,47 @@ def test_hundreds_of_slow_and_silent_clients_hold_up_nobody(receiver: tuple[str,
     assert all(connection.recv(12) == b"HTTP/1.1 408" for connection in slow)
     for connection in slow + silent:
         connection.close()
+
+
+def test_half_open_and_idle_connections_are_closed(start_receiver: Callable[..., Started]) -> None:
+    url, _, _ = start_receiver(module="tests.receiver.impatient")
+    half_open = [_connect(url) for _ in range(50)]
+    for number, connection in enumerate(half_open):
+        connection.sendall(HEAD[: 1 + number])
+    silent, idle = _connect(url), _connect(url)
+    idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert _post(url).status_code == 200
+    assert all(_rest(connection)[:12] in (b"HTTP/1.1 408", b"") for connection in half_open)
+    assert _rest(silent) == b""
+    assert _rest(idle).count(b"HTTP/1.1 200") == 1
+    for connection in [*half_open, silent, idle]:
+        connection.close()
+    assert HEADER_SECONDS <= 30
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_a_bomb_is_refused_and_never_unpacked(start_receiver: Callable[..., Started]) -> None:
+    url, home, process = start_receiver()
+    bomb = gzip.compress(bytes(10 << 20)) * 100
+    assert len(bomb) < 2 << 20
+    assert _post(url, b'"' + b"x" * len(bomb) + b'"').status_code == 200
+    before = _peak_bytes(process)
+    for headers, status in (
+        ({"Content-Encoding": "gzip"}, 415),
+        ({"Content-Type": "application/gzip"}, 415),
+        ({"Content-Type": "application/json; charset=gzip"}, 415),
+        ({}, 400),
+    ):
+        answer = requests.post(f"{url}/webhooks/atoms", data=bomb, headers=JSON | headers, timeout=60)
+        _refused(answer, status)
+    assert _peak_bytes(process) - before < 50 << 20
+    assert len(_landed(home)) == 1
+
+
+def _peak_bytes(process: subprocess.Popen[bytes]) -> int:
+    """The most memory that the worker process ever held."""
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(Path(f"/proc/{worker}/status").read_text().partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def test_large_bodies_share_a_bound_that_small_ones_pass_by(start_receiver: Callable[..., Started]) -> None:

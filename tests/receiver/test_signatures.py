@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -265,3 +267,11 @@ def _as_signed(source: Any) -> dict[str, str]:
     except CannotSign:
         return {}
     return headers
+
+
+def test_the_documentation_names_every_source_and_its_headers() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "receiver.md").read_text()
+    table = page.partition("## Signatures")[2].partition("For atoms")[0]
+    for source in SOURCES.values():
+        rows = [row for row in table.splitlines() if re.match(rf"\| {source.name}\b", row)]
+        assert f"`{source.signature_headers[0]}" in "".join(rows), source.name

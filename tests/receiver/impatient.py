@@ -1,0 +1,7 @@
+"""`python -m tests.receiver.impatient`: a receiver that waits a second for a head, and as long on an idle connection."""
+
+from receiver import serve
+
+if __name__ == "__main__":
+    serve.HEADER_SECONDS = 1
+    serve.serve()
