@@ -2,7 +2,7 @@
 
 What is asked of a system, and what its answer means beyond HTTP, belongs to the destinations. Nothing here is
 repeated by itself: after a failure the outbox looks before it sends again. Errors name the system and quote its own
-words, never a URL, because in some URLs the path is the key; for the same reason what `urllib3` logs goes without paths.
+words, never a URL, because in some URLs the path is the key; for the same reason `urllib3` logs no paths.
 """
 
 import logging
