@@ -115,6 +115,15 @@ class Checkable(Destination, Protocol):
 
 
 @runtime_checkable
+class ChannelCheckable(Checkable, Protocol):
+    """A destination of messages that can look into one of the places that they go to."""
+
+    def check_channel(self, name: str) -> Finding:
+        """Whether messages can go there; asked for each place that the rules name."""
+        ...
+
+
+@runtime_checkable
 class Comparable(Destination, Protocol):
     """A destination that can say what it would write and what is there now, field by field, for a dry run."""
 

@@ -11,7 +11,7 @@ content. What an action says is the channel's own rendering.
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +20,8 @@ import orjson
 from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery
-from integrations.errors import Paused
+from integrations.destinations import Delivery, Finding, finding
+from integrations.errors import Paused, Refused
 from integrations.http import HttpClient, checked_url
 
 NAME = "webhook"
@@ -83,9 +83,29 @@ class WebhookDestination:
         answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
         return _id_in(answer.body) or external_id or identity
 
+    def check(self) -> Iterator[Finding]:
+        """Whether somebody listens, by OPTIONS, which no receiver takes for an event; posts nothing."""
+        yield finding("somebody listens", self._listens)
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _listens(self) -> str:
+        told = "yes; whether it takes the signature shows with the first event"
+        try:
+            answer = self._client.request("OPTIONS")
+        except Refused:
+            return told
+        except Paused as error:
+            # A receiver that knows POST alone says so.
+            if " answered 405" in str(error):
+                return told
+            raise
+        methods = {one.strip().upper() for one in answer.headers.get("Allow", "POST").split(",")}
+        if not methods & {"POST", "*"}:
+            raise Refused(f"it takes {', '.join(sorted(methods))} and no POST")
+        return told
 
     def _headers(self, identity: str, now: datetime, body: bytes) -> dict[str, str]:
         return {

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
 
@@ -30,6 +30,7 @@ class HubSpot(RestClient):
         token = settings.hubspot_token.get_secret_value().strip()
         if not token:
             raise Paused(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
+        self._token = token
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"Bearer {token}"
@@ -123,6 +124,15 @@ class HubSpot(RestClient):
                 "changed: delete it, and it is made anew"
             )
         return True
+
+    def has_scopes(self, needed: Sequence[str]) -> str:
+        """That the token has them all, for a check; Refused, naming them, if some are missing."""
+        path = "/oauth/v2/private-apps/get/access-token-info"
+        told = self.request("POST", path, json={"tokenKey": self._token}).json()
+        missing = [scope for scope in needed if scope not in (told.get("scopes") or ())]
+        if missing:
+            raise Refused(f"the private app needs the scopes {', '.join(missing)} too")
+        return "all there"
 
     def make_property(
         self, kind: str, name: str, label: str, description: str, *, is_unique: bool = False, group: str = ""

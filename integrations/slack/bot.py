@@ -114,10 +114,10 @@ class SlackBot:
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
         )
         if not missing and self._look_first:
-            yield self._alert_channel()
+            yield self.check_channel(self._settings.slack_alert_channel)
 
-    def _alert_channel(self) -> Finding:
-        name = self._settings.slack_alert_channel
+    def check_channel(self, name: str) -> Finding:
+        """Whether the bot can read a channel, which it can where it is a member."""
         try:
             self._look(self._channel_id(name), "", datetime.now(UTC))
         except (Paused, Refused, Retryable) as error:

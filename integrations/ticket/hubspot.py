@@ -27,6 +27,8 @@ KEY, WRITTEN = "aftercall_key", "aftercall_written"
 LONGEST_TITLE, LONGEST_CONTENT = 255, 60_000
 READ = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_stage", WRITTEN)
 AGAIN = "\n\n---\nLater, from the call:\n\n"
+# Besides these, making the two properties takes crm.schemas.tickets.write once.
+SCOPES = ("tickets", "crm.objects.contacts.read", "crm.schemas.tickets.read")
 _NUMBERS = ("phone", "mobilephone")
 _PROPERTIES = {
     KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
@@ -134,8 +136,9 @@ class HubSpotTickets(Desk):
         return f"https://app.hubspot.com/contacts/{self._portal}/record/0-5/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Whether tickets and contacts may be read, the properties are there, and the stages exist."""
+        """Whether the token has the scopes, and whether what is to be read and written is there."""
         yield finding("credentials", self.who)
+        yield finding("scopes", lambda: self.client.has_scopes(SCOPES))
         for kind in ("tickets", "contacts"):
             yield finding(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
         for name in _PROPERTIES:

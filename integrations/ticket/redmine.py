@@ -17,7 +17,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rest import RestClient
 from integrations.ticket.desk import Desk, Held
@@ -28,6 +28,7 @@ from integrations.ticket.updating import Update, Written, first, reference, seen
 
 SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
+NEEDED = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
 _NOT_THERE = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
@@ -144,16 +145,41 @@ class Redmine(Desk):
         return f"{self._url}/issues/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Whose key it is, whether the list finds texts, and whether projects, trackers and priorities exist."""
+        """Whose key it is, what its roles may do, whether the list finds texts, and whether what is named exists."""
         yield finding("credentials", self.who)
         yield finding("issues can be found by their text", self._can_be_found)
         for target in self._projects.all():
             yield finding(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
+        for project in dict.fromkeys(target.partition("/")[0] for target in self._projects.all()):
+            yield finding(f"permissions in {project}", lambda project=project: self._may(project))  # type: ignore[misc]
         for priority in self._priorities.all():
             yield finding(
                 f"priority {priority}",
                 lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
             )
+
+    def _may(self, project: str) -> str:
+        params = {"include": "memberships"}
+        told = self.client.request("GET", "/users/current.json", params=params).json()
+        user, here = self.client.part(told, "user"), self._about(project).get("id")
+        if user.get("admin"):
+            return "all, as an administrator"
+        memberships = self.client.listed(user, "memberships")
+        roles = [
+            role
+            for one in memberships
+            if (one.get("project") or {}).get("id") == here
+            for role in one["roles"]
+        ]
+        given = {name for role in roles for name in self._given(role["id"])}
+        if missing := [name for name in NEEDED if name not in given]:
+            what = f"has no {', '.join(missing)} by its roles" if roles else "is no member"
+            raise Refused(f"the key's user {what} in project {project}")
+        return ", ".join(NEEDED)
+
+    def _given(self, role: int) -> list[str]:
+        told = self.client.request("GET", f"/roles/{role}.json").json()
+        return [str(name) for name in self.client.part(told, "role", "permissions")]
 
     def _can_be_found(self) -> str:
         self._with_text(_NOT_THERE)

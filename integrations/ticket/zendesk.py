@@ -22,7 +22,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rendering import shorten
 from integrations.rest import RestClient
@@ -60,6 +60,7 @@ class Zendesk(Desk):
         if not all(group.isdecimal() for group in self._groups.all()):
             raise Paused("set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456")
         authorise = _authorise(settings)
+        self._is_oauth = not settings.zendesk_email.strip()
         super().__init__(
             RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
         )
@@ -131,8 +132,9 @@ class Zendesk(Desk):
         return f"{self._url}/agent/tickets/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Who the token is, and whether the groups exist."""
+        """Who the token is, whether it may write tickets, and whether the groups exist."""
         yield finding("credentials", self.who)
+        yield finding("may write tickets", self._may_write)
         for group in self._groups.all():
             yield finding(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
 
@@ -144,6 +146,27 @@ class Zendesk(Desk):
                 f"the token's user is {user.get('role') or 'nobody'}: it must be an agent or admin. Look at {SETTING}"
             )
         return f"{user.get('name') or user['id']}, {user['role']}"
+
+    def _may_write(self) -> str:
+        """What a role of the account's own lets an agent do, and the scopes of an OAuth token."""
+        if self._is_oauth:
+            told = self.client.request("GET", "/api/v2/oauth/tokens/current").json()
+            scopes = self.client.part(told, "token", "scopes")
+            if not {"write", "tickets:write"} & set(scopes):
+                raise Refused(f"the token has the scopes {', '.join(map(str, scopes))}: it needs write too")
+        user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
+        if user.get("ticket_restriction"):
+            raise Refused(
+                f"the user sees only some tickets ({user['ticket_restriction']}): give it access to all, or what it "
+                "made is not found again"
+            )
+        if not user.get("custom_role_id"):
+            return "yes"
+        told = self.client.request("GET", f"/api/v2/custom_roles/{user['custom_role_id']}").json()
+        role = self.client.part(told, "custom_role")
+        if not (role.get("configuration") or {}).get("ticket_editing"):
+            raise Refused(f"the user's role {role.get('name')} may not edit tickets")
+        return f"yes, as {role.get('name')}"
 
     def _group(self, group: str) -> str:
         return str(

@@ -214,6 +214,18 @@ def test_long_words_fit(redmine: Server, desk: Make) -> None:
     assert desk().find(delivery(row)) == number
 
 
+def test_the_check_tells_who_may_not_write(redmine: Server, desk: Make) -> None:
+    def told(login: str, projects: str) -> list[tuple[bool, str]]:
+        found = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
+        return [(one.is_fine, one.told) for one in found if one.name.startswith("permissions")]
+
+    assert told("reader", "desk") == [
+        (False, "the key's user has no edit_issues, add_issue_notes by its roles in project desk")
+    ]
+    assert told("aftercall", "desk") == [(True, "view_issues, add_issues, edit_issues, add_issue_notes")]
+    assert told("admin", "elsewhere") == [(True, "all, as an administrator")]
+
+
 def test_the_check_names_what_is_missing(desk: Make) -> None:
     assert [one for one in desk(redmine_tracker="Support").check() if not one.is_fine] == []
     changes = {
@@ -222,7 +234,7 @@ def test_the_check_names_what_is_missing(desk: Make) -> None:
         "redmine_tracker": "Task",
     }
     wrong = {one.name: one.told for one in desk(**changes).check() if not one.is_fine}
-    assert set(wrong) == {"project desk/Boats", "project nowhere", "priority Hoch"}
+    assert set(wrong) == {"project desk/Boats", "project nowhere", "permissions in nowhere", "priority Hoch"}
     assert "no 'Task' among its trackers (Bug, Feature, Support)" in wrong["project desk/Boats"]
     assert "Redmine has no priority 'Hoch' but Low, Normal" in wrong["priority Hoch"]
     refused = next(iter(desk(redmine_key="wrong").check()))

@@ -200,7 +200,8 @@ def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
 
 def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:
     assert [(one.name, one.told) for one in desk().check() if one.is_fine] == [
-        ("credentials", "aftercall, agent"), ("group 123", "Billing"), ("group 456", "Desk"),
+        ("credentials", "aftercall, agent"), ("may write tickets", "yes"),
+        ("group 123", "Billing"), ("group 456", "Desk"),
     ]  # fmt: skip
     zendesk.role = "end-user"
     wrong = {one.name: one.told for one in desk(zendesk_groups="a=123,9").check() if not one.is_fine}
@@ -208,7 +209,23 @@ def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> No
     assert "must be an agent or admin. Look at AFTERCALL_ZENDESK_TOKEN" in wrong["credentials"]
     refused = next(iter(desk(zendesk_token="wrong-token").check()))
     assert "Zendesk answered 401: Couldn't authenticate you. Look at" in refused.told
-    assert next(iter(desk(zendesk_email="", zendesk_token="oauth-token").check())).name == "credentials"
+
+
+def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> None:
+    def told(**changes: Any) -> tuple[bool, str]:
+        found = next(one for one in desk(**changes).check() if one.name == "may write tickets")
+        return found.is_fine, found.told
+
+    oauth = {"zendesk_email": "", "zendesk_token": "oauth-token"}
+    assert told(**oauth) == (True, "yes")
+    zendesk.scopes = ("read",)
+    assert told(**oauth) == (False, "the token has the scopes read: it needs write too")
+    zendesk.person = {"custom_role_id": 5}
+    assert told() == (True, "yes, as Light agent")
+    zendesk.may_edit = False
+    assert told() == (False, "the user's role Light agent may not edit tickets")
+    zendesk.person = {"ticket_restriction": "assigned"}
+    assert told()[0] is False
 
 
 def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:

@@ -13,8 +13,10 @@ from integrations.destinations import Delivery, Finding
 from integrations.errors import Unreachable
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
+from tests.integrations import servers
 from tests.integrations.examples import NOW, email, slack, ticket
 from tests.integrations.outbox.systems import Desk, did, installed, say, told
+from tests.integrations.servers import says
 
 Run = Callable[..., Result]
 
@@ -199,6 +201,26 @@ def test_check_prints_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert (elsewhere.exit_code, "there is no destination smtp" in elsewhere.output) == (1, True)
     webhook = run("check", "webhook", "--channel", "ticket")
     assert (webhook.exit_code, "AFTERCALL_WEBHOOK_URL" in webhook.output) == (1, True)
+
+
+def test_check_looks_into_every_channel_that_the_rules_post_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: servers.Request) -> servers.Answer:
+        scopes = {"X-OAuth-Scopes": "chat:write,channels:read,channels:history"}
+        channels = [{"name": "alerts", "id": "C1"}, {"name": "vip", "id": "C2"}]
+        return says(200, {"ok": True, "channels": channels, "messages": []}, scopes)
+
+    with servers.running() as slack:
+        slack.always = answer
+        monkeypatch.setenv("AFTERCALL_SLACK", "bot")
+        monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
+        monkeypatch.setenv("AFTERCALL_SLACK_API_URL", slack.url)
+        told = run("check", "bot").output
+    assert "ok   slack/bot: channel #alerts" in told
+    assert "ok   slack/bot: channel #vip" in told
+    assert "bad  slack/bot: channel #support" in told
+    assert not any("postMessage" in request.path for request in slack.requests)
 
 
 def test_doctor_shows_routes_and_what_is_wrong_with_them(run: Run, home: Path) -> None:
