@@ -62,6 +62,16 @@ class WebhookDestination:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""
+        event = self.body(delivery, external_id)
+        identity = message_id(delivery.action_key, event["data"] if external_id else None)
+        body = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+        # The signature's own time: receivers refuse what is older than some minutes.
+        now = datetime.now(UTC)
+        answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
+        return _id_in(answer.body) or external_id or identity
+
+    def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
+        """The event."""
         data = {
             "action_key": delivery.action_key,
             "channel": delivery.channel,
@@ -71,17 +81,11 @@ class WebhookDestination:
             "external_id": external_id,
             "content": self._content(delivery),
         }
-        identity = message_id(delivery.action_key, data if external_id else None)
-        event = {
+        return {
             "type": f"{delivery.kind}.{'updated' if external_id else 'created'}",
             "timestamp": delivery.at,
             "data": data,
         }
-        body = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
-        # The signature's own time: receivers refuse what is older than some minutes.
-        now = datetime.now(UTC)
-        answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
-        return _id_in(answer.body) or external_id or identity
 
     def check(self) -> Iterator[Finding]:
         """Whether somebody listens, by OPTIONS, which no receiver takes for an event; posts nothing."""

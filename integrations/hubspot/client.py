@@ -61,15 +61,7 @@ class HubSpot(RestClient):
         self, kind: str, properties: Mapping[str, str], contacts: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """A new object, hung on contacts: their ids, and the type of association each."""
-        associations = [
-            {
-                "to": {"id": contact},
-                "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id}],
-            }
-            for contact, type_id in (contacts or {}).items()
-        ]
-        body = {"properties": dict(properties), "associations": associations}
-        return self.request("POST", f"/crm/v3/objects/{kind}", json=body).json()
+        return self.request("POST", f"/crm/v3/objects/{kind}", json=new_object(properties, contacts)).json()
 
     def update(self, kind: str, identity: str, properties: Mapping[str, str]) -> dict[str, Any]:
         """Change these properties; Missing if there is no such object."""
@@ -162,3 +154,15 @@ def error_words(error: Mapping[str, Any]) -> str:
         f"{f'{category}: ' if category else ''}{message[:400]}"
         f"{f' (correlation id {correlation})' if correlation else ''}"
     )
+
+
+def new_object(properties: Mapping[str, str], contacts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The body that makes an object, hung on contacts: their ids, and the type of association each."""
+    associations = [
+        {
+            "to": {"id": contact},
+            "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id}],
+        }
+        for contact, type_id in (contacts or {}).items()
+    ]
+    return {"properties": dict(properties), "associations": associations}

@@ -16,7 +16,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
-from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
 from integrations.rest import Conflict, Missing
 from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, description, fitted
@@ -93,6 +93,19 @@ class HubSpotTickets(Desk):
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, on its contact; if HubSpot says that its key is taken, it is that one."""
         self._prepare()
+        try:
+            return str(self.client.part(self.client.create("tickets", *self._new(made)), "id"))
+        except (Refused, Conflict):
+            found = self.find(delivery)
+            if found is None:
+                raise
+            return found
+
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
+        return new_object(*self._new(made))
+
+    def _new(self, made: Ticket) -> tuple[dict[str, str], dict[str, int]]:
         fields = self.fields(made)
         properties = {
             **fields,
@@ -101,14 +114,7 @@ class HubSpotTickets(Desk):
             WRITTEN: first(made, fields).dumped(),
         }
         contact = self._contact(made)
-        on = {contact: TICKET_TO_CONTACT} if contact else {}
-        try:
-            return str(self.client.part(self.client.create("tickets", properties, on), "id"))
-        except (Refused, Conflict):
-            found = self.find(delivery)
-            if found is None:
-                raise
-            return found
+        return properties, {contact: TICKET_TO_CONTACT} if contact else {}
 
     def held(self, external_id: str) -> Held:
         """The ticket, and what is kept on it."""
@@ -120,14 +126,18 @@ class HubSpotTickets(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
-        properties = {**due.fields, WRITTEN: due.written.dumped()}
-        if due.told and "content" not in due.fields:
-            properties["content"] = _below(held.fields.get("content", ""), due.told)
         if due.told and not self.client.associated("tickets", external_id, "contacts"):
             contact = self._contact(due.told)
             if contact:
                 self.client.associate("tickets", external_id, "contacts", contact)
-        self.client.update("tickets", external_id, properties)
+        self.client.update("tickets", external_id, self.changes(due, held)["properties"])
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
+        properties = {**due.fields, WRITTEN: due.written.dumped()}
+        if due.told and "content" not in due.fields:
+            properties["content"] = _below(held.fields.get("content", ""), due.told)
+        return {"properties": properties}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket's page; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""

@@ -100,6 +100,11 @@ class Redmine(Desk):
 
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, with the reference below its text."""
+        answer = self.client.request("POST", "/issues.json", json=self.new(made)).json()
+        return str(self.client.part(answer, "issue", "id"))
+
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
         fields, place = self.fields(made), self.place(made)
         project = place["project"]
         told: dict[str, Any] = {
@@ -111,8 +116,7 @@ class Redmine(Desk):
             told["tracker_id"] = self._named(project, "trackers", self._tracker)
         if "category" in place:
             told["category_id"] = self._named(project, "issue_categories", place["category"])
-        answer = self.client.request("POST", "/issues.json", json={"issue": told}).json()
-        return str(self.client.part(answer, "issue", "id"))
+        return {"issue": told}
 
     def held(self, external_id: str) -> Held:
         """The issue and its history."""
@@ -129,8 +133,12 @@ class Redmine(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """A note and the fields."""
+        self.client.change("PUT", f"/issues/{external_id}.json", json=self.changes(due, held))
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
         told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
-        self.client.change("PUT", f"/issues/{external_id}.json", json={"issue": told})
+        return {"issue": told}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         """As every desk; an issue tells only the number of its project, whose identifier is asked for."""

@@ -91,20 +91,25 @@ class Zendesk(Desk):
 
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, for the requester who called."""
+        body = self.new(made, self._requester(made))
+        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), body["ticket"]])
+        headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
+        answer = self.client.request("POST", "/api/v2/tickets", json=body, headers=headers).json()
+        return str(self.client.part(answer, "ticket", "id"))
+
+    def new(self, made: Ticket, requester: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body that makes it; a requester who is not there yet is shown as the user who is made first."""
         fields = self.fields(made)
         told: dict[str, Any] = {
             **fields,
             **{name: int(value) for name, value in self.place(made).items()},
-            **self._requester(made),
+            **(self._requester(made, is_shown=True) if requester is None else requester),
             "external_id": _external_id(made.external_key),
             "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
             "comment": {"html_body": _html(made), "public": False},
             "metadata": {TAG: first(made, fields).dumped()},
         }
-        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), told])
-        headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
-        answer = self.client.request("POST", "/api/v2/tickets", json={"ticket": told}, headers=headers).json()
-        return str(self.client.part(answer, "ticket", "id"))
+        return {"ticket": told}
 
     def held(self, external_id: str) -> Held:
         """The ticket and the newest of our notes in its audits."""
@@ -117,6 +122,10 @@ class Zendesk(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
+        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json=self.changes(due, held)).json()
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
         comment = {"comment": {"html_body": _html(due.told), "public": False}} if due.told else {}
         told = {
             **due.fields,
@@ -125,7 +134,7 @@ class Zendesk(Desk):
             "safe_update": True,
             "updated_stamp": held.version,
         }
-        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json={"ticket": told}).json()
+        return {"ticket": told}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket as an agent sees it."""
@@ -185,7 +194,7 @@ class Zendesk(Desk):
                 break
         return last
 
-    def _requester(self, made: Ticket) -> dict[str, Any]:
+    def _requester(self, made: Ticket, *, is_shown: bool = False) -> dict[str, Any]:
         """Who called: by e-mail, else by phone; without either the token's own user stands in."""
         if made.customer_email:
             return {
@@ -193,23 +202,27 @@ class Zendesk(Desk):
             }
         if not re.fullmatch(r"\+\d{5,15}", made.customer_phone):
             return {}
-        return {"requester_id": self._caller(made.customer_name, made.customer_phone)}
+        known = self._known(made.customer_phone)
+        user = {
+            "name": made.customer_name or made.customer_phone,
+            "phone": made.customer_phone,
+            "external_id": f"aftercall:{made.customer_phone}",
+            "role": "end-user",
+        }
+        if known is None and is_shown:
+            return {"requester": user}
+        return {"requester_id": self._made(user) if known is None else known}
 
-    def _caller(self, name: str, phone: str) -> int:
+    def _known(self, phone: str) -> int | None:
         params = {"query": f'phone:"{phone}"'}
         users = self.client.listed(
             self.client.request("GET", "/api/v2/users/search", params=params).json(), "users"
         )
         ids = [int(one["id"]) for one in users if one.get("id")]
-        if ids:
-            return min(ids)
+        return min(ids, default=None)
+
+    def _made(self, user: Mapping[str, str]) -> int:
         # The external id makes this a look-up too, for as long as the search does not know the new user.
-        user = {
-            "name": name or phone,
-            "phone": phone,
-            "external_id": f"aftercall:{phone}",
-            "role": "end-user",
-        }
         answer = self.client.request("POST", "/api/v2/users/create_or_update", json={"user": user}).json()
         return int(self.client.part(answer, "user", "id"))
 

@@ -6,7 +6,6 @@ from typing import Any
 import duckdb
 import phonenumbers
 import pytest
-import yaml
 from jinja2 import Environment
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
@@ -41,7 +40,7 @@ def examples(region: str) -> list[phonenumbers.PhoneNumber]:
 def spellings(number: phonenumbers.PhoneNumber) -> list[str]:
     """As a person of the same country, of another one, or a telephone exchange writes it."""
     significant = phonenumbers.national_significant_number(number)
-    region = phonenumbers.region_code_for_country_code(number.country_code)
+    region = phonenumbers.region_code_for_country_code(number.country_code or 0)
     trunk = phonenumbers.ndd_prefix_for_region(region, True)
     e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
     return [
@@ -82,6 +81,5 @@ def test_national_spellings(region: str) -> None:
 
 
 def test_by_hand_the_project_reads_numbers_as_the_default_region_does() -> None:
-    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
-    told = phones.dialling("US")
-    assert {name: project["vars"][name] for name in told} == told
+    project = (PROJECT / "dbt_project.yml").read_text(encoding="utf-8").splitlines()
+    assert {f'  {name}: "{value}"' for name, value in phones.dialling("US").items()} <= set(project)

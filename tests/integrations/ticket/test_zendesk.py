@@ -12,7 +12,7 @@ from integrations.errors import Gone, Paused, Refused, Retryable
 from integrations.outbox import DueAction
 from integrations.ticket.zendesk import Zendesk
 from tests.integrations import servers
-from tests.integrations.examples import delivery, ticket
+from tests.integrations.examples import delivery, ticket, written_by
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -188,6 +188,22 @@ def test_a_slow_create_is_not_repeated(zendesk: FakeZendesk, desk: Make) -> None
     # The list did not show the first one yet when we looked.
     numbers = {desk().send(delivery(ticket()), None) for _ in range(2)}
     assert len(numbers) == len(zendesk.tickets) == 1
+
+
+def test_what_is_shown_is_what_goes_out(
+    zendesk: FakeZendesk, desk: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, opened = ticket(), desk()
+    shown = opened.body(delivery(row), None)
+    written = written_by(opened.client, monkeypatch)
+    number = opened.send(delivery(row), None)
+    assert written[-1] == shown
+    assert opened.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = opened.body(delivery(news), number)
+    opened.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)
 
 
 def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
