@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
 from integrations.errors import Paused, Refused
 from integrations.rest import Missing, RestClient
@@ -36,8 +37,8 @@ class Desk(ABC):
     name: str
     limits = Limits()
 
-    def __init__(self, client: RestClient) -> None:
-        self.client = client
+    def __init__(self, client: RestClient, settings: IntegrationSettings) -> None:
+        self.client, self._board = client, settings.board_url
 
     @abstractmethod
     def find(self, delivery: Delivery) -> str | None:
@@ -45,7 +46,7 @@ class Desk(ABC):
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Create it, or tell that one what is new; Gone if that one is not there any more."""
-        made = ticket(delivery)
+        made = ticket(delivery, self._board)
         if external_id is None:
             return self.create(delivery, made)
         try:
@@ -62,7 +63,7 @@ class Desk(ABC):
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
         """What `send` would write; None if the ticket says all this already."""
-        made = ticket(delivery)
+        made = ticket(delivery, self._board)
         if external_id is None:
             return self.new(made)
         try:
@@ -73,7 +74,7 @@ class Desk(ABC):
 
     def planned(self, delivery: Delivery) -> Mapping[str, str]:
         """The fields that `send` would write, by the system's own names; the texts are left to a preview."""
-        made = ticket(delivery)
+        made = ticket(delivery, self._board)
         return {**self.place(made), **self.fields(made)}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:

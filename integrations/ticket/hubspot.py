@@ -61,7 +61,7 @@ class HubSpotTickets(Desk):
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
         self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
-        super().__init__(HubSpot(settings))
+        super().__init__(HubSpot(settings), settings)
         self._there: set[str] = set()
 
     def find(self, delivery: Delivery) -> str | None:

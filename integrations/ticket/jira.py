@@ -62,7 +62,8 @@ class Jira(Desk):
             raise Paused("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
         authorise = _authorise(settings)
         super().__init__(
-            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._newest: dict[str, str] | None = None
 

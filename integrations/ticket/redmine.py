@@ -66,7 +66,8 @@ class Redmine(Desk):
             return request
 
         super().__init__(
-            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._priority_ids: dict[str, int] = {}
         self._known: dict[str, dict[str, Any]] = {}

@@ -62,7 +62,8 @@ class Zendesk(Desk):
         authorise = _authorise(settings)
         self._is_oauth = not settings.zendesk_email.strip()
         super().__init__(
-            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._replaced: dict[str, str] = {}
 
@@ -258,10 +259,14 @@ def _html(made: Ticket) -> str:
         def lines(text: str) -> str:
             return escape(_text(text)).replace("\n", "<br>")
 
+        def linked(value: str) -> str:
+            is_link = value and value == made.link
+            return f'<a href="{escape(value)}">{lines(value)}</a>' if is_link else lines(value)
+
         told = "".join(f"<p>{lines(part)}</p>" for part in made.summary.split("\n\n"))
         told += (
             "<ul>"
-            + "".join(f"<li><b>{label}:</b> {lines(value)}</li>" for label, value in made.facts)
+            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in made.facts)
             + "</ul>"
         )
         said = shorten(made.transcript, room)

@@ -164,6 +164,14 @@ def test_long_words_fit(jira: FakeJira, desk: Make) -> None:
     assert list(texts(made["description"]))[-1].endswith("…")
 
 
+def test_a_link_leads_to_the_call(jira: FakeJira, desk: Make) -> None:
+    opened = desk(board_url="https://board.example")
+    opened.send(delivery(ticket()), None)
+    href = "https://board.example/calls/atoms/1"
+    node = {"type": "text", "text": href, "marks": [{"type": "link", "attrs": {"href": href}}]}
+    assert str(node) in str(opened.body(delivery(ticket()), None))
+
+
 def test_what_is_shown_is_what_goes_out(jira: FakeJira, desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     row, opened = ticket(), desk()
     shown = opened.body(delivery(row), None)

@@ -173,6 +173,13 @@ def test_a_ticket_out_of_reach_does_not_stop_the_others(redmine: Server, desk: M
         desk(redmine_key="wrong").send(delivery(row), number)
 
 
+def test_a_link_leads_to_the_call(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk(board_url="https://board.example/x_y").send(delivery(row), None)
+    page = redmine.ask("GET", f"/issues/{number}")
+    assert f'href="https://board.example/x_y/calls/atoms/{row.call_id}"' in page
+
+
 def test_what_is_shown_is_what_goes_out(desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     row, opened = due(), desk()
     shown = opened.body(delivery(row), None)

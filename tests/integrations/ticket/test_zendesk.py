@@ -190,6 +190,12 @@ def test_a_slow_create_is_not_repeated(zendesk: FakeZendesk, desk: Make) -> None
     assert len(numbers) == len(zendesk.tickets) == 1
 
 
+def test_a_link_leads_to_the_call(zendesk: FakeZendesk, desk: Make) -> None:
+    body = desk(board_url="https://board.example").body(delivery(ticket()), None)
+    address = "https://board.example/calls/atoms/1"
+    assert f'<a href="{address}">{address}</a>' in body["ticket"]["comment"]["html_body"]
+
+
 def test_what_is_shown_is_what_goes_out(
     zendesk: FakeZendesk, desk: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
