@@ -235,6 +235,15 @@ def test_long_words_fit(redmine: Server, desk: Make) -> None:
     assert desk().find(delivery(row)) == number
 
 
+def test_its_own_words(redmine: Server, desk: Make) -> None:
+    with pytest.raises(
+        Refused, match=r"^Redmine answered 422: Subject is too long \(maximum is 255 characters\)$"
+    ):
+        desk().client.request(
+            "POST", "/issues.json", json={"issue": {"project_id": "desk", "subject": "x" * 300}}
+        )
+
+
 def test_the_check_tells_who_may_not_write(redmine: Server, desk: Make) -> None:
     def told(login: str, projects: str) -> list[tuple[bool, str]]:
         found = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
