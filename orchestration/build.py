@@ -154,19 +154,15 @@ def _invoke(
     from dbt.cli.main import dbtRunner
 
     with _environment(settings):
-        return dbtRunner(
-            callbacks=callbacks
-        ).invoke(
+        return dbtRunner(callbacks=callbacks).invoke(
             [
                 "--quiet",
                 "--no-use-colors",
                 "--no-send-anonymous-usage-stats",
                 "--log-level-file",
                 "none",
-                arguments[0],
-                "--vars",
-                variables({}),  # of several, dbt takes the last
-                *arguments[1:],
+                *arguments,
+                *([] if "--vars" in arguments else ["--vars", variables({})]),
                 "--project-dir",
                 str(project),
                 "--profiles-dir",
