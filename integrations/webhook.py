@@ -36,7 +36,8 @@ class WebhookDestination:
     """Posts `{type, timestamp, data}`; every 2xx is a success, and an `id` in a JSON answer is kept.
 
     Args:
-        settings: the URL, the secrets and the time-outs.
+        settings: the URLs, the secrets and the time-outs.
+        channel: whose address it is: the channel's own, if the settings name one, else that of all.
         content: what the channel has to say of an action.
         name: the name in the settings.
 
@@ -44,15 +45,19 @@ class WebhookDestination:
         Paused: if the URL or the secret is missing or unusable.
     """
 
-    def __init__(self, settings: IntegrationSettings, content: Content, name: str = NAME) -> None:
+    def __init__(
+        self, settings: IntegrationSettings, channel: str, content: Content, name: str = NAME
+    ) -> None:
         self.name, self._content = name, content
-        url = checked_url(settings.webhook_url.get_secret_value().strip(), "AFTERCALL_WEBHOOK_URL")
+        own = getattr(settings, f"webhook_url_{channel}").get_secret_value().strip()
+        setting = f"AFTERCALL_WEBHOOK_URL_{channel.upper()}" if own else "AFTERCALL_WEBHOOK_URL"
+        url = checked_url(own or settings.webhook_url.get_secret_value().strip(), setting)
         self._signers = _signers(settings.webhook_secret.get_secret_value())
         self._client = HttpClient(
             "The webhook's receiver",
             settings,
             url,
-            setting="AFTERCALL_WEBHOOK_URL",
+            setting=setting,
             wrong_for_all=_NOBODY_THERE,
         )
 

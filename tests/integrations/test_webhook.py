@@ -72,6 +72,16 @@ def test_what_the_channels_say(system: System, make: Settings) -> None:
     assert said["slack"]["channel"] == "#support"
 
 
+def test_a_channel_may_have_an_address_of_its_own(system: System, make: Settings) -> None:
+    own = {f"webhook_url_{channel}": f"{system.url}/{channel}" for channel in CHANNELS if channel != "crm"}
+    for row in (ticket(), email(), slack(), contact()):
+        open_destination(row.channel, make(**own)).send(delivery(row), None)
+    assert [request.path for request in system.requests] == ["/ticket", "/email", "/slack", "/hook/key"]
+    system.always = lambda request: says(404)
+    with pytest.raises(Paused, match="AFTERCALL_WEBHOOK_URL_TICKET"):
+        open_destination("ticket", make(**own)).send(delivery(ticket()), None)
+
+
 def test_while_a_secret_is_rotated_both_open_it(system: System, make: Settings) -> None:
     open_destination("ticket", make(webhook_secret=f"{OLD}, {NEW}")).send(delivery(ticket()), None)
     request = system.requests[0]
