@@ -92,6 +92,14 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
         SecretStr(""),
         description="Address of the signed webhook destination; masked, as its path may be a key.",
     )
+    webhook_url_ticket: SecretStr = Field(SecretStr(""), description="Address for tickets, if it is another.")
+    webhook_url_email: SecretStr = Field(SecretStr(""), description="Address for e-mails, if it is another.")
+    webhook_url_crm: SecretStr = Field(
+        SecretStr(""), description="Address for CRM records, if it is another."
+    )
+    webhook_url_slack: SecretStr = Field(
+        SecretStr(""), description="Address for Slack messages, if it is another."
+    )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
         description="Its secrets, whsec_ and base64; two, separated by a comma, while a secret is rotated.",

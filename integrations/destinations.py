@@ -115,6 +115,27 @@ class Checkable(Destination, Protocol):
 
 
 @runtime_checkable
+class ChannelCheckable(Checkable, Protocol):
+    """A destination of messages that can look into one of the places that they go to."""
+
+    def check_channel(self, name: str) -> Finding:
+        """Whether messages can go there; asked for each place that the rules name."""
+        ...
+
+
+@runtime_checkable
+class Showable(Destination, Protocol):
+    """A destination that can show the request that a try would make now."""
+
+    def body(self, delivery: Delivery, external_id: str | None) -> Any:
+        """What `send` would write, built by what `send` builds it with; None: there is nothing new to tell.
+
+        The system may be asked, and is never changed. Raises what `send` raises.
+        """
+        ...
+
+
+@runtime_checkable
 class Comparable(Destination, Protocol):
     """A destination that can say what it would write and what is there now, field by field, for a dry run."""
 

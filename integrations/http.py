@@ -2,9 +2,10 @@
 
 What is asked of a system, and what its answer means beyond HTTP, belongs to the destinations. Nothing here is
 repeated by itself: after a failure the outbox looks before it sends again. Errors name the system and quote its own
-words, never a URL, because in some URLs the path is the key.
+words, never a URL, because in some URLs the path is the key; for the same reason `urllib3` logs no paths.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,6 +34,17 @@ NOBODY_BEHIND = frozenset({502, 503, 504})
 # The key, the address or a proxy is wrong: so it will be for the next action too.
 WRONG_FOR_ALL = frozenset({401, 403, 407})
 _TAGS = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
+_PATH = re.compile(r"""(?<=[\s"'=(])(\w+://[^/\s"']*)?/[^\s"')]*""")
+
+
+def _without_paths(record: logging.LogRecord) -> bool:
+    """Leave method, host and status of a request in the log, and no path, query or credentials of a URL."""
+    record.msg, record.args = _PATH.sub("/…", record.getMessage()), None
+    return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_without_paths)
 
 
 @dataclass(frozen=True)

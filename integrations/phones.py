@@ -1,13 +1,14 @@
 """Phone numbers as a key: one spelling (E.164) for what people and systems write in many.
 
-Numbers of calls are E.164 already, from dbt. This is for the numbers that other systems hold: national or
-international, with blanks, brackets, hyphens, `00` for the plus, or an extension. Whose a number is belongs to `crm`.
+Numbers of calls are E.164 already, from dbt, which is told of the region by `dialling`. The rest is for the numbers
+that other systems hold: national or international, with blanks, brackets, hyphens, `00` for the plus, or an extension.
+Whose a number is belongs to `crm`.
 """
 
 import re
 
 import phonenumbers
-from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
 # What is dialled before a country code in most of the world; no national number begins so.
 _PREFIX = re.compile(r"^\s*00(?=[1-9])")
@@ -30,6 +31,28 @@ def e164(value: str, region: str) -> str:
 def is_region(text: str) -> bool:
     """Whether it is a country that has phone numbers, as ISO 3166 alpha-2."""
     return text.upper() in phonenumbers.SUPPORTED_REGIONS
+
+
+def dialling(region: str) -> dict[str, str]:
+    """How people of a country write each other's numbers, for dbt's vars of the same names; empty texts for no country.
+
+    A national number is a regular expression for the usual lengths: of mobiles up to 11 digits, of land lines up to 10.
+    """
+    about = PhoneMetadata.metadata_for_region(region.upper()) if is_region(region) else None
+    if about is None:
+        return dict.fromkeys(("default_country_code", "default_trunk_prefix", "default_national_number"), "")
+    lengths = {
+        digits
+        for kind, most in ((about.fixed_line, 10), (about.mobile, 11))
+        for digits in (kind.possible_length if kind else ())
+        if 8 <= digits <= most
+    }
+    first = "[1-9]" if about.national_prefix else "[0-9]"
+    return {
+        "default_country_code": str(about.country_code),
+        "default_trunk_prefix": about.national_prefix or "",
+        "default_national_number": "|".join(f"{first}[0-9]{{{digits - 1}}}" for digits in sorted(lengths)),
+    }
 
 
 def same(one: str, other: str, region: str) -> bool:

@@ -7,6 +7,7 @@ a message says is in the channels' folders.
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def shorten(text: str, limit: int) -> str:
     ):
         end -= 1
     return text[:end].rstrip() + CUT
+
+
+def moment(value: Any) -> str:
+    """A moment as people write it, in UTC; text that is none as it stands."""
+    try:
+        told = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        return line(value, 40) if value else ""
+    told = told if told.tzinfo else told.replace(tzinfo=UTC)
+    return f"{told.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
 
 
 def words(value: Any, default: str) -> str:

@@ -11,7 +11,7 @@ content. What an action says is the channel's own rendering.
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -20,8 +20,8 @@ import orjson
 from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery
-from integrations.errors import Paused
+from integrations.destinations import Delivery, Finding, finding
+from integrations.errors import Paused, Refused
 from integrations.http import HttpClient, checked_url
 
 NAME = "webhook"
@@ -36,7 +36,8 @@ class WebhookDestination:
     """Posts `{type, timestamp, data}`; every 2xx is a success, and an `id` in a JSON answer is kept.
 
     Args:
-        settings: the URL, the secrets and the time-outs.
+        settings: the URLs, the secrets and the time-outs.
+        channel: whose address it is: the channel's own, if the settings name one, else that of all.
         content: what the channel has to say of an action.
         name: the name in the settings.
 
@@ -44,15 +45,19 @@ class WebhookDestination:
         Paused: if the URL or the secret is missing or unusable.
     """
 
-    def __init__(self, settings: IntegrationSettings, content: Content, name: str = NAME) -> None:
+    def __init__(
+        self, settings: IntegrationSettings, channel: str, content: Content, name: str = NAME
+    ) -> None:
         self.name, self._content = name, content
-        url = checked_url(settings.webhook_url.get_secret_value().strip(), "AFTERCALL_WEBHOOK_URL")
+        own = getattr(settings, f"webhook_url_{channel}").get_secret_value().strip()
+        setting = f"AFTERCALL_WEBHOOK_URL_{channel.upper()}" if own else "AFTERCALL_WEBHOOK_URL"
+        url = checked_url(own or settings.webhook_url.get_secret_value().strip(), setting)
         self._signers = _signers(settings.webhook_secret.get_secret_value())
         self._client = HttpClient(
             "The webhook's receiver",
             settings,
             url,
-            setting="AFTERCALL_WEBHOOK_URL",
+            setting=setting,
             wrong_for_all=_NOBODY_THERE,
         )
 
@@ -62,6 +67,16 @@ class WebhookDestination:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""
+        event = self.body(delivery, external_id)
+        identity = message_id(delivery.action_key, event["data"] if external_id else None)
+        body = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
+        # The signature's own time: receivers refuse what is older than some minutes.
+        now = datetime.now(UTC)
+        answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
+        return _id_in(answer.body) or external_id or identity
+
+    def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
+        """The event."""
         data = {
             "action_key": delivery.action_key,
             "channel": delivery.channel,
@@ -71,21 +86,35 @@ class WebhookDestination:
             "external_id": external_id,
             "content": self._content(delivery),
         }
-        identity = message_id(delivery.action_key, data if external_id else None)
-        event = {
+        return {
             "type": f"{delivery.kind}.{'updated' if external_id else 'created'}",
             "timestamp": delivery.at,
             "data": data,
         }
-        body = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z)
-        # The signature's own time: receivers refuse what is older than some minutes.
-        now = datetime.now(UTC)
-        answer = self._client.request("POST", body=body, headers=self._headers(identity, now, body))
-        return _id_in(answer.body) or external_id or identity
+
+    def check(self) -> Iterator[Finding]:
+        """Whether somebody listens, by OPTIONS, which no receiver takes for an event; posts nothing."""
+        yield finding("somebody listens", self._listens)
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _listens(self) -> str:
+        told = "yes; whether it takes the signature shows with the first event"
+        try:
+            answer = self._client.request("OPTIONS")
+        except Refused:
+            return told
+        except Paused as error:
+            # A receiver that knows POST alone says so.
+            if " answered 405" in str(error):
+                return told
+            raise
+        methods = {one.strip().upper() for one in answer.headers.get("Allow", "POST").split(",")}
+        if not methods & {"POST", "*"}:
+            raise Refused(f"it takes {', '.join(sorted(methods))} and no POST")
+        return told
 
     def _headers(self, identity: str, now: datetime, body: bytes) -> dict[str, str]:
         return {

@@ -5,9 +5,10 @@ to `orchestration/assets/`.
 """
 
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 import duckdb
 
+from integrations import phones
+from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
@@ -47,13 +50,18 @@ def ensure_manifest(settings: OrchestrationSettings) -> Path:
 
 
 def project_version() -> str:
-    """A digest of every file of the dbt project and of dbt's own version."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    """A digest of every file of the dbt project, of the vars that settings decide, and of dbt's own version."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {variables({})}".encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
         inner = path.relative_to(DBT_PROJECT)
         if path.is_file() and not _NOT_SOURCE & set(inner.parts):
             digest.update(f"\0{inner}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def variables(asked: Mapping[str, Any]) -> str:
+    """Dbt's vars as its command line takes them: those asked for, and those that a setting decides."""
+    return json.dumps({**phones.dialling(IntegrationSettings().phone_region.strip()), **asked})
 
 
 def build(settings: OrchestrationSettings, arguments: Sequence[str], sink: EventSink | None = None) -> None:
@@ -123,8 +131,8 @@ def invoke(
 ) -> None:
     """One dbt command against this home. Raises BuildFailed.
 
-    `target` is dbt's folder for artifacts; `project` another dbt project than the one that acts. The profile, which
-    says where the warehouse is, is always that of the latter.
+    Vars among the arguments are those of `variables`. `target` is dbt's folder for artifacts; `project` another dbt
+    project than the one that acts. The profile, which says where the warehouse is, is always that of the latter.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
@@ -154,6 +162,7 @@ def _invoke(
                 "--log-level-file",
                 "none",
                 *arguments,
+                *([] if "--vars" in arguments else ["--vars", variables({})]),
                 "--project-dir",
                 str(project),
                 "--profiles-dir",

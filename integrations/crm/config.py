@@ -10,8 +10,8 @@ class CrmSettings(Home):
 
     phone_region: str = Field(
         "US",
-        description="Country of the phone numbers in the CRM that name none (US, DE, …); empty: such numbers "
-        "are nobody's.",
+        description="Country of the phone numbers, of calls and in the CRM, that name none (US, DE, …); empty: such "
+        "numbers are nobody's.",
     )
     crm_fields: str = Field(
         "",

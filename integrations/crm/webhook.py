@@ -11,7 +11,7 @@ from integrations.webhook import WebhookDestination
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the record's fields, its `text`, and its contact's id where one is known."""
-    return WebhookDestination(settings, _content)
+    return WebhookDestination(settings, "crm", _content)
 
 
 def _content(delivery: Delivery) -> Mapping[str, Any]:

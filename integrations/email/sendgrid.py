@@ -94,6 +94,10 @@ class SendGrid:
             raise Retryable(f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}")
         return answer.headers.get("X-Message-Id") or str(mail["Message-ID"])
 
+    def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
+        """The body of Mail Send."""
+        return request_of(message(delivery, self._settings), delivery)
+
     def check(self) -> Iterator[Finding]:
         """Whether the key is taken and may send, and whether there is something to send."""
         try:

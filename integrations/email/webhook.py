@@ -13,7 +13,7 @@ from integrations.webhook import WebhookDestination
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the mail's headers and its two bodies."""
-    return WebhookDestination(settings, partial(_content, settings=settings))
+    return WebhookDestination(settings, "email", partial(_content, settings=settings))
 
 
 def _content(delivery: Delivery, settings: IntegrationSettings) -> Mapping[str, Any]:

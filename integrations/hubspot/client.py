@@ -10,7 +10,7 @@ from urllib.parse import quote
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
 
@@ -30,6 +30,7 @@ class HubSpot(RestClient):
         token = settings.hubspot_token.get_secret_value().strip()
         if not token:
             raise Paused(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
+        self._token = token
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"Bearer {token}"
@@ -60,15 +61,7 @@ class HubSpot(RestClient):
         self, kind: str, properties: Mapping[str, str], contacts: Mapping[str, int] | None = None
     ) -> dict[str, Any]:
         """A new object, hung on contacts: their ids, and the type of association each."""
-        associations = [
-            {
-                "to": {"id": contact},
-                "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id}],
-            }
-            for contact, type_id in (contacts or {}).items()
-        ]
-        body = {"properties": dict(properties), "associations": associations}
-        return self.request("POST", f"/crm/v3/objects/{kind}", json=body).json()
+        return self.request("POST", f"/crm/v3/objects/{kind}", json=new_object(properties, contacts)).json()
 
     def update(self, kind: str, identity: str, properties: Mapping[str, str]) -> dict[str, Any]:
         """Change these properties; Missing if there is no such object."""
@@ -124,6 +117,15 @@ class HubSpot(RestClient):
             )
         return True
 
+    def has_scopes(self, needed: Sequence[str]) -> str:
+        """That the token has them all, for a check; Refused, naming them, if some are missing."""
+        path = "/oauth/v2/private-apps/get/access-token-info"
+        told = self.request("POST", path, json={"tokenKey": self._token}).json()
+        missing = [scope for scope in needed if scope not in (told.get("scopes") or ())]
+        if missing:
+            raise Refused(f"the private app needs the scopes {', '.join(missing)} too")
+        return "all there"
+
     def make_property(
         self, kind: str, name: str, label: str, description: str, *, is_unique: bool = False, group: str = ""
     ) -> None:
@@ -152,3 +154,15 @@ def error_words(error: Mapping[str, Any]) -> str:
         f"{f'{category}: ' if category else ''}{message[:400]}"
         f"{f' (correlation id {correlation})' if correlation else ''}"
     )
+
+
+def new_object(properties: Mapping[str, str], contacts: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """The body that makes an object, hung on contacts: their ids, and the type of association each."""
+    associations = [
+        {
+            "to": {"id": contact},
+            "types": [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": type_id}],
+        }
+        for contact, type_id in (contacts or {}).items()
+    ]
+    return {"properties": dict(properties), "associations": associations}

@@ -92,17 +92,20 @@ class SlackBot:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, into the thread of the call's first message here if there is one; returns `channel:timestamp`."""
-        made = message(delivery, self._settings)
-        thread = self._thread(delivery, made["channel"])
-        if thread:
-            made |= {"channel": thread[0], "thread_ts": thread[1]}
+        made = self.body(delivery, external_id)
         told = self._ask("chat.postMessage", made["channel"], json=made)
         channel, timestamp = told.get("channel"), told.get("ts")
         if not channel or not timestamp:
             raise Retryable("Slack answered ok, but not which message it made")
         posted = f"{channel}:{timestamp}"
-        self._posted.get((str(channel), thread[1] if thread else ""), {})[delivery.action_key] = posted
+        self._posted.get((str(channel), made.get("thread_ts", "")), {})[delivery.action_key] = posted
         return posted
+
+    def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
+        """The arguments of chat.postMessage, with the thread that it goes into."""
+        made = message(delivery, self._settings)
+        thread = self._thread(delivery, made["channel"])
+        return made | ({"channel": thread[0], "thread_ts": thread[1]} if thread else {})
 
     def check(self) -> Iterator[Finding]:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
@@ -120,10 +123,10 @@ class SlackBot:
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
         )
         if not missing and self._look_first:
-            yield self._alert_channel()
+            yield self.check_channel(self._settings.slack_alert_channel)
 
-    def _alert_channel(self) -> Finding:
-        name = self._settings.slack_alert_channel
+    def check_channel(self, name: str) -> Finding:
+        """Whether the bot can read a channel, which it can where it is a member."""
         try:
             self._look(self._channel_id(name), "", datetime.now(UTC))
         except (Paused, Refused, Retryable) as error:

@@ -22,6 +22,7 @@ class SlackSettings(Home):
     )
     board_url: str = Field(
         "",
-        description="Address under which people open the board, for the buttons of messages; empty: no button.",
+        description="Address under which people open the board, for buttons in messages and links in tickets; empty: "
+        "none.",
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack's API; GovSlack has its own.")

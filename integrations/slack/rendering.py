@@ -5,17 +5,15 @@ own: a problem says what was seen and what to do, its end says only how long it 
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Paused, Refused
-from integrations.http import checked_url
-from integrations.rendering import Rendered, line, prose
+from integrations.errors import Refused
+from integrations.links import board, call_page
+from integrations.rendering import Rendered, line, moment, prose
 from integrations.slack import blocks
 
 EVENT_TYPE = "aftercall_action"
@@ -69,7 +67,7 @@ def _about_a_call(delivery: Delivery, headline: str, settings: IntegrationSettin
         yield blocks.section("Summary", summary)
     if told.get("action_needed"):
         yield blocks.section("Action needed", str(told["action_needed"]))
-    started = _moment(told.get("started_at"))
+    started = moment(told.get("started_at"))
     named = {"Customer": told.get("customer"), "Agent": told.get("agent_id"), "Started": started}
     pairs = [(label, str(value)) for label, value in named.items() if value]
     if pairs:
@@ -85,9 +83,9 @@ def _links(delivery: Delivery, settings: IntegrationSettings) -> Iterator[tuple[
     for name, label in _LINKS.items():
         if name in delivery.links:
             yield f"open_{name}", label, delivery.links[name]
-    if delivery.call_id and settings.board_url:
-        path = f"/calls/{quote(str(delivery.source), safe='')}/{quote(delivery.call_id, safe='')}"
-        yield "open_call", "Open the call", _board(settings) + path
+    call = call_page(settings.board_url, delivery.source, delivery.call_id)
+    if call:
+        yield "open_call", "Open the call", call
 
 
 def _alert(delivery: Delivery, headline: str, settings: IntegrationSettings) -> Iterator[blocks.Block]:
@@ -99,24 +97,5 @@ def _alert(delivery: Delivery, headline: str, settings: IntegrationSettings) -> 
     if told.get("action_needed"):
         yield blocks.section("What to do", str(told["action_needed"]))
     if settings.board_url and not is_over:
-        yield blocks.buttons([("open_board", "Open the board", f"{_board(settings)}/actions")])
-    yield blocks.context(f"aftercall · {_moment(delivery.at)}")
-
-
-def _board(settings: IntegrationSettings) -> str:
-    url = checked_url(settings.board_url.strip(), "AFTERCALL_BOARD_URL").rstrip("/")
-    if set(url) & set("<>|\"' "):
-        raise Paused(
-            "set AFTERCALL_BOARD_URL to the address under which people open the board, for instance https://…"
-        )
-    return url
-
-
-def _moment(value: Any) -> str:
-    """A moment as people write it, in UTC; text that is none as it stands."""
-    try:
-        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        return line(value, 40) if value else ""
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return f"{moment.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+        yield blocks.buttons([("open_board", "Open the board", f"{board(settings.board_url)}/actions")])
+    yield blocks.context(f"aftercall · {moment(delivery.at)}")

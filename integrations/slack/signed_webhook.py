@@ -12,4 +12,4 @@ from integrations.webhook import WebhookDestination
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the arguments of `chat.postMessage`."""
-    return WebhookDestination(settings, partial(message, settings=settings), "signed_webhook")
+    return WebhookDestination(settings, "slack", partial(message, settings=settings), "signed_webhook")

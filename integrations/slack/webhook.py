@@ -8,6 +8,7 @@ Slack tells nothing of what it made, so a repeat cannot be recognised and nothin
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
@@ -52,11 +53,10 @@ class SlackWebhook:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post the message; returns the action's key, because Slack gives no id."""
-        made = message(delivery, self._settings)
-        channel = str(made["channel"])
+        channel = str(message(delivery, self._settings)["channel"])
         client = self._client(channel)
         try:
-            answer = client.request("POST", json={name: made[name] for name in _TAKEN})
+            answer = client.request("POST", json=self.body(delivery, external_id))
         except (Refused, Paused) as error:
             raise _meant(str(error), channel) or error from None
         if answer.text.strip() != "ok":
@@ -64,6 +64,11 @@ class SlackWebhook:
                 f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
             )
         return f"webhook:{delivery.action_key}"
+
+    def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
+        """What is posted."""
+        made = message(delivery, self._settings)
+        return {name: made[name] for name in _TAKEN}
 
     def check(self) -> Iterator[Finding]:
         """Whether each webhook is there: it is asked to post nothing at all, which Slack refuses in its own words."""

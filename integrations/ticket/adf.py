@@ -31,6 +31,7 @@ def document(made: Ticket) -> dict[str, Any]:
 
 
 def _facts(made: Ticket) -> dict[str, Any]:
+    link = {"marks": [{"type": "link", "attrs": {"href": made.link}}]}
     items = [
         {
             "type": "listItem",
@@ -39,7 +40,7 @@ def _facts(made: Ticket) -> dict[str, Any]:
                     "type": "paragraph",
                     "content": [
                         {"type": "text", "text": f"{label}: ", "marks": [{"type": "strong"}]},
-                        {"type": "text", "text": value},
+                        {"type": "text", "text": value, **(link if value == made.link else {})},
                     ],
                 }
             ],

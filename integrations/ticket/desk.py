@@ -6,7 +6,9 @@ A system's own words for all this are in its file.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
 from integrations.errors import Paused, Refused
 from integrations.rest import Missing, RestClient
@@ -35,8 +37,8 @@ class Desk(ABC):
     name: str
     limits = Limits()
 
-    def __init__(self, client: RestClient) -> None:
-        self.client = client
+    def __init__(self, client: RestClient, settings: IntegrationSettings) -> None:
+        self.client, self._board = client, settings.board_url
 
     @abstractmethod
     def find(self, delivery: Delivery) -> str | None:
@@ -44,12 +46,11 @@ class Desk(ABC):
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Create it, or tell that one what is new; Gone if that one is not there any more."""
-        made = ticket(delivery)
+        made = ticket(delivery, self._board)
         if external_id is None:
             return self.create(delivery, made)
         try:
-            held = self.held(external_id)
-            due = update(made, self.fields(made), held.fields, held.last)
+            held, due = self._due(made, external_id)
             if due is not None:
                 self.change(external_id, due, held)
         except Missing:
@@ -60,9 +61,20 @@ class Desk(ABC):
             raise Refused(str(error)) from None
         return external_id
 
+    def body(self, delivery: Delivery, external_id: str | None) -> Any:
+        """What `send` would write; None if the ticket says all this already."""
+        made = ticket(delivery, self._board)
+        if external_id is None:
+            return self.new(made)
+        try:
+            held, due = self._due(made, external_id)
+        except Missing:
+            return self.new(made)
+        return self.changes(due, held) if due else None
+
     def planned(self, delivery: Delivery) -> Mapping[str, str]:
         """The fields that `send` would write, by the system's own names; the texts are left to a preview."""
-        made = ticket(delivery)
+        made = ticket(delivery, self._board)
         return {**self.place(made), **self.fields(made)}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
@@ -90,6 +102,14 @@ class Desk(ABC):
         """Where a new ticket goes; never changed afterwards."""
 
     @abstractmethod
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
+
+    @abstractmethod
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
+
+    @abstractmethod
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, with what `updating` wants kept on it; returns its id."""
 
@@ -100,3 +120,7 @@ class Desk(ABC):
     @abstractmethod
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """Write an update in one request, so that no crash leaves half of it."""
+
+    def _due(self, made: Ticket, external_id: str) -> tuple[Held, Update | None]:
+        held = self.held(external_id)
+        return held, update(made, self.fields(made), held.fields, held.last)

@@ -16,7 +16,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
-from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
 from integrations.rest import Conflict, Missing
 from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, description, fitted
@@ -27,6 +27,8 @@ KEY, WRITTEN = "aftercall_key", "aftercall_written"
 LONGEST_TITLE, LONGEST_CONTENT = 255, 60_000
 READ = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_stage", WRITTEN)
 AGAIN = "\n\n---\nLater, from the call:\n\n"
+# Besides these, making the two properties takes crm.schemas.tickets.write once.
+SCOPES = ("tickets", "crm.objects.contacts.read", "crm.schemas.tickets.read")
 _NUMBERS = ("phone", "mobilephone")
 _PROPERTIES = {
     KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
@@ -59,7 +61,7 @@ class HubSpotTickets(Desk):
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
         self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
-        super().__init__(HubSpot(settings))
+        super().__init__(HubSpot(settings), settings)
         self._there: set[str] = set()
 
     def find(self, delivery: Delivery) -> str | None:
@@ -91,6 +93,19 @@ class HubSpotTickets(Desk):
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, on its contact; if HubSpot says that its key is taken, it is that one."""
         self._prepare()
+        try:
+            return str(self.client.part(self.client.create("tickets", *self._new(made)), "id"))
+        except (Refused, Conflict):
+            found = self.find(delivery)
+            if found is None:
+                raise
+            return found
+
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
+        return new_object(*self._new(made))
+
+    def _new(self, made: Ticket) -> tuple[dict[str, str], dict[str, int]]:
         fields = self.fields(made)
         properties = {
             **fields,
@@ -99,14 +114,7 @@ class HubSpotTickets(Desk):
             WRITTEN: first(made, fields).dumped(),
         }
         contact = self._contact(made)
-        on = {contact: TICKET_TO_CONTACT} if contact else {}
-        try:
-            return str(self.client.part(self.client.create("tickets", properties, on), "id"))
-        except (Refused, Conflict):
-            found = self.find(delivery)
-            if found is None:
-                raise
-            return found
+        return properties, {contact: TICKET_TO_CONTACT} if contact else {}
 
     def held(self, external_id: str) -> Held:
         """The ticket, and what is kept on it."""
@@ -118,14 +126,18 @@ class HubSpotTickets(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
-        properties = {**due.fields, WRITTEN: due.written.dumped()}
-        if due.told and "content" not in due.fields:
-            properties["content"] = _below(held.fields.get("content", ""), due.told)
         if due.told and not self.client.associated("tickets", external_id, "contacts"):
             contact = self._contact(due.told)
             if contact:
                 self.client.associate("tickets", external_id, "contacts", contact)
-        self.client.update("tickets", external_id, properties)
+        self.client.update("tickets", external_id, self.changes(due, held)["properties"])
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
+        properties = {**due.fields, WRITTEN: due.written.dumped()}
+        if due.told and "content" not in due.fields:
+            properties["content"] = _below(held.fields.get("content", ""), due.told)
+        return {"properties": properties}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket's page; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
@@ -134,8 +146,9 @@ class HubSpotTickets(Desk):
         return f"https://app.hubspot.com/contacts/{self._portal}/record/0-5/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Whether tickets and contacts may be read, the properties are there, and the stages exist."""
+        """Whether the token has the scopes, and whether what is to be read and written is there."""
         yield finding("credentials", self.who)
+        yield finding("scopes", lambda: self.client.has_scopes(SCOPES))
         for kind in ("tickets", "contacts"):
             yield finding(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
         for name in _PROPERTIES:

@@ -62,7 +62,8 @@ class Jira(Desk):
             raise Paused("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
         authorise = _authorise(settings)
         super().__init__(
-            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._newest: dict[str, str] | None = None
 
@@ -91,6 +92,16 @@ class Jira(Desk):
 
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, with its label and what is kept on it."""
+        try:
+            answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(made)).json()
+            return str(self.client.part(answer, "key"))
+        except Retryable:
+            # It may be there all the same: whoever looks next reads the newest anew.
+            self._newest = None
+            raise
+
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
         place, fields = self.place(made), self.fields(made)
         told: dict[str, Any] = {
             "project": {"key": place["project"]},
@@ -101,14 +112,7 @@ class Jira(Desk):
         }
         if "components" in place:
             told["components"] = [{"name": place["components"]}]
-        body = {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
-        try:
-            answer = self.client.request("POST", "/rest/api/3/issue", json=body).json()
-            return str(self.client.part(answer, "key"))
-        except Retryable:
-            # It may be there all the same: whoever looks next reads the newest anew.
-            self._newest = None
-            raise
+        return {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
 
     def held(self, external_id: str) -> Held:
         """The issue, and what is kept on it."""
@@ -127,13 +131,17 @@ class Jira(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """A comment, the fields and what is kept."""
+        self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=self.changes(due, held))
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
         body: dict[str, Any] = {
             "fields": _fields(due.fields),
             "properties": [_kept(held.version, due.written)],
         }
         if due.told:
             body["update"] = {"comment": [{"add": {"body": document(due.told)}}]}
-        self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=body)
+        return body
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The issue's page."""

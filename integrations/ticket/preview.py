@@ -1,5 +1,7 @@
 """The default destination of the ticket channel: keeps what would go out in the outbox."""
 
+from functools import partial
+
 from integrations.config import IntegrationSettings
 from integrations.outbox.previews import PreviewDestination
 from integrations.ticket.rendering import render
@@ -7,4 +9,4 @@ from integrations.ticket.rendering import render
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:
     """A preview of the ticket channel."""
-    return PreviewDestination(render)
+    return PreviewDestination(partial(render, board_url=settings.board_url))

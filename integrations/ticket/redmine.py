@@ -17,7 +17,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rest import RestClient
 from integrations.ticket.desk import Desk, Held
@@ -28,6 +28,7 @@ from integrations.ticket.updating import Update, Written, first, reference, seen
 
 SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
+NEEDED = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
 _NOT_THERE = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
@@ -65,7 +66,8 @@ class Redmine(Desk):
             return request
 
         super().__init__(
-            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._priority_ids: dict[str, int] = {}
         self._known: dict[str, dict[str, Any]] = {}
@@ -99,6 +101,11 @@ class Redmine(Desk):
 
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, with the reference below its text."""
+        answer = self.client.request("POST", "/issues.json", json=self.new(made)).json()
+        return str(self.client.part(answer, "issue", "id"))
+
+    def new(self, made: Ticket) -> dict[str, Any]:
+        """The body that makes it."""
         fields, place = self.fields(made), self.place(made)
         project = place["project"]
         told: dict[str, Any] = {
@@ -110,8 +117,7 @@ class Redmine(Desk):
             told["tracker_id"] = self._named(project, "trackers", self._tracker)
         if "category" in place:
             told["category_id"] = self._named(project, "issue_categories", place["category"])
-        answer = self.client.request("POST", "/issues.json", json={"issue": told}).json()
-        return str(self.client.part(answer, "issue", "id"))
+        return {"issue": told}
 
     def held(self, external_id: str) -> Held:
         """The issue and its history."""
@@ -128,8 +134,12 @@ class Redmine(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """A note and the fields."""
+        self.client.change("PUT", f"/issues/{external_id}.json", json=self.changes(due, held))
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
         told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
-        self.client.change("PUT", f"/issues/{external_id}.json", json={"issue": told})
+        return {"issue": told}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         """As every desk; an issue tells only the number of its project, whose identifier is asked for."""
@@ -144,16 +154,41 @@ class Redmine(Desk):
         return f"{self._url}/issues/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Whose key it is, whether the list finds texts, and whether projects, trackers and priorities exist."""
+        """Whose key it is, what its roles may do, whether the list finds texts, and whether what is named exists."""
         yield finding("credentials", self.who)
         yield finding("issues can be found by their text", self._can_be_found)
         for target in self._projects.all():
             yield finding(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
+        for project in dict.fromkeys(target.partition("/")[0] for target in self._projects.all()):
+            yield finding(f"permissions in {project}", lambda project=project: self._may(project))  # type: ignore[misc]
         for priority in self._priorities.all():
             yield finding(
                 f"priority {priority}",
                 lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
             )
+
+    def _may(self, project: str) -> str:
+        params = {"include": "memberships"}
+        told = self.client.request("GET", "/users/current.json", params=params).json()
+        user, here = self.client.part(told, "user"), self._about(project).get("id")
+        if user.get("admin"):
+            return "all, as an administrator"
+        memberships = self.client.listed(user, "memberships")
+        roles = [
+            role
+            for one in memberships
+            if (one.get("project") or {}).get("id") == here
+            for role in one["roles"]
+        ]
+        given = {name for role in roles for name in self._given(role["id"])}
+        if missing := [name for name in NEEDED if name not in given]:
+            what = f"has no {', '.join(missing)} by its roles" if roles else "is no member"
+            raise Refused(f"the key's user {what} in project {project}")
+        return ", ".join(NEEDED)
+
+    def _given(self, role: int) -> list[str]:
+        told = self.client.request("GET", f"/roles/{role}.json").json()
+        return [str(name) for name in self.client.part(told, "role", "permissions")]
 
     def _can_be_found(self) -> str:
         self._with_text(_NOT_THERE)

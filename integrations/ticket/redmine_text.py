@@ -24,7 +24,9 @@ def written_text(made: Ticket, ending: str, *, is_plain: bool) -> str:
 
     def build(room: int) -> str:
         text = description(made, room)
-        return f"{text if is_plain else harmless(text)}\n\n{ending}"
+        # Our own link stays one.
+        told = text if is_plain else harmless(text).replace(harmless(made.link) or "\n\n\n", made.link)
+        return f"{told}\n\n{ending}"
 
     return fitted(build, LONGEST)
 

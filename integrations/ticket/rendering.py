@@ -13,12 +13,15 @@ from typing import Any
 import orjson
 
 from integrations.destinations import Delivery
-from integrations.rendering import Rendered, line, prose, shorten, templates, words
+from integrations.links import call_page
+from integrations.rendering import Rendered, line, moment, prose, shorten, templates, words
 
 PRIORITIES = ("low", "normal", "high", "urgent")
 LONGEST = 60_000
 LONGEST_SUMMARY = 8_000
 RESOLVED_LATER = "A later report says that the issue was resolved."
+# Context of the call, which nobody needs to hear of again.
+NO_NEWS = frozenset({"Time", "Voice agent", "On the board"})
 _FOLDER = Path(__file__).parent / "templates"
 # `sync_tickets` puts the transcript below the summary, each turn after its speaker.
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(?=(?:Agent|Customer): )")
@@ -31,6 +34,7 @@ class Ticket:
     Args:
         summary: what happened, in some paragraphs.
         facts: what an agent needs beside it, as labels and values, each one line.
+        link: the call's page on the board, which is among the facts too; empty if nobody says where the board is.
         transcript: what was said, a line for each turn; empty if nothing is known.
     """
 
@@ -46,21 +50,34 @@ class Ticket:
     customer_name: str
     customer_phone: str
     customer_email: str
+    link: str = ""
+
+    @property
+    def news(self) -> tuple[tuple[str, str], ...]:
+        """The facts that are told again when they change."""
+        return tuple(fact for fact in self.facts if fact[0] not in NO_NEWS)
 
 
-def ticket(delivery: Delivery) -> Ticket:
-    """The ticket of an action; an unknown priority becomes normal, an empty title gets the call's id."""
+def ticket(delivery: Delivery, board_url: str = "") -> Ticket:
+    """The ticket of an action; an unknown priority becomes normal, an empty title gets the call's id.
+
+    Raises Paused if the board has an address that is none.
+    """
     told = delivery.payload
     name, phone = line(told.get("customer_name")), line(told.get("customer_phone"), 32)
     email = line(told.get("customer_email"), 254)
     summary, transcript = _parts(prose(told.get("description"), LONGEST))
     is_resolved = told.get("is_resolved") is True
     priority = line(told.get("priority")).lower()
+    link = call_page(board_url, delivery.source, delivery.call_id)
     facts = {
         "Status": RESOLVED_LATER if is_resolved else "",
         "Customer": " · ".join(filter(None, (name or "unknown", phone, email))),
         "Reason": words(told.get("issue_type"), ""),
+        "Time": moment(told.get("started_at")),
+        "Voice agent": line(told.get("agent_id"), 80),
         "Call": f"{line(delivery.call_id)} ({line(delivery.source)})",
+        "On the board": link,
     }
     return Ticket(
         external_key=delivery.action_key,
@@ -75,6 +92,7 @@ def ticket(delivery: Delivery) -> Ticket:
         customer_name=name,
         customer_phone=phone,
         customer_email=email,
+        link=link,
     )
 
 
@@ -108,15 +126,16 @@ def fields(made: Ticket) -> dict[str, Any]:
         "queue": made.queue,
         "issue_type": made.issue_type,
         "is_resolved": made.is_resolved,
+        "link": made.link,
         "customer_name": made.customer_name,
         "customer_phone": made.customer_phone,
         "customer_email": made.customer_email,
     }
 
 
-def render(delivery: Delivery) -> Rendered:
+def render(delivery: Delivery, board_url: str = "") -> Rendered:
     """The ticket as a JSON document."""
-    made = ticket(delivery)
+    made = ticket(delivery, board_url)
     return Rendered(
         "application/json", made.title, orjson.dumps(fields(made), option=orjson.OPT_INDENT_2).decode()
     )

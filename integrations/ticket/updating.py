@@ -23,7 +23,7 @@ class Written:
     """What aftercall wrote last, as digests; small enough for any system's metadata.
 
     Args:
-        text: of summary, facts and transcript.
+        text: of summary, facts that are news, and transcript.
         transcript: of the transcript alone.
         fields: of each field's value, by the system's own name.
     """
@@ -62,7 +62,7 @@ def reference(action_key: str) -> str:
 def first(made: Ticket, fields: Mapping[str, str]) -> Written:
     """What to keep on a ticket that is created with these fields."""
     return seen(
-        _digest(orjson.dumps([made.summary, made.facts, made.transcript])), _digest(made.transcript), fields
+        _digest(orjson.dumps([made.summary, made.news, made.transcript])), _digest(made.transcript), fields
     )
 
 

@@ -7,4 +7,6 @@ from integrations.webhook import WebhookDestination
 
 def open_destination(settings: IntegrationSettings) -> WebhookDestination:
     """A webhook whose content is the ticket's fields."""
-    return WebhookDestination(settings, lambda delivery: fields(ticket(delivery)))
+    return WebhookDestination(
+        settings, "ticket", lambda delivery: fields(ticket(delivery, settings.board_url))
+    )

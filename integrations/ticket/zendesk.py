@@ -22,7 +22,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused
+from integrations.errors import Paused, Refused
 from integrations.http import checked_url
 from integrations.rendering import shorten
 from integrations.rest import RestClient
@@ -60,8 +60,10 @@ class Zendesk(Desk):
         if not all(group.isdecimal() for group in self._groups.all()):
             raise Paused("set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456")
         authorise = _authorise(settings)
+        self._is_oauth = not settings.zendesk_email.strip()
         super().__init__(
-            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words)
+            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            settings,
         )
         self._replaced: dict[str, str] = {}
 
@@ -90,20 +92,25 @@ class Zendesk(Desk):
 
     def create(self, delivery: Delivery, made: Ticket) -> str:
         """Make it, for the requester who called."""
+        body = self.new(made, self._requester(made))
+        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), body["ticket"]])
+        headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
+        answer = self.client.request("POST", "/api/v2/tickets", json=body, headers=headers).json()
+        return str(self.client.part(answer, "ticket", "id"))
+
+    def new(self, made: Ticket, requester: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body that makes it; a requester who is not there yet is shown as the user who is made first."""
         fields = self.fields(made)
         told: dict[str, Any] = {
             **fields,
             **{name: int(value) for name, value in self.place(made).items()},
-            **self._requester(made),
+            **(self._requester(made, is_shown=True) if requester is None else requester),
             "external_id": _external_id(made.external_key),
             "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
             "comment": {"html_body": _html(made), "public": False},
             "metadata": {TAG: first(made, fields).dumped()},
         }
-        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), told])
-        headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
-        answer = self.client.request("POST", "/api/v2/tickets", json={"ticket": told}, headers=headers).json()
-        return str(self.client.part(answer, "ticket", "id"))
+        return {"ticket": told}
 
     def held(self, external_id: str) -> Held:
         """The ticket and the newest of our notes in its audits."""
@@ -116,6 +123,10 @@ class Zendesk(Desk):
 
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
+        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json=self.changes(due, held)).json()
+
+    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+        """The body that writes an update."""
         comment = {"comment": {"html_body": _html(due.told), "public": False}} if due.told else {}
         told = {
             **due.fields,
@@ -124,15 +135,16 @@ class Zendesk(Desk):
             "safe_update": True,
             "updated_stamp": held.version,
         }
-        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json={"ticket": told}).json()
+        return {"ticket": told}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket as an agent sees it."""
         return f"{self._url}/agent/tickets/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Who the token is, and whether the groups exist."""
+        """Who the token is, whether it may write tickets, and whether the groups exist."""
         yield finding("credentials", self.who)
+        yield finding("may write tickets", self._may_write)
         for group in self._groups.all():
             yield finding(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
 
@@ -144,6 +156,27 @@ class Zendesk(Desk):
                 f"the token's user is {user.get('role') or 'nobody'}: it must be an agent or admin. Look at {SETTING}"
             )
         return f"{user.get('name') or user['id']}, {user['role']}"
+
+    def _may_write(self) -> str:
+        """What a role of the account's own lets an agent do, and the scopes of an OAuth token."""
+        if self._is_oauth:
+            told = self.client.request("GET", "/api/v2/oauth/tokens/current").json()
+            scopes = self.client.part(told, "token", "scopes")
+            if not {"write", "tickets:write"} & set(scopes):
+                raise Refused(f"the token has the scopes {', '.join(map(str, scopes))}: it needs write too")
+        user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
+        if user.get("ticket_restriction"):
+            raise Refused(
+                f"the user sees only some tickets ({user['ticket_restriction']}): give it access to all, or what it "
+                "made is not found again"
+            )
+        if not user.get("custom_role_id"):
+            return "yes"
+        told = self.client.request("GET", f"/api/v2/custom_roles/{user['custom_role_id']}").json()
+        role = self.client.part(told, "custom_role")
+        if not (role.get("configuration") or {}).get("ticket_editing"):
+            raise Refused(f"the user's role {role.get('name')} may not edit tickets")
+        return f"yes, as {role.get('name')}"
 
     def _group(self, group: str) -> str:
         return str(
@@ -162,7 +195,7 @@ class Zendesk(Desk):
                 break
         return last
 
-    def _requester(self, made: Ticket) -> dict[str, Any]:
+    def _requester(self, made: Ticket, *, is_shown: bool = False) -> dict[str, Any]:
         """Who called: by e-mail, else by phone; without either the token's own user stands in."""
         if made.customer_email:
             return {
@@ -170,23 +203,27 @@ class Zendesk(Desk):
             }
         if not re.fullmatch(r"\+\d{5,15}", made.customer_phone):
             return {}
-        return {"requester_id": self._caller(made.customer_name, made.customer_phone)}
+        known = self._known(made.customer_phone)
+        user = {
+            "name": made.customer_name or made.customer_phone,
+            "phone": made.customer_phone,
+            "external_id": f"aftercall:{made.customer_phone}",
+            "role": "end-user",
+        }
+        if known is None and is_shown:
+            return {"requester": user}
+        return {"requester_id": self._made(user) if known is None else known}
 
-    def _caller(self, name: str, phone: str) -> int:
+    def _known(self, phone: str) -> int | None:
         params = {"query": f'phone:"{phone}"'}
         users = self.client.listed(
             self.client.request("GET", "/api/v2/users/search", params=params).json(), "users"
         )
         ids = [int(one["id"]) for one in users if one.get("id")]
-        if ids:
-            return min(ids)
+        return min(ids, default=None)
+
+    def _made(self, user: Mapping[str, str]) -> int:
         # The external id makes this a look-up too, for as long as the search does not know the new user.
-        user = {
-            "name": name or phone,
-            "phone": phone,
-            "external_id": f"aftercall:{phone}",
-            "role": "end-user",
-        }
         answer = self.client.request("POST", "/api/v2/users/create_or_update", json={"user": user}).json()
         return int(self.client.part(answer, "user", "id"))
 
@@ -222,10 +259,14 @@ def _html(made: Ticket) -> str:
         def lines(text: str) -> str:
             return escape(_text(text)).replace("\n", "<br>")
 
+        def linked(value: str) -> str:
+            is_link = value and value == made.link
+            return f'<a href="{escape(value)}">{lines(value)}</a>' if is_link else lines(value)
+
         told = "".join(f"<p>{lines(part)}</p>" for part in made.summary.split("\n\n"))
         told += (
             "<ul>"
-            + "".join(f"<li><b>{label}:</b> {lines(value)}</li>" for label, value in made.facts)
+            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in made.facts)
             + "</ul>"
         )
         said = shorten(made.transcript, room)

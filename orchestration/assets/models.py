@@ -4,7 +4,6 @@
 very events that dagster-dbt reads from that process, so they become the same materialisations and checks.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
@@ -195,7 +194,7 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
     asked = _range(context)
     if asked is not None and build.is_built(settings, MODELS):
-        days = json.dumps({"dates_from": asked.start, "dates_until": asked.end})
+        days = build.variables({"dates_from": asked.start, "dates_until": asked.end})
         arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
         marts_copy.forget(settings)
         yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))

@@ -1,22 +1,24 @@
 """`aftercall actions`: what was done, what waits, what failed; one of them as it goes out; and what people may do."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import click
+import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Comparable, Delivery, open_destination
+from integrations.destinations import Comparable, Delivery, Destination, Showable, open_destination
 from integrations.errors import Paused, Refused, describe
 from integrations.outbox import Action, Outbox, open_outbox
-from integrations.outbox.linking import links
 from integrations.outbox.looking import rendered
+from integrations.outbox.previews import NAME as PREVIEW
+from integrations.outbox.schema import UPDATABLE
+from integrations.outbox.trying import NotYet, Trier
 from integrations.rendering import line, prose
 from orchestration.cli import acting
 from orchestration.cli.filters import filtered
@@ -77,25 +79,23 @@ def show_command(key: str) -> None:
             history.add_row(_when(when), what, Text(details))
         if history.row_count:
             console.print(history)
-        made_for_call = links(outbox.engine, action, settings) if action.channel == "slack" else {}
-    _show_content(console, action, made_for_call, settings)
+        _show_content(console, outbox, action, settings)
 
 
-def _show_content(
-    console: Console, action: Action, made_for_call: Mapping[str, str], settings: IntegrationSettings
-) -> None:
-    delivery = Delivery(
-        action.due_key, action.channel, action.kind, action.source, action.call_id, action.payload,
-        at=datetime.now(UTC), links=made_for_call,
-    )  # fmt: skip
+def _show_content(console: Console, outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
+    preview = open_destination(action.channel, settings, PREVIEW)
     try:
-        made = rendered(delivery, settings)
+        made = rendered(_delivery(outbox, action, preview, settings), settings)
     except (Refused, Paused) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
     console.print(Text(f"\n{line(made.title)}", "bold"), Text(made.media_type, "dim"))
     console.print(Text(prose(made.body, 1_000_000)))
     try:
         target = open_destination(action.channel, settings, action.destination)
+        delivery = _delivery(outbox, action, target, settings)
+        if isinstance(target, Showable):
+            _show_body(console, target, action, delivery)
+            return
         fields = target.planned(delivery) if isinstance(target, Comparable) else {}
     except Exception as error:  # a CRM is asked what is there: whatever comes of that must not hide the rest
         console.print(Text(f"{action.destination}: {line(describe(error, settings), 300)}", "yellow"))
@@ -105,6 +105,28 @@ def _show_content(
         for name, value in fields.items():
             table.add_row(name, Text(prose(value)))
         console.print(table)
+
+
+def _delivery(outbox: Outbox, action: Action, target: Destination, settings: IntegrationSettings) -> Delivery:
+    trier = Trier(outbox.engine, target, settings, lambda: datetime.now(UTC), {})
+    try:
+        return trier.delivery(action)
+    except NotYet:
+        # Its contact goes first; until then it is shown without one.
+        return trier.delivery(replace(action, parent_key=None))
+
+
+def _show_body(console: Console, target: Showable, action: Action, delivery: Delivery) -> None:
+    known = (action.external_id or target.find(delivery)) if action.kind in UPDATABLE else None
+    body = target.body(delivery, known)
+    told = f"the request to {target.name}" + (f", for {known}" if known else "")
+    console.print(Text(f"\n{told}", "bold"))
+    said = "nothing: it says all this already" if body is None else _json(body)
+    console.print(Text(prose(said, 1_000_000)))
+
+
+def _json(body: Any) -> str:
+    return orjson.dumps(body, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode()
 
 
 def _history(outbox: Outbox, action: Action) -> list[tuple[datetime, str, str]]:

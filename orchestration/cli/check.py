@@ -1,5 +1,6 @@
 """`aftercall check`: whether destinations can be reached with these credentials, and may do what they must."""
 
+import csv
 from collections.abc import Iterator, Sequence
 
 import click
@@ -7,9 +8,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import CHANNELS, Checkable, Finding, available, exists, open_destination
+from integrations.destinations import (
+    CHANNELS,
+    ChannelCheckable,
+    Checkable,
+    Finding,
+    available,
+    exists,
+    open_destination,
+)
 from integrations.errors import Paused, describe, redact
 from integrations.routes import BadRoutes, configured
+from orchestration.config import DBT_PROJECT
 
 
 @click.command("check")
@@ -46,6 +56,12 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
         raise SystemExit(1)
 
 
+def _slack_channels() -> set[str]:
+    """The Slack channels that the rules post to."""
+    with (DBT_PROJECT / "seeds" / "slack_channels.csv").open(encoding="utf-8", newline="") as seed:
+        return {row["slack_channel"].strip() for row in csv.DictReader(seed) if row["slack_channel"].strip()}
+
+
 def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[Finding]:
     try:
         target = open_destination(channel, settings, name)
@@ -55,6 +71,10 @@ def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterato
     try:
         if isinstance(target, Checkable):
             yield from target.check()
+            if isinstance(target, ChannelCheckable):
+                yield from map(
+                    target.check_channel, sorted(_slack_channels() - {settings.slack_alert_channel})
+                )
         elif name == "preview":
             yield Finding("preview", True, "nothing leaves this machine")
         else:

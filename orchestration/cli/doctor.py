@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 from rich.console import Console
 from rich.table import Table
 
+from integrations import phones
 from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS, UnknownDestination
@@ -83,6 +84,11 @@ def _checks() -> Iterator[tuple[str, str | None]]:
             yield "outbox opens", None
     except Exception as error:  # any driver's own exception is the answer here
         yield "outbox opens", str(error)
+    region = IntegrationSettings().phone_region.strip()
+    unknown = (
+        None if not region or phones.is_region(region) else "set AFTERCALL_PHONE_REGION to one like US or DE"
+    )
+    yield f"phone numbers that name no country are {region or 'nobody'}'s", unknown
     yield from _destinations(IntegrationSettings())
     unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"

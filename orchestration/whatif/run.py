@@ -3,7 +3,6 @@
 What is said about it on the command line belongs to `orchestration/cli/whatif.py`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -90,7 +89,7 @@ def _build(
     else:
         arguments += ["--exclude-resource-type", "unit_test"]
     if change.variables:
-        arguments += ["--vars", json.dumps(change.variables)]
+        arguments += ["--vars", build.variables(change.variables)]
 
     def sink(event: dict[str, Any]) -> None:
         data = event.get("data", {})

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from integrations.destinations import Delivery
+from integrations.http import Answer, HttpClient
 from integrations.outbox import DueAction
 
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -105,3 +108,17 @@ class Register:
     def _die(self, where: str, delivery: Delivery) -> None:
         if self.die_at == f"{where} {delivery.action_key}":
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The JSON bodies of what a client is asked to write from now on, as they go out."""
+    written: list[Any] = []
+    ask = client.request
+
+    def request(method: str, path: str = "", **arguments: Any) -> Answer:
+        if method in ("POST", "PUT", "PATCH") and arguments.get("json") is not None:
+            written.append(arguments["json"])
+        return ask(method, path, **arguments)
+
+    monkeypatch.setattr(client, "request", request)
+    return written

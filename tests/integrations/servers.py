@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         self.system.requests.append(request)
         self.system.answer(request)(self)
 
-    do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
+    do_GET = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_POST
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,5 +1,6 @@
 """The shared HTTP client against a server that misbehaves in every way there is."""
 
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,22 @@ def test_one_connection_serves_all_requests(system: System, client: Make) -> Non
     assert [request.json()["number"] for request in system.requests] == [0, 1, 2]
     assert len({request.client for request in system.requests}) == 1
     assert system.requests[0].headers["user-agent"].startswith("aftercall")
+
+
+def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.LogCaptureFixture) -> None:
+    def odd(handler: servers.Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nno header\r\n\r\n{}")
+
+    # A header that cannot be read is told by `urllib3` with the whole URL, whatever the level.
+    system.script += [says(200, {"ok": True}), odd]
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(2):
+            desk = client(f"{system.url}/services/T0/B0/SECRETKEY")
+            desk.request("POST", json={}, params={"token": "SECRETTOO"})
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3.")]
+    assert any('"POST /… HTTP/1.1" 200' in line for line in told)
+    assert any("Failed to parse headers" in line for line in told)
+    assert "SECRET" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import standardwebhooks
 import svix
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import available, open_destination
+from integrations.destinations import Checkable, available, open_destination
 from integrations.errors import Busy, Paused, Refused, Retryable
 from integrations.outbox import Outbox, dispatch
 from integrations.webhook import message_id
@@ -72,6 +72,16 @@ def test_what_the_channels_say(system: System, make: Settings) -> None:
     assert said["slack"]["channel"] == "#support"
 
 
+def test_a_channel_may_have_an_address_of_its_own(system: System, make: Settings) -> None:
+    own = {f"webhook_url_{channel}": f"{system.url}/{channel}" for channel in CHANNELS if channel != "crm"}
+    for row in (ticket(), email(), slack(), contact()):
+        open_destination(row.channel, make(**own)).send(delivery(row), None)
+    assert [request.path for request in system.requests] == ["/ticket", "/email", "/slack", "/hook/key"]
+    system.always = lambda request: says(404)
+    with pytest.raises(Paused, match="AFTERCALL_WEBHOOK_URL_TICKET"):
+        open_destination("ticket", make(**own)).send(delivery(ticket()), None)
+
+
 def test_while_a_secret_is_rotated_both_open_it(system: System, make: Settings) -> None:
     open_destination("ticket", make(webhook_secret=f"{OLD}, {NEW}")).send(delivery(ticket()), None)
     request = system.requests[0]
@@ -96,6 +106,30 @@ def test_a_repeat_has_the_same_id_and_an_update_another(system: System, make: Se
     assert updates[0] == updates[1] != updates[2]
     assert system.requests[-1].json()["type"] == "ticket.updated"
     assert system.requests[-1].json()["data"]["external_id"] == "4711"
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_fine", "told"),
+    [
+        (says(204, b"", {"Allow": "OPTIONS, POST"}), True, "yes"),
+        (says(200, b"ok"), True, "yes"),
+        (says(405), True, "yes"),
+        (says(400), True, "yes"),
+        (says(204, b"", {"Allow": "GET, HEAD"}), False, "no POST"),
+        (says(404), False, "AFTERCALL_WEBHOOK_URL"),
+        (says(410), False, "AFTERCALL_WEBHOOK_URL"),
+        (servers.reset, False, "the connection failed"),
+    ],
+)
+def test_a_check_posts_nothing(
+    system: System, make: Settings, answer: servers.Answer, is_fine: bool, told: str
+) -> None:
+    system.always = lambda request: answer
+    target = open_destination("ticket", make())
+    assert isinstance(target, Checkable)
+    (found,) = target.check()
+    assert (found.is_fine, told in found.told) == (is_fine, True), found
+    assert [(request.method, request.body) for request in system.requests] == [("OPTIONS", b"")]
 
 
 @pytest.mark.parametrize("key", ["ticket:atoms:a.b", "note:x:день\r\nX: y", "k" * 1_000, "a\ud800"])

@@ -1,5 +1,6 @@
 """What was built whole is remembered in the warehouse, by the version of the project; real dbt, one seed."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def test_a_part_counts_as_built_until_the_project_changes(
     assert not build.is_built(settings, "models")
     build.build_all(settings, "models", ONE_SEED)
     assert build.is_built(settings, "models")
+
+
+def test_the_country_of_numbers_is_the_setting_s(
+    settings: OrchestrationSettings, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = build.project_version()
+    monkeypatch.setenv("AFTERCALL_PHONE_REGION", "DE")
+    assert build.project_version() != before
+    build.build(settings, [*ONE_SEED, "--vars", build.variables({"dates_from": "2026-11-02"})])
+    used = json.loads((settings.dbt_target / "run_results.json").read_text())["args"]["vars"]
+    assert (used["default_country_code"], used["default_trunk_prefix"]) == ("49", "0")
+    assert used["dates_from"] == "2026-11-02"
 
 
 def test_what_a_build_leaves_behind_is_no_change(settings: OrchestrationSettings, project: Path) -> None:

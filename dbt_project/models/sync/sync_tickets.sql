@@ -24,7 +24,9 @@ with
             calls.customer_name,
             calls.customer_phone,
             calls.customer_email,
-            calls.is_resolved
+            calls.is_resolved,
+            calls.started_at,
+            calls.agent_id
         from due
         inner join calls on due.call_key = calls.call_key
         -- by the load time too, which lets the database pass over the transcripts of all other calls

@@ -22,6 +22,12 @@ users = %w(aftercall agent).to_h do |login|
   [project, bills].each { |one| Member.create!(project: one, user: user, roles: [role]) }
   [login, user.api_key]
 end
+reader = Role.create!(name: 'Reader', permissions: %i(view_issues add_issues), assignable: false)
+user = User.new(firstname: 'reader', lastname: 'Desk', mail: 'reader@example.net', password: 'not-for-people')
+user.login = 'reader'
+user.save!
+Member.create!(project: project, user: user, roles: [reader])
+users['reader'] = user.api_key
 users['admin'] = User.find_by_login('admin').api_key
 File.write(ENV.fetch('AFTERCALL_TEST_KEYS'), users.to_json)
 

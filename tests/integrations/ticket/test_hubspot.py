@@ -13,7 +13,7 @@ from integrations.outbox import DueAction
 from integrations.ticket.hubspot import HubSpotTickets
 from integrations.ticket.updating import reference
 from tests.integrations import servers
-from tests.integrations.examples import delivery, ticket
+from tests.integrations.examples import delivery, ticket, written_by
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -202,6 +202,22 @@ def test_long_words_fit(hubspot: FakeHubSpot, desk: Make) -> None:
     assert len(hubspot.tickets[number]["content"]) > 50_000
 
 
+def test_what_is_shown_is_what_goes_out(
+    hubspot: FakeHubSpot, desk: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, opened = ticket(), desk()
+    shown = opened.body(delivery(row), None)
+    written = written_by(opened.client, monkeypatch)
+    number = opened.send(delivery(row), None)
+    assert written[-1] == shown
+    assert opened.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = opened.body(delivery(news), number)
+    opened.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)
+
+
 def test_what_would_change(hubspot: FakeHubSpot, desk: Make) -> None:
     row = ticket()
     number = desk().send(delivery(row), None)
@@ -213,12 +229,15 @@ def test_what_would_change(hubspot: FakeHubSpot, desk: Make) -> None:
 def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> None:
     told = {one.name: one.told for one in desk().check()}
     assert told["credentials"] == "account 77"
+    assert told["scopes"] == "all there"
     assert told["stage 12/34"] == "Pipeline 12, Billing"
     assert told["property aftercall_key"].startswith("not there yet")
     assert hubspot.properties == {}
     hubspot.properties["aftercall_key"] = {"hasUniqueValue": False}
+    hubspot.scopes.remove("tickets")
     wrong = {one.name: one.told for one in desk(hubspot_ticket_stages="a=9/1,0/7").check() if not one.is_fine}
-    assert set(wrong) == {"property aftercall_key", "stage 9/1", "stage 0/7"}
+    assert set(wrong) == {"scopes", "property aftercall_key", "stage 9/1", "stage 0/7"}
+    assert wrong["scopes"] == "the private app needs the scopes tickets too"
     assert "delete it, and it is made anew" in wrong["property aftercall_key"]
     assert wrong["stage 0/7"] == "pipeline 0 has no stage 7; it has 1, 2"
     refused = next(iter(desk(hubspot_token="pat-wrong").check())).told

@@ -14,7 +14,7 @@ from integrations.outbox import DueAction
 from integrations.ticket.jira import Jira
 from integrations.ticket.updating import reference
 from tests.integrations import servers
-from tests.integrations.examples import delivery, ticket
+from tests.integrations.examples import delivery, ticket, written_by
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -162,6 +162,28 @@ def test_long_words_fit(jira: FakeJira, desk: Make) -> None:
     assert len(made["summary"]) == 255
     assert len("".join(texts(made["description"]))) > 10_000
     assert list(texts(made["description"]))[-1].endswith("…")
+
+
+def test_a_link_leads_to_the_call(jira: FakeJira, desk: Make) -> None:
+    opened = desk(board_url="https://board.example")
+    opened.send(delivery(ticket()), None)
+    href = "https://board.example/calls/atoms/1"
+    node = {"type": "text", "text": href, "marks": [{"type": "link", "attrs": {"href": href}}]}
+    assert str(node) in str(opened.body(delivery(ticket()), None))
+
+
+def test_what_is_shown_is_what_goes_out(jira: FakeJira, desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, opened = ticket(), desk()
+    shown = opened.body(delivery(row), None)
+    written = written_by(opened.client, monkeypatch)
+    number = opened.send(delivery(row), None)
+    assert written[-1] == shown
+    assert opened.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = opened.body(delivery(news), number)
+    opened.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)
 
 
 def test_what_would_change(jira: FakeJira, desk: Make) -> None:

@@ -16,7 +16,7 @@ from integrations.outbox import DueAction
 from integrations.ticket.redmine import Redmine
 from integrations.ticket.updating import reference
 from tests.integrations import examples
-from tests.integrations.examples import delivery
+from tests.integrations.examples import delivery, written_by
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -173,6 +173,27 @@ def test_a_ticket_out_of_reach_does_not_stop_the_others(redmine: Server, desk: M
         desk(redmine_key="wrong").send(delivery(row), number)
 
 
+def test_a_link_leads_to_the_call(redmine: Server, desk: Make) -> None:
+    row = due()
+    number = desk(board_url="https://board.example/x_y").send(delivery(row), None)
+    page = redmine.ask("GET", f"/issues/{number}")
+    assert f'href="https://board.example/x_y/calls/atoms/{row.call_id}"' in page
+
+
+def test_what_is_shown_is_what_goes_out(desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    row, opened = due(), desk()
+    shown = opened.body(delivery(row), None)
+    written = written_by(opened.client, monkeypatch)
+    number = opened.send(delivery(row), None)
+    assert written[-1] == shown
+    assert opened.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = opened.body(delivery(news), number)
+    opened.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)
+
+
 def test_what_would_change(redmine: Server, desk: Make) -> None:
     row = due()
     number = desk().send(delivery(row), None)
@@ -214,6 +235,27 @@ def test_long_words_fit(redmine: Server, desk: Make) -> None:
     assert desk().find(delivery(row)) == number
 
 
+def test_its_own_words(redmine: Server, desk: Make) -> None:
+    with pytest.raises(
+        Refused, match=r"^Redmine answered 422: Subject is too long \(maximum is 255 characters\)$"
+    ):
+        desk().client.request(
+            "POST", "/issues.json", json={"issue": {"project_id": "desk", "subject": "x" * 300}}
+        )
+
+
+def test_the_check_tells_who_may_not_write(redmine: Server, desk: Make) -> None:
+    def told(login: str, projects: str) -> list[tuple[bool, str]]:
+        found = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
+        return [(one.is_fine, one.told) for one in found if one.name.startswith("permissions")]
+
+    assert told("reader", "desk") == [
+        (False, "the key's user has no edit_issues, add_issue_notes by its roles in project desk")
+    ]
+    assert told("aftercall", "desk") == [(True, "view_issues, add_issues, edit_issues, add_issue_notes")]
+    assert told("admin", "elsewhere") == [(True, "all, as an administrator")]
+
+
 def test_the_check_names_what_is_missing(desk: Make) -> None:
     assert [one for one in desk(redmine_tracker="Support").check() if not one.is_fine] == []
     changes = {
@@ -222,7 +264,7 @@ def test_the_check_names_what_is_missing(desk: Make) -> None:
         "redmine_tracker": "Task",
     }
     wrong = {one.name: one.told for one in desk(**changes).check() if not one.is_fine}
-    assert set(wrong) == {"project desk/Boats", "project nowhere", "priority Hoch"}
+    assert set(wrong) == {"project desk/Boats", "project nowhere", "permissions in nowhere", "priority Hoch"}
     assert "no 'Task' among its trackers (Bug, Feature, Support)" in wrong["project desk/Boats"]
     assert "Redmine has no priority 'Hoch' but Low, Normal" in wrong["priority Hoch"]
     refused = next(iter(desk(redmine_key="wrong").check()))

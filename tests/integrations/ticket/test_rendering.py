@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from integrations.errors import Paused
 from integrations.ticket.rendering import LONGEST, description, fitted, render, ticket
 from tests.integrations.examples import delivery
 from tests.integrations.examples import ticket as due
@@ -18,6 +19,17 @@ def test_a_ticket() -> None:
     assert told["description"].startswith("It did not start.\n")
     assert "Customer: Ada · +12025550143 · ada@example.com" in told["description"]
     assert "Call: 1 (atoms)" in told["description"]
+
+
+def test_when_it_was_who_answered_and_where_to_read_on() -> None:
+    row = due(started_at="2026-11-02T08:00:00+00:00", agent_id="a7")
+    told = description(ticket(delivery(row), "https://board.example/"))
+    assert "Time: 2 Nov 2026, 08:00 UTC\nVoice agent: a7\n" in told
+    assert "On the board: https://board.example/calls/atoms/1" in told
+    bare = description(ticket(delivery(due())))
+    assert not any(f"\n{label}:" in bare for label in ("Time", "Voice agent", "On the board"))
+    with pytest.raises(Paused, match="AFTERCALL_BOARD_URL"):
+        ticket(delivery(row), "board.example")
 
 
 def test_resolved_after_all_is_told() -> None:

@@ -18,6 +18,13 @@ def made(description: str = "It broke.\n\nAgent: Hello?") -> Ticket:
     return ticket(delivery(due(description=description)))
 
 
+def test_when_it_was_is_no_news() -> None:
+    fields = {"priority": "normal"}
+    before = ticket(delivery(due()))
+    after = ticket(delivery(due(started_at="2026-11-02T08:00:00Z", agent_id="a7")), "https://board.example")
+    assert update(after, fields, fields, first(before, fields)) is None
+
+
 def test_what_is_kept_survives_being_kept() -> None:
     written = first(made(), FIELDS)
     assert read(written.dumped()) == written

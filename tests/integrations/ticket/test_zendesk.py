@@ -12,7 +12,7 @@ from integrations.errors import Gone, Paused, Refused, Retryable
 from integrations.outbox import DueAction
 from integrations.ticket.zendesk import Zendesk
 from tests.integrations import servers
-from tests.integrations.examples import delivery, ticket
+from tests.integrations.examples import delivery, ticket, written_by
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -190,6 +190,28 @@ def test_a_slow_create_is_not_repeated(zendesk: FakeZendesk, desk: Make) -> None
     assert len(numbers) == len(zendesk.tickets) == 1
 
 
+def test_a_link_leads_to_the_call(zendesk: FakeZendesk, desk: Make) -> None:
+    body = desk(board_url="https://board.example").body(delivery(ticket()), None)
+    address = "https://board.example/calls/atoms/1"
+    assert f'<a href="{address}">{address}</a>' in body["ticket"]["comment"]["html_body"]
+
+
+def test_what_is_shown_is_what_goes_out(
+    zendesk: FakeZendesk, desk: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, opened = ticket(), desk()
+    shown = opened.body(delivery(row), None)
+    written = written_by(opened.client, monkeypatch)
+    number = opened.send(delivery(row), None)
+    assert written[-1] == shown
+    assert opened.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = opened.body(delivery(news), number)
+    opened.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)
+
+
 def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
     row = ticket()
     number = desk().send(delivery(row), None)
@@ -200,7 +222,8 @@ def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
 
 def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:
     assert [(one.name, one.told) for one in desk().check() if one.is_fine] == [
-        ("credentials", "aftercall, agent"), ("group 123", "Billing"), ("group 456", "Desk"),
+        ("credentials", "aftercall, agent"), ("may write tickets", "yes"),
+        ("group 123", "Billing"), ("group 456", "Desk"),
     ]  # fmt: skip
     zendesk.role = "end-user"
     wrong = {one.name: one.told for one in desk(zendesk_groups="a=123,9").check() if not one.is_fine}
@@ -208,7 +231,23 @@ def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> No
     assert "must be an agent or admin. Look at AFTERCALL_ZENDESK_TOKEN" in wrong["credentials"]
     refused = next(iter(desk(zendesk_token="wrong-token").check()))
     assert "Zendesk answered 401: Couldn't authenticate you. Look at" in refused.told
-    assert next(iter(desk(zendesk_email="", zendesk_token="oauth-token").check())).name == "credentials"
+
+
+def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> None:
+    def told(**changes: Any) -> tuple[bool, str]:
+        found = next(one for one in desk(**changes).check() if one.name == "may write tickets")
+        return found.is_fine, found.told
+
+    oauth = {"zendesk_email": "", "zendesk_token": "oauth-token"}
+    assert told(**oauth) == (True, "yes")
+    zendesk.scopes = ("read",)
+    assert told(**oauth) == (False, "the token has the scopes read: it needs write too")
+    zendesk.person = {"custom_role_id": 5}
+    assert told() == (True, "yes, as Light agent")
+    zendesk.may_edit = False
+    assert told() == (False, "the user's role Light agent may not edit tickets")
+    zendesk.person = {"ticket_restriction": "assigned"}
+    assert told()[0] is False
 
 
 def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from integrations.destinations import Delivery, Finding
 from integrations.errors import Unreachable
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
+from tests.integrations import servers
 from tests.integrations.examples import NOW, email, slack, ticket
 from tests.integrations.outbox.systems import Desk, did, installed, say, told
+from tests.integrations.servers import says
 
 Run = Callable[..., Result]
 
@@ -112,6 +115,44 @@ def test_a_message_is_shown_with_the_buttons_that_it_goes_out_with(outbox: Outbo
     )
 
 
+def test_the_request_itself_is_shown(outbox: Outbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with servers.running() as listener:
+        monkeypatch.setenv("AFTERCALL_WEBHOOK_URL", listener.url)
+        monkeypatch.setenv("AFTERCALL_WEBHOOK_SECRET", "whsec_" + "A" * 44)
+        settings = IntegrationSettings(tickets="webhook", ignore_action_age=True)
+        outbox.fill([ticket()], NOW, settings)
+        before = run("actions", "show", ticket().action_key).output
+        dispatch(outbox, "ticket", settings)
+        outbox.fill([ticket(title="Boat: Ada")], NOW, settings)
+        update = run("actions", "show", ticket().action_key).output
+    shown = json.loads(before.partition("the request to webhook\n")[2])
+    sent = listener.requests[0].json()
+    assert shown | {"timestamp": sent["timestamp"]} == sent
+    assert f"the request to webhook, for {ticket().action_key}" in update
+    assert '"type": "ticket.updated"' in update
+    assert '"title": "Boat: Ada"' in update
+    assert len(listener.requests) == 1
+
+
+def test_a_message_is_shown_with_the_thread_that_it_goes_into(
+    outbox: Outbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: servers.Request) -> servers.Answer:
+        channels = [{"name": "support", "id": "C1"}]
+        return says(200, {"ok": True, "channels": channels, "messages": [], "channel": "C1", "ts": "11.22"})
+
+    with servers.running() as api:
+        api.always = answer
+        monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
+        monkeypatch.setenv("AFTERCALL_SLACK_API_URL", api.url)
+        settings = IntegrationSettings(slack="bot", ignore_action_age=True)
+        outbox.fill([slack()], NOW, settings)
+        dispatch(outbox, "slack", settings)
+        later = replace(slack(), action_key="vip_call:atoms:1", kind="vip_call")
+        outbox.fill([later], NOW, settings)
+        assert '"thread_ts": "11.22"' in run("actions", "show", later.action_key).output
+
+
 def test_retry_and_give_up_say_what_they_do_and_who_did_it(outbox: Outbox, run: Run, home: Path) -> None:
     settings = IntegrationSettings(tickets="north", ignore_action_age=True)
     say(home, "north", "fails", "refused")
@@ -199,6 +240,26 @@ def test_check_prints_what_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert (elsewhere.exit_code, "there is no destination smtp" in elsewhere.output) == (1, True)
     webhook = run("check", "webhook", "--channel", "ticket")
     assert (webhook.exit_code, "AFTERCALL_WEBHOOK_URL" in webhook.output) == (1, True)
+
+
+def test_check_looks_into_every_channel_that_the_rules_post_to(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(request: servers.Request) -> servers.Answer:
+        scopes = {"X-OAuth-Scopes": "chat:write,channels:read,channels:history"}
+        channels = [{"name": "alerts", "id": "C1"}, {"name": "vip", "id": "C2"}]
+        return says(200, {"ok": True, "channels": channels, "messages": []}, scopes)
+
+    with servers.running() as slack:
+        slack.always = answer
+        monkeypatch.setenv("AFTERCALL_SLACK", "bot")
+        monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
+        monkeypatch.setenv("AFTERCALL_SLACK_API_URL", slack.url)
+        told = run("check", "bot").output
+    assert "ok   slack/bot: channel #alerts" in told
+    assert "ok   slack/bot: channel #vip" in told
+    assert "bad  slack/bot: channel #support" in told
+    assert not any("postMessage" in request.path for request in slack.requests)
 
 
 def test_doctor_shows_routes_and_what_is_wrong_with_them(run: Run, home: Path) -> None:

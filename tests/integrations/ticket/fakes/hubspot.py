@@ -29,7 +29,10 @@ class FakeHubSpot(Fake):
         "hubspot/associations-v4.json",
     )
     paths: str = r"/crm/v[34]/objects/.*"
-    undescribed: str = r"/crm/v3/(properties|pipelines)/.*|/account-info/.*"
+    undescribed: str = r"/crm/v3/(properties|pipelines)/.*|/account-info/.*|/oauth/v2/.*"
+    scopes: list[str] = field(
+        default_factory=lambda: ["tickets", "crm.objects.contacts.read", "crm.schemas.tickets.read"]
+    )
     properties: dict[str, dict[str, Any]] = field(default_factory=dict)
     tickets: dict[str, dict[str, str]] = field(default_factory=dict)
     contacts: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -42,9 +45,14 @@ class FakeHubSpot(Fake):
             return None
         return _refused(401, "INVALID_AUTHENTICATION", "Authentication credentials not found.")
 
+    def _token(self, request: Request) -> Reply:
+        assert request.json() == {"tokenKey": TOKEN}
+        return Reply(200, {"userId": 1, "hubId": 77, "appId": 3, "scopes": self.scopes})
+
     def routes(self) -> Sequence[Route]:
         return (
             ("GET", "/account-info/v3/details", lambda _: Reply(200, {"portalId": 77})),
+            ("POST", "/oauth/v2/private-apps/get/access-token-info", self._token),
             ("GET", r"/crm/v3/properties/tickets/(\w+)", self._property),
             ("POST", "/crm/v3/properties/tickets", self._make_property),
             ("GET", r"/crm/v3/pipelines/tickets/(\w+)", self._pipeline),

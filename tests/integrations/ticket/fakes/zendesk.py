@@ -21,9 +21,15 @@ HUMAN, OURS = 1, 2
 class FakeZendesk(Fake):
     specs: Sequence[str] = ("zendesk/openapi.json",)
     paths: str = (
-        r"/api/v2/(tickets|tickets/\{ticket_id\}|tickets/\{ticket_id\}/audits|groups/\{group_id\}|users/\w+)"
+        r"/api/v2/(tickets|tickets/\{ticket_id\}|tickets/\{ticket_id\}/audits|groups/\{group_id\}|users/\w+"
+        r"|custom_roles/\{custom_role_id\})"
     )
+    # Described only with a number in the place of `current`.
+    undescribed: str = r"/api/v2/oauth/tokens/current"
     role: str = "agent"
+    person: dict[str, Any] = field(default_factory=dict)
+    may_edit: bool = True
+    scopes: tuple[str, ...] = ("read", "write")
     tickets: dict[int, dict[str, Any]] = field(default_factory=dict)
     audits: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     users: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -47,6 +53,12 @@ class FakeZendesk(Fake):
             ("PUT", r"/api/v2/tickets/(\d+)", self._update),
             ("GET", r"/api/v2/tickets/(\d+)/audits", self._audits),
             ("GET", "/api/v2/users/me", self._me),
+            ("GET", r"/api/v2/custom_roles/(\d+)", self._role),
+            (
+                "GET",
+                "/api/v2/oauth/tokens/current",
+                lambda _: Reply(200, {"token": {"scopes": [*self.scopes]}}),
+            ),
             ("GET", "/api/v2/users/search", self._search),
             ("POST", "/api/v2/users/create_or_update", self._user),
             ("GET", r"/api/v2/groups/(\d+)", self._group),
@@ -126,7 +138,21 @@ class FakeZendesk(Fake):
         return Reply(200, {"audits": shown, "count": len(audits), **more})
 
     def _me(self, _: Request) -> Reply:
-        return Reply(200, {"user": {"id": OURS, "name": "aftercall", "role": self.role, "email": EMAIL}})
+        return Reply(
+            200, {"user": {"id": OURS, "name": "aftercall", "role": self.role, "email": EMAIL, **self.person}}
+        )
+
+    def _role(self, _: Request, number: str) -> Reply:
+        return Reply(
+            200,
+            {
+                "custom_role": {
+                    "id": int(number), "name": "Light agent", "role_type": 1, "team_member_count": 1, "description": "",
+                    "created_at": "2026-11-02T08:00:00Z", "updated_at": "2026-11-02T08:00:00Z",
+                    "configuration": {"ticket_editing": self.may_edit},
+                }
+            },
+        )  # fmt: skip
 
     def _search(self, request: Request) -> Reply:
         phone = re.fullmatch(r'phone:"(\+\d+)"', request.query()["query"])
