@@ -1,7 +1,7 @@
-"""Following the landing store: a thread that folds what is new, and keeps how far it came.
+"""Following the landing store: a thread that takes in what is new, and keeps a digest of it there.
 
-What is new comes first, then what is behind, the newest segment first, so that the calls on the line are known long
-before the day is counted. The snapshot only saves reading a day again; without it everything is read.
+At the start the digests are added up. Then what is new comes first, and what is behind after it, the newest segment
+first, so that the calls on the line are known long before the day is counted where digests are missing.
 """
 
 import logging
@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from integrations.board import snapshot
+from integrations.board import kept
 from integrations.board.config import BoardSettings
+from integrations.board.digest import Digest, digest_of
 from integrations.board.live import Live, LiveView
 from receiver.landing import LandingStore, Segment, SegmentDamaged
 
@@ -21,9 +21,9 @@ LOG = logging.getLogger("aftercall.board")
 POLL_SECONDS = 0.15
 REFRESH_SECONDS = 5.0
 """A call without an end leaves, and a new day begins, though nothing arrives."""
-KEEP_LINES = 50_000
+KEEP_LINES = 25_000
 KEEP_SECONDS = 600.0
-"""A snapshot is written after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
+"""Digests are kept after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
 READ_SECONDS = 0.3
 """How long what is behind is read before a look at what is new."""
 _PIECE = 8 << 20
@@ -38,34 +38,27 @@ class Tail(threading.Thread):
     ) -> None:
         super().__init__(name="tail", daemon=True)
         self._settings, self._store, self._show = settings, store, show
-        self._positions: snapshot.Positions = {}
+        self._positions: dict[str, int] = {}
+        self._unkept: dict[str, Digest] = {}
         self._unread = 0
         self._problem = ""
         self._is_current = self._is_read = self._is_new = False
-        self._lines, self._kept_at = 0, 0.0
+        self._lines, self._kept_at = 0, time.monotonic()
         self._ended = threading.Event()
-        self._live = self._fresh()
-
-    def _fresh(self) -> Live:
-        return Live(self._settings.zone, self._settings.no_end_after, datetime.now(UTC))
-
-    @property
-    def snapshot(self) -> Path:
-        """Where the state is kept."""
-        return self._settings.home / "board" / "live.state"
+        self._live = Live(settings.zone, settings.no_end_after, datetime.now(UTC))
 
     def run(self) -> None:
         """Until `stop`."""
-        self._restore()
-        self._kept_at = time.monotonic()
         looked_at = float("-inf")
         while not self._ended.is_set():
             everything = time.monotonic() - looked_at > REFRESH_SECONDS
-            if everything:
-                looked_at = time.monotonic()
-                if self._live.roll(datetime.now(UTC)):
-                    self._forget()
             try:
+                if looked_at < 0:
+                    self._add_kept()
+                if everything:
+                    looked_at = time.monotonic()
+                    if self._live.roll(datetime.now(UTC)):
+                        self._forget()
                 self._read(everything or not self._is_read)
                 self._problem = ""
             except OSError as error:
@@ -73,16 +66,24 @@ class Tail(threading.Thread):
                 LOG.error("%s", self._problem)
             if self._is_new or everything or not self._is_read:
                 self._tell()
+            if self._lines >= KEEP_LINES or time.monotonic() - self._kept_at > KEEP_SECONDS:
+                self._keep()
             if self._is_read:
-                self._keep_if_due()
                 self._ended.wait(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End within a moment, and keep the state for the next start."""
+        """End within a moment, and keep what was read for the next start."""
         self._ended.set()
         self.join(5)
-        if not self.is_alive() and self._is_read and self._lines:
+        if not self.is_alive():
             self._keep()
+
+    def _add_kept(self) -> None:
+        for segment in self._store.segments(after=f"{self._live.window_start:%Y-%m-%d/%H}"):
+            digest = kept.load(self._store, segment.path)
+            if digest is not None and self._live.can_add(digest):
+                self._is_new |= self._live.add(digest)
+                self._positions[segment.path] = digest.end
 
     def _read(self, everything: bool) -> None:
         """What is new, and for a moment what is behind."""
@@ -100,14 +101,15 @@ class Tail(threading.Thread):
         self._is_current |= unfinished < f"{now - self._settings.no_end_after:%Y-%m-%d/%H}"
         if everything and not unfinished and not self._is_read:
             self._is_read = self._is_new = True
-            self._lines += KEEP_LINES
 
     def _read_segment(self, segment: Segment, until: float) -> bool:
         """Read a segment from where it was left; whether to its end, rather than until the time was up."""
         position = self._positions.get(segment.path, 0)
         try:
             while (chunk := self._store.read(segment.path, position, _PIECE)).data:
-                self._is_new |= self._live.fold(chunk.data)
+                told = digest_of(chunk.data, position)
+                self._is_new |= self._live.take(chunk.data, told)
+                self._unkept.setdefault(segment.path, Digest(begin=position, end=position)).add(told)
                 self._lines += chunk.data.count(b"\n")
                 self._unread -= chunk.next_offset - position
                 position = self._positions[segment.path] = chunk.next_offset
@@ -134,31 +136,16 @@ class Tail(threading.Thread):
             )
         )
 
-    def _keep_if_due(self) -> None:
-        is_late = time.monotonic() - self._kept_at > KEEP_SECONDS
-        if self._lines >= KEEP_LINES or (is_late and self._lines):
-            self._keep()
-
     def _keep(self) -> None:
         self._lines, self._kept_at = 0, time.monotonic()
-        snapshot.keep(self.snapshot, self._live, self._positions)
-
-    def _restore(self) -> None:
-        """Take the snapshot, unless the landing store is no longer the one that it was made from."""
-        positions = snapshot.restore(self.snapshot, self._live)
-        if positions is None:
-            self._live = self._fresh()
-            return
-        since = f"{self._live.window_start:%Y-%m-%d/%H}"
-        try:
-            sizes = {segment.path: segment.size for segment in self._store.segments(after=since)}
-        except OSError:
-            sizes = {}
-        if all(sizes.get(path, -1) >= read for path, read in positions.items() if path > since):
-            self._positions = positions
-        else:
-            LOG.warning("the board's snapshot is of another landing store; the day is read again")
-            self._live = self._fresh()
+        for path, digest in self._unkept.items():
+            try:
+                kept.keep(self._store, path, digest)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except (OSError, ValueError) as error:
+                LOG.warning("what was read of %s cannot be kept beside it: %s", path, error)
+        self._unkept.clear()
 
     def _forget(self) -> None:
         """Of segments that are too old to be read, how far they were read."""
