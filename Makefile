@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test systems superset check format screenshots bench lock clean
+.PHONY: help setup demo test systems superset check format dictionary docs screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -39,16 +39,24 @@ superset: setup  ## Apache Superset in an environment of its own (900 MB), for t
 	$(VENV)/superset/bin/pip install --quiet --disable-pip-version-check --require-hashes \
 		-r tests/orchestration/superset.txt
 
-check: setup  ## lint, format, types, SQL format, the floors' import rule
+check: setup  ## lint, format and types of Python and SQL; the data dictionary is fresh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/sqlfmt --check --quiet dbt_project
+	$(BIN)/sqlfluff lint --nocolor --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
+	$(BIN)/python -m docs.dictionary --check
 
 format: setup  ## put everything into the house's format
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 	$(BIN)/sqlfmt --quiet dbt_project
+
+dictionary: setup  ## docs/data-dictionary.md, from the descriptions and tests of the dbt project
+	$(BIN)/python -m docs.dictionary
+
+docs: setup  ## dbt's documentation of the project and this home's warehouse, on http://127.0.0.1:8090
+	$(BIN)/python -m docs.serve
 
 screenshots: setup  ## the pictures of the README and of docs/ (needs chromium, chromium-driver and fonts-noto-core)
 	$(BIN)/python docs/screenshots.py

@@ -119,13 +119,20 @@ def invoke(
     arguments: list[str],
     sink: EventSink | None = None,
     target: Path | None = None,
+    project: Path | None = None,
 ) -> None:
-    """One dbt command against this home; `target` is dbt's folder for artifacts. Raises BuildFailed."""
+    """One dbt command against this home. Raises BuildFailed.
+
+    `target` is dbt's folder for artifacts; `project` another dbt project than the one that acts. The profile, which
+    says where the warehouse is, is always that of the latter.
+    """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 
     callbacks = [lambda event: sink(_as_dict(event))] if sink is not None else []
     try:
-        result = _invoke(settings, arguments, callbacks, target or settings.dbt_target)
+        result = _invoke(
+            settings, arguments, callbacks, target or settings.dbt_target, project or DBT_PROJECT
+        )
     finally:
         # dbt keeps its connection for the life of the process, and the file has one user at a time
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
@@ -133,7 +140,9 @@ def invoke(
         raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
 
 
-def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: list[Any], target: Path) -> Any:
+def _invoke(
+    settings: OrchestrationSettings, arguments: list[str], callbacks: list[Any], target: Path, project: Path
+) -> Any:
     from dbt.cli.main import dbtRunner
 
     with _environment(settings):
@@ -146,7 +155,7 @@ def _invoke(settings: OrchestrationSettings, arguments: list[str], callbacks: li
                 "none",
                 *arguments,
                 "--project-dir",
-                str(DBT_PROJECT),
+                str(project),
                 "--profiles-dir",
                 str(DBT_PROJECT),
                 "--target-path",

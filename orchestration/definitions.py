@@ -10,6 +10,7 @@ from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import published
+from orchestration.assets.quality import quality_checks
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
 from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
 from orchestration.jobs import (
@@ -41,7 +42,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             *history_assets,
             LISTED_CALLS,
         ],
-        asset_checks=[*problem_checks, events_look_as_documented],
+        asset_checks=[*problem_checks, *quality_checks, events_look_as_documented],
         jobs=[
             pass_job,
             reconcile_job,

@@ -1,10 +1,10 @@
-"""Contract drift: events loaded lately that no longer look as their platform documents them.
+"""Contract drift: events loaded lately that do not look as documented any more, or have a field never seen before.
 
-Looks at a sample, from the newest back, and tells names and types only. What a shape is belongs to `receiver.shapes`;
-that an event does not fit changes nothing about it.
+Looks at a sample, from the newest back, and tells names and types only. A field is new when it stands in an object that
+the documents describe, and neither they nor an event of the same type in a sample of the weeks before has it. What a
+shape is belongs to `receiver.shapes`; that an event does not fit changes nothing about it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,25 +13,33 @@ import duckdb
 import orjson
 
 from integrations.board.masking import text as masked
+from integrations.rendering import line
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
-from receiver.shapes import SHAPES, Misfit, misfits, outline
+from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
 
 WINDOW = timedelta(days=1)
 SAMPLE = 20
 """Events of each source and type that are looked at."""
+BEFORE = timedelta(days=14)
+SAMPLE_BEFORE = 200
+"""Events of each source and type, of this long before the window, that say which fields are known."""
+_NEW = "is new"
+_LONGEST_NAME = 120
+Kind = tuple[str, str]
+Fields = set[tuple[str, str]]
 _NEWEST = """
 with numbered as (
     select
         event_key, loaded_at,
         row_number() over (partition by source, event_type order by loaded_at desc, event_key) as number
     from raw.call_events
-    where loaded_at > $since and source in (select unnest($sources))
+    where loaded_at > $since and loaded_at <= $until and source in (select unnest($sources))
 )
 select events.source, events.event_type, events.event_key, cast(events.payload as varchar)
 from raw.call_events as events
 inner join numbered on events.event_key = numbered.event_key and events.loaded_at = numbered.loaded_at
-where numbered.number <= $sample and events.loaded_at > $since
+where numbered.number <= $sample and events.loaded_at > $since and events.loaded_at <= $until
 order by events.source, events.event_type, events.event_key
 """
 
@@ -58,36 +66,61 @@ class DriftReport:
 
 def find(settings: OrchestrationSettings, now: datetime | None = None) -> DriftReport:
     """Look at a sample of what was loaded within a day before `now`. Raises WarehouseBusy."""
-    since = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None) - WINDOW
+    until = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
+    rows, known = _samples(settings, until - WINDOW, until)
     looked_at, found = 0, dict[tuple[str, str, tuple[Misfit, ...]], Drift]()
-    for source, event_type, event_key, payload in _newest(settings, since):
+    for source, event_type, event_key, payload in rows:
         looked_at += 1
         body = _parsed(payload)
-        wrong = tuple(misfits(source, event_type, body))
+        news = _new_fields(source, event_type, body, known)
+        wrong = (*misfits(source, event_type, body), *news)
         if not wrong:
             continue
-        known = found.get((source, event_type, wrong))
+        earlier = found.get((source, event_type, wrong))
         found[source, event_type, wrong] = Drift(
             source,
             event_type,
             wrong,
-            known.events + 1 if known else 1,
-            known.event_key if known else event_key,
-            known.sample if known else _shown(body),
+            earlier.events + 1 if earlier else 1,
+            earlier.event_key if earlier else event_key,
+            earlier.sample if earlier else _shown(body),
         )
     return DriftReport(looked_at, list(found.values()))
 
 
-def _newest(settings: OrchestrationSettings, since: datetime) -> Iterator[tuple[str, str, str, str]]:
+def _new_fields(source: str, event_type: str, body: Any, known: dict[Kind, Fields]) -> list[Misfit]:
+    """Fields that the documents do not name and no earlier event had; none while there is no earlier event."""
+    objects = described(source, event_type)
+    before = known.get((source, event_type))
+    if before is None:
+        return []
+    new = {
+        (where, name)
+        for where, name in fields(body, objects)
+        if name not in objects[where] and (where, name) not in before
+    }
+    return [Misfit(_named(f"{where}.{name}".removeprefix(".")), _NEW) for where, name in sorted(new)]
+
+
+def _samples(
+    settings: OrchestrationSettings, since: datetime, until: datetime
+) -> tuple[list[tuple[str, str, str, str]], dict[Kind, Fields]]:
+    """Events of the window, and the fields that events before it had, by source and type."""
     if not settings.warehouse.exists():
-        return
-    values = {"since": since, "sources": sorted(SHAPES), "sample": SAMPLE}
+        return [], {}
+    window = {"since": since, "until": until, "sources": sorted(SHAPES), "sample": SAMPLE}
+    before = window | {"since": since - BEFORE, "until": since, "sample": SAMPLE_BEFORE}
+    known: dict[Kind, Fields] = {}
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         try:
-            rows = connection.execute(_NEWEST, values).fetchall()
+            rows = connection.execute(_NEWEST, window).fetchall()
+            earlier = connection.execute(_NEWEST, before).fetchall()
         except duckdb.CatalogException:  # nothing was ever loaded
-            return
-    yield from rows
+            return [], {}
+    for source, event_type, _, payload in earlier:
+        body = _parsed(payload)
+        known.setdefault((source, event_type), set()).update(fields(body, described(source, event_type)))
+    return rows, known
 
 
 def _parsed(payload: str) -> Any:
@@ -100,3 +133,7 @@ def _parsed(payload: str) -> Any:
 def _shown(body: Any) -> str:
     """Names can be personal too, where a platform's names are the operator's: what looks like a number is masked."""
     return masked(orjson.dumps(outline(body), option=orjson.OPT_INDENT_2).decode(), mask=True)
+
+
+def _named(place: str) -> str:
+    return masked(line(place, _LONGEST_NAME), mask=True)

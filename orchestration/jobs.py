@@ -7,14 +7,19 @@ from orchestration.assets.channels import CHANNELS
 from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import SPARING_TAG
+from orchestration.assets.quality import quality_checks
 from orchestration.assets.raw import EVERYTHING_TAG
 from orchestration.assets.recovery import GROUP as RECOVERY_GROUP
 from orchestration.recovery import PLATFORMS
 
-_TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(events_look_as_documented)
+_TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(
+    events_look_as_documented, *quality_checks
+)
 _NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
 _PASS = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
-_AFTER = dg.AssetSelection.assets("raw/outbox_actions", "marts/actions", "published")
+_AFTER = dg.AssetSelection.assets(
+    "raw/outbox_actions", "marts/actions", "marts/after_call_work_daily", "published"
+)
 # every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
 # loaded with the rest, and a step is never left out because of what an older run had done
 _RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
@@ -47,7 +52,7 @@ reconcile_job = _job(
 housekeeping_job = _job(
     "landing_housekeeping",
     _TIDY,
-    "Compress and remove landing segments; look at whether new events changed shape.",
+    "Compress and remove landing segments; look at whether new events changed shape and the last day was unusual.",
 )
 publish_job = _job(
     "publish_marts",

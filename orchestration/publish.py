@@ -3,30 +3,33 @@
 The file is called after the schema, and DuckDB calls the catalogue after the file: its tables stand in the default
 schema, so that both `calls` and `marts.calls` name one (a schema `marts` within would make the second ambiguous).
 
-Which tables exist and what they mean belongs to `dbt_project/models/marts/`.
+How rows get into it belongs to `marts_copy`; which tables exist and what they mean to `dbt_project/models/marts/`.
 """
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
-import duckdb
-
-from orchestration import warehouse
+from orchestration import marts_copy, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.marts_copy import SCHEMA
 
-SCHEMA = "marts"
+__all__ = ["SCHEMA", "PublishReport", "is_behind", "publish", "wait_seconds"]
 
 
 @dataclass(frozen=True)
 class PublishReport:
-    """Rows by table, when the newest event in it arrived (UTC), size of the file in bytes, seconds it took."""
+    """Rows by table, when the newest event in it arrived (UTC), size of the file in bytes, seconds it took.
+
+    `renewed`: how many calls were written anew into a copy of the last file; None if all were.
+    """
 
     rows: dict[str, int]
     newest: datetime | None
     file_bytes: int
     seconds: float
+    renewed: int | None
 
 
 def wait_seconds(settings: OrchestrationSettings) -> float:
@@ -54,50 +57,18 @@ def _written_at(path: Path) -> int | None:
 
 
 def publish(settings: OrchestrationSettings) -> PublishReport:
-    """Copy every mart with its comments and put the file in the old one's place in one step."""
+    """Copy every mart with its comments and put the file in the old one's place in one step.
+
+    Of marts that hold calls only those that changed since the last copy are written, into a copy of that file.
+    """
     started = time.monotonic()
     target = settings.published
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(target.name + ".new")
     with warehouse.writing(settings):
-        rows, newest = warehouse.with_enough_memory(settings, lambda roomy: _copy(roomy, fresh))
+        made = warehouse.with_enough_memory(settings, lambda roomy: marts_copy.make(roomy, fresh))
+        marts_copy.remember(settings, fresh, made)
         fresh.replace(target)
-    return PublishReport(rows, newest, target.stat().st_size, time.monotonic() - started)
-
-
-def _copy(settings: OrchestrationSettings, fresh: Path) -> tuple[dict[str, int], datetime | None]:
-    """Write the copy to a new file: its rows by table, and when the newest event in it arrived (UTC)."""
-    rows: dict[str, int] = {}
-    fresh.unlink(missing_ok=True)
-    with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
-        connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
-        connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
-        tables = connection.execute(
-            "select table_name, comment from duckdb_tables() "
-            "where schema_name = $1 and database_name = 'warehouse' union all "
-            "select view_name, comment from duckdb_views() "
-            "where schema_name = $1 and database_name = 'warehouse' order by 1",
-            [SCHEMA],
-        ).fetchall()
-        for table, comment in tables:
-            name = f'fresh."{table}"'
-            counted = connection.execute(
-                f'create table {name} as from warehouse.{SCHEMA}."{table}"'
-            ).fetchone()
-            rows[table] = int(counted[0]) if counted else 0
-            if comment:
-                connection.execute(f"comment on table {name} is '{_quoted(comment)}'")
-        columns = connection.execute(
-            "select table_name, column_name, comment from duckdb_columns() "
-            "where schema_name = ? and database_name = 'warehouse' and comment is not null",
-            [SCHEMA],
-        ).fetchall()
-        for table, column, comment in columns:
-            connection.execute(f'comment on column fresh."{table}"."{column}" is \'{_quoted(comment)}\'')
-        newest = connection.execute("select max(updated_at) from fresh.calls").fetchone()
-        connection.execute("detach fresh")
-    return rows, newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+    return PublishReport(
+        made.rows, made.newest, target.stat().st_size, time.monotonic() - started, made.renewed
+    )

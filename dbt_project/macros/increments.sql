@@ -44,3 +44,65 @@
     {%- else -%} {{ started }}
     {%- endif -%}
 {%- endmacro %}
+
+{# True for rows of the days (or weeks) that have to be made anew: those that a call with news stands on or ever stood on, and
+   of calls that a later one repeats; the range `dates_from` to `dates_until`, when somebody asked for one; all of them
+   in a full refresh. `column` is the first day of the row's period. #}
+{% macro in_touched_period(column, period="day") -%}
+    {%- if not is_incremental() or flags.FULL_REFRESH -%} true
+    {%- elif var("dates_from") -%}
+        {{ column }} between cast(
+            {{ dbt.date_trunc(period, "cast('" ~ var("dates_from") ~ "' as date)") }} as date
+        ) and cast('{{ var("dates_until") or var("dates_from") }}' as date)
+    {%- else -%}
+        {{ column }} in (
+            select distinct cast({{ dbt.date_trunc(period, "touched_date") }} as date)
+            from {{ touched_dates() }}
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{# The same for rows of calls by their day: true on every day of such a period, and on the day before it where `also_before`, for
+   calls that go on over midnight. A list of days, since the database looks those up before it joins. #}
+{% macro on_touched_day(column, period="day", also_before=false) -%}
+    {%- set first = -1 if also_before else 0 -%}
+    {%- set last = 6 if period == "week" else 0 -%}
+    {%- if not is_incremental() or flags.FULL_REFRESH -%} true
+    {%- elif var("dates_from") -%}
+        {{ column }}
+        between cast({{ dbt.date_trunc(period, "cast('" ~ var("dates_from") ~ "' as date)") }} as date)
+        + {{ first }} and cast(
+            {{ dbt.date_trunc(period, "cast('" ~ (var("dates_until") or var("dates_from")) ~ "' as date)") }}
+            as date
+        )
+        + {{ last }}
+    {%- else -%}
+        {{ column }} in (
+            {%- for offset in range(first, last + 1) %}
+                select cast({{ dbt.date_trunc(period, "touched_date") }} as date) + {{ offset }}
+                from {{ touched_dates() }} {{ "union" if not loop.last }}
+            {%- endfor %}
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro touched_dates() -%}
+    (
+        select {{ list_rows("dates") }} as touched_date
+        from {{ ref("int_call_facts") }}
+        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        union
+        select call_date as touched_date
+        from {{ ref("int_repeat_calls") }}
+        where {{ newer_than_this("judged_through", "last_loaded_at") }}
+    ) as touched
+{%- endmacro %}
+
+{# The newest load in a row of a period. A range that somebody asked for says nothing of the days beside it, so it does not
+   move the high-water mark. #}
+{% macro loaded_through(column) -%}
+    {%- if is_incremental() and not flags.FULL_REFRESH and var("dates_from") and this is not string -%}
+        least(max({{ column }}), (select max(last_loaded_at) from {{ this }}))
+    {%- else -%} max({{ column }})
+    {%- endif -%}
+{%- endmacro %}

@@ -20,15 +20,6 @@
     )
 {%- endmacro %}
 
-{# The first of several spellings of a measure that says anything. #}
-{% macro measure(spellings) -%}
-    coalesce(
-        {% for name in spellings %}
-            nullif(trim(metrics['{{ name }}'].value), ''){{ ", " if not loop.last }}
-        {% endfor %}
-    )
-{%- endmacro %}
-
 {# A row per entry of a map column, as `entry.key` and `entry.value`; or per element of a list. #}
 {% macro map_rows(column) -%} unnest(map_entries({{ column }})) {%- endmacro %}
 
@@ -69,3 +60,17 @@
 
 {# The position of the element that `list_rows` gives in the same row, from 1. #}
 {% macro list_positions(column) -%} generate_subscripts({{ column }}, 1) {%- endmacro %}
+
+{# Dates as a list without repeats or nulls: those of before, and these. #}
+{% macro dates_with(before, dates) -%}
+    list_sort(
+        list_distinct(
+            list_concat(
+                coalesce({{ before }}, {{ no_dates() }}),
+                list_filter([{{ dates | join(", ") }}], lambda day:day is not null)
+            )
+        )
+    )
+{%- endmacro %}
+
+{% macro no_dates() -%} cast([] as date[]) {%- endmacro %}

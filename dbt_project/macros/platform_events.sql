@@ -90,7 +90,8 @@
                     else lower(turn.role)
                 end,
                 'content':turn.content,
-                'spoken_at':{{ to_utc("turn.timestamp") }}
+                'spoken_at':{{ to_utc("turn.timestamp") }},
+                'spoken_until':{{ to_utc("turn.until") }}
             }
         ),
         []
@@ -99,7 +100,7 @@
 
 {# The shapes that several platforms share. #}
 {% macro transcript_shape() -%}
-    {{ return([{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR"}]) }}
+    {{ return([{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR", "until": "VARCHAR"}]) }}
 {%- endmacro %}
 
 {% macro measures_shape() -%}

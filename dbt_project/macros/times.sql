@@ -1,6 +1,6 @@
 {# Arithmetic on UTC times with fractions of a second, which dbt's cross-database macros round away. #}
 {% macro seconds_after(moment, seconds) -%}
-    ({{ moment }} + to_microseconds(cast(round(({{ seconds }}) * 1000000) as bigint)))
+    ({{ moment }} + to_microseconds(cast(round(({{ seconds }}) * 1000000.0) as bigint)))
 {%- endmacro %}
 
 {% macro seconds_between(earlier, later) -%}(epoch({{ later }}) - epoch({{ earlier }})) {%- endmacro %}
@@ -23,3 +23,57 @@
 
 {# A sum to the millisecond that does not depend on the order of its terms, as a sum of binary fractions would. #}
 {% macro exact_sum(seconds) -%} cast(sum(cast({{ seconds }} as decimal(18, 3))) as double) {%- endmacro %}
+
+{# When the line of a call was free again: its end, else its start and duration; null while it is open. No call is longer
+   than `longest_call_seconds`, so that one wrong time cannot stretch a call over months. #}
+{% macro call_end(began_at, ended_at, duration_seconds) -%}
+    case
+        when coalesce({{ ended_at }}, {{ seconds_after(began_at, duration_seconds) }}) < {{ began_at }}
+        then {{ began_at }}
+        when
+            coalesce({{ ended_at }}, {{ seconds_after(began_at, duration_seconds) }})
+            > {{ seconds_after(began_at, var("longest_call_seconds")) }}
+        then {{ seconds_after(began_at, var("longest_call_seconds")) }}
+        else coalesce({{ ended_at }}, {{ seconds_after(began_at, duration_seconds) }})
+    end
+{%- endmacro %}
+
+{# The quarter of an hour a moment falls into, by its start. #}
+{% macro quarter_of(moment) -%} time_bucket(interval '15 minutes', {{ moment }}) {%- endmacro %}
+
+{# A row per quarter of an hour that a span touches, by its start; a span that ends on the stroke does not touch the next. #}
+{% macro quarter_rows(began_at, ended_at) -%}
+    unnest(
+        generate_series(
+            {{ quarter_of(began_at) }},
+            greatest({{ began_at }}, {{ ended_at }} - interval '1 microsecond'),
+            interval '15 minutes'
+        )
+    )
+{%- endmacro %}
+
+{% macro week_of(day) -%} cast({{ dbt.date_trunc("week", day) }} as date) {%- endmacro %}
+
+{% macro hour_of(moment) -%} cast({{ dbt.date_trunc("hour", moment) }} as timestamp) {%- endmacro %}
+
+{# How long of a span lies in the quarter of an hour that starts then, in seconds; 0 while its end is unknown. #}
+{% macro seconds_in_quarter(began_at, ended_at, quarter_start) -%}
+    coalesce(
+        {{
+            seconds_between(
+                "greatest(" ~ began_at ~ ", " ~ quarter_start ~ ")",
+                "case when "
+                ~ ended_at
+                ~ " is not null then least("
+                ~ ended_at
+                ~ ", "
+                ~ seconds_after(quarter_start, 900)
+                ~ ") end",
+            )
+        }},
+        0
+    )
+{%- endmacro %}
+
+{# A moment as text for keys: seconds since 1970. #}
+{% macro epoch_text(moment) -%} cast(cast(epoch({{ moment }}) as bigint) as varchar) {%- endmacro %}

@@ -12,7 +12,8 @@
         lambda line: {
             'role':split_part(line, ':', 1),
             'content':trim(substr(line, position(':' in line) + 1), ' ' || chr(9) || chr(10) || chr(13)),
-            'timestamp':cast(null as varchar)
+            'timestamp':cast(null as varchar),
+            'until':cast(null as varchar)
         }
     )
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {# What a platform never says, in the type that `platform_events` expects. #}
 {% macro no_transcript() -%}
-    cast(null as struct("role" varchar, "content" varchar, "timestamp" varchar)[])
+    cast(null as struct("role" varchar, "content" varchar, "timestamp" varchar, "until" varchar)[])
 {%- endmacro %}
 
 {% macro no_measures() -%}

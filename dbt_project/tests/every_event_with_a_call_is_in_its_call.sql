@@ -7,7 +7,7 @@ with
     staged as (
         select source || ':' || call_id as call_key, count(distinct event_key) as event_count
         from {{ source("raw", "call_events") }}
-        where call_id is not null and source in (select source from {{ ref("int_events") }})
+        where call_id is not null and source in (select known.source from {{ ref("int_events") }} as known)
         group by source, call_id
     ),
 

@@ -14,7 +14,8 @@ _MOST_SAMPLES = 3
     asset=dg.AssetKey(["raw", "call_events"]),
     name="events_look_as_documented",
     description="Whether the newest events of each source and type have the fields that its platform documents, in "
-    "the documented types. Those that do not are kept and loaded as far as they can be; look at what changed there.",
+    "the documented types, and none that was never seen before. Those that differ are kept and loaded as far as they "
+    "can be; look at what changed there.",
 )
 def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:
     """A warning names the places and shows outlines, in which every value stands as its type."""

@@ -4,17 +4,20 @@
 very events that dagster-dbt reads from that process, so they become the same materialisations and checks.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
 
-from orchestration import build, warehouse
+from orchestration import build, marts_copy, warehouse
 from orchestration.assets import metadata
+from orchestration.assets.days import DAYS, not_yet_shown
 from orchestration.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.config import OrchestrationSettings
 from orchestration.resources import Aftercall
@@ -23,7 +26,13 @@ from orchestration.resources import Aftercall
 OUTCOMES = "source:raw.outbox_actions+"
 MODELS = "models"
 LEAN = "test_type:unit"
+# models that hold days, each of which can be counted anew by itself
+BY_DAY = "by_day"
 MANIFEST = build.ensure_manifest(OrchestrationSettings())
+
+
+def _is_by_day(node: Mapping[str, Any]) -> bool:
+    return BY_DAY in node["tags"] and node["schema"] == "marts"
 
 
 class ModelTranslator(DagsterDbtTranslator):
@@ -39,6 +48,15 @@ class ModelTranslator(DagsterDbtTranslator):
         """The schema; the tables of actions that were carried out stay with what follows the actions."""
         is_outcome = dbt_resource_props["name"] == "stg_outbox__actions"
         return OUTCOMES_GROUP if is_outcome else str(dbt_resource_props["schema"])
+
+    def get_partitions_def(
+        self, dbt_resource_props: Mapping[str, Any]
+    ) -> dg.PartitionsDefinition[str] | None:
+        """Days, for the marts that hold them; a pass needs no partition and counts the days that it touches.
+
+        Only marts: in a run without a partition Dagster cannot say which days one such asset needs of another.
+        """
+        return DAYS if _is_by_day(dbt_resource_props) else None
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The data team owns every model."""
@@ -71,6 +89,28 @@ def _in_order() -> dict[dg.AssetKey, bool]:
 
 
 IN_ORDER = _in_order()
+BY_DAY_KEYS = {
+    TRANSLATOR.get_asset_key(node)
+    for node in validate_manifest(MANIFEST)["nodes"].values()
+    if node["resource_type"] == "model" and _is_by_day(node)
+}
+
+
+def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
+    """The days that somebody asked for; none in a pass."""
+    asked = context.has_partition_key or context.has_partition_key_range
+    return context.partition_key_range if asked else None
+
+
+def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every day with a call."""
+    try:
+        found = connection.execute(
+            "select distinct call_date::varchar from marts.call_metrics_daily order by 1"
+        )
+    except duckdb.CatalogException:
+        return []
+    return [day for (day,) in found.fetchall()]
 
 
 def built(
@@ -116,14 +156,20 @@ def described(
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, "call_events", "received_at")
         rows = {key: metadata.of_relation(connection, *key.path) for key in built_outputs}
+        days = _days(connection)
     for key, is_view in IN_ORDER.items():
+        if key not in context.selected_asset_keys:
+            continue
+        if key in BY_DAY_KEYS and not _range(context):
+            for materialization in not_yet_shown(context.instance, key, days):
+                context.log_event(materialization)
         if output := built_outputs.get(key):
             yield dg.Output(
                 None,
                 output_name=output.output_name,
                 metadata={**output.metadata, **rows[key], "lag_seconds": lag},
             )
-        elif is_view and key in context.selected_asset_keys:
+        elif is_view:
             yield dg.MaterializeResult(
                 asset_key=key,
                 metadata={"follows": "a view: it holds what its tables hold", "lag_seconds": lag},
@@ -131,17 +177,29 @@ def described(
 
 
 @dbt_assets(
-    manifest=MANIFEST, exclude=OUTCOMES, dagster_dbt_translator=TRANSLATOR, name="models", pool=WAREHOUSE_POOL
+    manifest=MANIFEST,
+    exclude=OUTCOMES,
+    dagster_dbt_translator=TRANSLATOR,
+    name="models",
+    pool=WAREHOUSE_POOL,
+    backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """Calls, outcomes, metrics and what is due.
 
-    New events need three tables and the tests of their keys; everything is built anew once for each version of the
+    New events need the tables that hold something and the tests of their keys; a backfill counts its range of days
+    anew; everything is built anew once for each version of the
     project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
     """
     settings = aftercall.orchestration()
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
-    if everything or not build.is_built(settings, MODELS):
+    asked = _range(context)
+    if asked is not None and build.is_built(settings, MODELS):
+        days = json.dumps({"dates_from": asked.start, "dates_until": asked.end})
+        arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
+        marts_copy.forget(settings)
+        yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
+    elif everything or not build.is_built(settings, MODELS):
         arguments = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
         yield from built(
             context, settings, lambda roomy, sink: build.build_all(roomy, MODELS, arguments, sink)

@@ -46,10 +46,11 @@ def published(
         return
     report = publish.publish(settings)
     frame = pd.DataFrame(sorted(report.rows.items()), columns=["mart", "rows"])
-    said: dict[str, dg.MetadataValue | int | float] = {
+    said: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": int(frame["rows"].sum()),
         "bytes": report.file_bytes,
         "seconds": round(report.seconds, 2),
+        "calls_renewed": "all" if report.renewed is None else report.renewed,
         "preview": metadata.table(frame),
     }
     if settings.publish_parquet:

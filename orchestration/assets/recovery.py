@@ -11,6 +11,7 @@ import dagster as dg
 import pandas as pd
 
 from orchestration.assets import metadata
+from orchestration.assets.days import WHOLE_DAYS
 from orchestration.assets.raw import OWNERS
 from orchestration.recovery import PLATFORMS
 from orchestration.recovery.config import RecoverySettings
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 
 LOSS = "webhook_loss"
 GROUP = "recovery"
-_DAYS = dg.DailyPartitionsDefinition(
-    start_date=RecoverySettings().recovery_history_since.isoformat(), timezone="UTC"
-)
 _LANDED = dg.AssetKey(["raw", "call_events"])
 
 
@@ -67,7 +65,7 @@ def history_asset(source: str) -> dg.AssetsDefinition:
         kinds={"dlt"},
         owners=OWNERS,
         pool=f"recovery_{source}",
-        partitions_def=_DAYS,
+        partitions_def=WHOLE_DAYS,
         description=f"Calls of a day (UTC) that {source} lists and the warehouse lacks, for the first set-up: "
         "backfill the days to import. Actions that are too old by then are skipped.",
     )

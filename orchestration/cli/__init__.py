@@ -20,6 +20,7 @@ _COMMANDS = {
     "reload": "orchestration.cli.reload",
     "recover": "orchestration.cli.recover",
     "trace": "orchestration.cli.trace",
+    "whatif": "orchestration.cli.whatif",
     "actions": "orchestration.cli.actions",
     "check": "orchestration.cli.check",
     "doctor": "orchestration.cli.doctor",

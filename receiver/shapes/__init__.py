@@ -5,15 +5,16 @@ shapes are the mapping `SHAPES`, from event types as landed, in the module of it
 looked at. What an event means does not belong here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-__all__ = ["SHAPES", "Misfit", "misfits", "outline"]
+__all__ = ["SHAPES", "Misfit", "described", "fields", "misfits", "outline"]
 
 SHAPES: dict[str, Mapping[str, type[BaseModel]]] = {
     module.name: import_module(f"{__name__}.{module.name}").SHAPES
@@ -46,6 +47,44 @@ def misfits(source: str, event_type: str | None, body: Any) -> list[Misfit]:
         }
         return sorted(found)
     return []
+
+
+@cache
+def described(source: str, event_type: str | None) -> Mapping[str, Set[str]]:
+    """The objects of an event whose fields the shape names, by place (`call.transcript_object[]`), and those names.
+
+    Objects whose names are the operator's own, such as variables, are none of them.
+    """
+    shape = SHAPES.get(source, {}).get(event_type or "")
+    found: dict[str, set[str]] = {}
+    if shape is not None:
+        schema = shape.model_json_schema()
+        _describe(schema, schema.get("$defs", {}), "", found)
+    return found
+
+
+def _describe(
+    schema: Mapping[str, Any], parts: Mapping[str, Any], where: str, found: dict[str, set[str]]
+) -> None:
+    schema = parts[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for one in (*schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        _describe(one, parts, where, found)
+    if "items" in schema:
+        _describe(schema["items"], parts, f"{where}[]", found)
+    for name, inner in schema.get("properties", {}).items():
+        found.setdefault(where, set()).add(name)
+        _describe(inner, parts, f"{where}.{name}".removeprefix("."), found)
+
+
+def fields(body: Any, objects: Mapping[str, Set[str]], where: str = "") -> Iterator[tuple[str, str]]:
+    """Place and name of each field that a body has in these objects; nothing that it says."""
+    if isinstance(body, list):
+        for inner in body:
+            yield from fields(inner, objects, f"{where}[]")
+    elif isinstance(body, dict) and where in objects:
+        for name, inner in body.items():
+            yield where, str(name)
+            yield from fields(inner, objects, f"{where}.{name}".removeprefix("."))
 
 
 def outline(value: Any, depth: int = 0) -> Any:

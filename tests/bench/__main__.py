@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from tests.bench import bench_board, bench_latency, bench_load, bench_page, bench_receiver, bench_throughput
+from tests.bench import (
+    bench_board,
+    bench_growth,
+    bench_latency,
+    bench_load,
+    bench_page,
+    bench_receiver,
+    bench_throughput,
+)
 from tests.bench.record import Result, record, recorded, show
 
 BENCHES: tuple[Callable[[], list[Result]], ...] = (
@@ -12,6 +20,7 @@ BENCHES: tuple[Callable[[], list[Result]], ...] = (
     bench_board.run,
     bench_page.run,
     bench_throughput.run,
+    bench_growth.run,
 )
 
 

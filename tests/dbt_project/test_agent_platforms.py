@@ -106,17 +106,20 @@ def test_outcomes(told: "Warehouse") -> None:
     }
 
 
-def test_turns_have_a_role_and_a_time(told: "Warehouse") -> None:
+def test_turns_have_a_role_and_times(told: "Warehouse") -> None:
     rows = told.rows(
-        "select source, role, strftime(spoken_at, '%M:%S.%g') from marts.call_turns order by source, turn_number"
+        "select source, role, strftime(spoken_at, '%M:%S.%g'), strftime(spoken_until, '%M:%S.%g') "
+        "from marts.call_turns order by source, turn_number"
     )
     assert [tuple(row.values()) for row in rows] == [
-        ("bland", "customer", "14:01.000"), ("bland", "agent", "14:03.250"), ("bland", "customer", "14:09.000"),
-        ("elevenlabs", "agent", "14:00.000"), ("elevenlabs", "customer", "14:04.000"),
-        ("elevenlabs", "agent", "14:08.000"),
-        ("retell", "agent", "14:00.650"), ("retell", "customer", "14:03.350"), ("retell", "agent", "14:05.850"),
-        ("retell", "transfer_target", "14:40.750"),
-        ("vapi", "agent", "14:01.500"), ("vapi", "customer", "14:06.000"), ("vapi", "agent", "14:09.000"),
+        ("bland", "customer", "14:01.000", None), ("bland", "agent", "14:03.250", None),
+        ("bland", "customer", "14:09.000", None),
+        ("elevenlabs", "agent", "14:00.000", None), ("elevenlabs", "customer", "14:04.000", None),
+        ("elevenlabs", "agent", "14:08.000", None),
+        ("retell", "agent", "14:00.650", "14:02.450"), ("retell", "customer", "14:03.350", "14:05.250"),
+        ("retell", "agent", "14:05.850", "14:08.450"), ("retell", "transfer_target", "14:40.750", "14:42.350"),
+        ("vapi", "agent", "14:01.500", "14:04.000"), ("vapi", "customer", "14:06.000", "14:07.800"),
+        ("vapi", "agent", "14:09.000", "14:10.200"),
     ]  # fmt: skip
 
 
@@ -130,6 +133,24 @@ def test_measures_keep_what_was_sent(told: "Warehouse") -> None:
     assert found["vapi success_evaluation"] == ("true", None)
     assert found["retell refund_amount"] == ("39.9", None)
     assert found["bland rooms"] == ("2", None)
+
+
+def test_what_users_measure_is_kept_and_what_has_no_name_reported(told: "Warehouse") -> None:
+    rows = told.rows(
+        "select source, measure, canonical_measure, value_type from marts.call_metrics where not is_mapped order by all"
+    )
+    assert [tuple(row.values()) for row in rows] == [
+        ("bland", "rooms", "rooms", "integer"),
+        ("elevenlabs", "stayed_polite", "stayed_polite", "text"),
+        ("retell", "refund_amount", "refund_amount", "number"),
+        ("vapi", "callback_wanted", "callback_wanted", "boolean"),
+    ]
+    warned = told.dbt("test", "--select", "warn_measures_without_a_name")
+    assert warned == {"warn_measures_without_a_name": "warn"}
+    score = (
+        "select canonical_measure, value_number from marts.call_metrics where measure = 'call_success_score'"
+    )
+    assert tuple(told.row(score).values()) == ("success_score", 0.9)
 
 
 def test_variables_of_all_places_come_together(told: "Warehouse") -> None:

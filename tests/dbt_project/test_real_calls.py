@@ -7,10 +7,13 @@ is tested elsewhere.
 import json
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from tests.dbt_project.recount import Call, calls_of, concurrency, scorecard
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
@@ -99,3 +102,51 @@ def test_totals(real: "Warehouse", expected: dict[str, Any]) -> None:
     assert real.row("select count(*) as n from marts.call_turns")["n"] == summary["total_turns"]
     assert real.row("select count(*) as n from intermediate.int_events")["n"] == summary["distinct_events"]
     assert real.row("select count(*) as n from marts.customers")["n"] == summary["customers"]
+
+
+@pytest.fixture(scope="module")
+def recounted(expected: dict[str, Any]) -> list[Call]:
+    with (CALLS / "sgd.ndjson").open(encoding="utf-8") as lines:
+        return calls_of((json.loads(line)["body"] for line in lines), expected["calls"])
+
+
+def test_every_metric_is_what_the_events_say(real: "Warehouse", recounted: list[Call]) -> None:
+    rows = real.rows("select * from marts.scorecard_daily")
+    found = {(row["period_start"], row["dimension"], row["dimension_value"]): row for row in rows}
+    wanted = scorecard(recounted)
+    assert found.keys() == wanted.keys()
+    for key, metrics in wanted.items():
+        for name, value in metrics.items():
+            told = found[key][name]
+            assert (told is None) == (value is None), (key, name)
+            assert value is None or told == pytest.approx(value, rel=1e-6), (key, name)
+
+
+def test_calls_at_once_are_what_the_events_say(real: "Warehouse", recounted: list[Call]) -> None:
+    rows = real.rows("select * from marts.call_concurrency where dimension = 'all'")
+    found = {
+        row["quarter_start"]: (row["peak_concurrent_calls"], row["average_concurrent_calls"]) for row in rows
+    }
+    wanted = concurrency(recounted)
+    assert found.keys() == wanted.keys()
+    for quarter, figures in wanted.items():
+        assert found[quarter] == pytest.approx(figures, abs=1e-3), quarter
+
+
+def test_volume_adds_up_to_the_calls(real: "Warehouse", recounted: list[Call]) -> None:
+    for column, period in (("hour_start", "hour"), ("call_date", "day"), ("week_start", "week")):
+        rows = real.rows(
+            f"select cast({column} as timestamp) as began, sum(call_count) as n, sum(answered_call_count) as answered"
+            f" from marts.call_volume group by 1 having n > 0"
+        )
+        wanted: dict[datetime, list[int]] = {}
+        for call in recounted:
+            begins = {
+                "hour": call.began.replace(minute=0, second=0, microsecond=0),
+                "day": datetime.combine(call.began.date(), time()),
+                "week": datetime.combine(call.began.date() - timedelta(days=call.began.weekday()), time()),
+            }[period]
+            counted = wanted.setdefault(begins, [0, 0])
+            counted[0] += 1
+            counted[1] += call.is_answered
+        assert {row["began"]: [row["n"], row["answered"]] for row in rows} == wanted

@@ -4,13 +4,15 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tests.conftest import ARRIVAL
+
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
     NewWarehouse = Callable[[], Warehouse]
 
 
-def contents(warehouse: "Warehouse", schema: str, leave_out: Sequence[str] = ()) -> dict[str, list[Any]]:
+def contents(warehouse: "Warehouse", schema: str, leave_out: Sequence[str] = ARRIVAL) -> dict[str, list[Any]]:
     """Every row of every relation of a schema, in a fixed order."""
     found = {}
     for relation, columns in warehouse.relations(schema).items():

@@ -1,6 +1,7 @@
 """The published copy: how often it is made, what it says of itself, and real clients that read it meanwhile."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from orchestration import parquet, publish
+from orchestration import marts_copy, parquet, publish
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
@@ -103,7 +104,8 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
 
 
 def test_every_table_and_column_says_what_dbt_says_of_it(built: Installation) -> None:
-    described = yaml.safe_load((DBT_PROJECT / "models" / "marts" / "_marts.yml").read_text())["models"]
+    files = sorted((DBT_PROJECT / "models" / "marts").glob("*.yml"))
+    described = [model for file in files for model in yaml.safe_load(file.read_text()).get("models", [])]
     tables = {
         str(row[0]): str(row[1]) for row in built.mart("select table_name, comment from duckdb_tables()")
     }
@@ -115,6 +117,71 @@ def test_every_table_and_column_says_what_dbt_says_of_it(built: Installation) ->
         (model["name"], column["name"]) for model in described for column in model["columns"]
     }
     assert [row for row in columns if not row[2] or "{{" in str(row[2])] == []
+
+
+def copied(settings: OrchestrationSettings) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the published copy."""
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        tables = [name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()]
+        return {
+            name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in tables
+        }
+
+
+def test_a_renewed_copy_is_the_whole_copy(installation: Installation, land: Any) -> None:
+    """New calls, events of calls that were copied before, actions that were sent meanwhile, an alert without a call."""
+    settings = OrchestrationSettings(home=installation.home)
+    land(installation.home, calls=30)
+    every = sorted(installation.home.glob("landing/*/*/*.ndjson"))
+    later = installation.home / "later"
+    later.mkdir()
+    for path in every[1:]:
+        path.rename(later / path.name)
+    half = every[0].read_bytes().splitlines(keepends=True)
+    every[0].write_bytes(b"".join(half[::2]))
+    installation.aftercall("run")
+    # the newest action always counts as changed: others of its moment may have followed
+    assert publish.publish(settings).renewed == 1
+    rest = every[0].with_name("20991231T000000000000Z-0000000a.ndjson")
+    rest.write_bytes(b"".join(half[1::2]) + b"".join(path.read_bytes() for path in later.iterdir()))
+    installation.aftercall("run")
+    renewed = copied(settings)
+    assert len(renewed["calls"]) == 30
+    marts_copy.forget(settings)
+    assert publish.publish(settings).renewed is None
+    assert copied(settings) == renewed
+
+
+def only_the_note(path: Path, target: Path) -> None:
+    """Put the note of a copy in place, and be killed before the copy."""
+    if "json" not in path.name:
+        raise ZeroDivisionError
+    shutil.move(path, target)
+
+
+@pytest.mark.parametrize(
+    "accident", ["another file", "killed between note and rename", "an older project", "no note"]
+)
+def test_a_copy_that_cannot_be_told_is_made_whole(
+    settings: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch, accident: str
+) -> None:
+    publish.publish(settings)
+    before = copied(settings)
+    if accident == "another file":
+        beside = settings.published.with_name("beside")
+        beside.write_bytes(settings.published.read_bytes())
+        beside.replace(settings.published)
+    elif accident == "no note":
+        marts_copy.forget(settings)
+    elif accident == "an older project":
+        monkeypatch.setattr("orchestration.build.project_version", lambda: "another")
+    else:
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "replace", only_the_note)
+            with pytest.raises(ZeroDivisionError):
+                publish.publish(settings)
+    assert publish.publish(settings).renewed is None
+    assert copied(settings) == before
 
 
 def test_parquet_holds_the_same_rows_a_file_a_day(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from receiver.shapes import SHAPES, Misfit, misfits, outline
+from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
 from receiver.sources import SOURCES
 
 BODIES = Path(__file__).parent / "sources" / "bodies"
@@ -33,6 +33,30 @@ def test_every_documented_body_fits(path: Path) -> None:
     body = json.loads(path.read_text(encoding="utf-8"))
     source = path.parent.name
     assert misfits(source, kind_of(source, body), body) == []
+
+
+def test_fields_are_named_where_the_documents_describe_an_object() -> None:
+    objects = described("retell", "analytics.completed")
+    assert {"", "call", "call.transcript_object[]", "call.call_analysis"} == objects.keys()
+    assert "call_summary" in objects["call.call_analysis"]
+    said = {"words": [{"word": "Hello"}], "content": "Hello", "mood": "calm"}
+    body = {"call": {"metadata": {"Ada": 1}, "transcript_object": [said, said]}, "event": "call_analyzed"}
+    assert set(fields(body, objects)) == {
+        ("", "call"),
+        ("", "event"),
+        ("call", "metadata"),
+        ("call", "transcript_object"),
+        ("call.transcript_object[]", "words"),
+        ("call.transcript_object[]", "content"),
+        ("call.transcript_object[]", "mood"),
+    }
+    assert described("retell", "call.unheard_of") == {}
+
+
+def test_both_dialects_of_a_platform_are_described() -> None:
+    objects = described("atoms", "call.end")
+    assert objects[""] >= {"metadata", "event"}
+    assert "callStatus" in objects["metadata.callData"]
 
 
 def retell(**changed: Any) -> list[Misfit]:
@@ -87,6 +111,7 @@ def test_an_outline_says_nothing_of_what_was_said() -> None:
 )
 def test_no_body_raises(source: str, kind: str, body: Any) -> None:
     assert all(found.where and found.problem for found in misfits(source, kind, body))
+    assert all(where in described(source, kind) for where, _ in fields(body, described(source, kind)))
     json.dumps(outline(body))
 
 

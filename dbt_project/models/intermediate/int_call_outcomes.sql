@@ -1,6 +1,62 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="call_key",
+        on_schema_change="fail",
+    )
+}}
+
 with
 
-    calls as (select * from {{ ref("int_calls") }}),
+    -- Transcripts, variables and measures stay where they are: what follows reads this table for every call.
+    calls as (
+        select
+            call_key,
+            source,
+            call_id,
+            parent_call_id,
+            event_count,
+            has_start,
+            has_end,
+            has_analytics,
+            is_ended,
+            end_occurred_at,
+            analytics_occurred_at,
+            last_occurred_at,
+            first_received_at,
+            last_received_at,
+            last_loaded_at,
+            built_at,
+            agent_id,
+            direction,
+            customer_phone,
+            agent_phone,
+            customer_name,
+            customer_email,
+            customer_language,
+            customer_tier,
+            email_consent_text,
+            started_at,
+            ended_at,
+            duration_seconds,
+            line_status,
+            end_reason,
+            disposition,
+            issue_resolved_text,
+            satisfaction_text,
+            sentiment_text,
+            follow_up_text,
+            measured_transfer_text,
+            asked_transfer_text,
+            transfer_reason_text,
+            issue_type_text,
+            summary,
+            recording_url,
+            turn_count
+        from {{ ref("int_calls") }}
+        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+    ),
 
     dispositions as (select * from {{ ref("dispositions") }}),
 

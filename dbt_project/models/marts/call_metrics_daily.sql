@@ -1,34 +1,38 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="by_period",
+        period_column="call_date",
+        on_schema_change="fail",
+        tags=["pass", "by_day"],
+    )
+}}
+
 with
 
     calls as (
         select
-            *,
-            cast(coalesce(call_moment, first_received_at) as date) as call_date,
-            coalesce(agent_id, 'unknown') as agent
-        from {{ ref("int_call_outcomes") }}
+            facts.*,
+            repeats.is_repeat_call,
+            repeats.is_first_call_resolved,
+            greatest(facts.last_loaded_at, repeats.judged_through) as loaded_at
+        from {{ ref("int_call_facts") }} as facts
+        left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
+        where {{ on_touched_day("facts.call_date") }}
     ),
 
     final as (
         select
-            call_date || ':' || source || ':' || agent as day_key,
+            call_date || ':' || source || ':' || agent_id as day_key,
             call_date,
             source,
-            agent as agent_id,
-            count(*) as call_count,
-            cast(sum(case when direction = 'inbound' then 1 else 0 end) as bigint) as inbound_call_count,
-            cast(sum(case when direction = 'outbound' then 1 else 0 end) as bigint) as outbound_call_count,
-            cast(sum(case when is_resolved then 1 else 0 end) as bigint) as resolved_call_count,
-            cast(sum(case when not is_resolved then 1 else 0 end) as bigint) as unresolved_call_count,
-            cast(sum(case when is_transfer_requested then 1 else 0 end) as bigint) as transfer_request_count,
-            cast(sum(case when needs_follow_up then 1 else 0 end) as bigint) as follow_up_count,
-            cast(sum(case when is_vip then 1 else 0 end) as bigint) as vip_call_count,
-            count(satisfaction_score) as rated_call_count,
-            cast(sum(satisfaction_score) as bigint) as satisfaction_sum,
+            agent_id,
+            {{ count_columns() }},
             avg(satisfaction_score) as average_satisfaction,
             {{ exact_sum("duration_seconds") }} as duration_seconds_sum,
-            cast(sum(turn_count) as bigint) as turn_count
+            {{ loaded_through("loaded_at") }} as last_loaded_at
         from calls
-        group by call_date, source, agent
+        group by call_date, source, agent_id
     )
 
 select *

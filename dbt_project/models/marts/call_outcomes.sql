@@ -1,20 +1,36 @@
 with
 
+    outcomes as (select * from {{ ref("int_call_outcomes") }}),
+
+    facts as (select * from {{ ref("int_call_facts") }}),
+
+    repeats as (select * from {{ ref("int_repeat_calls") }}),
+
     final as (
         select
-            call_key,
-            source,
-            call_id,
-            disposition,
-            is_resolved,
-            satisfaction_score,
-            sentiment,
-            is_transfer_requested,
-            needs_follow_up,
-            issue_type,
-            is_vip,
-            last_received_at as updated_at
-        from {{ ref("int_call_outcomes") }}
+            outcomes.call_key,
+            outcomes.source,
+            outcomes.call_id,
+            facts.call_date,
+            outcomes.disposition,
+            outcomes.is_resolved,
+            outcomes.satisfaction_score,
+            outcomes.satisfaction_text as satisfaction_as_sent,
+            outcomes.sentiment,
+            outcomes.is_transfer_requested,
+            facts.is_transferred,
+            facts.transfer_reason,
+            facts.is_contained,
+            outcomes.needs_follow_up,
+            outcomes.issue_type,
+            outcomes.is_vip,
+            repeats.is_repeat_call,
+            repeats.repeats_call_key,
+            repeats.is_first_call_resolved,
+            outcomes.last_received_at as updated_at
+        from outcomes
+        inner join facts on outcomes.call_key = facts.call_key
+        left join repeats on outcomes.call_key = repeats.call_key
     )
 
 select *

@@ -19,7 +19,8 @@ with
             cast(turn_number as integer) as turn_number,
             turn.role as role,
             turn.content as content,
-            turn.spoken_at as spoken_at
+            turn.spoken_at as spoken_at,
+            turn.spoken_until as spoken_until
         from turns
     )
 

@@ -2,7 +2,7 @@ with
 
     calls as (select * from {{ ref("int_call_outcomes") }}),
 
-    end_reasons as (select * from {{ ref("call_end_reasons") }}),
+    facts as (select * from {{ ref("int_call_facts") }}),
 
     final as (
         select
@@ -14,7 +14,7 @@ with
             calls.direction,
             calls.customer_phone,
             calls.agent_phone,
-            cast(coalesce(calls.call_moment, calls.first_received_at) as date) as call_date,
+            facts.call_date,
             calls.started_at,
             calls.ended_at,
             calls.duration_seconds,
@@ -22,16 +22,16 @@ with
             calls.summary,
             calls.status,
             calls.end_reason,
-            end_reasons.end_reason_category,
-            end_reasons.is_error as is_ended_by_error,
+            facts.end_reason_category,
+            facts.is_ended_by_error,
+            facts.answer_status,
             calls.recording_url,
             calls.has_start,
             calls.has_end,
             calls.has_analytics,
             calls.last_received_at as updated_at
         from calls
-        left join
-            end_reasons on calls.source = end_reasons.source and calls.end_reason = end_reasons.end_reason
+        inner join facts on calls.call_key = facts.call_key
     )
 
 select *

@@ -2,7 +2,14 @@ with
 
     calls as (select * from {{ ref("int_call_outcomes") }} where customer_phone is not null),
 
-    final as (
+    repeats as (
+        select customer_phone, count(*) as repeat_call_count
+        from {{ ref("int_repeat_calls") }}
+        where is_repeat_call
+        group by customer_phone
+    ),
+
+    known as (
         select
             customer_phone,
             max_by(customer_name, call_order) as customer_name,
@@ -17,6 +24,24 @@ with
             max_by(call_key, call_order) as last_call_key
         from calls
         group by customer_phone
+    ),
+
+    final as (
+        select
+            known.customer_phone,
+            known.customer_name,
+            known.customer_email,
+            known.is_vip,
+            known.call_count,
+            coalesce(repeats.repeat_call_count, 0) as repeat_call_count,
+            known.resolved_call_count,
+            known.unresolved_call_count,
+            known.average_satisfaction,
+            known.first_call_at,
+            known.last_call_at,
+            known.last_call_key
+        from known
+        left join repeats on known.customer_phone = repeats.customer_phone
     )
 
 select *

@@ -22,8 +22,7 @@ with
             coalesce(
                 {{ to_language_tag("calls.customer_language") }}, '{{ var("default_language") }}'
             ) as language,
-            {{ to_boolean(variable(["email_consent", "emailConsent", "consent_to_email", "email_opt_in"])) }}
-            as email_consent
+            {{ to_boolean("calls.email_consent_text") }} as email_consent
         from due
         inner join calls on due.call_key = calls.call_key
     )

@@ -17,7 +17,7 @@ with
             cast(null as varchar) as skip_reason,
             due.built_at,
             {{ as_title("calls.issue_type") }} || ': ' || {{ customer_label("calls") }} as title,
-            {{ paragraphs(["calls.summary", transcript_text("calls.turns")]) }} as description,
+            {{ paragraphs(["calls.summary", transcript_text("spoken.turns")]) }} as description,
             calls.priority,
             coalesce(queues.queue, '{{ var("default_queue") }}') as queue,
             calls.issue_type,
@@ -27,6 +27,11 @@ with
             calls.is_resolved
         from due
         inner join calls on due.call_key = calls.call_key
+        -- by the load time too, which lets the database pass over the transcripts of all other calls
+        inner join
+            {{ ref("int_calls") }} as spoken
+            on due.call_key = spoken.call_key
+            and due.loaded_at = spoken.last_loaded_at
         left join queues on calls.issue_type = queues.issue_type
     )
 

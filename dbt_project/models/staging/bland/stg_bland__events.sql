@@ -100,7 +100,12 @@ with
             body.recording_url as recording_url,
             list_transform(
                 list_filter(body.transcripts, lambda turn:turn.user <> 'agent-action'),
-                lambda turn: {'role':turn.user, 'content':turn.text, 'timestamp':turn.created_at}
+                lambda turn: {
+                    'role':turn.user,
+                    'content':turn.text,
+                    'timestamp':turn.created_at,
+                    'until':cast(null as varchar)
+                }
             ) as transcript,
             {{
                 merged_objects(

@@ -128,7 +128,8 @@ with
                     'role':turn.role,
                     'content':turn.message,
                     'timestamp':
-                    {{ moment_in_call("metadata.start_time_unix_secs || '000'", "turn.time_in_call_secs") }}
+                    {{ moment_in_call("metadata.start_time_unix_secs || '000'", "turn.time_in_call_secs") }},
+                    'until':cast(null as varchar)
                 }
             ) as transcript,
             {{

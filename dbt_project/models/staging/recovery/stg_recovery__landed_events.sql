@@ -4,7 +4,7 @@ with
     events as (
         select source, call_id, event_type, event_id like 'recovered:%' as is_recovered
         from {{ source("raw", "call_events") }}
-        where call_id in (select call_id from {{ source("raw", "listed_calls") }})
+        where call_id in (select listed.call_id from {{ source("raw", "listed_calls") }} as listed)
     ),
 
     final as (

@@ -14,7 +14,7 @@
     "recording_url": "VARCHAR",
     "scrubbed_recording_url": "VARCHAR",
     "transcript_object": [
-        {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE"}]}
+        {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE", "end": "DOUBLE"}]}
     ],
     "metadata": "JSON",
     "retell_llm_dynamic_variables": "JSON",
@@ -90,7 +90,8 @@ with
                 lambda turn: {
                     'role':turn.role,
                     'content':turn.content,
-                    'timestamp':{{ moment_in_call("call.start_timestamp", "turn.words[1].start") }}
+                    'timestamp':{{ moment_in_call("call.start_timestamp", "turn.words[1].start") }},
+                    'until':{{ moment_in_call("call.start_timestamp", 'turn.words[-1]."end"') }}
                 }
             ) as transcript,
             {{

@@ -1,5 +1,7 @@
 {#- {message}: status updates, and the report after the call, which is its end and its analysis. -#}
-{%- set said_in_messages = [{"role": "VARCHAR", "message": "VARCHAR", "time": "VARCHAR"}] -%}
+{%- set said_in_messages = [
+    {"role": "VARCHAR", "message": "VARCHAR", "time": "VARCHAR", "endTime": "VARCHAR"}
+] -%}
 {%- set said_of_call = {
     "type": "VARCHAR",
     "assistantId": "VARCHAR",
@@ -106,7 +108,10 @@ with
                     lambda said:said.role in ('bot', 'assistant', 'user')
                 ),
                 lambda said: {
-                    'role':said.role, 'content':said.message, 'timestamp':split_part(said.time, '.', 1)
+                    'role':said.role,
+                    'content':said.message,
+                    'timestamp':split_part(said.time, '.', 1),
+                    'until':split_part(said.endtime, '.', 1)
                 }
             ) as transcript,
             {{

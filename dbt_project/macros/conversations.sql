@@ -1,0 +1,48 @@
+{# What a list of turns says about a conversation, DuckDB's way. Each takes the turns of `turns_of`, or null, and gives an
+   expression that is null for null. #}
+{% macro turns_of_role(turns, role) -%}
+    len(list_filter({{ turns }}, lambda turn:turn.role = '{{ role }}'))
+{%- endmacro %}
+
+{% macro characters_of_role(turns, role) -%}
+    cast(
+        list_sum(
+            list_transform(
+                list_filter({{ turns }}, lambda turn:turn.role = '{{ role }}'),
+                lambda turn:length(turn.content)
+            )
+        ) as bigint
+    )
+{%- endmacro %}
+
+{# Who had the last word: agent, customer, or whatever role the platform named. #}
+{% macro last_speaker(turns) -%} {{ turns }} [-1].role {%- endmacro %}
+
+{# How long a side spoke, in seconds, over its turns that have both times; null where none has. #}
+{% macro talk_seconds_of_role(turns, role) -%}
+    list_sum(
+        list_transform(
+            list_filter(
+                {{ turns }}, lambda turn:turn.role = '{{ role }}' and turn.spoken_until >= turn.spoken_at
+            ),
+            lambda turn:epoch(turn.spoken_until) - epoch(turn.spoken_at)
+        )
+    )
+{%- endmacro %}
+
+{# The pauses between one turn and the next, in seconds: 0 where they overlap; none where a time is missing. #}
+{% macro pauses(turns) -%}
+    list_filter(
+        list_transform(
+            list_zip({{ turns }} [:-2], {{ turns }} [2:]),
+            lambda pair:
+            case
+                when pair[2].spoken_at >= pair[1].spoken_until
+                then epoch(pair[2].spoken_at) - epoch(pair[1].spoken_until)
+                when pair[2].spoken_at < pair[1].spoken_until
+                then 0
+            end
+        ),
+        lambda pause:pause is not null
+    )
+{%- endmacro %}

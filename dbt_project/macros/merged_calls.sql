@@ -1,0 +1,258 @@
+{# The facts of calls from their events, each from the newest event that has it.
+
+   A full refresh takes the calls in portions: what is merged of an event has to fit into memory for all calls of one
+   portion, but not for those of a whole history. An increment is one portion. #}
+{% macro merged_calls(portion=0, portions=1) -%}
+    with
+
+        touched_calls as (
+            select distinct call_key
+            from {{ ref("int_events") }}
+            where
+                call_key is not null
+                and {{ newer_than_this("loaded_at", "last_loaded_at") }}
+                and {{ is_in_portion("call_key", portion, portions) }}
+        ),
+
+        -- Narrow columns first: the load time lets the database pass over the transcripts of all other calls.
+        -- `recency` puts the events of a call in the order in which they count, the last most.
+        touched_events as (
+            select
+                events.event_key,
+                events.loaded_at,
+                row_number() over (
+                    partition by events.call_key
+                    order by
+                        events.event_rank,
+                        events.occurred_at nulls first,
+                        events.received_at,
+                        events.event_key
+                ) as recency
+            from {{ ref("int_events") }} as events
+            inner join touched_calls on events.call_key = touched_calls.call_key
+        ),
+
+        events as (
+            select events.*, touched_events.recency
+            from {{ ref("int_events") }} as events
+            inner join
+                touched_events
+                on events.loaded_at = touched_events.loaded_at
+                and events.event_key = touched_events.event_key
+        ),
+
+        merged as (
+            select
+                call_key,
+                min(source) as source,
+                min(call_id) as call_id,
+                count(*) as event_count,
+                max(case when event_type = 'call.start' then 1 else 0 end) = 1 as has_start,
+                max(case when ends_call then 1 else 0 end) = 1 as has_end,
+                max(case when event_type = 'analytics.completed' then 1 else 0 end) = 1 as has_analytics,
+                max(case when ends_call then occurred_at end) as end_occurred_at,
+                max(
+                    case when event_type = 'analytics.completed' then occurred_at end
+                ) as analytics_occurred_at,
+                max(occurred_at) as last_occurred_at,
+                min(received_at) as first_received_at,
+                max(received_at) as last_received_at,
+                max(loaded_at) as last_loaded_at,
+                {{ newest("agent_id") }} as agent_id,
+                {{ newest("direction") }} as direction,
+                {{ newest("customer_phone") }} as said_customer_phone,
+                {{ newest("agent_phone") }} as said_agent_phone,
+                {{ newest("from_phone") }} as from_phone,
+                {{ newest("to_phone") }} as to_phone,
+                {{ newest("started_at") }} as said_started_at,
+                {{ newest("ended_at") }} as said_ended_at,
+                {{ newest("duration_seconds") }} as said_duration_seconds,
+                {{ newest("parent_call_id") }} as parent_call_id,
+                {{ newest("line_status") }} as line_status,
+                {{ newest("end_reason") }} as end_reason,
+                {{ newest("disposition") }} as said_disposition,
+                {{ newest("summary") }} as said_summary,
+                {{ newest("recording_url") }} as recording_url,
+                {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
+                {{ newest_of_each_name("variables") }} as variables,
+                {{ newest_of_each_name("metrics") }} as metrics
+            from events
+            group by call_key
+        ),
+
+        -- Measures by their canonical names. Of several of one name: what the platform's own row says, then
+        -- what is spelled so, then the first by spelling.
+        measured as (
+            select
+                call_key,
+                source,
+                {{ to_snake_case("entry.key") }} as spelling,
+                entry.key as spelled,
+                entry.value as measure
+            from (select call_key, source, {{ map_rows("metrics") }} as entry from merged) as entries
+            where trim(entry.value.value) <> ''
+        ),
+
+        named as (
+            select
+                measured.call_key,
+                {{ canonical_measure("measured.spelling", "measured.spelled") }} as canonical_measure,
+                measured.measure,
+                row_number() over (
+                    partition by
+                        measured.call_key, {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                    order by
+                        case
+                            when own_names.canonical_measure is not null
+                            then 0
+                            when
+                                measured.spelled
+                                = {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                            then 1
+                            else 2
+                        end,
+                        measured.spelled
+                ) as choice
+            from measured {{ join_canonical_measures("measured") }}
+        ),
+
+        canonical as (
+            select call_key, {{ map_of_pairs("canonical_measure", "measure") }} as canonical_metrics
+            from named
+            where choice = 1
+            group by call_key
+        ),
+
+        -- Transcripts are fetched, not merged: an aggregate would hold all of them in memory.
+        transcribed as (
+            select merged.*, canonical.canonical_metrics, events.turns
+            from merged
+            left join canonical on merged.call_key = canonical.call_key
+            left join events on merged.turns_event_key = events.event_key
+        ),
+
+        timed as (
+            select
+                *,
+                coalesce(
+                    said_started_at, {{ seconds_after("said_ended_at", "-said_duration_seconds") }}
+                ) as started_at,
+                coalesce(
+                    said_ended_at,
+                    case when has_end then {{ seconds_after("said_started_at", "said_duration_seconds") }} end
+                ) as ended_at
+            from transcribed
+        ),
+
+        final as (
+            select
+                call_key,
+                source,
+                call_id,
+                parent_call_id,
+                event_count,
+                has_start,
+                has_end,
+                has_analytics,
+                has_end or ended_at is not null as is_ended,
+                end_occurred_at,
+                analytics_occurred_at,
+                last_occurred_at,
+                first_received_at,
+                last_received_at,
+                last_loaded_at,
+                {{ built_at() }} as built_at,
+                agent_id,
+                direction,
+                coalesce(
+                    said_customer_phone,
+                    case direction when 'inbound' then from_phone when 'outbound' then to_phone end,
+                    {{ to_e164(variable(["user_number"])) }}
+                ) as customer_phone,
+                coalesce(
+                    said_agent_phone,
+                    case direction when 'inbound' then to_phone when 'outbound' then from_phone end,
+                    {{ to_e164(variable(["agent_number"])) }}
+                ) as agent_phone,
+                {{
+                    variable(
+                        ["customer_name", "customerName", "caller_name", "user_name", "full_name", "name"]
+                    )
+                }} as customer_name,
+                lower(
+                    {{
+                        variable(
+                            [
+                                "customer_email",
+                                "customerEmail",
+                                "caller_email",
+                                "user_email",
+                                "email_address",
+                                "email",
+                            ]
+                        )
+                    }}
+                ) as customer_email,
+                {{ variable(["language", "default_language"]) }} as customer_language,
+                lower({{ variable(["customer_tier", "customerTier"]) }}) as customer_tier,
+                {{ variable(["email_consent", "emailConsent", "consent_to_email", "email_opt_in"]) }}
+                as email_consent_text,
+                started_at,
+                ended_at,
+                coalesce(
+                    said_duration_seconds,
+                    case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
+                ) as duration_seconds,
+                line_status,
+                end_reason,
+                coalesce(
+                    {{ to_snake_case(measure(["call_outcome", "disposition"])) }}, said_disposition
+                ) as disposition,
+                {{ measure(["issue_resolved"]) }} as issue_resolved_text,
+                {{ measure(["satisfaction_score"]) }} as satisfaction_text,
+                {{ measure(["sentiment"]) }} as sentiment_text,
+                {{ measure(["follow_up_needed"]) }} as follow_up_text,
+                {{ measure(["transfer_requested"]) }} as measured_transfer_text,
+                {{ variable(["transfer_requested"]) }} as asked_transfer_text,
+                coalesce(
+                    {{ measure(["transfer_reason"]) }}, {{ variable(["transfer_reason"]) }}
+                ) as transfer_reason_text,
+                coalesce(
+                    {{ measure(["issue_type", "issue_category"]) }}, {{ variable(["issue_type"]) }}
+                ) as issue_type_text,
+                coalesce(
+                    said_summary,
+                    {{ measure(["summary", "call_summary"]) }},
+                    {{ variable(["summary"]) }},
+                    {{ opening_of("turns") }}
+                ) as summary,
+                recording_url,
+                turns,
+                coalesce({{ list_length("turns") }}, 0) as turn_count,
+                variables,
+                metrics
+            from timed
+        )
+
+    select *
+    from final
+{%- endmacro %}
+
+{# In a full refresh, so many portions that none has more than a quarter of a million calls. #}
+{% macro portions_of_calls() -%}
+    {%- if not execute or not flags.FULL_REFRESH or this is string -%} {{ return(1) }} {%- endif -%}
+    {%- set counted = run_query("select count(distinct call_key) from " ~ ref("int_events")) -%}
+    {{ return(counted.columns[0].values()[0] // 250000 + 1) }}
+{%- endmacro %}
+
+{% macro is_in_portion(key, portion, portions) -%}
+    {%- if portions == 1 -%} true {%- else -%} hash({{ key }}) % {{ portions }} = {{ portion }} {%- endif -%}
+{%- endmacro %}
+
+{# After the first portion, which the model itself is, the others. #}
+{% macro remaining_portions_of_calls() -%}
+    {%- set portions = portions_of_calls() | int -%}
+    {%- for portion in range(1, portions) -%}
+        insert into {{ this }} {{ merged_calls(portion, portions) }};
+    {%- endfor -%}
+{%- endmacro %}

@@ -1,0 +1,198 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="call_key",
+        on_schema_change="fail",
+    )
+}}
+
+with
+
+    judged as (
+        select *, coalesce(call_moment, first_received_at) as began_at
+        from {{ ref("int_call_outcomes") }}
+        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+    ),
+
+    -- By the load time too: it lets the database pass over the transcripts of all other calls.
+    spoken as (
+        select
+            calls.call_key,
+            {{ turns_of_role("calls.turns", "agent") }} as agent_turn_count,
+            {{ turns_of_role("calls.turns", "customer") }} as customer_turn_count,
+            {{ characters_of_role("calls.turns", "agent") }} as agent_characters,
+            {{ characters_of_role("calls.turns", "customer") }} as customer_characters,
+            {{ talk_seconds_of_role("calls.turns", "agent") }} as agent_talk_seconds,
+            {{ talk_seconds_of_role("calls.turns", "customer") }} as customer_talk_seconds,
+            list_sum({{ pauses("calls.turns") }}) as silence_seconds,
+            list_max({{ pauses("calls.turns") }}) as longest_pause_seconds,
+            {{ last_speaker("calls.turns") }} as last_speaker
+        from {{ ref("int_calls") }} as calls
+        inner join judged on calls.call_key = judged.call_key and calls.last_loaded_at = judged.last_loaded_at
+    ),
+
+    said_reasons as (select distinct source, end_reason from judged where end_reason is not null),
+
+    -- Of several patterns that match, the first in the order of the seed.
+    matched_reasons as (
+        select
+            said_reasons.source,
+            said_reasons.end_reason,
+            patterns.category,
+            patterns.is_error,
+            row_number() over (
+                partition by said_reasons.source, said_reasons.end_reason order by patterns.position
+            ) as match_number
+        from said_reasons
+        inner join
+            {{ ref("end_reason_patterns") }} as patterns
+            on lower(said_reasons.end_reason) like patterns.pattern
+            and coalesce(patterns.source, said_reasons.source) = said_reasons.source
+    ),
+
+    categories as (
+        select
+            said_reasons.source,
+            said_reasons.end_reason,
+            coalesce(known.category, matched_reasons.category) as category,
+            coalesce(known.is_error, matched_reasons.is_error) as is_error
+        from said_reasons
+        left join
+            {{ ref("end_reasons") }} as known
+            on said_reasons.source = known.source
+            and lower(said_reasons.end_reason) = known.end_reason
+        left join
+            matched_reasons
+            on said_reasons.source = matched_reasons.source
+            and said_reasons.end_reason = matched_reasons.end_reason
+            and matched_reasons.match_number = 1
+    ),
+
+    known as (
+        select
+            judged.*,
+            categories.category as end_reason_category,
+            categories.is_error as is_ended_by_error,
+            coalesce(spoken.agent_turn_count, 0) as agent_turn_count,
+            coalesce(spoken.customer_turn_count, 0) as customer_turn_count,
+            coalesce(spoken.agent_characters, 0) as agent_characters,
+            coalesce(spoken.customer_characters, 0) as customer_characters,
+            spoken.agent_talk_seconds,
+            spoken.customer_talk_seconds,
+            spoken.silence_seconds,
+            spoken.longest_pause_seconds,
+            spoken.last_speaker,
+            {{ call_end("judged.began_at", "judged.ended_at", "judged.duration_seconds") }} as line_ended_at
+        from judged
+        left join spoken on judged.call_key = spoken.call_key
+        left join
+            categories on judged.source = categories.source and judged.end_reason = categories.end_reason
+    ),
+
+    answered as (
+        select
+            *,
+            case
+                when not (is_ended or has_analytics)
+                then 'open'
+                when end_reason_category = 'voicemail'
+                then 'voicemail'
+                when customer_turn_count > 0
+                then 'answered'
+                when end_reason_category in ('no_answer', 'busy', 'declined', 'cancelled', 'failed')
+                then end_reason_category
+                when status in ('no_answer', 'busy', 'cancelled', 'failed')
+                then status
+                when turn_count > 0
+                then 'abandoned'
+                when duration_seconds <= {{ var("abandoned_within_seconds") }}
+                then 'abandoned'
+                when duration_seconds is not null or has_analytics
+                then 'answered'
+                else 'unknown'
+            end as answer_status,
+            coalesce(
+                disposition = 'transferred' or end_reason_category = 'transferred', false
+            ) as is_transferred
+        from known
+    ),
+
+    left_early as (
+        select
+            *,
+            case
+                when answer_status = 'answered' then not (is_transferred or is_transfer_requested)
+            end as is_contained,
+            case
+                when is_transferred or is_transfer_requested
+                then coalesce({{ to_snake_case("transfer_reason_text") }}, 'not_said')
+            end as transfer_reason,
+            case
+                when answer_status = 'abandoned'
+                then true
+                when answer_status = 'answered' and end_reason_category is not null
+                then end_reason_category = 'customer_hung_up' and not coalesce(is_resolved, false)
+            end as is_dropped_off
+        from answered
+    ),
+
+    earlier as (
+        {% if is_incremental() %}select call_key, dates from {{ this }}
+        {% else %}select call_key, {{ no_dates() }} as dates from left_early where false
+        {% endif %}
+    ),
+
+    final as (
+        select
+            left_early.call_key,
+            left_early.source,
+            left_early.call_id,
+            coalesce(left_early.agent_id, 'unknown') as agent_id,
+            coalesce(left_early.direction, 'unknown') as direction,
+            left_early.issue_type,
+            left_early.customer_phone,
+            left_early.call_moment,
+            left_early.began_at,
+            left_early.line_ended_at,
+            cast(left_early.began_at as date) as call_date,
+            {{
+                dates_with(
+                    "earlier.dates",
+                    ["cast(left_early.began_at as date)", "cast(left_early.line_ended_at as date)"],
+                )
+            }} as dates,
+            left_early.last_loaded_at,
+            left_early.built_at,
+            left_early.duration_seconds,
+            left_early.turn_count,
+            left_early.agent_turn_count,
+            left_early.customer_turn_count,
+            left_early.agent_characters,
+            left_early.customer_characters,
+            left_early.agent_talk_seconds,
+            left_early.customer_talk_seconds,
+            left_early.silence_seconds,
+            left_early.longest_pause_seconds,
+            left_early.last_speaker,
+            left_early.end_reason,
+            left_early.end_reason_category,
+            left_early.is_ended_by_error,
+            left_early.answer_status,
+            left_early.is_transferred,
+            left_early.is_transfer_requested,
+            left_early.transfer_reason,
+            left_early.is_contained,
+            left_early.is_dropped_off,
+            case when left_early.is_dropped_off then left_early.turn_count end as drop_off_turn,
+            left_early.is_resolved,
+            left_early.satisfaction_score,
+            left_early.sentiment,
+            left_early.needs_follow_up,
+            left_early.is_vip
+        from left_early
+        left join earlier on left_early.call_key = earlier.call_key
+    )
+
+select *
+from final

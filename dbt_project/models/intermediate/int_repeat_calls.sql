@@ -1,0 +1,120 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="delete+insert",
+        unique_key="call_key",
+        on_schema_change="fail",
+    )
+}}
+
+with
+
+    news as (
+        select call_key, customer_phone
+        from {{ ref("int_call_facts") }}
+        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+    ),
+
+    before as (
+        {% if is_incremental() %}select * from {{ this }}
+        {% else %}
+            select
+                call_key,
+                cast(null as varchar) as customer_phone,
+                cast(null as boolean) as is_repeat_call,
+                cast(null as boolean) as is_repeated,
+                cast(null as boolean) as is_first_call_resolved,
+                cast(null as timestamp) as judged_through
+            from news
+            where false
+        {% endif %}
+    ),
+
+    -- A call that turns out to be another customer's changes what is said of the calls of both.
+    touched_customers as (
+        select customer_phone
+        from news
+        union
+        select before.customer_phone
+        from before
+        inner join news on before.call_key = news.call_key
+    ),
+
+    calls as (
+        select
+            facts.call_key,
+            facts.customer_phone,
+            facts.issue_type,
+            facts.began_at,
+            facts.call_date,
+            facts.is_resolved,
+            facts.last_loaded_at,
+            facts.customer_phone is not null
+            and facts.answer_status = 'answered'
+            and facts.direction <> 'outbound' as is_contact
+        from {{ ref("int_call_facts") }} as facts
+        where
+            facts.customer_phone in (select touched.customer_phone from touched_customers as touched)
+            or facts.call_key in (select news.call_key from news)
+    ),
+
+    neighbours as (
+        select
+            *,
+            lag(call_key) over same_issue as previous_call_key,
+            {{ seconds_between("lag(began_at) over same_issue", "began_at") }} as seconds_since_previous,
+            {{ seconds_between("began_at", "lead(began_at) over same_issue") }} as seconds_until_next
+        from calls
+        window same_issue as (partition by customer_phone, issue_type, is_contact order by began_at, call_key)
+    ),
+
+    judged as (
+        select
+            *,
+            case
+                when is_contact
+                then coalesce(seconds_since_previous <= 86400 * {{ var("repeat_within_days") }}, false)
+            end as is_repeat_call,
+            case
+                when is_contact
+                then coalesce(seconds_until_next <= 86400 * {{ var("repeat_within_days") }}, false)
+            end as is_repeated
+        from neighbours
+    ),
+
+    resolved as (
+        select
+            *,
+            case
+                when not is_repeat_call and is_resolved is not null then is_resolved and not is_repeated
+            end as is_first_call_resolved
+        from judged
+    ),
+
+    -- Of the other calls of a customer most are judged as before; only those that are not have their days
+    -- counted anew.
+    final as (
+        select
+            resolved.call_key,
+            resolved.customer_phone,
+            resolved.call_date,
+            case when resolved.is_repeat_call then resolved.previous_call_key end as repeats_call_key,
+            resolved.is_repeat_call,
+            resolved.is_repeated,
+            resolved.is_first_call_resolved,
+            resolved.last_loaded_at,
+            case
+                when
+                    before.call_key is not null
+                    and (before.is_repeat_call is not distinct from resolved.is_repeat_call)
+                    and (before.is_repeated is not distinct from resolved.is_repeated)
+                    and (before.is_first_call_resolved is not distinct from resolved.is_first_call_resolved)
+                then before.judged_through
+                else max(resolved.last_loaded_at) over (partition by resolved.customer_phone)
+            end as judged_through
+        from resolved
+        left join before on resolved.call_key = before.call_key
+    )
+
+select *
+from final

@@ -1,0 +1,64 @@
+{{
+    config(
+        materialized="incremental",
+        incremental_strategy="by_period",
+        period_column="call_date",
+        on_schema_change="fail",
+        tags=["pass", "by_day"],
+    )
+}}
+
+with
+
+    calls as (
+        select facts.*, repeats.is_repeat_call, repeats.is_first_call_resolved, repeats.judged_through
+        from {{ ref("int_call_facts") }} as facts
+        left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
+        where {{ on_touched_day("facts.call_date", also_before=true) }}
+    ),
+
+    quarters as (
+        select
+            *,
+            greatest(last_loaded_at, judged_through) as loaded_at,
+            {{ quarter_rows("began_at", "coalesce(line_ended_at, began_at)") }} as quarter_start
+        from calls
+    ),
+
+    here as (
+        select
+            *,
+            began_at >= quarter_start as begins_here,
+            {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_here
+        from quarters
+        where {{ in_touched_period("cast(quarter_start as date)") }}
+    ),
+
+    final as (
+        select
+            {{ epoch_text("quarter_start") }}
+            || ':'
+            || source
+            || ':'
+            || agent_id
+            || ':'
+            || direction
+            || ':'
+            || issue_type as volume_key,
+            quarter_start,
+            {{ hour_of("quarter_start") }} as hour_start,
+            cast(quarter_start as date) as call_date,
+            {{ week_of("quarter_start") }} as week_start,
+            source,
+            agent_id,
+            direction,
+            issue_type,
+            {{ count_columns("begins_here") }},
+            coalesce({{ exact_sum("seconds_here") }}, 0) as line_seconds,
+            {{ loaded_through("loaded_at") }} as last_loaded_at
+        from here
+        group by quarter_start, source, agent_id, direction, issue_type
+    )
+
+select *
+from final

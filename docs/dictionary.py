@@ -1,0 +1,188 @@
+"""`make dictionary`: docs/data-dictionary.md, from what dbt knows of the project. Nothing is described here.
+
+With `--check`, only says whether the page is what it would write; a test holds it to that.
+"""
+
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from orchestration import build
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+
+PAGE = Path(__file__).with_name("data-dictionary.md")
+STALE = (
+    "docs/data-dictionary.md is not what the dbt project says any more: run `make dictionary` and commit it"
+)
+_HEAD = """\
+# Data dictionary
+
+Written by `make dictionary` from the descriptions, contracts and tests of `dbt_project/`; a change belongs there. The
+marts are what `published/marts.duckdb` holds ([docs/bi.md](bi.md)), the sync tables what is pushed to other systems
+([docs/actions.md](actions.md)). Times are UTC. 🔒 marks personal data.
+"""
+_VAR = re.compile(r"((?: {2}# .*\n)+)((?: {2}\w+: .*\n)+)")
+_RELATED = re.compile(r"ref\('(\w+)'\)")
+Manifest = dict[str, Any]
+
+
+def page(manifest: Manifest, project: str) -> str:
+    """The page for a manifest and the text of `dbt_project.yml`."""
+    tests = _tests(manifest)
+    marts, syncs = _models(manifest, "marts"), _models(manifest, "sync")
+    metrics = sorted(manifest["metrics"].values(), key=lambda metric: str(metric["name"]))
+    parts = [
+        _HEAD,
+        _contents(marts, bool(metrics)),
+        "## How the marts hang together\n\n" + _picture(marts, tests),
+        "## Marts\n\n" + "\n\n".join(_mart(mart, tests) for mart in marts),
+        *(
+            ["## Metrics\n\n" + _table(("metric", "formula", "what it says"), map(_metric, metrics))]
+            if metrics
+            else []
+        ),
+        "## What is decided by a setting of the project\n\n`vars` of `dbt_project.yml`.\n\n"
+        + _table(("var", "default", "what it decides"), _variables(project)),
+        "## Sync tables\n\n" + _table(("table", "rows", "columns"), map(_sync, syncs)),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _models(manifest: Manifest, schema: str) -> list[dict[str, Any]]:
+    nodes = manifest["nodes"].values()
+    found = [node for node in nodes if node["resource_type"] == "model" and node["schema"] == schema]
+    return sorted(found, key=lambda node: str(node["name"]))
+
+
+def _tests(manifest: Manifest) -> dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]:
+    """Generic tests by model and column: the name of each, and its arguments."""
+    found = defaultdict(list)
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test" and node.get("test_metadata") and node.get("attached_node"):
+            model = manifest["nodes"].get(node["attached_node"])
+            if model:
+                said = node["test_metadata"]
+                found[model["name"], node["column_name"] or ""].append((said["name"], said["kwargs"]))
+    return found
+
+
+def _contents(marts: list[dict[str, Any]], has_metrics: bool) -> str:
+    rows = ((f"[{mart['name']}](#{mart['name']})", _sentence(mart["description"])) for mart in marts)
+    more = ["[Metrics](#metrics)"] if has_metrics else []
+    more += ["[Settings](#what-is-decided-by-a-setting-of-the-project)", "[Sync tables](#sync-tables)"]
+    return _table(("mart", "a row"), rows) + f"\n\nBelow: {', '.join(more)}."
+
+
+def _picture(
+    marts: list[dict[str, Any]], tests: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]
+) -> str:
+    """Marts that a relationship test ties to another, by their keys."""
+    names = {mart["name"] for mart in marts}
+    ties, tied = [], set()
+    for (model, column), said in sorted(tests.items()):
+        for name, arguments in said:
+            other = _RELATED.search(str(arguments.get("to", "")))
+            if name == "relationships" and other and model in names and other.group(1) in names:
+                ones = "o|" if _is_key(tests, model, column) else "o{"
+                ties.append(f"    {other.group(1)} ||--{ones} {model} : {column}")
+                tied |= {model, other.group(1)}
+    boxes = []
+    for mart in marts:
+        keys = [name for name in mart["columns"] if _is_key(tests, mart["name"], name)]
+        if mart["name"] in tied and keys:
+            typed = "\n".join(f"        {mart['columns'][key]['data_type']} {key} PK" for key in keys)
+            boxes.append(f"    {mart['name']} {{\n{typed}\n    }}")
+    alone = sorted(names - tied)
+    stands = (
+        f"\n\nCounted from the same calls, with keys of their own: {', '.join(map(_code, alone))}."
+        if alone
+        else ""
+    )
+    return "```mermaid\nerDiagram\n" + "\n".join([*ties, *boxes]) + "\n```" + stands
+
+
+def _is_key(tests: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]], model: str, column: str) -> bool:
+    return {"unique", "not_null"} <= {name for name, _ in tests.get((model, column), [])}
+
+
+def _mart(mart: dict[str, Any], tests: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]) -> str:
+    rows = []
+    for name, column in mart["columns"].items():
+        held = [_held(test, arguments) for test, arguments in tests.get((mart["name"], name), [])]
+        lock = " 🔒" if column["meta"].get("pii") else ""
+        rows.append(
+            (f"`{name}`{lock}", column["data_type"] or "", _line(column["description"]), "; ".join(held))
+        )
+    return f"### {mart['name']}\n\n{_line(mart['description'])}\n\n" + _table(
+        ("column", "type", "what it says", "tested"), rows
+    )
+
+
+def _held(name: str, arguments: dict[str, Any]) -> str:
+    """A test as a claim."""
+    if name == "accepted_values":
+        return "one of " + ", ".join(_code(str(value)) for value in arguments["values"])
+    if name == "relationships":
+        other = _RELATED.search(str(arguments["to"]))
+        return f"in `{other.group(1) if other else arguments['to']}.{arguments['field']}`"
+    return {"not_null": "known", "unique": "unique"}.get(name, name.replace("_", " "))
+
+
+def _metric(metric: dict[str, Any]) -> tuple[str, str, str]:
+    said = metric["type_params"]
+    parts = [said.get("numerator"), said.get("denominator")]
+    formula = said.get("expr") or " / ".join(part["name"] for part in parts if part)
+    formula = formula or (said.get("measure") or {}).get("name") or ""
+    return _code(metric["name"]), _code(formula) if formula else "", _line(metric["description"] or "")
+
+
+def _sync(model: dict[str, Any]) -> tuple[str, str, str]:
+    columns = (
+        f"`{name}`{' 🔒' if said['meta'].get('pii') else ''}" for name, said in model["columns"].items()
+    )
+    return _code(model["name"]), _line(model["description"]), ", ".join(columns)
+
+
+def _variables(project: str) -> Iterator[tuple[str, str, str]]:
+    """A comment belongs to every var that follows it until the next comment."""
+    for comment, lines in _VAR.findall(project.partition("\nvars:\n")[2].partition("\nmodels:\n")[0] + "\n"):
+        said = _line(re.sub(r"^ {2}# ", "", comment, flags=re.MULTILINE))
+        for name, default in re.findall(r" {2}(\w+): (.*)\n", lines):
+            yield _code(name), _code(default), said
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _sentence(text: str) -> str:
+    return re.split(r"(?<=\.) ", _line(text), maxsplit=1)[0]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def main() -> int:
+    """Write the page, or say that it is stale."""
+    manifest = json.loads(build.ensure_manifest(OrchestrationSettings()).read_text(encoding="utf-8"))
+    fresh = page(manifest, (DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    if "--check" not in sys.argv:
+        PAGE.write_text(fresh, encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != fresh:
+        sys.stderr.write(STALE + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

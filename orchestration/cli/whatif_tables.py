@@ -1,0 +1,114 @@
+"""What `aftercall whatif` found, as tables.
+
+Phone numbers and e-mail addresses are masked in them, since such a finding is shown around.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from integrations.board.masking import text as masked
+from integrations.rendering import line
+from orchestration.load.window import Window
+from orchestration.whatif import Report
+from orchestration.whatif.compare import CHANGED, GONE, NEW, Example, Field, Group
+
+_STYLES = {NEW: "green", GONE: "red", CHANGED: "yellow"}
+_CELL = 60
+
+
+def show(report: Report, window: Window) -> None:
+    """Print sums, then some calls and actions one by one, then the totals in words."""
+    console, found = Console(), report.differences
+    if found.call_fields:
+        table = Table("calls", "what differs", "before → after", title="Calls", title_justify="left")
+        for one in found.call_fields:
+            table.add_row(str(one.times), one.field, _transitions(one))
+        console.print(table)
+    if found.actions:
+        console.print(_actions(found.actions, found.action_fields))
+    for title, examples in (
+        ("Calls, first of", found.call_examples),
+        ("Actions, first of", found.action_examples),
+    ):
+        if examples:
+            console.print(_examples(f"{title} those that differ", examples))
+    differing = sum(found.calls.values())
+    span = f"from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
+    click.echo(f"{report.calls} calls with their first event {span}: {_of_calls(found.calls, differing)}")
+    sums: Counter[str] = Counter()
+    for group in found.actions:
+        sums[group.what] += group.times
+    click.echo(
+        f"{found.due[0]} actions due as configured, {found.due[1]} as proposed: "
+        f"{sums[NEW]} new, {sums[GONE]} no longer due, {sums[CHANGED]} changed"
+    )
+    if young := sum(group.young for group in found.actions):
+        click.echo(
+            f"{young} of the new ones are within their channel's age limit: those that were not done before go out "
+            "at the first pass under the new rule"
+        )
+    if report.kept:
+        click.echo(
+            f"kept: {report.kept / 'warehouse.duckdb'} (schemas configured, proposed; table differences)"
+        )
+
+
+def _of_calls(calls: dict[str, int], differing: int) -> str:
+    if not differing:
+        return "none would differ"
+    others = "".join(
+        f", {calls[what]} {name}" for what, name in ((NEW, "new"), (GONE, "gone")) if calls.get(what)
+    )
+    return f"{differing} would differ{others}"
+
+
+def _actions(groups: Iterable[Group], fields: Iterable[Field]) -> Table:
+    table = Table("actions", "would be", "action", "what differs", title="Actions", title_justify="left")
+    fields = list(fields)
+    for group in groups:
+        of_kind = [one for one in fields if (one.channel, one.kind) == (group.channel, group.kind)]
+        details = Text("\n").join(
+            Text(f"{one.field} {one.times}  ").append_text(_transitions(one)) for one in of_kind
+        )
+        name = " ".join(filter(None, (group.channel, group.kind if group.kind != group.channel else "")))
+        variety = f": {line(group.variety)}" if group.variety else ""
+        table.add_row(
+            str(group.times),
+            Text(f"{group.what} due" if group.what == GONE else group.what, _STYLES[group.what]),
+            Text(f"{name}{variety}"),
+            details if group.what == CHANGED else Text(),
+        )
+    return table
+
+
+def _transitions(one: Field) -> Text:
+    told = Text()
+    for number, step in enumerate(one.transitions):
+        told.append("; " if number else "").append(f"{_value(step.before)} → {_value(step.after)}")
+        if len(one.transitions) > 1:
+            told.append(f" {step.times}", "bold")
+    return told
+
+
+def _examples(title: str, examples: Iterable[Example]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("", overflow="fold")
+    table.add_column("would be")
+    table.add_column("before → after", overflow="fold")
+    for one in examples:
+        details = Text("\n").join(
+            Text(f"{name}: ", "bold").append(f"{_value(before)} → {_value(after)}", "not bold")
+            for name, (before, after) in one.fields.items()
+        )
+        variety = f" {line(one.variety)}" if one.variety and one.what != CHANGED else ""
+        table.add_row(Text(masked(line(one.key), mask=True)), Text(f"{one.what}{variety}"), details)
+    return table
+
+
+def _value(value: str | None) -> str:
+    return "-" if value is None else masked(line(value, _CELL), mask=True) or "empty"

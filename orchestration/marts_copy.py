@@ -1,0 +1,200 @@
+"""Writing the file that is to be published: every mart as a table, or the last copy with what changed since.
+
+A copy of everything costs as much as the history is long. So of marts that hold calls (they have a `call_key`) only the
+calls that changed are written, of those that count days and say what was loaded (`call_date`, `last_loaded_at`) only
+the days of these calls, as long as it can be told what was copied last. All other marts are small.
+"""
+
+import shutil
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import orjson
+
+from orchestration import build, warehouse
+from orchestration.config import OrchestrationSettings
+
+SCHEMA = "marts"
+MOST_RENEWED = 0.1
+"""Share of the calls above which everything is copied: then that is faster."""
+_NOTE = "copied.json"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How far a copy goes: the newest build of a call, judgement of a repeat and update of an action in it."""
+
+    project: str
+    built_at: str
+    judged_through: str
+    actions_updated_at: str
+
+
+@dataclass(frozen=True)
+class MadeCopy:
+    """Rows by mart, when the newest event in it arrived (UTC), the calls renewed (None: all), and how far it goes."""
+
+    rows: dict[str, int]
+    newest: datetime | None
+    renewed: int | None
+    marks: Marks
+
+
+@dataclass(frozen=True)
+class _Mart:
+    name: str
+    comment: str | None
+    columns: tuple[tuple[str, str, str | None], ...]
+
+    @property
+    def changed(self) -> list[str]:
+        """Which of its rows have to be written anew, as SQL. Rows of no call (an alert's action) are few.
+
+        Each condition by itself: DuckDB makes one a join that skips what it need not read, but not an `or`.
+        """
+        names = {name for name, _, _ in self.columns}
+        if "call_key" in names:
+            return ["call_key is null", "call_key in (from touched)"]
+        if {"call_date", "last_loaded_at"} <= names:
+            return ["call_date in (from touched_days)"]
+        return ["true"]
+
+    @property
+    def shape(self) -> list[tuple[str, str]]:
+        return [(name, kind) for name, kind, _ in self.columns]
+
+
+def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
+    """Write the file. Call inside `warehouse.writing`."""
+    fresh.unlink(missing_ok=True)
+    with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
+        connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
+        marks = _marks(connection)
+        before = _remembered(settings)
+        renewed = None
+        if before is not None and before.project == marks.project and _find_touched(connection, before):
+            shutil.copyfile(settings.published, fresh)
+            renewed = _count(connection, "touched")
+        connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
+        marts = _marts(connection, "warehouse", SCHEMA)
+        standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}
+        for name in standing.keys() - {mart.name for mart in marts}:
+            connection.execute(f'drop table fresh."{name}"')
+        for mart in marts:
+            there = standing.get(mart.name)
+            if there is None or there.shape != mart.shape:
+                _create(connection, mart)
+            else:
+                _renew(connection, mart)
+        rows = {mart.name: _count(connection, f'fresh."{mart.name}"') for mart in marts}
+        newest = connection.execute("select max(updated_at) from fresh.calls").fetchone()
+        connection.execute("detach fresh")
+    arrived = newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
+    return MadeCopy(rows, arrived, renewed, marks)
+
+
+def remember(settings: OrchestrationSettings, fresh: Path, made: MadeCopy) -> None:
+    """Note how far the file goes that is about to be published; killed before, the next copy is a whole one."""
+    note = settings.published.with_name(_NOTE)
+    beside = note.with_name(f"{_NOTE}.new")
+    beside.write_bytes(orjson.dumps({"file": _identity(fresh), "marks": asdict(made.marks)}))
+    beside.replace(note)
+
+
+def forget(settings: OrchestrationSettings) -> None:
+    """Have the next copy be a whole one: something changed that no event tells of."""
+    settings.published.with_name(_NOTE).unlink(missing_ok=True)
+
+
+def _remembered(settings: OrchestrationSettings) -> Marks | None:
+    """How far the published file goes; None unless it is the very file that the note speaks of."""
+    try:
+        note = orjson.loads(settings.published.with_name(_NOTE).read_bytes())
+        if note["file"] == _identity(settings.published):
+            return Marks(**note["marks"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None
+
+
+def _identity(file: Path) -> list[int]:
+    status = file.stat()
+    return [status.st_ino, status.st_size]
+
+
+def _marks(connection: duckdb.DuckDBPyConnection) -> Marks:
+    found = connection.execute(
+        """select
+            (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
+            (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
+            (select coalesce(max(updated_at), '-infinity') from warehouse.marts.actions)::varchar"""
+    ).fetchone()
+    return Marks(build.project_version(), *(found or ()))
+
+
+def _find_touched(connection: duckdb.DuckDBPyConnection, before: Marks) -> bool:
+    """Note the calls that changed since; whether they are few.
+
+    Actions of the very moment of the newest count again, since others of that moment may have followed.
+    """
+    connection.execute(
+        """create temp table touched as
+        select call_key from warehouse.intermediate.int_call_facts where built_at > $1::timestamp
+        union
+        select call_key from warehouse.intermediate.int_repeat_calls where judged_through > $2::timestamp
+        union
+        select call_key from warehouse.marts.actions where updated_at >= $3::timestamp and call_key is not null""",
+        [before.built_at, before.judged_through, before.actions_updated_at],
+    )
+    connection.execute(
+        """create temp table touched_days as
+        select distinct unnest(dates) as call_date from warehouse.intermediate.int_call_facts
+        where call_key in (from touched)"""
+    )
+    calls = _count(connection, "warehouse.intermediate.int_call_facts")
+    return _count(connection, "touched") <= max(MOST_RENEWED * calls, 1000)
+
+
+def _renew(connection: duckdb.DuckDBPyConnection, mart: _Mart) -> None:
+    for rows in mart.changed:
+        connection.execute(f'delete from fresh."{mart.name}" where {rows}')  # noqa: S608 - our own names
+        connection.execute(
+            f'insert into fresh."{mart.name}" select * from warehouse.{SCHEMA}."{mart.name}" where {rows}'  # noqa: S608
+        )
+
+
+def _create(connection: duckdb.DuckDBPyConnection, mart: _Mart) -> None:
+    name = f'fresh."{mart.name}"'
+    connection.execute(f'create or replace table {name} as from warehouse.{SCHEMA}."{mart.name}"')
+    if mart.comment:
+        connection.execute(f"comment on table {name} is '{_quoted(mart.comment)}'")
+    for column, _, comment in mart.columns:
+        if comment:
+            connection.execute(f"comment on column {name}.\"{column}\" is '{_quoted(comment)}'")
+
+
+def _marts(connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> list[_Mart]:
+    """Every table and view of a schema with its columns, by name."""
+    comments = connection.execute(
+        "select table_name, comment from duckdb_tables() where database_name = $1 and schema_name = $2 union all "
+        "select view_name, comment from duckdb_views() where database_name = $1 and schema_name = $2 order by 1",
+        [database, schema],
+    ).fetchall()
+    columns = connection.execute(
+        "select table_name, list((column_name, data_type, comment) order by column_index) from duckdb_columns() "
+        "where database_name = $1 and schema_name = $2 group by 1",
+        [database, schema],
+    ).fetchall()
+    of_table = {table: tuple(map(tuple, found)) for table, found in columns}
+    return [_Mart(name, comment, of_table.get(name, ())) for name, comment in comments]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
+    counted = connection.execute(f"select count(*) from {relation}").fetchone()  # noqa: S608 - our own names
+    return int(counted[0]) if counted else 0
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

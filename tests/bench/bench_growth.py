@@ -1,0 +1,153 @@
+"""What a long history costs: a full rebuild of it, and a pass over 1,000 new events beside that of a short one.
+
+A pass is what one run does after its start: load, build, bring the outbox up to date, renew the published copy.
+Nothing is sent: that costs what the destinations take.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.bench.record import Result, against
+
+SHORT, LONG = 10_000, 1_000_000
+EVENTS, PASSES = 1_000, 5
+AIM = 1.3
+SLOWEST = 5
+
+_PROGRAM = """
+import json, resource, sys, time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+import os
+home, calls, events, passes = Path(sys.argv[1]), *map(int, sys.argv[2:])
+os.environ["AFTERCALL_HOME"] = str(home)
+from integrations.config import IntegrationSettings
+from integrations.outbox import open_outbox
+from orchestration import act, build, publish
+from orchestration.assets.channels import CHANNELS
+from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
+from tests.bench.backlog import make_backlog
+from tests.bench.history import make_history
+
+settings, integrations = OrchestrationSettings(), IntegrationSettings()
+models = {}
+
+def note(event):
+    node = event.get("data", {}).get("node_info", {})
+    if event["info"]["name"] in ("LogModelResult", "LogTestResult", "LogSeedResult"):
+        name = node["node_name"]
+        models[name] = models.get(name, 0.0) + float(event["data"]["execution_time"])
+
+def timed(parts, part, work):
+    started = time.perf_counter()
+    done = work()
+    parts[part] = time.perf_counter() - started
+    return done
+
+said = {"events": make_history(home, calls, datetime.now(UTC) - timedelta(days=1))}
+pipeline.load_outcomes(settings, integrations)
+whole = {}
+timed(whole, "build", lambda: build.build_all(
+    settings, "models", ["--exclude", "test_type:unit", "--full-refresh"], note))
+said["rebuild_models"] = dict(models)
+timed(whole, "publish", lambda: publish.publish(settings))
+said["rebuild"] = whole
+said["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+outbox = open_outbox(integrations.outbox_url)
+newest = datetime.now(UTC).isoformat()
+for tables in act.SYNC_TABLES.values():
+    for table in tables:
+        outbox.set_watermark(table, newest)  # what is due of the history was done long ago
+models.clear()
+said["passes"] = []
+for number in range(passes + 1):
+    make_backlog(home, events, seed=number + 7)
+    parts = {}
+    report = timed(parts, "load", lambda: pipeline.load_events(settings))
+    assert report.rows["call_events"] > 0, report
+    if number == 1:
+        models.clear()
+    timed(parts, "build", lambda: build.build(settings, ["--selector", "pass", "--no-write-json"], note))
+    filled = timed(parts, "outbox", lambda: [
+        act.fill(outbox, channel, settings, integrations) for channel in CHANNELS])
+    assert sum(one.created for one in filled) > 0
+    copied = timed(parts, "publish", lambda: publish.publish(settings))
+    assert copied.renewed is not None
+    if number:  # the first warms up
+        said["passes"].append(parts)
+outbox.close()
+said["pass_models"] = models
+said["warehouse_mib"] = settings.warehouse.stat().st_size / 2**20
+print(json.dumps(said))
+"""
+
+
+def run() -> list[Result]:
+    """Short and long in processes of their own, the median of five passes each."""
+    with tempfile.TemporaryDirectory() as folder:
+        short = _measured(Path(folder) / "short", SHORT)
+        long = _measured(Path(folder) / "long", LONG)
+    parts = long["passes"][0].keys()
+    whole = _median(sum(one.values()) for one in long["passes"])
+    beside = _median(sum(one.values()) for one in short["passes"])
+    note = f"load, build, outbox and published copy; baseline: on a history of {SHORT:,} calls; at most {AIM}"
+    results = [against(f"pass over {EVENTS:,} events after {LONG:,} calls", whole, "s", beside, note)]
+    for part in parts:
+        pair = (_median(one[part] for one in said["passes"]) for said in (long, short))
+        results.append(against(f"pass: {part}", next(pair), "s", next(pair)))
+    for name in _slowest(long["pass_models"]):
+        at_short = short["pass_models"].get(name, 0.0) / PASSES
+        results.append(
+            against(f"pass: model {name}", long["pass_models"][name] / PASSES, "s", max(at_short, 0.001))
+        )
+    rebuild = long["rebuild"]
+    slowest = ", ".join(
+        f"{name} {long['rebuild_models'][name]:.0f} s" for name in _slowest(long["rebuild_models"])
+    )
+    return [
+        *results,
+        Result(
+            f"full rebuild of {LONG:,} calls",
+            rebuild["build"],
+            "s",
+            note=f"{long['events']:,} events; {slowest}",
+        ),
+        Result(
+            "first published copy of them",
+            rebuild["publish"],
+            "s",
+            note=f"warehouse {long['warehouse_mib']:,.0f} MiB",
+        ),
+        Result(
+            "peak memory of rebuild and copy", long["peak_mib"], "MiB", note="AFTERCALL_DUCKDB_MEMORY 2GB"
+        ),
+    ]
+
+
+def _measured(home: Path, calls: int) -> dict[str, Any]:
+    arguments = [str(home), str(calls), str(EVENTS), str(PASSES)]
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "AFTERCALL_IGNORE_ACTION_AGE": "1"},
+    )
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def _slowest(models: dict[str, float]) -> list[str]:
+    return sorted(models, key=lambda name: -models[name])[:SLOWEST]
+
+
+def _median(values: Iterable[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2]

@@ -1,0 +1,123 @@
+"""Unusual days: ten weeks of constructed calls in a built warehouse, published, and judged as Dagster does it."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from orchestration import build, publish, quality, warehouse
+from orchestration.assets.quality import quality_checks
+from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
+from orchestration.resources import Aftercall
+
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
+# 100 calls on a weekday, 25 on a day of the weekend, a few more; every second rates, 4 or 5; 5 % without a number
+CALLS = """
+insert into intermediate.int_call_facts by name
+with days as (
+    select cast(unnest(generate_series($day::date - $days::int, $day::date, interval 1 day)) as date) as call_date
+),
+numbered as (
+    select call_date, unnest(range(if(isodow(call_date) < 6, 100, 25) + (hash(call_date) % 7)::bigint)) as i from days
+),
+calls as (select *, call_date = $day::date as is_last from numbered)
+select
+    $source || ':' || call_date || ':' || i as call_key, $source as source, call_date || ':' || i as call_id,
+    'agent' as agent_id, 'inbound' as direction, 'general' as issue_type,
+    if(i % 20 = 0 or (is_last and $mute and i % 2 = 0), null, '+12025550100') as customer_phone,
+    call_date::timestamp + interval 9 hour as began_at, call_date, 60.0 as duration_seconds,
+    'answered' as answer_status, true as is_resolved,
+    if(i % 2 = 0, if(is_last and $sad, 2, 4 + (i % 4) // 2), null) as satisfaction_score
+from calls
+where not (is_last and $dropped and i >= (select count(*) from calls where is_last) // 5)
+"""
+# source: what befell its last day, and its days of history
+SOURCES = {
+    "steady": ("", 70),
+    "dropped": ("dropped", 70),
+    "mute": ("mute", 70),
+    "sad": ("sad", 70),
+    "young": ("dropped", 20),
+    "new": ("mute", 2),
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
+    """A warehouse built before anything came, and published."""
+    settings = OrchestrationSettings(home=tmp_path_factory.mktemp("quality") / "home")
+    with warehouse.writing(settings):
+        pipeline.ensure_tables(settings)
+    build.build(settings, ["--exclude", "resource_type:test", "resource_type:unit_test"])
+    publish.publish(settings)
+    return settings
+
+
+def judged(
+    settings: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, dg.AssetCheckEvaluation]:
+    monkeypatch.setenv("AFTERCALL_HOME", str(settings.home))
+    job = dg.define_asset_job("checked", selection=dg.AssetSelection.checks(*quality_checks))
+    defs = dg.Definitions(
+        assets=[dg.AssetSpec(["marts", "source_quality_daily"])],
+        asset_checks=quality_checks,
+        jobs=[job],
+        resources={"aftercall": Aftercall()},
+    )
+    result = defs.resolve_job_def("checked").execute_in_process()
+    return {one.check_name: one for one in result.get_asset_check_evaluations()}
+
+
+def test_nothing_published_and_an_empty_warehouse_pass(
+    empty: OrchestrationSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for settings in (OrchestrationSettings(home=tmp_path), empty):
+        checks = judged(settings, monkeypatch)
+        assert len(checks) == 3
+        assert all(one.passed and one.description == "no day to judge yet" for one in checks.values())
+
+
+def test_what_befell_the_last_day_is_said_and_nothing_else(
+    empty: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with warehouse.connect(empty, read_only=False) as connection:
+        for source, (what, days) in SOURCES.items():
+            flags = {name: what == name for name in ("dropped", "mute", "sad")}
+            connection.execute(CALLS, {"day": YESTERDAY, "days": days, "source": source, **flags})
+    publish.publish(empty)
+    checks = judged(empty, monkeypatch)
+    unusual = {
+        (one.source, one.measure, one.verdict)
+        for kind in quality.KINDS
+        for one in quality.last_day(empty, kind)
+        if one.is_unusual
+    }
+    is_weekend = YESTERDAY.isoweekday() > 5  # too few calls to tell a fall from chance, and too few that rate
+    assert unusual >= ({("mute", "phone_null_rate", "too_high")})
+    if not is_weekend:
+        assert unusual == {
+            ("dropped", "call_count", "too_low"),
+            ("mute", "phone_null_rate", "too_high"),
+            ("sad", "average_satisfaction", "too_low"),
+        }
+        said = checks["volume_is_usual"].description
+        assert said is not None
+        assert said.startswith(f"dropped, {YESTERDAY}: 2")
+        assert f"{YESTERDAY:%A}s). Look at whether its webhooks arrive" in said
+    assert {one.severity for one in checks.values()} == {dg.AssetCheckSeverity.WARN}
+    assert not checks["null_rates_are_usual"].passed
+    assert "mute" in str(checks["null_rates_are_usual"].description)
+    young = {one.source for one in quality.last_day(empty, "volume") if one.verdict == "not_enough_history"}
+    assert young == {"young", "new"}
+
+
+def test_a_source_that_says_nothing_any_more_has_a_day_of_no_calls(empty: OrchestrationSettings) -> None:
+    flags = {"dropped": False, "mute": False, "sad": False}
+    with warehouse.connect(empty, read_only=False) as connection:
+        quiet = {"day": YESTERDAY - timedelta(days=1), "days": 70, "source": "silent", **flags}
+        connection.execute(CALLS, quiet)
+    publish.publish(empty)
+    silent = next(one for one in quality.last_day(empty, "volume") if one.source == "silent")
+    assert (silent.call_date, silent.value, silent.days_before) == (YESTERDAY, 0, 8)
