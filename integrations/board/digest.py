@@ -53,7 +53,7 @@ class Detail:
 class Digest:
     """What the lines of a segment between two offsets told. A call's key is its source and id, as the line has them.
 
-    `first` and `newest`: the receipts between which something was told of calls. `told`: the receipt of the newest
+    `first` and `newest`: the receipts between which something was told of calls, be it for the second time. `told`: the receipt of the newest
     happenings, each for the first time. `details`: of calls in it, and of those that started here and did not end here.
     """
 
@@ -121,6 +121,10 @@ def digest_of(data: bytes, begin: int = 0, since: bytes = b"", until: bytes = b"
         bit = _KINDS.get(kind)
         if bit is None or call_id == b"null" or received < since or (until and received >= until):
             continue
+        if received > found.newest:
+            found.newest = received
+        if received < found.first or not found.first:
+            found.first = received
         key = source + call_id
         had = marks.get(key, 0)
         if had & bit and seen[key, bit][5] <= received:
@@ -130,8 +134,6 @@ def digest_of(data: bytes, begin: int = 0, since: bytes = b"", until: bytes = b"
         if bit == START:
             bodies[key] = body_from, body_to
     received_at = {happened: fields[5] for happened, fields in seen.items()}
-    found.first = min(received_at.values(), default=b"")
-    found.newest = max(received_at.values(), default=b"")
     found.told = newest_of(received_at)
     for key in {key for key, _ in found.told} | {key for key in bodies if not marks[key] & OVER}:
         found.details[key] = detail = Detail()

@@ -159,9 +159,9 @@ class Live:
 
     def _let_go_of(self, told: Digest) -> None:
         """What is in the feed, and was told before already: so long ago that its receipt was not kept."""
-        marks, known = told.marks, told.told
+        marks, known, oldest = told.marks, told.told, min(told.told.values(), default=b"")
         for (key, bit), received in list(self._feed.items()):
-            if marks.get(key, 0) & bit and (key, bit) not in known and told.newest < received:
+            if marks.get(key, 0) & bit and (key, bit) not in known and oldest < received:
                 del self._feed[key, bit]
                 self._feed_from = b""
 
@@ -182,13 +182,17 @@ class Live:
         if day <= self.day:
             return False
         self._begin(day)
-        since = self.window_start.isoformat()
-        going_on = {key for key in self._active if (self._details[key].received or "") >= since}
+        since = _raw(self.window_start)
+        going_on = {key for key in self._active if (self._details[key].received or "").encode() >= since[1:-1]}
         self._marks = {
             key: (marks & 7) << _BEFORE or marks
             for key, marks in self._marks.items()
             if marks & 7 or key in going_on
         }
+        # what a restart would no longer read is forgotten, or it would be taken for news that came late
+        self._active &= self._marks.keys()
+        self._feed = {happened: received for happened, received in self._feed.items() if received >= since}
+        self._details = {key: detail for key, detail in self._details.items() if key in self._marks}
         found = Counter(self._marks.values())
         self._tally = [found[marks] for marks in range(len(_KNOWN))]
         return True
