@@ -26,6 +26,10 @@ KEEP_SECONDS = 600.0
 """Digests are kept after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
 READ_SECONDS = 0.3
 """How long what is behind is read before a look at what is new."""
+RETRY_SECONDS = 1.0
+"""After an error, so that it neither fills the log nor takes a core."""
+SKIP_SECONDS = 30.0
+"""How long a segment that could not be read is passed over."""
 _PIECE = 8 << 20
 _RECENT = timedelta(hours=2)
 
@@ -42,15 +46,17 @@ class Tail(threading.Thread):
         self._unkept: dict[str, Digest] = {}
         self._unread = 0
         self._problem = ""
+        self._skipped: dict[str, tuple[float, str]] = {}
         self._is_current = self._is_read = self._is_new = False
         self._lines, self._kept_at = 0, time.monotonic()
         self._ended = threading.Event()
         self._live = Live(settings.zone, settings.no_end_after, datetime.now(UTC))
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Until `stop`. Nothing else follows the landing store, so no error may end it."""
         looked_at = float("-inf")
         while not self._ended.is_set():
+            problem, pause = "", POLL_SECONDS if self._is_read else 0.0
             everything = time.monotonic() - looked_at > REFRESH_SECONDS
             try:
                 if looked_at < 0:
@@ -60,16 +66,30 @@ class Tail(threading.Thread):
                     if self._live.roll(datetime.now(UTC)):
                         self._forget()
                 self._read(everything or not self._is_read)
-                self._problem = ""
-            except OSError as error:
-                self._problem = f"the landing store cannot be read: {error.strerror}"
-                LOG.error("%s", self._problem)
-            if self._is_new or everything or not self._is_read:
-                self._tell()
+                problem = next((why for _, why in self._skipped.values()), "")
+            except Exception as error:
+                problem = f"the landing store cannot be read: {_reason(error)}"
+                pause = RETRY_SECONDS
+                self._note(problem, error)
+            is_told = problem == self._problem and not self._is_new and not everything and self._is_read
+            self._problem = problem
+            if not is_told:
+                self._try(self._tell)
             if self._lines >= KEEP_LINES or time.monotonic() - self._kept_at > KEEP_SECONDS:
-                self._keep()
-            if self._is_read:
-                self._ended.wait(POLL_SECONDS)
+                self._try(self._keep)
+            self._ended.wait(pause)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:
+            LOG.exception("the board cannot show or keep what it read", exc_info=error)
+            self._ended.wait(RETRY_SECONDS)
+
+    def _note(self, problem: str, error: Exception) -> None:
+        """Once for as long as it is the same."""
+        if problem != self._problem:
+            LOG.error("%s", problem, exc_info=None if isinstance(error, OSError) else error)
 
     def stop(self) -> None:
         """End within a moment, and keep what was read for the next start."""
@@ -89,10 +109,15 @@ class Tail(threading.Thread):
         """What is new, and for a moment what is behind."""
         now = datetime.now(UTC)
         since = self._live.window_start if everything else now - _RECENT
+        listed = list(self._store.segments(after=f"{since:%Y-%m-%d/%H}"))
+        if everything:
+            self._skipped = {
+                each.path: self._skipped[each.path] for each in listed if each.path in self._skipped
+            }
         behind = [
             segment
-            for segment in self._store.segments(after=f"{since:%Y-%m-%d/%H}")
-            if segment.size > self._positions.get(segment.path, 0)
+            for segment in listed
+            if segment.size > self._positions.get(segment.path, 0) and not self._is_skipped(segment.path)
         ]
         self._unread = sum(segment.size - self._positions.get(segment.path, 0) for segment in behind)
         until = time.monotonic() + READ_SECONDS
@@ -120,7 +145,17 @@ class Tail(threading.Thread):
             self._positions[segment.path] = segment.size
         except FileNotFoundError:
             self._positions.pop(segment.path, None)
+        except Exception as error:
+            problem = f"{segment.path} cannot be read: {_reason(error)}"
+            self._note(problem, error)
+            self._skipped[segment.path] = time.monotonic() + SKIP_SECONDS, problem
+        else:
+            self._skipped.pop(segment.path, None)
         return True
+
+    def _is_skipped(self, path: str) -> bool:
+        until, _ = self._skipped.get(path, (0.0, ""))
+        return time.monotonic() < until
 
     def _tell(self) -> None:
         self._is_new = False
@@ -151,3 +186,7 @@ class Tail(threading.Thread):
         """Of segments that are too old to be read, how far they were read."""
         since = f"{self._live.window_start:%Y-%m-%d/%H}"
         self._positions = {path: read for path, read in self._positions.items() if path > since}
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

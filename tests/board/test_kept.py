@@ -27,6 +27,7 @@ from integrations.board.live import Live, LiveView
 from receiver.envelope import Facts, line, seal
 from receiver.landing import Chunk, LandingStore, open_landing
 from receiver.landing.local import LocalLandingStore
+from tests.board.conftest import until
 from tests.board.test_live import EVENTS, NOW, TIMEOUT, fold, landing_line, since
 from tests.conftest import ROOT
 
@@ -254,6 +255,57 @@ def test_what_was_kept_of_another_landing_store_is_not_used(tmp_path: Path) -> N
     shutil.rmtree(tmp_path / "landing")
     write_segment(tmp_path, "second", now)
     assert [call.call_id[:6] for call in shown(open_landing(tmp_path), tmp_path)[-1].active] == ["second"] * 3
+
+
+def test_a_line_that_is_no_text_stops_neither_the_tail_nor_a_digest(tmp_path: Path) -> None:
+    write_segment(tmp_path, "a", datetime.now(UTC))
+    (segment,) = (tmp_path / "landing").rglob("*.ndjson")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([lines[0].replace(b"a-0", b"\xff"), *lines]))
+    store = open_landing(tmp_path)
+    assert [call.call_id for call in shown(store, tmp_path)[-1].active] == ["a-4", "a-2", "a-0"]
+    (path,) = (each.path for each in store.segments())
+    assert kept.load(store, path) is not None
+
+
+def test_one_segment_that_cannot_be_read_is_named_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime.now(UTC)
+    write_segment(tmp_path, "a", now - timedelta(hours=1))
+    write_segment(tmp_path, "b", now)
+    bad = next((tmp_path / "landing" / f"{now:%Y-%m-%d/%H}").glob("*.ndjson"))
+    good = bad.rename(bad.with_name(bad.name.replace("Z-", "Z-0")[:-8] + ".ndjson"))
+    bad.mkdir()
+    view = shown(open_landing(tmp_path), tmp_path)[-1]
+    assert len(view.active) == 6
+    assert view.is_read
+    assert f"{bad.name} cannot be read: Is a directory" in view.problem
+    assert caplog.text.count("cannot be read") == 1
+    bad.rmdir()
+    assert good.exists()
+    assert shown(open_landing(tmp_path), tmp_path)[-1].problem == ""
+
+
+def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tail, "RETRY_SECONDS", 0.1)
+    landing = tmp_path / "landing"
+    landing.symlink_to(landing)
+    views: list[LiveView] = []
+    thread = tail.Tail(BoardSettings(home=tmp_path), open_landing(tmp_path), views.append)
+    thread.start()
+    until(lambda: len(views) > 2, "the third look")
+    assert all("Too many levels of symbolic links" in view.problem for view in views)
+    assert not views[-1].is_read
+    assert caplog.text.count("cannot be read") == 1
+    landing.unlink()
+    write_segment(tmp_path, "a", datetime.now(UTC))
+    until(lambda: views[-1].is_read, "the day")
+    thread.stop()
+    assert (len(views[-1].active), views[-1].problem) == (3, "")
+    assert len(views) < 30, "it was asked without a pause"
 
 
 def kept_of(store: LandingStore, path: str, end: int) -> Digest:

@@ -123,5 +123,21 @@ def test_a_new_day_starts_at_nothing_and_keeps_who_is_on_the_line() -> None:
     assert active(live.view(after)) == []
 
 
+def test_a_line_whose_fields_are_no_text_is_passed_over_and_the_others_are_not() -> None:
+    good = landing_line(CALL_START, "a", 2)
+    bad = [
+        good.replace(b'"call_id":"a"', b'"call_id":"\xff"'),
+        good.replace(b"+12025550143", b"+1202\xc3"),
+        good.replace(b"+12025550143", b"\\q"),
+        good.replace(b'"call_id":"a"', b'"call_id":"\\ud800"'),
+        good.replace(b'"source":"atoms"', b'"source":null'),
+        good.replace(b'"source":"atoms"', b'"source":"a\\"b"'),
+    ]
+    assert all(each != good for each in bad)
+    view = seen([b"".join([*bad, landing_line(CALL_START, "b", 1), *bad])])
+    assert (active(view), view.started, list(view.sources)) == (["b"], 1, ["atoms"])
+    assert seen(bad) == seen([])
+
+
 def test_a_line_that_the_receiver_did_not_write_is_passed_over() -> None:
     assert seen([b"{}", b"", b"\xff\xfe", b'{"event_id":"x"']) == seen([])
