@@ -4,19 +4,32 @@ How one is kept beside its segment belongs to `kept`; what a day is, and what is
 """
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, heads, text
 
-START, END, DONE = 1, 2, 4
+START, END, DONE, LATE_END, LATE_DONE = 1, 2, 4, 8, 16
+"""What can be told of a call; the last two by a recovered event, which counts only with its call's start (`meant`)."""
 OVER = END | DONE
+BITS = 5
 FEED = 1000
 """So many happenings are remembered, so that an analysis some minutes later still knows whose call it was."""
 FEED_ROOM = 4 * FEED
 _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
+ENDED_BY_ANALYTICS = ("bland", "elevenlabs", "synthflow", "vapi")
+"""Sources whose last event is end and analytics in one: those with `analytics_end_the_call` in dbt's staging."""
+_ENDED_BY_ANALYTICS = {b'"%s"' % source.encode() for source in ENDED_BY_ANALYTICS}
+_ONE = {bit: (bit,) for bit in (START, END, DONE)}
+_LATE = {START: (START,), END: (LATE_END,), DONE: (LATE_DONE,)}
+_PLAIN = {START: START, END: END, DONE: DONE, LATE_END: END, LATE_DONE: DONE}
+_NEVER = b"\xff"
+_RECOVERED = b'"recovered:'
 _SMALL = 64 << 10
+_WHILE = slice(0, 19)
+"""Receipts are told by ten seconds: so much of one says which."""
 
 Happened = tuple[bytes, int]
 """A call's key, and what was said of it."""
@@ -53,8 +66,9 @@ class Detail:
 class Digest:
     """What the lines of a segment between two offsets told. A call's key is its source and id, as the line has them.
 
-    `first` and `newest`: the receipts between which something was told of calls, be it for the second time. `told`: the receipt of the newest
-    happenings, each for the first time. `details`: of calls in it, and of those that started here and did not end here.
+    `first` and `newest`: the receipts between which something was told of calls, be it for the second time. `told`: the
+    receipt of the newest happenings, each for the first time. `receipts`: the first in every ten seconds, of
+    whatever was told. `details`: of calls in `told`, and of those that started here and did not end here.
     """
 
     begin: int = 0
@@ -66,6 +80,7 @@ class Digest:
     sources: dict[bytes, bytes] = field(default_factory=dict)
     marks: dict[bytes, int] = field(default_factory=dict)
     told: dict[Happened, bytes] = field(default_factory=dict)
+    receipts: dict[bytes, bytes] = field(default_factory=dict)
     details: dict[bytes, Detail] = field(default_factory=dict)
 
     def add(self, other: "Digest") -> None:
@@ -78,8 +93,10 @@ class Digest:
         for (key, bit), received in other.told.items():
             if (key, bit) in self.told:
                 self.told[key, bit] = min(self.told[key, bit], received)
-            elif not self.marks.get(key, 0) & bit:
+            elif not meant(self.marks.get(key, 0)) & bit:
                 self.told[key, bit] = received
+        for received in other.receipts.values():
+            add_receipt(self.receipts, received)
         for key, bits in other.marks.items():
             self.marks[key] = self.marks.get(key, 0) | bits
         for key, detail in other.details.items():
@@ -100,7 +117,19 @@ class Digest:
                     del self.details[key]
 
     def _is_open(self, key: bytes) -> bool:
-        return self.marks[key] & (START | OVER) == START
+        return meant(self.marks[key]) & (START | OVER) == START
+
+
+def meant(bits: int) -> int:
+    """What the marks of a call say; recovered events of one that did not start here are history and say nothing."""
+    return bits & (START | OVER) | (bits >> 2 & OVER if bits & START else 0)
+
+
+def add_receipt(known: dict[bytes, bytes], received: bytes) -> None:
+    """Keep the first receipt in every ten seconds."""
+    had = known.setdefault(received[_WHILE], received)
+    if received < had:
+        known[received[_WHILE]] = received
 
 
 def newest_of(told: dict[Happened, bytes]) -> dict[Happened, bytes]:
@@ -108,43 +137,78 @@ def newest_of(told: dict[Happened, bytes]) -> dict[Happened, bytes]:
     return dict(sorted(told.items(), key=lambda item: (item[1], item[0]))[-FEED:])
 
 
-def digest_of(data: bytes, begin: int = 0, since: bytes = b"", until: bytes = b"") -> Digest:
-    """What whole lines told that begin at an offset; of those received within a time, where one is given."""
+def digest_of(
+    data: bytes,
+    begin: int = 0,
+    since: bytes = b"",
+    until: bytes = b"",
+    is_old: Callable[[Happened, bytes], bool] = lambda _, __: False,
+) -> Digest:
+    """What whole lines told that begin at an offset; of those received within a time, where one is given.
+
+    `is_old` says of a happening and its receipt whether it was told earlier, elsewhere: among thousands of repeats
+    the news would else not be among the newest.
+    """
     found = Digest(begin=begin, end=begin + len(data))
     marks, sources = found.marks, found.sources
     seen: dict[Happened, Fields] = {}
     bodies: dict[bytes, tuple[int, int]] = {}
     for fields, body_from, body_to in heads(data):
-        _, source, kind, call_id, _, received, _, _ = fields
-        if received > sources.get(source, b""):
+        event_id, source, kind, call_id, _, received, _, _ = fields
+        is_late = event_id.startswith(_RECOVERED)
+        if received > sources.get(source, b"") and not is_late:
             sources[source] = received
-        bit = _KINDS.get(kind)
-        if bit is None or call_id == b"null" or received < since or (until and received >= until):
+        said = _KINDS.get(kind)
+        if said is None or call_id == b"null" or received < since or (until and received >= until):
             continue
         if received > found.newest:
             found.newest = received
         if received < found.first or not found.first:
             found.first = received
+        if not is_late:
+            add_receipt(found.receipts, received)
         key = source + call_id
         had = marks.get(key, 0)
-        if had & bit and seen[key, bit][5] <= received:
-            continue
-        marks[key] = had | bit
-        seen[key, bit] = fields
-        if bit == START:
-            bodies[key] = body_from, body_to
-    received_at = {happened: fields[5] for happened, fields in seen.items()}
-    found.told = newest_of(received_at)
-    for key in {key for key, _ in found.told} | {key for key in bodies if not marks[key] & OVER}:
+        for bit in _bits(said, source, is_late):
+            if not had & bit or received < seen[key, bit][5]:
+                marks[key] = had = had | bit
+                seen[key, bit] = fields
+                if bit == START:
+                    bodies[key] = body_from, body_to
+    found.told = newest_of(_told(seen, marks, is_old))
+    is_open = {key for key in bodies if not meant(marks[key]) & OVER}
+    for key in {key for key, _ in found.told} | is_open:
         found.details[key] = detail = Detail()
-        for bit in (START, END, DONE):
+        for bit in _PLAIN:
             if (key, bit) in seen:
                 _learn(detail, bit, seen[key, bit])
-        if key in bodies and not marks[key] & OVER:
+        if key in is_open:
             body_from, body_to = bodies[key]
-            detail.payload = data[body_from:body_to] if body_to - body_from < _SMALL else b""
+            detail.payload = data[body_from:body_to]
+            if body_to - body_from > _SMALL:
+                detail.find_agent()
     _stamp(found, data)
     return found
+
+
+def _bits(bit: int, source: bytes, is_late: bool) -> tuple[int, ...]:
+    if bit == DONE and source in _ENDED_BY_ANALYTICS:
+        return (LATE_END, LATE_DONE) if is_late else (END, DONE)
+    return _LATE[bit] if is_late else _ONE[bit]
+
+
+def _told(
+    seen: dict[Happened, Fields], marks: dict[bytes, int], is_old: Callable[[Happened, bytes], bool]
+) -> dict[Happened, bytes]:
+    """The happenings that lines told, with their receipts."""
+    told: dict[Happened, bytes] = {}
+    for (key, bit), fields in seen.items():
+        received, happened = fields[5], (key, _PLAIN[bit])
+        if bit > DONE and not marks[key] & START and not is_old((key, START), _NEVER):
+            continue
+        if received < told.get(happened, _NEVER) and not is_old(happened, received):
+            told[happened] = received
+    return told
 
 
 def _learn(detail: Detail, bit: int, fields: Fields) -> None:

@@ -18,7 +18,14 @@ _LINE = re.compile(
     + rb',"occurred_at":' + _TEXT + rb',"received_at":' + _TEXT + rb',"customer_phone":' + _TEXT
     + rb',"direction":' + _TEXT + rb',"payload":'
 )  # fmt: skip
-_LARGEST_READ = 1 << 20
+_AGENT_PLACES = tuple(
+    tuple(place.split("."))
+    for place in (
+        "agent_id", "metadata.agentId", "data.agent_id", "pathway_id", "persona_id", "call.agent_id", "call.agentId",
+        "call.agent.agentId", "call.model_id", "message.call.assistantId", "message.call.squadId",
+        "data.payload.assistant_id",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +101,14 @@ def moment(value: str | None) -> datetime | None:
 
 def agent_of(payload: bytes) -> str | None:
     """The agent that a body names, in the places where `stg_*__events` looks; None if it names none."""
-    if len(payload) > _LARGEST_READ:
-        return None
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(body, dict):
-        return None
-    metadata, data = body.get("metadata"), body.get("data")
-    for holder, name in ((body, "agent_id"), (metadata, "agentId"), (data, "agent_id")):
-        value = holder.get(name) if isinstance(holder, dict) else None
+    for place in _AGENT_PLACES:
+        value = body
+        for name in place:
+            value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str) and value.strip():
             return value.strip()[:255]
     return None

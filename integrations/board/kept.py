@@ -64,6 +64,7 @@ def _dump(path: str, digest: Digest) -> bytes:
             "times": [digest.first.decode(), digest.newest.decode()],
             "sources": {name.decode(): at.decode() for name, at in digest.sources.items()},
             "told": [[key.decode(), bit, at.decode()] for (key, bit), at in digest.told.items()],
+            "receipts": {part.decode(): at.decode() for part, at in digest.receipts.items()},
             "details": {
                 key.decode(): [each.phone, each.direction, each.agent, each.occurred, each.received]
                 for key, each in digest.details.items()
@@ -93,5 +94,6 @@ def _parse(path: str, data: bytes) -> Digest | None:
         sources={name.encode(): at.encode() for name, at in kept["sources"].items()},
         marks=dict(zip(keys, bytes.fromhex(values.decode()), strict=True)),
         told={(key.encode(), bit): at.encode() for key, bit, at in kept["told"]},
+        receipts={part.encode(): at.encode() for part, at in kept["receipts"].items()},
         details={key.encode(): Detail(*known) for key, known in kept["details"].items()},
     )

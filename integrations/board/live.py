@@ -4,12 +4,14 @@ Every line only adds a mark to its call, so duplicates, late events and segments
 same state. Reading the landing store belongs to `tail`; how it looks to `parts`.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from integrations.board.digest import (
+    BITS,
     DONE,
     END,
     FEED,
@@ -19,14 +21,22 @@ from integrations.board.digest import (
     Detail,
     Digest,
     Happened,
+    add_receipt,
     digest_of,
+    meant,
     newest_of,
 )
 from integrations.board.envelope import moment, text
 
-_BEFORE = 3
-"""A mark of an earlier day stands so many bits further left."""
-_KNOWN = [(marks | marks >> _BEFORE) & 7 for marks in range(64)]
+_DAY = (1 << BITS) - 1
+"""The marks of today; one of an earlier day stands `BITS` further left."""
+_KNOWN = [meant((marks | marks >> BITS) & _DAY) for marks in range(1 << 2 * BITS)]
+_NEW = [
+    meant(marks & _DAY | known & START) & ~meant(marks >> BITS | known & START)
+    | marks & ~(marks >> BITS) & START
+    for marks, known in enumerate(_KNOWN)
+]
+"""What was said today, and on no earlier day."""
 _WORDS = {START: "started", END: "ended", DONE: "analysed"}
 SHOWN = 60
 
@@ -61,7 +71,8 @@ class LiveView:
     """The state at a moment, for showing.
 
     Before `is_current` nothing here may be shown, before `is_read` only the calls on the line and the feed.
-    `newest_at`: receipt of the newest event that told something new.
+    `newest_at`: receipt of the newest event that told something new; `receipts`: the oldest first, as the lines
+    have them: of the newest such events each, and of what came before these the first in every ten seconds.
     """
 
     active: list[LiveCall] = field(default_factory=list)
@@ -71,11 +82,17 @@ class LiveView:
     ended: int = 0
     analysed: int = 0
     sources: dict[str, datetime] = field(default_factory=dict)
+    receipts: tuple[bytes, ...] = ()
     newest_at: datetime | None = None
     unread_bytes: int = 0
     is_current: bool = False
     is_read: bool = False
     problem: str = ""
+
+    def oldest_after(self, known: datetime | None) -> datetime | None:
+        """Receipt of the oldest event that told something new after a moment, or ever; None if there is none."""
+        place = bisect_right(self.receipts, _raw(known)) if known else 0
+        return _time(self.receipts[place]) if place < len(self.receipts) else None
 
 
 class Live:
@@ -89,6 +106,7 @@ class Live:
         self._details: dict[bytes, Detail] = {}
         self._feed: dict[Happened, bytes] = {}
         self._feed_from = b""
+        self._receipts: dict[bytes, bytes] = {}
         self._sources: dict[bytes, bytes] = {}
         self._begin(now.astimezone(zone).date())
 
@@ -108,8 +126,14 @@ class Live:
         """Add whole lines, of which is known already what they told; whether that was something new."""
         if self.can_add(told):
             return self.add(told)
-        before, today = digest_of(data, until=self._day_start), digest_of(data, since=self._day_start)
-        return self.add(before) | self.add(today)
+        before = digest_of(data, until=self._day_start, is_old=self.is_old)
+        is_new = self.add(before)
+        return self.add(digest_of(data, since=self._day_start, is_old=self.is_old)) | is_new
+
+    def is_old(self, happened: Happened, received: bytes) -> bool:
+        """Whether something that a line tells was told before it."""
+        key, bit = happened
+        return bool(_KNOWN[self._marks.get(key, 0)] & bit) and self._feed.get(happened, b"") <= received
 
     def can_add(self, told: Digest) -> bool:
         """Whether all of it was received on one side of the beginning of the day; else its lines are needed."""
@@ -120,7 +144,7 @@ class Live:
         for source, received in told.sources.items():
             self._sources[source] = max(received, self._sources.get(source, b""))
         self._tell(told)
-        is_new = self._mark(told.marks, 0 if told.first >= self._day_start else _BEFORE)
+        is_new = self._mark(told.marks, 0 if told.first >= self._day_start else BITS)
         for key, detail in told.details.items():
             if key in self._active or key in self._details or self._is_in_feed(key):
                 self._details.setdefault(key, Detail()).add(detail)
@@ -149,6 +173,8 @@ class Live:
     def _tell(self, told: Digest) -> None:
         """Add to the feed what was told for the first time."""
         self._let_go_of(told)
+        for received in told.receipts.values():
+            add_receipt(self._receipts, received)
         feed = self._feed
         for happened, received in told.told.items():
             key, bit = happened
@@ -159,9 +185,11 @@ class Live:
 
     def _let_go_of(self, told: Digest) -> None:
         """What is in the feed, and was told before already: so long ago that its receipt was not kept."""
-        marks, known, oldest = told.marks, told.told, min(told.told.values(), default=b"")
+        if len(told.told) < FEED:
+            return
+        marks, known, oldest = told.marks, told.told, min(told.told.values())
         for (key, bit), received in list(self._feed.items()):
-            if marks.get(key, 0) & bit and (key, bit) not in known and oldest < received:
+            if meant(marks.get(key, 0)) & bit and (key, bit) not in known and oldest < received:
                 del self._feed[key, bit]
                 self._feed_from = b""
 
@@ -183,16 +211,19 @@ class Live:
             return False
         self._begin(day)
         since = _raw(self.window_start)
-        going_on = {key for key in self._active if (self._details[key].received or "").encode() >= since[1:-1]}
+        going_on = {
+            key for key in self._active if (self._details[key].received or "").encode() >= since[1:-1]
+        }
         self._marks = {
-            key: (marks & 7) << _BEFORE or marks
+            key: (marks & _DAY) << BITS or marks
             for key, marks in self._marks.items()
-            if marks & 7 or key in going_on
+            if marks & _DAY or key in going_on
         }
         # what a restart would no longer read is forgotten, or it would be taken for news that came late
         self._active &= self._marks.keys()
         self._feed = {happened: received for happened, received in self._feed.items() if received >= since}
         self._details = {key: detail for key, detail in self._details.items() if key in self._marks}
+        self._receipts = {part: at for part, at in self._receipts.items() if at >= since}
         found = Counter(self._marks.values())
         self._tally = [found[marks] for marks in range(len(_KNOWN))]
         return True
@@ -218,14 +249,21 @@ class Live:
             ended=self._count(END),
             analysed=self._count(DONE),
             sources={text(name) or "": _time(at) for name, at in sorted(self._sources.items())},
+            receipts=self._all_receipts(),
             newest_at=_time(newest[0][1]) if newest else None,
             is_current=True,
             is_read=True,
         )
 
+    def _all_receipts(self) -> tuple[bytes, ...]:
+        newest = tuple(self._feed.values())
+        if len(newest) < FEED:
+            return newest
+        return (*sorted(at for at in self._receipts.values() if at < newest[0]), *newest)
+
     def _count(self, bit: int) -> int:
         """Calls of which that was said today, and on no earlier day."""
-        return sum(n for marks, n in enumerate(self._tally) if marks & bit and not marks & bit << _BEFORE)
+        return sum(n for n, new in zip(self._tally, _NEW, strict=True) if n and new & bit)
 
     def _call(self, key: bytes) -> LiveCall:
         detail = self._details.setdefault(key, Detail())

@@ -132,7 +132,7 @@ class Tail(threading.Thread):
         position = self._positions.get(segment.path, 0)
         try:
             while (chunk := self._store.read(segment.path, position, _PIECE)).data:
-                told = digest_of(chunk.data, position)
+                told = digest_of(chunk.data, position, is_old=self._live.is_old)
                 self._is_new |= self._live.take(chunk.data, told)
                 self._unkept.setdefault(segment.path, Digest(begin=position, end=position)).add(told)
                 self._lines += chunk.data.count(b"\n")

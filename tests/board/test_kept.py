@@ -113,6 +113,31 @@ def test_deliveries_that_came_again_in_a_later_segment_fill_no_feed(tmp_path: Pa
     assert restarted(store).view(NOW) == running
 
 
+def test_news_among_more_repeats_than_the_feed_holds_are_still_news_after_a_restart(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    def land(segment: int, ids: list[str], seconds_ago: float) -> None:
+        lines = []
+        for n, call_id in enumerate(ids):
+            at = now - timedelta(seconds=seconds_ago - n / 1000)
+            facts = Facts(event_type=CALL_END, call_id=call_id)
+            lines.append(line(seal("atoms", facts, b"{}", at), b"{}"))
+        path = tmp_path / "landing" / f"{now:%Y-%m-%d/%H}" / f"{now:%Y%m%dT%H%M%S%f}Z-{segment:08x}.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.writelines(lines)
+
+    calls, news = [f"call-{n}" for n in range(FEED + 500)], [f"new-{n}" for n in range(100)]
+    land(1, calls, 60)
+    store = open_landing(tmp_path)
+    shown(store, tmp_path)
+    for segment in (1, 2):
+        land(segment, [*news, *calls], 30)
+        for _ in ("running", "restarted"):
+            view = shown(store, tmp_path)[-1]
+            assert [each.call_id for each in view.feed] == news[::-1][:60]
+
+
 @settings(deadline=None)
 @given(st.lists(EVENTS, max_size=12), st.lists(st.sampled_from(KINDS), max_size=6))
 def test_what_was_read_before_midnight_is_what_would_be_read_after_it(
