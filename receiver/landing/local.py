@@ -126,6 +126,7 @@ class LocalLandingStore:
             stored.unlink()
         except FileNotFoundError:
             return
+        self._remove_digest(segment)  # again: one may have been kept in between
         archive.sync_folder(stored.parent)
         with contextlib.suppress(OSError):  # other segments are in it
             stored.parent.rmdir()

@@ -7,7 +7,6 @@ and without them in turn, while calls go on. What the page shows belongs to `tes
 import os
 import re
 import selectors
-import shutil
 import socket
 import statistics
 import subprocess
@@ -58,7 +57,7 @@ class RunningBoard:
         """Seconds from the start of the process until the live tile matches."""
         while True:
             try:
-                html = requests.get(f"{self.url}/parts", timeout=5).json().get("numbers", "")
+                html = requests.get(f"{self.url}/parts", timeout=5).json().get("floor", "")
             except requests.RequestException:
                 html = ""
             if re.search(pattern, " ".join(re.sub("<[^>]+>", " ", html).split())):
@@ -90,7 +89,6 @@ def _restarts(home: Path) -> list[Result]:
         cold, megabytes = board.until_live(counted), board.megabytes()
         for each in board.all():
             each.kill()
-    shutil.rmtree(home / "board", ignore_errors=True)
     with running_board(home) as board:
         warm, cpu = board.until_live(counted), _cpu(*board.all())
     load = f"load average {os.getloadavg()[0]:.1f}"
