@@ -1,7 +1,8 @@
 """`aftercall connect`: what to enter at a platform, a signed trial through the public address, the first real event."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import click
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from integrations.rendering import line
 from orchestration.connect import Arrivals, NotConnected, attempt, refusals
+from orchestration.recovery.platform import MARK
 from receiver import trial
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.landing import open_landing
@@ -130,7 +132,7 @@ def _await_first(
             )
             while time.monotonic() < deadline:
                 for found in arrivals.new():
-                    if found["event_type"] != trial.EVENT_TYPE:
+                    if _is_sent_by_platform(found):
                         _tell(console, found)
                         return
                 if time.monotonic() - looked_at > _REFUSALS_SECONDS:
@@ -147,6 +149,12 @@ def _await_first(
         f"no event of {source.setup.platform} came within {wait:g} s: see that the steps above are done, make a call, "
         "and look at the platform's own log of webhook deliveries"
     )
+
+
+def _is_sent_by_platform(found: Mapping[str, Any]) -> bool:
+    """Neither a trial nor an event that was asked for: a recovery may land some at any time."""
+    is_recovered = str(found["event_id"]).startswith(f"{MARK}:")
+    return found["event_type"] != trial.EVENT_TYPE and not is_recovered
 
 
 def _tell(console: Console, found: dict[str, object]) -> None:

@@ -1,27 +1,33 @@
 """`aftercall demo`: a busy morning of synthetic calls, from the first webhook to the last action."""
 
 import os
+import re
+import secrets
 import shutil
 import time
-from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
+from dotenv import dotenv_values
 from rich.console import Console
-from rich.table import Table
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, open_outbox
 from orchestration import instance
-from orchestration.cli import processes
+from orchestration.cli import demo_table, processes
 from orchestration.cli.traffic import with_bar
 from orchestration.config import OrchestrationSettings
 from orchestration.traffic.expected import Expected, expected
 from orchestration.traffic.simulate import simulate
+from receiver.config import ENV_FILE
 
 _SETTLED = {"sent", "skipped"}
 _EVERY = 1_000_000
+_POLL_SECONDS = 0.5
+# on a busy machine Dagster needs minutes to import everything
+_START_SECONDS = 300
+# where the processes listen, and who may see the board
+_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_BIND|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
 
 
 @click.command("demo")
@@ -35,58 +41,75 @@ _EVERY = 1_000_000
     "--patience", default=300.0, show_default=True, help="Longest wait for the last action, seconds."
 )
 def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patience: float) -> None:
-    """Start everything in a fresh state directory, simulate a busy morning, wait for the last action."""
-    os.environ["AFTERCALL_HOME"] = str(_fresh_home())
+    """Start everything in a fresh state directory, simulate a busy morning, wait for the last action.
+
+    Every channel is at `preview`, whatever the environment and `.env` say.
+    """
+    _stand_alone()
     settings, console = OrchestrationSettings(), Console()
     instance.prepare(settings)
     urls = processes.addresses(settings)
+    logs = settings.home / "logs"
     try:
-        with processes.Children(
-            processes.environment(settings), settings.home, settings.home / "logs"
-        ) as children:
-            children.start("receiver", processes.receiver_process())
-            children.start("board", processes.board_process())
-            children.start("dagster", processes.dagster_process(settings))
-            with console.status("starting the receiver and Dagster"):
-                children.wait_until(lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", 60)
-                children.wait_until(
-                    lambda: processes.answers(f"{urls['dagster']}/server_info"), "Dagster", 120
-                )
+        with processes.Children(processes.environment(settings), settings.home, logs) as children:
+            _start(children, settings, urls, console)
             start = datetime.now(UTC)
             plan = expected(calls, seed, start, rate=rate)
             deliveries = list(simulate(calls, seed, start, rate=rate))
             report = with_bar(deliveries, len(deliveries), urls["receiver"], 16, speed=1.0, since=start)
             with console.status("waiting for the last action (it goes through Dagster, see its UI)"):
-                found = _wait(children, plan, patience)
-            lost = report.sent - report.accepted
-            is_whole = _show(console, plan, found, lost, start)
+                deadline = time.monotonic() + patience
+                actions = _wait_for_actions(children, plan, deadline)
+                published = _wait_for_marts(children, settings, plan, deadline)
+            found = demo_table.lines(plan, published, actions, report.sent - report.accepted)
+            demo_table.show(console, found, published, actions, logs)
             console.print("\n".join(f"{name:<10}{url}" for name, url in urls.items()))
             console.print(f"numbers   {settings.published} (DuckDB)")
-            if not is_whole:
-                console.print(
-                    f"[red]Something is missing:[/] see the runs in Dagster, and {settings.home / 'logs'}"
-                )
             if not exit_when_done:
                 _stay(children, console)
     except (processes.ProcessDied, TimeoutError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         return
-    if exit_when_done and not is_whole:
-        raise SystemExit(1)
+    raise SystemExit(demo_table.exit_code(found))
 
 
-def _fresh_home() -> Path:
-    """A state directory of the demo's own, empty, beside the real one's files."""
+def _stand_alone() -> None:
+    """Leave every setting at its default but where to listen: invented calls must reach no real system.
+
+    From here on the process is in a state directory of the demo's own, empty, where there is no `.env`.
+    """
+    told = {**dotenv_values(ENV_FILE), **os.environ}
+    kept = {name: value for name, value in told.items() if value and _KEPT.fullmatch(name)}
     home = OrchestrationSettings().home / "demo"
+    # settings are read in any case
+    for name in [name for name in os.environ if name.upper().startswith("AFTERCALL_")]:
+        del os.environ[name]
+    os.environ.update(kept)
+    os.environ["AFTERCALL_HOME"] = str(home)
+    os.environ["AFTERCALL_SECRET_ATOMS"] = secrets.token_hex(16)
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
-    return home
+    os.chdir(home)
 
 
-def _wait(children: processes.Children, plan: Expected, patience: float) -> list[Action]:
-    """The actions, once all that are expected are settled, or when patience ends."""
-    deadline = time.monotonic() + patience
+def _start(
+    children: processes.Children, settings: OrchestrationSettings, urls: dict[str, str], console: Console
+) -> None:
+    children.start("receiver", processes.receiver_process())
+    children.start("board", processes.board_process())
+    children.start("dagster", processes.dagster_process(settings))
+    with console.status("starting the receiver and Dagster"):
+        children.wait_until(
+            lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", _START_SECONDS
+        )
+        children.wait_until(
+            lambda: processes.answers(f"{urls['dagster']}/server_info"), "Dagster", _START_SECONDS
+        )
+
+
+def _wait_for_actions(children: processes.Children, plan: Expected, deadline: float) -> list[Action]:
+    """The actions, once all that are expected are settled, or at the deadline of the monotonic clock."""
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
         while True:
             children.check()
@@ -96,43 +119,23 @@ def _wait(children: processes.Children, plan: Expected, patience: float) -> list
                 time.monotonic() > deadline
             ):
                 return outbox.actions(limit=_EVERY)
-            time.sleep(0.5)
+            time.sleep(_POLL_SECONDS)
 
 
-def _show(console: Console, plan: Expected, actions: list[Action], lost: int, start: datetime) -> bool:
-    """Print what happened beside what was to happen; whether they are the same."""
-    done = Counter(action.kind for action in actions if action.status == "sent")
-    mails = [action for action in actions if action.kind == "follow_up_email"]
-    templates = Counter(str(mail.payload.get("template")) for mail in mails if mail.status == "sent")
-    slack = Counter(
-        str(action.payload.get("slack_channel"))
-        for action in actions
-        if action.channel == "slack" and action.status == "sent"
-    )
-    rows: list[tuple[str, object, object]] = [
-        ("deliveries lost", 0, lost),
-        ("calls with a note", plan.crm_notes, done["note"]),
-        ("tickets (unresolved)", plan.tickets, done["ticket"]),
-        *((f"e-mail {name}", count, templates[name]) for name, count in sorted(plan.emails.items())),
-        ("e-mails without address", plan.emails_without_address, sum(m.status == "skipped" for m in mails)),
-        ("CRM contacts", plan.crm_contacts, done["contact"]),
-        ("CRM tasks", plan.crm_tasks, done["task"]),
-        *((f"Slack {name}", count, slack[name]) for name, count in sorted(plan.slack.items())),
-    ]
-    table = Table("", "expected", "done", title="The morning")
-    for name, wanted, got in rows:
-        table.add_row(name, str(wanted), f"[green]{got}[/]" if wanted == got else f"[red]{got}[/]")
-    rating = "-" if plan.satisfaction is None else f"{plan.satisfaction:.2f}"
-    console.print(f"{plan.calls} calls, {plan.resolved} resolved, satisfaction {rating}")
-    console.print(table)
-    last_sent = max((action.sent_at for action in actions if action.sent_at), default=start)
-    last_due = max((action.due_at for action in actions if action.due_at), default=start)
-    console.print(f"{(last_sent - last_due).total_seconds():.1f} s from the last hang-up to the last action")
-    return all(wanted == got for _, wanted, got in rows)
+def _wait_for_marts(
+    children: processes.Children, settings: OrchestrationSettings, plan: Expected, deadline: float
+) -> demo_table.Published:
+    """The published numbers, once they are as planned, or at the deadline: copies are made seconds apart."""
+    while True:
+        children.check()
+        published = demo_table.read(settings.published)
+        if published.agrees_with(plan) or time.monotonic() > deadline:
+            return published
+        time.sleep(_POLL_SECONDS)
 
 
 def _stay(children: processes.Children, console: Console) -> None:
     console.print("Running until Ctrl-C.")
     while True:
         children.check()
-        time.sleep(0.5)
+        time.sleep(_POLL_SECONDS)

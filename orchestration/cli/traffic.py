@@ -1,6 +1,5 @@
 """`aftercall replay` and `aftercall simulate`: post recorded or synthetic traffic, with a progress bar."""
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,13 +7,12 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from orchestration.traffic.delivery import Delivery
+from orchestration.traffic.delivery import Delivery, why_unsigned
 from orchestration.traffic.post import PostReport, post_all
 from orchestration.traffic.replay import RecordingError, count_recording, replay
 from orchestration.traffic.simulate import simulate
 from receiver.config import ReceiverSettings
-
-_SECRET = os.environ.get("AFTERCALL_SECRET_ATOMS")
+from receiver.sources import SOURCES
 
 
 def _default_url() -> str:
@@ -31,10 +29,15 @@ def _default_url() -> str:
 def replay_command(
     file: Path, url: str, clients: int, rate: float | None, speed: float | None, reverse: bool
 ) -> None:
-    """Post recorded traffic: NDJSON of {"source", "sent_at", "body"}, plain or gzipped."""
+    """Post recorded traffic: NDJSON of {"source", "sent_at", "body"}, plain or gzipped.
+
+    Each delivery is signed as its platform signs, with the source's own AFTERCALL_SECRET_<SOURCE>.
+    """
     try:
-        total = count_recording(file)
-        report = with_bar(replay(file, reverse=reverse), total, url, clients, rate, speed)
+        counted = count_recording(file)
+        for source in sorted(counted):
+            _say_if_unsigned(source, counted[source])
+        report = with_bar(replay(file, reverse=reverse), counted.total(), url, clients, rate, speed)
     except (RecordingError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     _conclude(report)
@@ -47,7 +50,10 @@ def replay_command(
 @click.option("--url", default=_default_url, help="Base URL of the receiver.", show_default="receiver's bind")
 @click.option("--clients", default=16, show_default=True, help="Connections at the same time.")
 def simulate_command(calls: int, rate: float, seed: int, url: str, clients: int) -> None:
-    """Make believable calls of aftercall's own and post them as they happen."""
+    """Make believable calls of aftercall's own and post them as they happen.
+
+    Their actions go wherever the receiver's settings lead them: to real systems, unless the channels are at `preview`.
+    """
     start = datetime.now(UTC)
     deliveries = list(simulate(calls, seed, start, rate=rate))
     _conclude(with_bar(deliveries, len(deliveries), url, clients, speed=1.0, since=start))
@@ -72,11 +78,26 @@ def with_bar(
             deliveries,
             url,
             clients=clients,
-            secret=_SECRET,
+            secrets=_secrets(),
             progress=lambda done: bar.update(task, completed=done),
             rate=rate,
             speed=speed,
             since=since,
+        )
+
+
+def _secrets() -> dict[str, str]:
+    """The newest secret of every source that has one, from the environment and `.env` as the receiver reads them."""
+    settings = ReceiverSettings()
+    return {name: found[0] for name in SOURCES if (found := settings.secrets_for(name))}
+
+
+def _say_if_unsigned(source: str, deliveries: int) -> None:
+    reason = why_unsigned(source) if source in _secrets() else None
+    if reason is not None:
+        click.echo(
+            f"{source}: {deliveries} sent unsigned, which a receiver with a secret refuses: {reason}",
+            err=True,
         )
 
 

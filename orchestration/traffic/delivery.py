@@ -14,6 +14,10 @@ from datetime import datetime
 import orjson
 from standardwebhooks import Webhook
 
+from receiver.signatures import BadSignature
+from receiver.sources import SOURCES
+from receiver.sources.base import CannotSign
+
 JSON_HEADERS: Mapping[str, str] = {"Content-Type": "application/json", "User-Agent": "aftercall-traffic"}
 
 
@@ -28,24 +32,43 @@ class Delivery:
 
 
 def signed_headers(delivery: Delivery, secret: str | None, now: datetime) -> dict[str, str]:
-    """The delivery's headers with those by which the receiver knows the sender.
+    """The delivery's headers with those by which the receiver knows the sender. `now` is UTC.
 
-    Atoms signs the body alone, each dialect under its own header; every other source is signed by the rules
-    of Standard Webhooks, whose id is made of the body so that a repeated delivery keeps it. `now` is UTC.
-    Of a comma-separated list of secrets (as in a rotation) the first one signs. Raises ValueError when a
-    Standard Webhooks secret is not base64.
+    Every source signs by its own scheme, unless `why_unsigned` tells why it cannot. A Standard Webhook's id is made of
+    the body, so that a repeated delivery keeps it. Raises ValueError or BadSignature when the secret is not of the
+    source's form.
     """
     headers = dict(delivery.headers)
-    first = secret.split(",")[0].strip() if secret else ""
-    if delivery.source == "atoms":
-        if first:
-            headers |= _atoms_signature(delivery.body, first)
+    if delivery.source == "generic":
+        return headers | _standard_webhook(delivery, secret, now)
+    if not secret or why_unsigned(delivery.source) is not None:
         return headers
-    headers.setdefault("webhook-id", "msg_" + hashlib.sha256(delivery.body).hexdigest()[:32])
-    headers["webhook-timestamp"] = str(int(now.timestamp()))
-    if first:
+    if delivery.source == "atoms":
+        return headers | _atoms_signature(delivery.body, secret)
+    return headers | SOURCES[delivery.source].sign(delivery.body, secret, now.timestamp())
+
+
+def why_unsigned(source: str) -> str | None:
+    """Why nobody here can sign a source's recorded deliveries, whatever the secret; None if they can be signed."""
+    if source not in SOURCES:
+        return "the receiver knows no such source"
+    if SOURCES[source].takes_address:
+        return "the signature holds the address that the platform called, and no recording has it"
+    try:
+        SOURCES[source].sign(b"{}", "", 0)
+    except CannotSign as reason:
+        return str(reason)
+    except BadSignature:
+        return None
+    return None
+
+
+def _standard_webhook(delivery: Delivery, secret: str | None, now: datetime) -> dict[str, str]:
+    identity = delivery.headers.get("webhook-id", "msg_" + hashlib.sha256(delivery.body).hexdigest()[:32])
+    headers = {"webhook-id": identity, "webhook-timestamp": str(int(now.timestamp()))}
+    if secret:
         text = delivery.body.decode("utf-8", "surrogateescape")
-        headers["webhook-signature"] = Webhook(first).sign(headers["webhook-id"], now, text)
+        headers["webhook-signature"] = Webhook(secret).sign(identity, now, text)
     return headers
 
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -61,7 +61,7 @@ def post_all(
     deliveries: Iterable[Delivery],
     url: str,
     clients: int = 16,
-    secret: str | None = None,
+    secrets: Mapping[str, str] | None = None,
     progress: Callable[[int], None] | None = None,
     rate: float | None = None,
     speed: float | None = None,
@@ -69,8 +69,9 @@ def post_all(
 ) -> PostReport:
     """Post every delivery to `<url>/webhooks/<source>` over `clients` connections; wait for the last answer.
 
-    Requests start in the order given. `rate`: at most so many deliveries a second; `speed`: keep the times
-    between the deliveries, divided by it (1 is as recorded); neither: as fast as the receiver answers.
+    Requests start in the order given, each signed with the secret that `secrets` has for its source. `rate`: at
+    most so many deliveries a second; `speed`: keep the times between the deliveries, divided by it (1 is as
+    recorded); neither: as fast as the receiver answers.
     `since`: the moment on the deliveries' clock at which posting begins, the first one's time by default;
     with a simulation's `start` and a speed of 1 nothing is posted before it happened.
     `progress` is called with the number finished so far, by one thread at a time. A refused connection or a
@@ -84,7 +85,7 @@ def post_all(
     threads = [
         threading.Thread(
             target=_client,
-            args=(waiting, url, secret, tally, stopped, progress),
+            args=(waiting, url, secrets or {}, tally, stopped, progress),
             name=f"post-{number}",
             daemon=True,
         )
@@ -146,7 +147,7 @@ def _end(
 def _client(
     waiting: queue.Queue[Delivery | None],
     url: str,
-    secret: str | None,
+    secrets: Mapping[str, str],
     tally: _Tally,
     stopped: threading.Event,
     progress: Callable[[int], None] | None,
@@ -156,7 +157,7 @@ def _client(
         session.trust_env = False
         while (delivery := waiting.get()) is not None:
             try:
-                result, problem, latencies = _deliver(session, delivery, url, secret, stopped)
+                result, problem, latencies = _deliver(session, delivery, url, secrets, stopped)
             except Exception as error:  # a client that dies would leave its share of the deliveries unsent
                 result, problem, latencies = "errors", f"{type(error).__name__}: {error}", []
             with tally.lock:
@@ -171,7 +172,11 @@ def _client(
 
 
 def _deliver(
-    session: requests.Session, delivery: Delivery, url: str, secret: str | None, stopped: threading.Event
+    session: requests.Session,
+    delivery: Delivery,
+    url: str,
+    secrets: Mapping[str, str],
+    stopped: threading.Event,
 ) -> tuple[str, str | None, list[float]]:
     latencies: list[float] = []
     problem = "not sent: stopped"
@@ -179,7 +184,7 @@ def _deliver(
     for attempt in range(TRIES):
         if stopped.is_set():
             break
-        headers = signed_headers(delivery, secret, datetime.now(UTC))
+        headers = signed_headers(delivery, secrets.get(delivery.source), datetime.now(UTC))
         pause = 0.1 * 2**attempt
         began = time.perf_counter()
         try:

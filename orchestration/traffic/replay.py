@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -40,12 +41,12 @@ def read_recording(path: Path) -> Iterator[Delivery]:
             raise RecordingError(f"{path}: the gzip file is damaged or cut off ({error})") from error
 
 
-def count_recording(path: Path) -> int:
-    """How many deliveries there are, every line checked, so that nothing need be posted of a broken file.
+def count_recording(path: Path) -> Counter[str]:
+    """How many deliveries of each source there are, every line checked: nothing need be posted of a broken file.
 
     Raises what `read_recording` raises.
     """
-    return sum(1 for _ in read_recording(path))
+    return Counter(delivery.source for delivery in read_recording(path))
 
 
 def replay(path: Path, *, reverse: bool = False) -> Iterator[Delivery]:

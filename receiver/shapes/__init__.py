@@ -119,5 +119,7 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _problem(kind: str, message: str, found: Any) -> str:
     if kind == "missing":
         return "is missing"
+    if kind == "too_long":
+        return "has more elements than are read"
     expected = message.removeprefix("Input should be ").removeprefix("a valid ")
     return f"should be {expected}, is {'another ' if kind == 'literal_error' else ''}{name_of(found)}"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, RootModel, Tag
+from pydantic import Discriminator, Field, RootModel, Tag
 
 from receiver.shapes.base import Shape
 
@@ -70,13 +70,13 @@ class Callback(
     RootModel[
         Annotated[
             Annotated[Form, Tag("form")]
-            | Annotated[list[Streamed], Tag("streamed")]
+            | Annotated[list[Streamed], Field(max_length=1), Tag("streamed")]
             | Annotated[Streamed, Tag("event")],
             Discriminator(_kind),
         ]
     ]
 ):
-    """A form, or one event or more of Event Streams."""
+    """A form, or an event of Event Streams, alone or as a list of one: of more, only the first is read."""
 
 
 SHAPES = {"call.start": Callback, "call.end": Callback}

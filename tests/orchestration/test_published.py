@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from orchestration import marts_copy, parquet, publish
+from orchestration import marts_copy, parquet, publish, warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
@@ -129,7 +129,9 @@ def copied(settings: OrchestrationSettings) -> dict[str, list[tuple[object, ...]
 
 
 def test_a_renewed_copy_is_the_whole_copy(installation: Installation, land: Any) -> None:
-    """New calls, events of calls that were copied before, actions that were sent meanwhile, an alert without a call."""
+    """New calls, events of calls that were copied before, one of them of another customer now, actions that were sent
+    meanwhile, an alert without a call.
+    """
     settings = OrchestrationSettings(home=installation.home)
     land(installation.home, calls=30)
     every = sorted(installation.home.glob("landing/*/*/*.ndjson"))
@@ -145,8 +147,20 @@ def test_a_renewed_copy_is_the_whole_copy(installation: Installation, land: Any)
     rest = every[0].with_name("20991231T000000000000Z-0000000a.ndjson")
     rest.write_bytes(b"".join(half[1::2]) + b"".join(path.read_bytes() for path in later.iterdir()))
     installation.aftercall("run")
+    with warehouse.connect(settings, read_only=False) as connection:
+        (call,) = connection.execute("select any_value(last_call_key) from marts.customers").fetchone() or (
+            "",
+        )
+        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
+            connection.execute(
+                f"update intermediate.{table} set customer_phone = '+12025550111', "
+                "built_at = built_at + interval 1 minute where call_key = $1",
+                [call],
+            )
+    assert publish.publish(settings).renewed in (1, 2)
     renewed = copied(settings)
     assert len(renewed["calls"]) == 30
+    assert "+12025550111" in {row[0] for row in renewed["customers"]}
     marts_copy.forget(settings)
     assert publish.publish(settings).renewed is None
     assert copied(settings) == renewed

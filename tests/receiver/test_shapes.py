@@ -90,6 +90,13 @@ def test_each_dialect_is_held_against_its_own_shape() -> None:
     assert {found.where.partition(".")[0] for found in misfits("atoms", "call.start", {})} == {"seed"}
 
 
+def test_a_batch_of_which_only_the_first_event_is_read_is_a_misfit() -> None:
+    (event,) = json.loads((BODIES / "twilio" / "event-stream.json").read_text(encoding="utf-8"))
+    assert misfits("twilio", "call.end", [event]) == []
+    (misfit,) = misfits("twilio", "call.end", [event, event])
+    assert misfit == Misfit("streamed", "has more elements than are read")
+
+
 def test_an_outline_says_nothing_of_what_was_said() -> None:
     body = json.loads((BODIES / "vapi" / "end-of-call-report.json").read_text(encoding="utf-8"))
     shown = json.dumps(outline(body))

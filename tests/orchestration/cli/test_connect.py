@@ -11,7 +11,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import requests
 from click.testing import CliRunner
 
 from orchestration.cli import main
+from receiver.envelope import line, seal
 from receiver.landing import open_landing
 from receiver.sources import SOURCES
 
@@ -223,6 +225,16 @@ def send(of: Installation, body: bytes, secret: str) -> int:
     return requests.post(f"{of.url}/webhooks/ultravox", data=body, headers=headers, timeout=30).status_code
 
 
+def recover(of: Installation, body: bytes) -> None:
+    """Land an event that no webhook told, as a recovery does."""
+    facts = replace(
+        SOURCES["ultravox"].facts(json.loads(body), {}), event_id="recovered:ultravox:call.start:c-0"
+    )
+    store = open_landing(of.home)
+    store.append(line(seal("ultravox", facts, body, datetime.now(UTC)), body))
+    store.close()
+
+
 def test_it_waits_for_the_first_event_and_tells_of_refusals(running: Installation) -> None:
     process = waiting(running, "100")
     body = b'{"event": "call.ended", "call": {"callId": "c-1\\u001b[2J"}}'
@@ -244,6 +256,9 @@ def test_it_waits_for_the_first_event_and_tells_of_refusals(running: Installatio
     finally:
         refused.set()
         sender.join()
+    recover(running, b'{"event": "call.started", "call": {"callId": "c-0"}}')
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
     assert send(running, body, SECRETS["ultravox"]) == 200
     output += process.communicate(timeout=60)[0]
     assert process.returncode == 0, output

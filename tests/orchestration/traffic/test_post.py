@@ -115,7 +115,7 @@ def test_an_address_that_names_the_route_is_taken_as_it_is(listen: Callable[...,
 
 def test_each_dialect_is_signed_under_its_own_header(listen: Callable[..., Listener]) -> None:
     server = listen()
-    post_all([Delivery("atoms", SEED, NOW), Delivery("atoms", WIRE, NOW)], server.url, 1, secret="new, old")
+    post_all([Delivery("atoms", SEED, NOW), Delivery("atoms", WIRE, NOW)], server.url, 1, {"atoms": "new"})
     (_, seed, _), (_, wire, _) = server.requests
     assert seed["x-atoms-signature"] == "sha256=" + hmac.new(b"new", SEED, hashlib.sha256).hexdigest()
     assert wire["x-signature"] == hmac.new(b"new", WIRE, hashlib.sha256).hexdigest()
@@ -129,12 +129,12 @@ def test_nothing_is_signed_without_a_secret(listen: Callable[..., Listener]) -> 
     assert not [name for _, headers, _ in server.requests for name in headers if "signature" in name]
 
 
-def test_another_source_is_signed_as_a_standard_webhook(listen: Callable[..., Listener]) -> None:
+def test_a_generic_delivery_is_signed_as_a_standard_webhook(listen: Callable[..., Listener]) -> None:
     server = listen()
     key = b"twenty-four bytes of key"
     body = '{"type":"call.start","data":{"name":"Ünal"}}'.encode()
     secret = "whsec_" + base64.b64encode(key).decode()
-    post_all([Delivery("generic", body, NOW)] * 2, server.url, 1, secret=secret)
+    post_all([Delivery("generic", body, NOW)] * 2, server.url, 1, {"generic": secret})
     (_, first, _), (_, second, _) = server.requests
     assert first["webhook-id"] == second["webhook-id"]
     assert abs(int(first["webhook-timestamp"]) - time.time()) < 60
