@@ -19,6 +19,7 @@ class Board:
     """One running board; `start` and `stop` its threads."""
 
     def __init__(self, settings: BoardSettings) -> None:
+        self._former_state = settings.home / "board" / "live.state"
         self.access, self.hub = Access(settings), Hub()
         self.app = _flask(settings)
         systems = IntegrationSettings(home=settings.home)
@@ -32,6 +33,8 @@ class Board:
 
     def start(self) -> None:
         """Begin to follow the landing store, the marts and the outbox."""
+        # earlier versions kept phone numbers there, which nothing would ever delete
+        self._former_state.unlink(missing_ok=True)
         self._tail.start()
         self._parts.start()
 

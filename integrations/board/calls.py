@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+
 from integrations.board.envelope import Envelope, envelope
 from integrations.board.marts import Marts, rows
 from receiver.landing import LandingStore, SegmentDamaged
@@ -63,19 +65,23 @@ def _of(table: str, order: str) -> str:
 
 
 def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any]) -> Landed:
-    """A call's events. Where the marts know when the call was, only the segments of that time are read."""
+    """A call's events, of which the newest are looked for first.
+
+    Where the marts know when the call was, only the segments of that time are read, until its last event came: a call
+    of last year may have landed today.
+    """
     now = datetime.now(UTC)
     since = _aware(call.get("started_at") or call.get("ended_at")) or now - timedelta(days=2)
     until = _aware(call.get("updated_at")) or now
     if since > until:
         since = until - timedelta(days=1)
     ends_at = time.monotonic() + LOOK_SECONDS
-    wanted = call_id.encode()
+    wanted = orjson.dumps(call_id)[1:-1]  # as a line has it
     events: dict[tuple[str | None, str | None], Envelope] = {}
     last = f"{until + _MARGIN:%Y-%m-%d/%H}~"
-    for segment in store.segments(after=f"{since - _MARGIN:%Y-%m-%d/%H}"):
+    for segment in reversed(list(store.segments(after=f"{since - _MARGIN:%Y-%m-%d/%H}"))):
         if segment.path > last:
-            break
+            continue
         position = 0
         try:
             while (chunk := store.read(segment.path, position, _PIECE)).data:
@@ -84,7 +90,7 @@ def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any])
                     _take(chunk.data, wanted, source, call_id, events)
                 if time.monotonic() > ends_at:
                     return Landed(_in_order(events), is_whole=False)
-        except (SegmentDamaged, FileNotFoundError):
+        except (SegmentDamaged, OSError):
             continue
     return Landed(_in_order(events), is_whole=True)
 

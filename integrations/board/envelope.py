@@ -14,11 +14,18 @@ CALL_START, CALL_END, ANALYTICS = "call.start", "call.end", "analytics.completed
 # unrolled: a choice for every character would be six times as slow
 _TEXT = rb'(null|"[^"\\]*(?:\\.[^"\\]*)*")'
 _LINE = re.compile(
-    rb'\{"event_id":' + _TEXT + rb',"source":' + _TEXT + rb',"event_type":' + _TEXT + rb',"call_id":' + _TEXT
+    rb'\{"event_id":' + _TEXT + rb',"source":("[^"\\]*"),"event_type":' + _TEXT + rb',"call_id":' + _TEXT
     + rb',"occurred_at":' + _TEXT + rb',"received_at":' + _TEXT + rb',"customer_phone":' + _TEXT
     + rb',"direction":' + _TEXT + rb',"payload":'
 )  # fmt: skip
-_LARGEST_READ = 1 << 20
+_AGENT_PLACES = tuple(
+    tuple(place.split("."))
+    for place in (
+        "agent_id", "metadata.agentId", "data.agent_id", "pathway_id", "persona_id", "call.agent_id", "call.agentId",
+        "call.agent.agentId", "call.model_id", "message.call.assistantId", "message.call.squadId",
+        "data.payload.assistant_id",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +44,10 @@ class Envelope:
 
 
 def heads(data: bytes) -> Iterator[tuple[tuple[bytes, ...], int, int]]:
-    """The lines that the receiver wrote: the eight fields of each as JSON text, in order, and where its payload is."""
+    """The lines that the receiver wrote: the eight fields of each as JSON text, in order, and where its payload is.
+
+    Every field can be read by `text`; a line of which that is not so is none of the receiver's.
+    """
     at, size, match, find = 0, len(data), _LINE.match, data.find
     while at < size:
         found = match(data, at)
@@ -45,15 +55,26 @@ def heads(data: bytes) -> Iterator[tuple[tuple[bytes, ...], int, int]]:
         end = find(b"\n", head_end)
         if end < 0:
             end = size
-        if found:
+        if found and _is_sound(found[0]):
             yield found.groups(), head_end, end - 1
         at = end + 1
+
+
+def _is_sound(head: bytes) -> bool:
+    """Whether the fields of a line's head are UTF-8 and their escapes those of JSON."""
+    if head.isascii() and b"\\" not in head:
+        return True
+    try:
+        orjson.loads(head + b"null}")
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def envelope(line: bytes) -> Envelope | None:
     """A line's envelope; None for a line that the receiver did not write."""
     found = _LINE.match(line)
-    if found is None:
+    if found is None or not _is_sound(found[0]):
         return None
     event_id, source, kind, call_id, occurred, received, phone, way = map(text, found.groups())
     received_at = moment(received)
@@ -80,17 +101,14 @@ def moment(value: str | None) -> datetime | None:
 
 def agent_of(payload: bytes) -> str | None:
     """The agent that a body names, in the places where `stg_*__events` looks; None if it names none."""
-    if len(payload) > _LARGEST_READ:
-        return None
     try:
         body = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(body, dict):
-        return None
-    metadata, data = body.get("metadata"), body.get("data")
-    for holder, name in ((body, "agent_id"), (metadata, "agentId"), (data, "agent_id")):
-        value = holder.get(name) if isinstance(holder, dict) else None
+    for place in _AGENT_PLACES:
+        value = body
+        for name in place:
+            value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str) and value.strip():
             return value.strip()[:255]
     return None

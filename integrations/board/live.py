@@ -1,40 +1,44 @@
-"""What the calls are doing now, folded from landing lines in any order.
+"""What the calls are doing now, added up from digests of landing lines in any order.
 
 Every line only adds a mark to its call, so duplicates, late events and segments read newest first all lead to the
 same state. Reading the landing store belongs to `tail`; how it looks to `parts`.
 """
 
-from dataclasses import asdict, dataclass, field
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, heads, moment, text
+from integrations.board.digest import (
+    BITS,
+    DONE,
+    END,
+    FEED,
+    FEED_ROOM,
+    OVER,
+    START,
+    Detail,
+    Digest,
+    Happened,
+    add_receipt,
+    digest_of,
+    meant,
+    newest_of,
+)
+from integrations.board.envelope import moment, text
 
-START, END, DONE = 1, 2, 4
-_OVER = END | DONE
-_BEFORE = 3
-_KINDS = {
-    b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
-}
+_DAY = (1 << BITS) - 1
+"""The marks of today; one of an earlier day stands `BITS` further left."""
+_KNOWN = [meant((marks | marks >> BITS) & _DAY) for marks in range(1 << 2 * BITS)]
+_NEW = [
+    meant(marks & _DAY | known & START) & ~meant(marks >> BITS | known & START)
+    | marks & ~(marks >> BITS) & START
+    for marks, known in enumerate(_KNOWN)
+]
+"""What was said today, and on no earlier day."""
 _WORDS = {START: "started", END: "ended", DONE: "analysed"}
 SHOWN = 60
-FEED = 1000
-"""So many happenings are remembered, so that an analysis some minutes later still knows whose call it was."""
-_FEED_ROOM = 4 * FEED
-_SMALL = 64 << 10
-
-
-@dataclass(slots=True)
-class Detail:
-    """What is told of a call that is shown; texts as the line has them. `received` is that of its start."""
-
-    phone: str | None = None
-    direction: str | None = None
-    agent: str | None = None
-    occurred: str | None = None
-    received: str | None = None
-    payload: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class LiveView:
     """The state at a moment, for showing.
 
     Before `is_current` nothing here may be shown, before `is_read` only the calls on the line and the feed.
-    `newest_at`: receipt of the newest event that told something new.
+    `newest_at`: receipt of the newest event that told something new; `receipts`: the oldest first, as the lines
+    have them: of the newest such events each, and of what came before these the first in every ten seconds.
     """
 
     active: list[LiveCall] = field(default_factory=list)
@@ -77,11 +82,17 @@ class LiveView:
     ended: int = 0
     analysed: int = 0
     sources: dict[str, datetime] = field(default_factory=dict)
+    receipts: tuple[bytes, ...] = ()
     newest_at: datetime | None = None
     unread_bytes: int = 0
     is_current: bool = False
     is_read: bool = False
     problem: str = ""
+
+    def oldest_after(self, known: datetime | None) -> datetime | None:
+        """Receipt of the oldest event that told something new after a moment, or ever; None if there is none."""
+        place = bisect_right(self.receipts, _raw(known)) if known else 0
+        return _time(self.receipts[place]) if place < len(self.receipts) else None
 
 
 class Live:
@@ -90,13 +101,13 @@ class Live:
     def __init__(self, zone: ZoneInfo, no_end_after: timedelta, now: datetime) -> None:
         self._zone, self._no_end_after = zone, no_end_after
         self._marks: dict[bytes, int] = {}
+        self._tally = [0] * len(_KNOWN)
         self._active: set[bytes] = set()
         self._details: dict[bytes, Detail] = {}
-        self._feed: list[tuple[bytes, int, bytes]] = []
+        self._feed: dict[Happened, bytes] = {}
         self._feed_from = b""
-        self._counts = {START: 0, END: 0, DONE: 0}
+        self._receipts: dict[bytes, bytes] = {}
         self._sources: dict[bytes, bytes] = {}
-        self._newest = b""
         self._begin(now.astimezone(zone).date())
 
     def _begin(self, day: date) -> None:
@@ -111,97 +122,116 @@ class Live:
         """Events from here on are needed: a day back, for what was sent twice and for calls that go on."""
         return self._midnight(self.day) - max(timedelta(days=1), self._no_end_after)
 
-    def fold(self, data: bytes) -> bool:
-        """Take whole lines in; whether one of them told something new."""
-        is_new, sources, marks, start_of_day = False, self._sources, self._marks, self._day_start
-        # backwards: of a call that is over its end comes first, and nothing has to be kept of it
-        for fields, payload_from, payload_to in reversed(list(heads(data))):
-            _, source, kind, call_id, _, received, _, _ = fields
-            if received > sources.get(source, b""):
-                sources[source] = received
-            bit = _KINDS.get(kind)
-            if bit is None or call_id == b"null":
-                continue
-            key = source + call_id
-            had = marks.get(key, 0)
-            mark = bit if received >= start_of_day else bit << _BEFORE
-            if bit == START and had & (START | START << _BEFORE) and key in self._active:
-                self._begin_with_the_first(key, fields)
-            if had & mark:
-                continue
-            marks[key] = had | mark
-            self._count(bit, mark, had)
-            if had & (bit | bit << _BEFORE):
-                continue
-            is_new = True
-            self._follow(key, bit, had)
-            if received > self._feed_from or key in self._details or key in self._active:
-                self._tell(key, bit, fields, data[payload_from : min(payload_to, payload_from + _SMALL)])
+    def take(self, data: bytes, told: Digest) -> bool:
+        """Add whole lines, of which is known already what they told; whether that was something new."""
+        if self.can_add(told):
+            return self.add(told)
+        before = digest_of(data, until=self._day_start, is_old=self.is_old)
+        is_new = self.add(before)
+        return self.add(digest_of(data, since=self._day_start, is_old=self.is_old)) | is_new
+
+    def is_old(self, happened: Happened, received: bytes) -> bool:
+        """Whether something that a line tells was told before it."""
+        key, bit = happened
+        return bool(_KNOWN[self._marks.get(key, 0)] & bit) and self._feed.get(happened, b"") <= received
+
+    def can_add(self, told: Digest) -> bool:
+        """Whether all of it was received on one side of the beginning of the day; else its lines are needed."""
+        return told.first >= self._day_start or told.newest < self._day_start
+
+    def add(self, told: Digest) -> bool:
+        """Add what `can_add` lets pass; whether it told something new."""
+        for source, received in told.sources.items():
+            self._sources[source] = max(received, self._sources.get(source, b""))
+        self._tell(told)
+        is_new = self._mark(told.marks, 0 if told.first >= self._day_start else BITS)
+        for key, detail in told.details.items():
+            if key in self._active or key in self._details or self._is_in_feed(key):
+                self._details.setdefault(key, Detail()).add(detail)
+        if len(self._feed) > FEED_ROOM:
+            self._trim()
         return is_new
 
-    def _count(self, bit: int, mark: int, had: int) -> None:
-        if mark == bit:
-            self._counts[bit] += not had & bit << _BEFORE
-        else:
-            self._counts[bit] -= bool(had & bit)
+    def _mark(self, more: dict[bytes, int], shift: int) -> bool:
+        is_new, marks, tally, active = False, self._marks, self._tally, self._active
+        for key, bits in more.items():
+            had = marks.get(key, 0)
+            has = marks[key] = had | bits << shift
+            if has == had:
+                continue
+            tally[had] -= 1
+            tally[has] += 1
+            known = _KNOWN[has]
+            if known != _KNOWN[had]:
+                is_new = True
+                if known & OVER:
+                    active.discard(key)
+                else:
+                    active.add(key)
+        return is_new
 
-    def _follow(self, key: bytes, bit: int, had: int) -> None:
-        if bit != START:
-            self._active.discard(key)
-        elif not had & (_OVER | _OVER << _BEFORE):
-            self._active.add(key)
+    def _tell(self, told: Digest) -> None:
+        """Add to the feed what was told for the first time."""
+        self._let_go_of(told)
+        for received in told.receipts.values():
+            add_receipt(self._receipts, received)
+        feed = self._feed
+        for happened, received in told.told.items():
+            key, bit = happened
+            if happened in feed:
+                feed[happened] = min(feed[happened], received)
+            elif received > self._feed_from and not _KNOWN[self._marks.get(key, 0)] & bit:
+                feed[happened] = received
 
-    def _tell(self, key: bytes, bit: int, fields: tuple[bytes, ...], payload: bytes) -> None:
-        *_, occurred, received, phone, way = fields
-        if received > self._newest:
-            self._newest = received
-        if received > self._feed_from:
-            self._feed.append((received, bit, key))
-        detail = self._details.setdefault(key, Detail())
-        detail.phone = detail.phone or text(phone)
-        detail.direction = detail.direction or text(way)
-        if bit == START:
-            detail.occurred, detail.received = text(occurred), text(received)
-            if key in self._active and len(payload) < _SMALL:
-                detail.payload = payload
-        if len(self._feed) >= _FEED_ROOM:
-            self._trim()
+    def _let_go_of(self, told: Digest) -> None:
+        """What is in the feed, and was told before already: so long ago that its receipt was not kept."""
+        if len(told.told) < FEED:
+            return
+        marks, known, oldest = told.marks, told.told, min(told.told.values())
+        for (key, bit), received in list(self._feed.items()):
+            if meant(marks.get(key, 0)) & bit and (key, bit) not in known and oldest < received:
+                del self._feed[key, bit]
+                self._feed_from = b""
 
-    def _begin_with_the_first(self, key: bytes, fields: tuple[bytes, ...]) -> None:
-        """A start that was sent twice counts from its first receipt, whichever of the two is read first."""
-        *_, occurred, received, _, _ = fields
-        detail, at = self._details[key], text(received)
-        if at and detail.received and at < detail.received:
-            detail.occurred, detail.received = text(occurred), at
+    def _is_in_feed(self, key: bytes) -> bool:
+        return (key, START) in self._feed or (key, END) in self._feed or (key, DONE) in self._feed
 
     def _trim(self) -> None:
         """Keep the newest of the feed, the oldest of them first, and what is told of calls that are shown."""
-        self._feed = sorted(self._feed)[-FEED:]
-        self._feed_from = self._feed[0][0] if len(self._feed) == FEED else b""
-        shown = self._active | {key for _, _, key in self._feed}
+        self._feed = newest_of(self._feed)
+        if len(self._feed) == FEED:  # what is older cannot be among the newest
+            self._feed_from = next(iter(self._feed.values()))
+        shown = self._active | {key for key, _ in self._feed}
         self._details = {key: detail for key, detail in self._details.items() if key in shown}
 
     def roll(self, now: datetime) -> bool:
         """Begin a new day if there is one; whether it did."""
-        return self._roll_to(now.astimezone(self._zone).date())
-
-    def _roll_to(self, day: date) -> bool:
+        day = now.astimezone(self._zone).date()
         if day <= self.day:
             return False
         self._begin(day)
-        since = self.window_start.isoformat()
-        going_on = {key for key in self._active if (self._details[key].received or "") >= since}
-        self._marks = {
-            key: (marks & 7) << _BEFORE or marks
-            for key, marks in self._marks.items()
-            if marks & 7 or key in going_on
+        since = _raw(self.window_start)
+        going_on = {
+            key for key in self._active if (self._details[key].received or "").encode() >= since[1:-1]
         }
-        self._counts = dict.fromkeys(self._counts, 0)
+        self._marks = {
+            key: (marks & _DAY) << BITS or marks
+            for key, marks in self._marks.items()
+            if marks & _DAY or key in going_on
+        }
+        # what a restart would no longer read is forgotten, or it would be taken for news that came late
+        self._active &= self._marks.keys()
+        self._feed = {happened: received for happened, received in self._feed.items() if received >= since}
+        self._details = {key: detail for key, detail in self._details.items() if key in self._marks}
+        self._receipts = {part: at for part, at in self._receipts.items() if at >= since}
+        found = Counter(self._marks.values())
+        self._tally = [found[marks] for marks in range(len(_KNOWN))]
         return True
 
     def view(self, now: datetime) -> LiveView:
         """What is shown at a moment, when everything was read."""
         self._trim()
+        newest = [*reversed(self._feed.items())][:SHOWN]
         active, unended = [], []
         for key in list(self._active):
             call = self._call(key)
@@ -214,20 +244,30 @@ class Live:
         return LiveView(
             active=sorted(active, key=lambda call: (call.started_at, call.call_id), reverse=True),
             unended=sorted(unended, key=lambda call: (call.left_at, call.call_id), reverse=True),
-            feed=[self._happening(*item) for item in reversed(self._feed[-SHOWN:])],
-            started=self._counts[START],
-            ended=self._counts[END],
-            analysed=self._counts[DONE],
+            feed=[self._happening(at, bit, key) for (key, bit), at in newest],
+            started=self._count(START),
+            ended=self._count(END),
+            analysed=self._count(DONE),
             sources={text(name) or "": _time(at) for name, at in sorted(self._sources.items())},
-            newest_at=_time(self._newest) if self._newest else None,
+            receipts=self._all_receipts(),
+            newest_at=_time(newest[0][1]) if newest else None,
             is_current=True,
             is_read=True,
         )
 
+    def _all_receipts(self) -> tuple[bytes, ...]:
+        newest = tuple(self._feed.values())
+        if len(newest) < FEED:
+            return newest
+        return (*sorted(at for at in self._receipts.values() if at < newest[0]), *newest)
+
+    def _count(self, bit: int) -> int:
+        """Calls of which that was said today, and on no earlier day."""
+        return sum(n for n, new in zip(self._tally, _NEW, strict=True) if n and new & bit)
+
     def _call(self, key: bytes) -> LiveCall:
         detail = self._details.setdefault(key, Detail())
-        if detail.payload:
-            detail.agent, detail.payload = agent_of(detail.payload), b""
+        detail.find_agent()
         received = moment(detail.received) or datetime.now(UTC)
         occurred = moment(detail.occurred) or received
         # a platform's clock may be wrong, and a replay's times are those of long ago
@@ -246,48 +286,6 @@ class Live:
         started = moment(detail.received) if bit == END else None
         seconds = (at - started).total_seconds() if started and at > started else None
         return Happening(at, _WORDS[bit], *_names(key), phone=detail.phone, seconds=seconds)
-
-    def dump(self) -> tuple[dict[str, Any], bytes]:
-        """Everything: what JSON can say, and the marks of the calls, of which a day has many."""
-        self._trim()
-        return {
-            "day": self.day.isoformat(),
-            "rules": self._rules,
-            "active": [key.decode() for key in self._active],
-            "details": {
-                key.decode(): asdict(detail) | {"payload": detail.payload.decode()}
-                for key, detail in self._details.items()
-            },
-            "feed": [[at.decode(), bit, key.decode()] for at, bit, key in self._feed],
-            "counts": [self._counts[START], self._counts[END], self._counts[DONE]],
-            "sources": {name.decode(): at.decode() for name, at in self._sources.items()},
-            "newest": self._newest.decode(),
-        }, b"\n".join((bytes(self._marks.values()).hex().encode(), *self._marks))
-
-    def restore(self, kept: dict[str, Any], marks: bytes) -> bool:
-        """Take what `dump` gave; False, and nothing taken, if it was kept under other rules or too long ago."""
-        day = date.fromisoformat(kept["day"])
-        if kept["rules"] != self._rules or not 0 <= (self.day - day).days <= 1:
-            return False
-        today = self.day
-        self._begin(day)
-        values, *keys = marks.split(b"\n")
-        self._marks = dict(zip(keys, bytes.fromhex(values.decode()), strict=True))
-        self._active = {key.encode() for key in kept["active"]}
-        self._details = {
-            key.encode(): Detail(**detail | {"payload": detail["payload"].encode()})
-            for key, detail in kept["details"].items()
-        }
-        self._feed = [(at.encode(), bit, key.encode()) for at, bit, key in kept["feed"]]
-        self._counts = dict(zip((START, END, DONE), kept["counts"], strict=True))
-        self._sources = {name.encode(): at.encode() for name, at in kept["sources"].items()}
-        self._newest = kept["newest"].encode()
-        self._roll_to(today)
-        return True
-
-    @property
-    def _rules(self) -> list[object]:
-        return [str(self._zone), self._no_end_after.total_seconds()]
 
 
 def _raw(at: datetime) -> bytes:

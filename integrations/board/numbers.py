@@ -1,5 +1,6 @@
 """The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
 
+Every figure is defined as in `scorecard_daily`, whose expressions are repeated here for a day so far.
 A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it started.
 """
 
@@ -19,7 +20,7 @@ with
             coalesce(calls.started_at, calls.ended_at, cast(calls.call_date as timestamp)) as began_at,
             coalesce(calls.agent_id, 'unknown') as agent,
             coalesce(outcomes.issue_type, 'general') as issue,
-            calls.status, calls.has_end, calls.duration_seconds,
+            calls.status, calls.answer_status, calls.duration_seconds,
             outcomes.is_resolved, outcomes.satisfaction_score, outcomes.is_transfer_requested
         from calls
         left join call_outcomes as outcomes on calls.call_key = outcomes.call_key
@@ -46,7 +47,7 @@ select
     count(*) filter (where is_resolved) as resolved,
     count(*) filter (where not is_resolved) as unresolved,
     count(*) filter (where is_transfer_requested) as transfers,
-    avg(duration_seconds) filter (where status = 'completed') as duration,
+    avg(duration_seconds) filter (where answer_status = 'answered') as duration,
     avg(satisfaction_score) as satisfaction,
     count(satisfaction_score) as rated,
     count(*) filter (where satisfaction_score = 1) as score_1,

@@ -97,8 +97,7 @@ class Parts(threading.Thread):
         """What shows both the live state and the marts."""
         found = self._numbers
         self._put("numbers", numbers=found, live=self._live)
-        known = found.newest_at if found else None
-        waiting = min((item.at for item in self._live.feed if known is None or item.at > known), default=None)
+        waiting = self._live.oldest_after(found.newest_at if found else None)
         late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
         self._put(
             "health",

@@ -1,7 +1,7 @@
-"""Following the landing store: a thread that folds what is new, and keeps how far it came.
+"""Following the landing store: a thread that takes in what is new, and keeps a digest of it there.
 
-What is new comes first, then what is behind, the newest segment first, so that the calls on the line are known long
-before the day is counted. The snapshot only saves reading a day again; without it everything is read.
+At the start the digests are added up. Then what is new comes first, and what is behind after it, the newest segment
+first, so that the calls on the line are known long before the day is counted where digests are missing.
 """
 
 import logging
@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
-from integrations.board import snapshot
+from integrations.board import kept
 from integrations.board.config import BoardSettings
+from integrations.board.digest import Digest, digest_of
 from integrations.board.live import Live, LiveView
 from receiver.landing import LandingStore, Segment, SegmentDamaged
 
@@ -21,11 +21,15 @@ LOG = logging.getLogger("aftercall.board")
 POLL_SECONDS = 0.15
 REFRESH_SECONDS = 5.0
 """A call without an end leaves, and a new day begins, though nothing arrives."""
-KEEP_LINES = 50_000
+KEEP_LINES = 25_000
 KEEP_SECONDS = 600.0
-"""A snapshot is written after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
+"""Digests are kept after so many lines or seconds, whichever comes first: what a kill leaves to be read again."""
 READ_SECONDS = 0.3
 """How long what is behind is read before a look at what is new."""
+RETRY_SECONDS = 1.0
+"""After an error, so that it neither fills the log nor takes a core."""
+SKIP_SECONDS = 30.0
+"""How long a segment that could not be read is passed over."""
 _PIECE = 8 << 20
 _RECENT = timedelta(hours=2)
 
@@ -38,60 +42,82 @@ class Tail(threading.Thread):
     ) -> None:
         super().__init__(name="tail", daemon=True)
         self._settings, self._store, self._show = settings, store, show
-        self._positions: snapshot.Positions = {}
+        self._positions: dict[str, int] = {}
+        self._unkept: dict[str, Digest] = {}
         self._unread = 0
         self._problem = ""
+        self._skipped: dict[str, tuple[float, str]] = {}
         self._is_current = self._is_read = self._is_new = False
-        self._lines, self._kept_at = 0, 0.0
+        self._lines, self._kept_at = 0, time.monotonic()
         self._ended = threading.Event()
-        self._live = self._fresh()
-
-    def _fresh(self) -> Live:
-        return Live(self._settings.zone, self._settings.no_end_after, datetime.now(UTC))
-
-    @property
-    def snapshot(self) -> Path:
-        """Where the state is kept."""
-        return self._settings.home / "board" / "live.state"
+        self._live = Live(settings.zone, settings.no_end_after, datetime.now(UTC))
 
     def run(self) -> None:
-        """Until `stop`."""
-        self._restore()
-        self._kept_at = time.monotonic()
+        """Until `stop`. Nothing else follows the landing store, so no error may end it."""
         looked_at = float("-inf")
         while not self._ended.is_set():
+            problem, pause = "", POLL_SECONDS if self._is_read else 0.0
             everything = time.monotonic() - looked_at > REFRESH_SECONDS
-            if everything:
-                looked_at = time.monotonic()
-                if self._live.roll(datetime.now(UTC)):
-                    self._forget()
             try:
+                if looked_at < 0:
+                    self._add_kept()
+                if everything:
+                    looked_at = time.monotonic()
+                    if self._live.roll(datetime.now(UTC)):
+                        self._forget()
                 self._read(everything or not self._is_read)
-                self._problem = ""
-            except OSError as error:
-                self._problem = f"the landing store cannot be read: {error.strerror}"
-                LOG.error("%s", self._problem)
-            if self._is_new or everything or not self._is_read:
-                self._tell()
-            if self._is_read:
-                self._keep_if_due()
-                self._ended.wait(POLL_SECONDS)
+                problem = next((why for _, why in self._skipped.values()), "")
+            except Exception as error:
+                problem = f"the landing store cannot be read: {_reason(error)}"
+                pause = RETRY_SECONDS
+                self._note(problem, error)
+            is_told = problem == self._problem and not self._is_new and not everything and self._is_read
+            self._problem = problem
+            if not is_told:
+                self._try(self._tell)
+            if self._lines >= KEEP_LINES or time.monotonic() - self._kept_at > KEEP_SECONDS:
+                self._try(self._keep)
+            self._ended.wait(pause)
+
+    def _try(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception as error:
+            LOG.exception("the board cannot show or keep what it read", exc_info=error)
+            self._ended.wait(RETRY_SECONDS)
+
+    def _note(self, problem: str, error: Exception) -> None:
+        """Once for as long as it is the same."""
+        if problem != self._problem:
+            LOG.error("%s", problem, exc_info=None if isinstance(error, OSError) else error)
 
     def stop(self) -> None:
-        """End within a moment, and keep the state for the next start."""
+        """End within a moment, and keep what was read for the next start."""
         self._ended.set()
         self.join(5)
-        if not self.is_alive() and self._is_read and self._lines:
+        if not self.is_alive():
             self._keep()
+
+    def _add_kept(self) -> None:
+        for segment in self._store.segments(after=f"{self._live.window_start:%Y-%m-%d/%H}"):
+            digest = kept.load(self._store, segment.path)
+            if digest is not None and self._live.can_add(digest):
+                self._is_new |= self._live.add(digest)
+                self._positions[segment.path] = digest.end
 
     def _read(self, everything: bool) -> None:
         """What is new, and for a moment what is behind."""
         now = datetime.now(UTC)
         since = self._live.window_start if everything else now - _RECENT
+        listed = list(self._store.segments(after=f"{since:%Y-%m-%d/%H}"))
+        if everything:
+            self._skipped = {
+                each.path: self._skipped[each.path] for each in listed if each.path in self._skipped
+            }
         behind = [
             segment
-            for segment in self._store.segments(after=f"{since:%Y-%m-%d/%H}")
-            if segment.size > self._positions.get(segment.path, 0)
+            for segment in listed
+            if segment.size > self._positions.get(segment.path, 0) and not self._is_skipped(segment.path)
         ]
         self._unread = sum(segment.size - self._positions.get(segment.path, 0) for segment in behind)
         until = time.monotonic() + READ_SECONDS
@@ -100,14 +126,15 @@ class Tail(threading.Thread):
         self._is_current |= unfinished < f"{now - self._settings.no_end_after:%Y-%m-%d/%H}"
         if everything and not unfinished and not self._is_read:
             self._is_read = self._is_new = True
-            self._lines += KEEP_LINES
 
     def _read_segment(self, segment: Segment, until: float) -> bool:
         """Read a segment from where it was left; whether to its end, rather than until the time was up."""
         position = self._positions.get(segment.path, 0)
         try:
             while (chunk := self._store.read(segment.path, position, _PIECE)).data:
-                self._is_new |= self._live.fold(chunk.data)
+                told = digest_of(chunk.data, position, is_old=self._live.is_old)
+                self._is_new |= self._live.take(chunk.data, told)
+                self._unkept.setdefault(segment.path, Digest(begin=position, end=position)).add(told)
                 self._lines += chunk.data.count(b"\n")
                 self._unread -= chunk.next_offset - position
                 position = self._positions[segment.path] = chunk.next_offset
@@ -118,7 +145,17 @@ class Tail(threading.Thread):
             self._positions[segment.path] = segment.size
         except FileNotFoundError:
             self._positions.pop(segment.path, None)
+        except Exception as error:
+            problem = f"{segment.path} cannot be read: {_reason(error)}"
+            self._note(problem, error)
+            self._skipped[segment.path] = time.monotonic() + SKIP_SECONDS, problem
+        else:
+            self._skipped.pop(segment.path, None)
         return True
+
+    def _is_skipped(self, path: str) -> bool:
+        until, _ = self._skipped.get(path, (0.0, ""))
+        return time.monotonic() < until
 
     def _tell(self) -> None:
         self._is_new = False
@@ -134,33 +171,22 @@ class Tail(threading.Thread):
             )
         )
 
-    def _keep_if_due(self) -> None:
-        is_late = time.monotonic() - self._kept_at > KEEP_SECONDS
-        if self._lines >= KEEP_LINES or (is_late and self._lines):
-            self._keep()
-
     def _keep(self) -> None:
         self._lines, self._kept_at = 0, time.monotonic()
-        snapshot.keep(self.snapshot, self._live, self._positions)
-
-    def _restore(self) -> None:
-        """Take the snapshot, unless the landing store is no longer the one that it was made from."""
-        positions = snapshot.restore(self.snapshot, self._live)
-        if positions is None:
-            self._live = self._fresh()
-            return
-        since = f"{self._live.window_start:%Y-%m-%d/%H}"
-        try:
-            sizes = {segment.path: segment.size for segment in self._store.segments(after=since)}
-        except OSError:
-            sizes = {}
-        if all(sizes.get(path, -1) >= read for path, read in positions.items() if path > since):
-            self._positions = positions
-        else:
-            LOG.warning("the board's snapshot is of another landing store; the day is read again")
-            self._live = self._fresh()
+        for path, digest in self._unkept.items():
+            try:
+                kept.keep(self._store, path, digest)
+            except FileNotFoundError:
+                continue  # removed meanwhile
+            except (OSError, ValueError) as error:
+                LOG.warning("what was read of %s cannot be kept beside it: %s", path, error)
+        self._unkept.clear()
 
     def _forget(self) -> None:
         """Of segments that are too old to be read, how far they were read."""
         since = f"{self._live.window_start:%Y-%m-%d/%H}"
         self._positions = {path: read for path, read in self._positions.items() if path > since}
+
+
+def _reason(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or type(error).__name__

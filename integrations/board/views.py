@@ -107,7 +107,7 @@ def views(
         told = calls.told(marts, source, call_id)
         landed = calls.landed(landing, source, call_id, told.call)
         found = ledger.of_call(outbox, source, call_id, told.call.get("customer_phone"))
-        if not (told.call or landed.events or found):
+        if landed.is_whole and not (told.call or landed.events or found):
             abort(404)
         return render_template(
             "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,

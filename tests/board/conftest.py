@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from selenium.webdriver import Chrome, ChromeOptions
@@ -62,6 +63,14 @@ class Board:
     def __exit__(self, *_: object) -> None:
         assert self.process is not None
         self.process.terminate()
+        self.process.wait(20)
+
+    def kill(self) -> None:
+        """End all its processes by SIGKILL."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        for each in [parent, *parent.children(recursive=True)]:
+            each.kill()
         self.process.wait(20)
 
     def part(self, name: str) -> str:

@@ -15,7 +15,8 @@ MONDAY = date(2026, 11, 2)
 THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
 CALLS = """
 create table calls as select *, call_key as call_id, 'atoms' as source, started_at as ended_at,
-    cast(started_at as date) as call_date, started_at as updated_at, true as has_end from (values
+    cast(started_at as date) as call_date, started_at as updated_at,
+    case status when 'completed' then 'answered' else status end as answer_status from (values
     ('now 1', timestamp '2026-11-02 14:59', 'nora', 'completed', 60),
     ('now 2', timestamp '2026-11-02 00:30', 'nora', 'completed', 120),
     ('now 3', timestamp '2026-11-02 09:00', 'theo', 'no_answer', null),

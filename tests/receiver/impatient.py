@@ -1,4 +1,4 @@
-"""`python -m tests.receiver.impatient`: a receiver that waits a second for a head, and as long on an idle connection."""
+"""`python -m tests.receiver.impatient`: a receiver that waits a second for a head, and as long when nothing comes."""
 
 from receiver import serve
 

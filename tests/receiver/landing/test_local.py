@@ -344,3 +344,44 @@ def test_not_ready_below_the_wanted_space(tmp_path: Path) -> None:
         LocalLandingStore(tmp_path, min_free_bytes=1 << 60).check()
     LocalLandingStore(tmp_path).check()
     assert list(LocalLandingStore(tmp_path).segments()) == []
+
+
+def test_a_digest_lies_beside_its_segment_is_not_listed_and_goes_with_it(store: LocalLandingStore) -> None:
+    store.append(b"{}\n")
+    store.close()
+    (segment,) = store.segments()
+    with pytest.raises(FileNotFoundError):
+        store.digest(segment.path)
+    for data in (b"first", b"second"):
+        store.keep_digest(segment.path, data)
+        assert store.digest(segment.path) == data
+    archived = store.archive(segment)
+    assert list(store.segments()) == [archived]
+    assert store.digest(segment.path) == b"second"
+    store.remove(segment.path)
+    with pytest.raises(FileNotFoundError):
+        store.digest(segment.path)
+
+
+class KeepsWhileRemoving(LocalLandingStore):
+    """Another process keeps a digest after `remove` has deleted it, and before the segment goes."""
+
+    def _remove_digest(self, segment: Path) -> None:
+        super()._remove_digest(segment)
+        if segment.with_name(segment.name + ".zst").exists():
+            self.keep_digest(segment.relative_to(self._root).as_posix(), b"late")
+
+
+def test_a_digest_that_is_kept_while_its_segment_is_removed_does_not_stay(tmp_path: Path) -> None:
+    store = KeepsWhileRemoving(tmp_path / "landing")
+    store.append(b"{}\n")
+    store.close()
+    (segment,) = store.segments()
+    store.archive(segment)
+    store.remove(segment.path)
+    assert list((tmp_path / "landing").rglob("*")) == []
+    folder = tmp_path / "landing" / segment.path[:13]
+    folder.mkdir(parents=True)
+    with pytest.raises(FileNotFoundError):
+        store.keep_digest(segment.path, b"too late")
+    assert list(folder.iterdir()) == []
