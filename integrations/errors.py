@@ -68,7 +68,7 @@ class Unreachable(Retryable):
 class Busy(Retryable):
     """It failed because the system asks everybody to wait (429): the whole destination does, without an alert.
 
-    The action that met it is retried; the others are not tried and lose no attempt.
+    Being told to wait is no failure of the action: neither it nor the others lose an attempt.
     """
 
 
@@ -82,7 +82,8 @@ class Skipped(Exception):
 class Paused(Exception):
     """Nothing would get through for now, whatever the action: a key that is refused, a wrong address.
 
-    The whole destination stops, one alert tells of it, and one action is tried again later. It costs no attempt.
+    The whole destination stops, one alert tells of it, and another action is tried later. It costs no attempt, unless
+    others got through since it was raised for the same action before: then it is that action's own failure.
     The message names the setting to look at.
 
     Args:

@@ -70,15 +70,26 @@ _MADE_BEFORE = (
 
 
 def may_be_tried(now: datetime) -> ColumnElement[bool]:
-    """Due, and not held up by a parent that is waiting for its own retry."""
-    held_up = exists().where(
-        _PARENT.c.due_key == actions.c.parent_key,
+    """Due, and not held up by a parent, or a task by its call's note, that is waiting for its own retry."""
+    waits = and_(
         _PARENT.c.destination == actions.c.destination,
         _PARENT.c.status.in_(UNSETTLED),
         _PARENT.c.external_id.is_(None),
         not_(is_due(now, _PARENT)),
     )
-    return and_(is_due(now), or_(actions.c.parent_key.is_(None), not_(held_up)))
+    contact_waits = exists().where(_PARENT.c.due_key == actions.c.parent_key, waits)
+    note_waits = exists().where(*_is_note_of(actions, _PARENT), waits)
+    is_free = and_(not_(contact_waits), or_(actions.c.kind != "task", not_(note_waits)))
+    return and_(is_due(now), or_(actions.c.parent_key.is_(None), is_free))
+
+
+def _is_note_of(task: FromClause, note: FromClause) -> tuple[ColumnElement[bool], ...]:
+    return (
+        note.c.kind == "note",
+        note.c.call_id == task.c.call_id,
+        note.c.source == task.c.source,
+        note.c.parent_key == task.c.parent_key,
+    )
 
 
 def due_keys(
@@ -86,16 +97,18 @@ def due_keys(
 ) -> dict[str, list[tuple[str, str]]]:
     """What is to be tried at each destination: keys, each with the key of its chain.
 
-    Contacts come before notes before tasks, then the oldest first. Actions of one chain are not to overtake each other:
-    those of a contact, and those of a call.
+    Chains that the destination never stopped at come first, so that each probe is another one; then contacts before
+    notes before tasks, then the oldest. Actions of one chain are not to overtake each other: those of a contact, and
+    those of a call.
     """
     age = func.coalesce(actions.c.due_at, actions.c.created_at)
     on_contact = case((actions.c.kind == "contact", actions.c.due_key), else_=actions.c.parent_key)
     chain = func.coalesce(on_contact, actions.c.source + ":" + actions.c.call_id, actions.c.action_key)
+    stopped = func.max(actions.c.stopped_at).over(partition_by=(actions.c.destination, chain))
     query = (
         select(actions.c.destination, actions.c.action_key, chain)
         .where(actions.c.channel == channel, may_be_tried(now))
-        .order_by(_RANK, age, actions.c.action_key)
+        .order_by(stopped.nulls_first(), _RANK, age, actions.c.action_key)
         .limit(limit)
     )
     found: dict[str, list[tuple[str, str]]] = defaultdict(list)
@@ -122,6 +135,18 @@ def parents(engine: Engine, keys: Iterable[str], destination: str) -> dict[str, 
         return {row[0]: Parent(row[1], row[2]) for row in connection.execute(query)}
 
 
+def notes_before(engine: Engine, task: Action, destination: str) -> dict[str, Parent]:
+    """The note of a task's call at a destination, by its key; it goes first."""
+    columns = (_PARENT.c.due_key, _PARENT.c.status, _PARENT.c.external_id)
+    query = select(*columns).where(
+        *_is_note_of(actions, _PARENT),
+        _PARENT.c.destination == destination,
+        actions.c.action_key == task.action_key,
+    )
+    with reading(engine) as connection:
+        return {row[0]: Parent(row[1], row[2]) for row in connection.execute(query)}
+
+
 def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earlier, ...]:
     """What a destination has made on the channel for the same call, the oldest first."""
     if action.call_id is None:
@@ -133,6 +158,14 @@ def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earli
     with reading(engine) as connection:
         rows = connection.execute(_MADE_BEFORE, asked)
         return tuple(Earlier(row[0], row[1], payloads.decode(row[2])) for row in rows)
+
+
+def got_through_since(engine: Engine, channel: str, destination: str, moment: datetime) -> bool:
+    """Whether anything was sent to a destination after this moment (UTC)."""
+    mine = and_(actions.c.channel == channel, actions.c.destination == destination)
+    query = select(actions.c.action_key).where(mine, actions.c.sent_at > moment).limit(1)
+    with reading(engine) as connection:
+        return connection.execute(query).first() is not None
 
 
 def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:

@@ -1,8 +1,9 @@
 """Destinations that stop: when nothing would get through, the other actions need not find out too.
 
-A pause is a row. While it lasts nothing of the destination is due; then one action is tried as the probe: if it gets
-through, the pause ends, else it goes on for longer. A destination stops because it says so (`Paused`, `Busy`), or
-because of a streak: so many refusals, or so many failures to reach it, in a row.
+A pause is a row. While it lasts nothing of the destination is due; then one action is tried as the probe, each time
+another: if it gets through, the pause ends, else it goes on for longer. A destination stops because it says so
+(`Paused`, `Busy`), or because of a streak: so many refusals, or so many failures to reach it, in a row. `Paused` of an
+action that was stopped at before, while others got through, concerns that action alone: it counts as a refusal.
 """
 
 from collections.abc import Mapping
@@ -75,7 +76,7 @@ class Streak:
         """The streak after one more try; one that the destination held back says nothing."""
         if isinstance(error, Skipped):
             return self
-        if isinstance(error, Refused):
+        if isinstance(error, Refused | Paused):
             return Streak(refused=self.refused + 1)
         if isinstance(error, Unreachable | OSError):
             return Streak(unreachable=self.unreachable + 1)

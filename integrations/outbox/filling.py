@@ -140,7 +140,13 @@ def placed(
     """What to write of rows that go to another destination, or nowhere any more."""
     written = {"updated_at": now, "change_number": number}
     for key, destination in moved.items():
-        yield {"action_key": key, "destination": destination, "external_id": None, **written}
+        yield {
+            "action_key": key,
+            "destination": destination,
+            "external_id": None,
+            "stopped_at": None,
+            **written,
+        }
     for key in dropped:
         skipped = {"status": SKIPPED, "last_error": NOT_ROUTED, "failures": 0, "next_attempt_at": None}
         yield {"action_key": key, **skipped, **written}

@@ -84,7 +84,7 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
         fresh = {
             "action_key": row_key(first["due_key"], name, is_first=False), "destination": name, "status": PENDING,
             "attempts": 0, "failures": 0, "next_attempt_at": None, "external_id": None, "last_error": None,
-            "given_up_by": None, "created_at": now, "sent_at": None, **written,
+            "given_up_by": None, "stopped_at": None, "created_at": now, "sent_at": None, **written,
         }  # fmt: skip
         write.connection.execute(insert(actions).values(**{**(model or {}), **fresh}))
 

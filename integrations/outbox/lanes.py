@@ -20,7 +20,7 @@ from integrations.errors import Busy, Paused, Unreachable
 from integrations.outbox import circuit
 from integrations.outbox.backlog import load_due
 from integrations.outbox.engine import writing
-from integrations.outbox.marking import Outcome, mark
+from integrations.outbox.marking import STOPPED, Outcome, mark
 from integrations.outbox.records import Pause
 from integrations.outbox.trying import Clock, NotYet, Trier
 from integrations.routes import routes
@@ -93,10 +93,11 @@ class Lane:
         before = self.streak
         # What a preview refuses is content, whatever the number: nobody is asked.
         for outcome in outcomes if kept is None else ():
-            self.streak = self.streak.after(outcome.cause)
-            if isinstance(outcome.cause, Busy):
+            if outcome.result == STOPPED and isinstance(outcome.cause, Paused | Busy | Unreachable):
                 self.stop(outcome.cause)
-            elif stop := self.streak.stops(outcome.cause, self.settings):
+                continue
+            self.streak = self.streak.after(outcome.cause)
+            if stop := self.streak.stops(outcome.cause, self.settings):
                 self.stop(stop)
         with self.writer, writing(self.engine, durable=kept is None) as write:
             if kept:
@@ -107,7 +108,7 @@ class Lane:
                 self.pause, before = None, circuit.Streak()
             if self.streak != before:
                 circuit.keep_streak(write, self.channel, self.name, self.streak)
-        self.done.update(_counted(outcome) for outcome in outcomes)
+        self.done.update(_counted(outcome) for outcome in outcomes if outcome.result != STOPPED)
 
     def stop(self, reason: circuit.Stop) -> None:
         """Begin nothing more; the first reason counts."""
@@ -218,7 +219,8 @@ class _Crew:
             for one in tried:
                 one.is_marked.set()
         for error in told:
-            if isinstance(error, Paused | Unreachable):
+            if isinstance(error, Paused):
+                # Raised while one more was opened.
                 self.lane.stop(error)
                 self.is_over.set()
             elif isinstance(error, BaseException):

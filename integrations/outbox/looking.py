@@ -76,8 +76,8 @@ def plan(trier: Trier, action: Action) -> Plan:
             return Plan(action, NOTHING, f"it is there as {known}, and is sent only once")
         rendered(delivery, settings)
         changes = _changes(target, delivery, known)
-    except NotYet:
-        return Plan(action, WAIT, "its contact goes first")
+    except NotYet as error:
+        return Plan(action, WAIT, str(error))
     except (Refused, Skipped) as error:
         return Plan(action, FAIL, describe(error, settings))
     except Exception as error:

@@ -16,9 +16,10 @@ from integrations.outbox.engine import Write
 from integrations.outbox.records import Action
 from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, SKIPPED, UPDATABLE, actions, attempts
 
+STOPPED = "stopped"
 _MARKED = (
     "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
-    "destination", "payload", "payload_hash", "updated_at", "change_number",
+    "destination", "payload", "payload_hash", "stopped_at", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
     update(actions)
@@ -29,9 +30,10 @@ _UPDATE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead or skipped.
+    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead, skipped or stopped.
 
-    `cause` is what was raised, for whoever counts failures; it is not written.
+    `stopped`: the destination takes nothing for now, so that this was no try of the action. `cause` is what was raised,
+    for whoever counts failures; it is not written.
     """
 
     action: Action
@@ -47,6 +49,11 @@ class Outcome:
 
 def mark(write: Write, outcomes: Sequence[Outcome]) -> None:
     """Record outcomes. The row may have changed since it was read: a fill may have brought new content."""
+    for outcome in outcomes:
+        if outcome.result == STOPPED:
+            mine = actions.c.action_key == outcome.action.action_key
+            write.connection.execute(update(actions).where(mine).values(stopped_at=outcome.finished_at))
+    outcomes = [outcome for outcome in outcomes if outcome.result != STOPPED]
     if not outcomes:
         return
     keys = [outcome.action.action_key for outcome in outcomes]
@@ -74,6 +81,7 @@ def _sent(outcome: Outcome, row: Any) -> dict[str, Any]:
         "next_attempt_at": None,
         "external_id": outcome.external_id,
         "last_error": None,
+        "stopped_at": None,
         "sent_at": outcome.finished_at,
         "destination": outcome.destination,
     }

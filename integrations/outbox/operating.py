@@ -93,7 +93,8 @@ def _copy(write: Write, row: Any, now: datetime) -> str:
     number = 2 + (write.connection.execute(select(func.count()).where(stem)).scalar() or 0)
     fresh = {
         "action_key": f"{row['action_key']}~{number}", "due_key": f"{row['due_key']}~{number}", "attempts": 0,
-        "external_id": None, "sent_at": None, "created_at": now, "updated_at": now, "change_number": write.number,
+        "external_id": None, "stopped_at": None, "sent_at": None, "created_at": now, "updated_at": now,
+        "change_number": write.number,
     }  # fmt: skip
     write.connection.execute(insert(actions).values(**{**row, **_AGAIN, **fresh}))
     return str(fresh["action_key"])

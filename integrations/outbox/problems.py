@@ -35,9 +35,9 @@ class Reconciled:
 
 def find(engine: Engine, settings: IntegrationSettings, now: datetime) -> list[Finding]:
     """What is wrong with the outbox's channels: dead actions, destinations that stopped, what waits too long."""
-    stopped = [_stopped(pause, settings) for pause in circuit.all_pauses(engine) if pause.is_alerted]
-    paused = {(pause.channel, pause.destination) for pause in circuit.all_pauses(engine)}
-    return [*_dead(engine), *stopped, *_waiting(engine, settings, now, paused)]
+    pauses = circuit.all_pauses(engine)
+    stopped = [_stopped(pause, settings) for pause in pauses if pause.is_alerted]
+    return [*_dead(engine), *stopped, *_waiting(engine, settings, now, pauses)]
 
 
 def reconcile(
@@ -166,8 +166,9 @@ def _stopped(pause: Pause, settings: IntegrationSettings) -> Finding:
 
 
 def _waiting(
-    engine: Engine, settings: IntegrationSettings, now: datetime, paused: set[tuple[str, str]]
+    engine: Engine, settings: IntegrationSettings, now: datetime, pauses: Sequence[Pause]
 ) -> list[Finding]:
+    stops = {f"waiting:{pause.channel}:{pause.destination}": pause for pause in pauses}
     first_failure = and_(
         attempts.c.action_key == actions.c.action_key,
         attempts.c.number == actions.c.attempts - actions.c.failures + 1,
@@ -185,15 +186,22 @@ def _waiting(
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return [
+        before = _open_problems(connection)
+    findings = [
         Finding(
             f"waiting:{channel}:{destination}",
             f"outbox/{channel}:{WAITING}",
             f"Actions of the {channel} channel wait for more than {settings.alert_waiting_minutes:g} minutes",
-            f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC",
+            f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC"
+            + _until(stops.get(f"waiting:{channel}:{destination}")),
             f"Look: aftercall actions --channel {channel} --status retrying (or pending). Is {channel}_sensor on?",
         )
         for channel, destination, count, since in rows
-        # Why they wait is told already, or is the system's own wish.
-        if (channel, destination) not in paused
     ]
+    # Where the stop is told, the waiting is not, unless it was told before: then it is not over.
+    told = {key for key, pause in stops.items() if pause.is_alerted} - before.keys()
+    return [finding for finding in findings if finding.key not in told]
+
+
+def _until(pause: Pause | None) -> str:
+    return f"; it is tried again at {pause.until:%H:%M} UTC: {pause.reason}" if pause else ""

@@ -108,7 +108,10 @@ class Backlog:
 
 @dataclass(frozen=True)
 class Action:
-    """One row of the ledger; all times are aware UTC. `due_key` is the action's key without its destination."""
+    """One row of the ledger; all times are aware UTC. `due_key` is the action's key without its destination.
+
+    `stopped_at`: when its destination last stopped at it, which cost it no attempt; None once it is sent.
+    """
 
     action_key: str
     due_key: str
@@ -129,6 +132,7 @@ class Action:
     last_error: str | None
     facts: dict[str, Any]
     given_up_by: str | None
+    stopped_at: datetime | None
     created_at: datetime
     updated_at: datetime
     sent_at: datetime | None

@@ -86,6 +86,9 @@ actions = Table(
     Column("last_error", Text),
     Column("facts", Text, comment="What routes may ask of the call and the payload does not say, as JSON."),
     Column("given_up_by", Text, comment="The person who closed it; a changed payload does not reopen it."),
+    Column(
+        "stopped_at", UtcTime, comment="When its destination last stopped at it; nothing once it is sent."
+    ),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),

@@ -8,12 +8,12 @@ from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination, KeptInOutbox
-from integrations.errors import Gone, Paused, Refused, Retryable, Skipped, Unreachable, describe
-from integrations.outbox.backlog import made_before, parents
+from integrations.errors import Busy, Gone, Paused, Refused, Retryable, Skipped, Unreachable, describe
+from integrations.outbox.backlog import got_through_since, made_before, notes_before, parents
 from integrations.outbox.backoff import wait
 from integrations.outbox.deciding import HELD_BACK
 from integrations.outbox.linking import links
-from integrations.outbox.marking import Outcome
+from integrations.outbox.marking import STOPPED, Outcome
 from integrations.outbox.records import Action
 from integrations.outbox.schema import UPDATABLE
 
@@ -49,13 +49,17 @@ class Trier:
         self.name, self.is_probe = target.name, is_probe
 
     def attempt(self, action: Action) -> Outcome:
-        """Try it. Raises NotYet, Paused, and Unreachable for a probe; then nothing is to be written."""
+        """Try it. Raises NotYet; then nothing is to be written."""
         delivery = self.delivery(action)
         started = self.clock()
         try:
             external_id, result = self._send(action, delivery)
-        except Paused:
-            raise
+        except Busy as error:
+            return self._stopped(action, started, error)
+        except Paused as error:
+            if not self._is_its_own(action):
+                return self._stopped(action, started, error)
+            return self._failure(action, started, error, final=False)
         except Skipped as error:
             told = HELD_BACK + describe(error, self.settings)
             return Outcome(action, self.name, "skipped", started, self.clock(), error=told, cause=error)
@@ -64,7 +68,7 @@ class Trier:
         except Exception as error:
             # Whatever a client library throws: the next action must still get its turn.
             if isinstance(error, Unreachable) and not error.may_be_done and self.is_probe():
-                raise
+                return self._stopped(action, started, error)
             return self._failure(action, started, error, final=False)
         self.made[action.due_key] = external_id
         return Outcome(action, self.name, result, started, self.clock(), external_id)
@@ -72,6 +76,9 @@ class Trier:
     def delivery(self, action: Action) -> Delivery:
         """The action as the destination sees it. Raises NotYet."""
         kept = isinstance(self.target, KeptInOutbox)
+        contact_id = self._contact(action.parent_key) if action.parent_key else None
+        if action.kind == "task" and action.parent_key:
+            self._after_its_note(action)
         return Delivery(
             action.due_key,
             action.channel,
@@ -80,7 +87,7 @@ class Trier:
             action.call_id,
             action.payload,
             at=self.clock(),
-            contact_id=self._contact(action.parent_key) if action.parent_key else None,
+            contact_id=contact_id,
             earlier=() if kept else made_before(self.engine, action, self.name),
             links=links(self.engine, action, self.settings) if action.channel == "slack" else {},
         )
@@ -90,8 +97,13 @@ class Trier:
             return self.made[due_key]
         parent = parents(self.engine, [due_key], self.name).get(due_key)
         if parent and not parent.is_settled:
-            raise NotYet
+            raise NotYet("its contact goes first")
         return parent.external_id if parent else None
+
+    def _after_its_note(self, task: Action) -> None:
+        notes = notes_before(self.engine, task, self.name)
+        if any(key not in self.made and not note.is_settled for key, note in notes.items()):
+            raise NotYet("its note goes first")
 
     def _send(self, action: Action, delivery: Delivery) -> tuple[str, str]:
         # An id that another destination gave says nothing to this one.
@@ -106,6 +118,15 @@ class Trier:
         with suppress(Gone):
             return self.target.send(delivery, None if found == own else found), "sent"
         return self.target.send(delivery, None), "sent"
+
+    def _is_its_own(self, action: Action) -> bool:
+        """Whether only this action does not get through: it was stopped at before, and others went out since."""
+        since = action.stopped_at if not self.is_probe() else None
+        return since is not None and got_through_since(self.engine, action.channel, self.name, since)
+
+    def _stopped(self, action: Action, started: datetime, error: Exception) -> Outcome:
+        told = describe(error, self.settings)
+        return Outcome(action, self.name, STOPPED, started, self.clock(), error=told, cause=error)
 
     def _failure(self, action: Action, started: datetime, error: Exception, *, final: bool) -> Outcome:
         failures = action.failures + 1

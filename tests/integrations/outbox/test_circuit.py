@@ -8,7 +8,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Busy, Paused, Refused, Retryable, Skipped
+from integrations.errors import Busy, Paused, Refused, Retryable, Skipped, Unreachable
 from integrations.outbox import Outbox, Pause, dispatch, problems
 from tests.integrations.examples import NOW, Register, slack, ticket
 
@@ -33,6 +33,11 @@ def alerts(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -
     problems.reconcile(outbox.engine, problems.find(outbox.engine, settings, now), settings, now)
     told = [action.payload for action in outbox.actions(kind="pipeline_alert")]
     return sorted(str(one["summary"]) for one in told if not one["headline"].startswith("Resolved"))
+
+
+def of_register(told: list[str]) -> list[str]:
+    """Those about the register: an alert that nobody sends waits too."""
+    return [one for one in told if "register" in one]
 
 
 def pause_of(outbox: Outbox) -> Pause:
@@ -84,6 +89,7 @@ def test_a_second_trouble_is_told_again(
     dispatch(outbox, "ticket", settings, now=NOW + MINUTE, limit=1, destination=door)
     assert alerts(outbox, settings, NOW + MINUTE) == ["register: 401"]
     door.error = Paused("403")
+    outbox.fill([ticket("3")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW + 2 * MINUTE, destination=door)
     assert alerts(outbox, settings, NOW + 2 * MINUTE) == ["register: 401", "register: 403"]
 
@@ -108,12 +114,116 @@ def test_busy_stops_the_channel_for_as_long_as_it_asks_and_alerts_nobody(
     outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
     busy = Counting(tmp_path / "r", Busy("429", after=30 * MINUTE))
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=busy)
-    assert (busy.knocks, report.retrying, report.due, report.waiting) == (1, 1, 0, 3)
+    assert (busy.knocks, report.retrying, report.due, report.waiting) == (1, 0, 0, 3)
     assert report.paused_until == NOW + 30 * MINUTE
     assert alerts(outbox, settings) == []
     busy.error = Paused("401")
     dispatch(outbox, "ticket", settings, now=NOW + 30 * MINUTE, destination=busy)
     assert alerts(outbox, settings, NOW + 30 * MINUTE) == ["register: 401"]
+
+
+def fail_for(*calls: str, error: Exception) -> Callable[[Delivery], None]:
+    def fails(delivery: Delivery) -> None:
+        if delivery.call_id in calls:
+            raise error
+
+    return fails
+
+
+@pytest.mark.parametrize("error", [Paused("403"), Busy("429"), Unreachable("no connection")])
+def test_one_bad_action_cannot_hold_the_destination(
+    outbox: Outbox,
+    make_settings: Callable[..., IntegrationSettings],
+    tmp_path: Path,
+    error: Exception,
+) -> None:
+    settings = make_settings(stop_after_unreachable=1)
+    outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
+    desk = Register(tmp_path / "r", fail_for("0", error=error))
+    assert dispatch(outbox, "ticket", settings, now=NOW, destination=desk).sent == 0
+    passes = [NOW + MINUTE, NOW + 3 * MINUTE]
+    assert sum(dispatch(outbox, "ticket", settings, now=at, destination=desk).sent for at in passes) == 4
+
+
+def test_each_probe_is_another_action(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
+    outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
+    desk, now, tried = Register(tmp_path / "r", fail_for("0", "1", "2", error=Paused("403"))), NOW, []
+    for _ in range(6):
+        until = dispatch(outbox, "ticket", settings, now=now, destination=desk).paused_until
+        assert until is not None
+        tried += [one.call_id for one in outbox.actions(channel="ticket") if one.stopped_at == now]
+        now = until
+    assert tried == ["0", "1", "2", "0", "1", "2"]
+
+
+def test_what_stops_at_one_action_alone_is_that_actions_failure(
+    outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
+) -> None:
+    settings = make_settings(retry_max_attempts=3, retry_base_seconds=0.001)
+    outbox.fill([ticket("0"), ticket("1")], NOW, settings)
+    desk = Register(tmp_path / "r", fail_for("0", error=Paused("403: not this project")))
+    for minutes in range(5):
+        dispatch(outbox, "ticket", settings, now=NOW + minutes * MINUTE, destination=desk)
+        outbox.fill([ticket(f"{minutes + 2}")], NOW, settings)
+    bad = outbox.action(ticket("0").action_key)
+    assert bad is not None
+    assert (bad.status, bad.attempts, bad.last_error) == ("dead", 3, "403: not this project")
+    assert len(outbox.actions(channel="ticket", status="sent")) == 5
+    assert outbox.pauses() == []
+
+
+def test_a_key_that_is_refused_once_more_burns_no_more_than_a_row_of_refusals(
+    outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
+) -> None:
+    settings = make_settings(stop_after_refusals=3)
+    outbox.fill([ticket(str(number)) for number in range(40)], NOW, settings)
+    door, now = Counting(tmp_path / "r", Paused("401")), NOW
+    for _ in range(40):
+        now = dispatch(outbox, "ticket", settings, now=now, destination=door).paused_until or now
+    door.error = None
+    dispatch(outbox, "ticket", settings, now=now, limit=1, destination=door)
+    door.error, door.knocks = Paused("401"), 0
+    report = dispatch(outbox, "ticket", settings, now=now + MINUTE, destination=door)
+    assert (door.knocks, report.dead, report.due) == (3, 0, 0)
+    assert pause_of(outbox).is_alerted
+
+
+def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
+    outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
+) -> None:
+    settings = make_settings(retry_max_attempts=3)
+    outbox.fill([ticket("1")], NOW, settings)
+    busy, now = Counting(tmp_path / "r", Busy("429", after=6 * 60 * MINUTE)), NOW
+    for _ in range(5):
+        until = dispatch(outbox, "ticket", settings, now=now, destination=busy).paused_until
+        assert until is not None
+        told = of_register(alerts(outbox, settings, now + 31 * MINUTE))
+        assert len(told) == 1
+        assert told[0].endswith("it is tried again at 14:00 UTC: 429")
+        now = until
+    action = outbox.action(ticket("1").action_key)
+    assert action is not None
+    assert (action.status, action.attempts) == ("pending", 0)
+    busy.error = None
+    dispatch(outbox, "ticket", settings, now=now, destination=busy)
+    assert of_register(alerts(outbox, settings, now)) == told
+    assert problems.all_problems(outbox.engine)[0].resolved_at == now
+
+
+def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
+    outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
+) -> None:
+    settings = make_settings(stop_after_unreachable=1)
+    outbox.fill([ticket("1")], NOW, settings)
+    away = Counting(tmp_path / "r", Unreachable("503", after=6 * 60 * MINUTE))
+    until = dispatch(outbox, "ticket", settings, now=NOW, destination=away).paused_until
+    assert until == NOW + 6 * 60 * MINUTE
+    assert alerts(outbox, settings, NOW + 29 * MINUTE) == []
+    assert len(of_register(alerts(outbox, settings, NOW + 31 * MINUTE))) == 1
+    dispatch(outbox, "ticket", settings, now=until, destination=away)
+    # Now the stop is told too; the waiting is not said to be over.
+    assert len(of_register(alerts(outbox, settings, until))) == 2
+    assert all(one.resolved_at is None for one in problems.all_problems(outbox.engine))
 
 
 def test_another_destination_is_not_stopped_by_it(

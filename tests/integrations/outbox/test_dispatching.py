@@ -92,6 +92,22 @@ def test_a_note_goes_once_its_contact_is_dead_or_exists(
     assert dispatch(outbox, "crm", settings, now=NOW, destination=down).sent == 1
 
 
+def test_a_task_waits_for_its_note_unless_that_is_dead(
+    outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
+) -> None:
+    outbox.fill([contact(), note(), task(), task("2")], NOW, settings)
+    down = Register(tmp_path / "r", fail_on(note().action_key, error=Retryable("500", after=HOUR)))
+    report = dispatch(outbox, "crm", settings, now=NOW, destination=down)
+    assert (report.sent, report.retrying, report.waiting, report.due) == (2, 1, 2, 0)
+    refusing = Register(tmp_path / "r", fail_on(note().action_key, error=Refused("no")))
+    later = NOW + HOUR
+    assert dispatch(outbox, "crm", settings, now=later, destination=refusing).dead == 1
+    assert status(outbox, task()) == "sent"
+    outbox.fill([note("3"), task("3")], NOW, settings)
+    outbox.give_up(note("3").action_key, "Grace")
+    assert dispatch(outbox, "crm", settings, now=later, destination=Register(tmp_path / "r")).sent == 1
+
+
 def test_one_bad_action_never_holds_up_the_others(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
