@@ -72,11 +72,18 @@ def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
 
 
 def _looked_at(settings: OrchestrationSettings) -> tuple[dict[str, Any], bool]:
-    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse."""
-    if not settings.warehouse.exists():
+    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse.
+
+    dlt empties a working folder without a state, and a first load may be at work in it.
+    """
+    if not settings.warehouse.exists() or not _state_file(settings).exists():
         return {}, False
     waiting = _pipeline(settings, LANDING, settings.dlt)
     return waiting.state.get("sources", {}).get(LANDING, {}), waiting.has_pending_data
+
+
+def _state_file(settings: OrchestrationSettings) -> Path:
+    return settings.dlt / LANDING / "state.json"
 
 
 def landing_backlog(settings: OrchestrationSettings) -> int:
@@ -101,7 +108,8 @@ def load_events(
 ) -> LoadReport:
     """Load what is new in the landing store as this begins. `progress` gets bytes done and bytes in all.
 
-    What lands meanwhile waits for the next load, so that this one ends whatever the traffic. A load that was killed is finished first. Raises WarehouseBusy when another process writes for too long.
+    What lands meanwhile waits for the next load, so that this one ends whatever the traffic. A load that was killed
+    is finished first. Raises WarehouseBusy when another process writes for too long.
     """
     started = time.monotonic()
     with warehouse.writing(settings):
@@ -176,7 +184,7 @@ def positions(settings: OrchestrationSettings) -> dict[str, Any]:
 
     While a load is under way it may be ahead of the warehouse.
     """
-    file = settings.dlt / LANDING / "state.json"
+    file = _state_file(settings)
     if not settings.warehouse.exists() or not file.exists():
         return {}
     state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")).get("sources", {}).get(LANDING, {})
