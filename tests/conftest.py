@@ -24,7 +24,7 @@ CALLS = ROOT.parent / "shared" / "calls"
 MARTS = (
     "calls", "call_outcomes", "call_conversations", "call_metrics", "call_turns", "call_variables", "customers",
     "agents", "call_metrics_daily", "call_volume", "call_concurrency", "scorecard_daily", "scorecard_weekly",
-    "transfer_reasons", "drop_off_points", "call_end_reasons",
+    "transfer_reasons", "drop_off_points", "call_costs_daily", "call_end_reasons",
 )  # fmt: skip
 # the folders whose tests take minutes each: several workers end together only if these begin first
 LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")

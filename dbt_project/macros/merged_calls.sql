@@ -72,6 +72,8 @@
                 {{ newest("end_reason") }} as end_reason,
                 {{ newest("disposition") }} as said_disposition,
                 {{ newest("summary") }} as said_summary,
+                {{ newest("case when event_type = 'analytics.completed' then summary end") }}
+                as analytics_summary,
                 {{ newest("recording_url") }} as recording_url,
                 {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
                 {{ newest_of_each_name("variables") }} as variables,
@@ -221,8 +223,9 @@
                     {{ measure(["issue_type", "issue_category"]) }}, {{ variable(["issue_type"]) }}
                 ) as issue_type_text,
                 coalesce(
-                    said_summary,
+                    analytics_summary,
                     {{ measure(["summary", "call_summary"]) }},
+                    said_summary,
                     {{ variable(["summary"]) }},
                     {{ opening_of("turns") }}
                 ) as summary,

@@ -1,7 +1,7 @@
 -- Events that are neither start, end nor analytics, nor in the seed `event_types`: kept, counted to their
 -- call, but
 -- with the least say.
-{{ config(severity="warn") }}
+{{ config(severity="warn", meta={"dagster": {"ref": {"name": "int_events"}}}) }}
 
 select events.source, events.event_type, count(*) as event_count
 from {{ ref("int_events") }} as events

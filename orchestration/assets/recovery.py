@@ -4,6 +4,7 @@ Both wrap `orchestration/recovery/` and stand outside the pass: what they land, 
 dlt's REST client is imported when they run: every run imports this module, and a pass need not wait half a second.
 """
 
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +49,11 @@ def recovery_asset(source: str) -> dg.AssetsDefinition:
     def _recovery(aftercall: Aftercall) -> Iterator[Any]:
         from orchestration.recovery.recover import recover
 
-        recovery = RecoverySettings()
+        recovery, started = RecoverySettings(), time.monotonic()
         report = recover(aftercall.orchestration(), recovery, source)
-        yield dg.MaterializeResult(metadata=_said(report), check_results=[loss_check(report, recovery)])
+        yield dg.MaterializeResult(
+            metadata=_said(report, started), check_results=[loss_check(report, recovery)]
+        )
 
     return _recovery
 
@@ -72,11 +75,11 @@ def history_asset(source: str) -> dg.AssetsDefinition:
     def _history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
         from orchestration.recovery.recover import recover
 
-        window = context.partition_time_window
+        window, started = context.partition_time_window, time.monotonic()
         report = recover(
             aftercall.orchestration(), RecoverySettings(), source, Bounds(window.start, window.end)
         )
-        return dg.MaterializeResult(metadata=_said(report))
+        return dg.MaterializeResult(metadata=_said(report, started))
 
     return _history
 
@@ -105,12 +108,15 @@ def loss_check(report: "RecoveryReport", recovery: RecoverySettings) -> dg.Asset
     )
 
 
-def _said(report: "RecoveryReport") -> dict[str, dg.TableMetadataValue | int | float]:
+def _said(report: "RecoveryReport", started: float) -> dict[str, dg.TableMetadataValue | int | float]:
+    """The rows are the calls listed; `started` is a moment of the monotonic clock."""
     return {
+        "dagster/row_count": report.listed,
+        "seconds": round(time.monotonic() - started, 2),
         "listed": report.listed,
         "incomplete": report.missing,
         "events_landed": report.landed,
-        "days": metadata.table(_frame(report)),
+        "preview": metadata.table(_frame(report)),
     }
 
 

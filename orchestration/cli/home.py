@@ -1,22 +1,25 @@
-"""`aftercall init`: make the state directory, and tell `dagster dev` where it is."""
+"""`aftercall init`: make the state directory and the raw tables, and tell `dagster dev` where they are."""
 
 from pathlib import Path
 
 import click
 from dotenv import dotenv_values
 
-from orchestration import build, instance
+from orchestration import build, instance, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
 
 
 @click.command("init")
 @click.option("--env-file", type=click.Path(path_type=Path), default=Path(".env"), show_default=True)
 def init_command(env_file: Path) -> None:
-    """Make the state directory and write DAGSTER_HOME to .env; safe to repeat."""
+    """Make the state directory with an empty warehouse and write DAGSTER_HOME to .env; safe to repeat."""
     settings = OrchestrationSettings()
     config = instance.prepare(settings)
     instance.remember(settings, env_file)
     build.ensure_manifest(settings)
+    with warehouse.writing(settings):
+        pipeline.ensure_tables(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
     told = dotenv_values(env_file).get("DAGSTER_HOME")
     if told and Path(told) != settings.dagster:

@@ -3,7 +3,8 @@
 The positions travel in the same package as the rows, so both are in the warehouse or neither is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from receiver.landing import LandingStore, Segment
@@ -11,21 +12,24 @@ from receiver.landing import LandingStore, Segment
 _KEPT_DAYS = 3
 
 
-def unread(store: LandingStore, state: dict[str, Any]) -> Iterator[tuple[Segment, int]]:
+def unread(
+    store: LandingStore, state: dict[str, Any], sizes: Mapping[str, int] | None = None
+) -> Iterator[tuple[Segment, int]]:
     """Segments that hold bytes behind their cursor, oldest first, each with its cursor.
 
     A torn last line keeps its segment in this list for as long as its cursor is kept; reading it yields
-    nothing.
+    nothing. With `sizes`, by path, what came since the segments had these is left out.
     """
     for segment in store.segments(archived_after=state.get("done_before", "")):
         position = position_of(segment.path, state)
-        if segment.size > position:
-            yield segment, position
+        size = segment.size if sizes is None else min(segment.size, sizes.get(segment.path, 0))
+        if size > position:
+            yield replace(segment, size=size), position
 
 
-def backlog_bytes(store: LandingStore, state: dict[str, Any]) -> int:
-    """Bytes behind the cursors, torn lines included."""
-    return sum(segment.size - position for segment, position in unread(store, state))
+def backlog_bytes(store: LandingStore, state: dict[str, Any], sizes: Mapping[str, int] | None = None) -> int:
+    """Bytes behind the cursors, torn lines included; with `sizes`, of what the segments held at these."""
+    return sum(segment.size - position for segment, position in unread(store, state, sizes))
 
 
 def position_of(path: str, state: dict[str, Any]) -> int:

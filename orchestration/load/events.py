@@ -4,9 +4,9 @@ Hands Arrow batches on. Parsing is `lines.py`, positions are `cursor.py`, window
 `pipeline.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -62,9 +62,9 @@ class Batch:
 
 
 @dlt.source(name="landing", max_table_nesting=0)
-def landing(settings: OrchestrationSettings) -> Any:
-    """New lines of the landing store, as the two raw tables."""
-    return _tables(lambda state: _new(open_landing(settings.home), settings, state))
+def landing(settings: OrchestrationSettings, sizes: Mapping[str, int] | None = None) -> Any:
+    """New lines of the landing store, as the two raw tables; with `sizes`, those before these sizes of segments."""
+    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes))
 
 
 @dlt.source(name="landing", max_table_nesting=0)
@@ -120,18 +120,24 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]]) -> Any:
     return call_events, rejected_lines
 
 
-def _new(store: LandingStore, settings: OrchestrationSettings, state: dict[str, Any]) -> Iterator[Batch]:
-    """Chunks behind the cursors, at most `load_max_bytes` of them; the cursor moves with each."""
+def _new(
+    store: LandingStore,
+    settings: OrchestrationSettings,
+    state: dict[str, Any],
+    sizes: Mapping[str, int] | None,
+) -> Iterator[Batch]:
+    """Chunks behind the cursors, at most `load_max_bytes` (but a whole line); the cursor moves with each."""
     cursor.forget(store, state)
     budget = settings.load_max_bytes
     with _parser(settings) as connection:
-        for segment, start in list(cursor.unread(store, state)):
-            for position, chunk in _chunks(store, segment, start, settings.load_chunk_bytes):
+        for segment, start in list(cursor.unread(store, state, sizes)):
+            part = replace(segment, size=min(segment.size, start + budget))
+            for position, chunk in _chunks(store, part, start, settings.load_chunk_bytes):
                 yield Batch(segment.path, lines.parse(connection, chunk.data, position))
                 cursor.advance(state, segment.path, chunk.next_offset)
                 budget -= len(chunk.data)
-                if budget <= 0:
-                    return
+            if budget <= 0:
+                return
 
 
 def _again(
@@ -156,7 +162,7 @@ def _chunks(
     position = start
     while position < segment.size:
         try:
-            chunk = store.read(segment.path, position, chunk_bytes)
+            chunk = store.read(segment.path, position, min(chunk_bytes, segment.size - position))
         except FileNotFoundError:  # removed since it was listed, so it was loaded
             return
         if not chunk.data:

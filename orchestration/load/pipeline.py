@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +72,18 @@ def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
 
 
 def _looked_at(settings: OrchestrationSettings) -> tuple[dict[str, Any], bool]:
-    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse."""
-    if not settings.warehouse.exists():
+    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse.
+
+    dlt empties a working folder without a state, and a first load may be at work in it.
+    """
+    if not settings.warehouse.exists() or not _state_file(settings).exists():
         return {}, False
     waiting = _pipeline(settings, LANDING, settings.dlt)
     return waiting.state.get("sources", {}).get(LANDING, {}), waiting.has_pending_data
+
+
+def _state_file(settings: OrchestrationSettings) -> Path:
+    return settings.dlt / LANDING / "state.json"
 
 
 def landing_backlog(settings: OrchestrationSettings) -> int:
@@ -99,14 +106,20 @@ def has_new_lines(settings: OrchestrationSettings) -> bool:
 def load_events(
     settings: OrchestrationSettings, progress: Callable[[int, int], None] | None = None
 ) -> LoadReport:
-    """Load everything new from the landing store. `progress` gets bytes done and bytes in all.
+    """Load what is new in the landing store as this begins. `progress` gets bytes done and bytes in all.
 
-    A load that was killed is finished first. Raises WarehouseBusy when another process writes for too long.
+    What lands meanwhile waits for the next load, so that this one ends whatever the traffic. A load that was killed
+    is finished first. Raises WarehouseBusy when another process writes for too long.
     """
     started = time.monotonic()
     with warehouse.writing(settings):
-        before, total = _row_counts(settings), landing_backlog(settings)
-        remaining = warehouse.with_enough_memory(settings, lambda roomy: _load_all(roomy, total, progress))
+        before, state = _row_counts(settings), _looked_at(settings)[0]
+        unread = list(cursor.unread(open_landing(settings.home), state))
+        sizes = {segment.path: segment.size for segment, _ in unread}
+        total = sum(segment.size - position for segment, position in unread)
+        remaining = warehouse.with_enough_memory(
+            settings, lambda roomy: _load_all(roomy, sizes, total, progress)
+        )
         ensure_tables(settings)
         after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
@@ -114,17 +127,21 @@ def load_events(
 
 
 def _load_all(
-    settings: OrchestrationSettings, total: int, progress: Callable[[int, int], None] | None
+    settings: OrchestrationSettings,
+    sizes: Mapping[str, int],
+    total: int,
+    progress: Callable[[int, int], None] | None,
 ) -> int:
-    """Load until nothing new is left; the bytes that stay are a torn line's."""
+    """Load until nothing is left of what the segments held at these sizes; the bytes that stay are a torn line's."""
     from orchestration.load.events import landing
 
     waiting = pipeline(settings, LANDING)
     _finish(waiting)
     remaining = total
     while True:
-        waiting.run(landing(settings))
-        before, remaining = remaining, landing_backlog(settings)
+        waiting.run(landing(settings, sizes))
+        state, _ = _looked_at(settings)
+        before, remaining = remaining, cursor.backlog_bytes(open_landing(settings.home), state, sizes)
         if progress is not None:
             progress(total - remaining, total)
         if remaining in (0, before):
@@ -167,7 +184,7 @@ def positions(settings: OrchestrationSettings) -> dict[str, Any]:
 
     While a load is under way it may be ahead of the warehouse.
     """
-    file = settings.dlt / LANDING / "state.json"
+    file = _state_file(settings)
     if not settings.warehouse.exists() or not file.exists():
         return {}
     state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")).get("sources", {}).get(LANDING, {})

@@ -1,11 +1,15 @@
 """The project's own promises: documentation, contracts, tests of keys, JSON and sources only in staging."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pytest
 
 from receiver.sources import SOURCES
@@ -129,10 +133,17 @@ def test_unit_tests_of_the_rules_hold(awkward: "Warehouse") -> None:
     assert set(outcomes.values()) == {"pass"}
 
 
-def test_an_empty_warehouse_builds(new_warehouse: "Callable[[], Warehouse]") -> None:
-    warehouse = new_warehouse()
-    assert set(warehouse.dbt("build").values()) <= {"success", "pass", "no-op"}
-    assert warehouse.rows("select * from marts.calls") == []
+def test_dbt_build_by_hand_works_right_after_init(tmp_path: Path) -> None:
+    """As the README has it, from the folder, with nothing loaded yet and no argument."""
+    folders = {"AFTERCALL_HOME": "home", "DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}
+    environment = os.environ | {name: str(tmp_path / folder) for name, folder in folders.items()}
+    init = "from orchestration.cli import main; main()", "init", "--env-file", str(tmp_path / "env")
+    subprocess.run([sys.executable, "-c", *init], cwd=PROJECT.parent, env=environment, check=True)
+    command = [str(Path(sys.executable).with_name("dbt")), "build"]
+    built = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout[-5_000:]
+    with duckdb.connect(str(tmp_path / "home" / "warehouse.duckdb"), read_only=True) as connection:
+        assert connection.execute("select * from marts.calls").fetchall() == []
 
 
 def test_actions_tell_what_became_of_them(new_warehouse: "Callable[[], Warehouse]", make_event: Any) -> None:

@@ -1,5 +1,6 @@
 """The code location as Dagster sees it: what is in it, in which order, and who owns it."""
 
+import json
 from collections import defaultdict
 
 import pytest
@@ -14,6 +15,13 @@ GROUPS = {
     "published": {"published"},
     "recovery": {"raw/listed_calls"}
     | {f"{kind}/{source}" for kind in ("recovery", "history") for source in PLATFORMS},
+}
+
+# no model reads the rejected lines, and Dagster shows the tests of a source only where one does; dbt runs them anyway
+NO_CHECKS = {
+    "warn_rejected_lines",
+    "source_not_null_raw_rejected_lines_position_key",
+    "source_unique_raw_rejected_lines_position_key",
 }
 
 
@@ -37,6 +45,23 @@ def test_groups_and_owners(defs: object) -> None:
         assert groups[group] == keys
     assert {"marts/calls", "marts/call_outcomes", "marts/actions"} <= groups["marts"]
     assert "sync/sync_tickets" in groups["sync"]
+
+
+def test_every_asset_has_kinds_and_a_description(defs: object) -> None:
+    graph = defs.resolve_asset_graph()  # type: ignore[attr-defined]
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert [node.key for node in nodes if not node.kinds or not (node.description or "").strip()] == []
+
+
+def test_every_data_test_of_dbt_is_an_asset_check(defs: object) -> None:
+    from orchestration.assets.models import MANIFEST
+
+    graph = defs.resolve_asset_graph()  # type: ignore[attr-defined]
+    checks = {key.name for key in graph.asset_check_keys}
+    nodes = json.loads(MANIFEST.read_text(encoding="utf-8"))["nodes"].values()
+    tests = {node["name"] for node in nodes if node["resource_type"] == "test"}
+    assert len(tests) > 100
+    assert tests - checks == NO_CHECKS
 
 
 def test_one_lineage_from_landing_to_published(defs: object) -> None:
