@@ -7,10 +7,12 @@ Owns dlt's configuration, its working folder, and what a load reports. The sourc
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,15 @@ class LoadReport:
 def declared(settings: OrchestrationSettings, name: str) -> Any:
     """The pipeline of that name for those who only ask what it is called and where it leads.
 
-    It has a working folder of its own: every process that imports the code location declares one, while another
-    may be about to load.
+    Every process that imports the code location declares one, several at once and while another may be about to
+    load, and dlt empties the working folder of a pipeline that never ran. So it gets one of this process alone.
     """
-    return _pipeline(settings, name, settings.dlt / "declared")
+    return _pipeline(settings, name, Path(_private_folder().name))
+
+
+@cache
+def _private_folder() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="aftercall-dlt-", ignore_cleanup_errors=True)
 
 
 def pipeline(settings: OrchestrationSettings, name: str) -> Any:
