@@ -30,6 +30,8 @@ FACTS = (
     "kind", "source", "queue", "agent", "vip", "priority", "issue_type", "template", "language", "slack_channel",
 )  # fmt: skip
 """What a route may ask of an action."""
+_ONLY_OF = {"template": "email", "language": "email", "slack_channel": "slack"}
+"""Facts that actions of one channel alone have; a route that asked another channel for one would never fit."""
 
 
 class BadRoutes(ValueError):
@@ -58,8 +60,13 @@ class Route(_Strict):
         return when
 
     @model_validator(mode="after")
-    def _exist(self) -> Self:
+    def _can_fit(self) -> Self:
         _check(self.channel, self.to)
+        for name, channel in _ONLY_OF.items():
+            if name in self.when and self.channel != channel:
+                raise ValueError(
+                    f"no {self.channel} action has a {name}; only those of channel {channel!r} have"
+                )
         return self
 
     def fits(self, facts: Mapping[str, Any]) -> bool:

@@ -23,14 +23,20 @@ SYNC_TABLES = {
     "slack": ("sync_slack_messages",),
 }
 # What routes may ask for and not every sync table says; joined only when a route asks.
-_FACTS = ("agent", "vip")
+_FACTS = ("agent", "vip", "queue", "issue_type", "priority")
 _ENVELOPE = (
     "action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at",
     *(f"route_{fact}" for fact in _FACTS),
 )  # fmt: skip
 _BARE = "select * from sync.{table} as due"
 _WITH_FACTS = """
-    select due.*, calls.agent_id as route_agent, outcomes.is_vip as route_vip
+    select
+        due.*,
+        calls.agent_id as route_agent,
+        outcomes.is_vip as route_vip,
+        outcomes.queue as route_queue,
+        outcomes.issue_type as route_issue_type,
+        outcomes.priority as route_priority
     from sync.{table} as due
     left join marts.calls on due.source = calls.source and due.call_id = calls.call_id
     left join marts.call_outcomes as outcomes on due.source = outcomes.source and due.call_id = outcomes.call_id

@@ -151,3 +151,6 @@
         else {{ value }}
     end
 {%- endmacro %}
+
+{# The queue of a call's issue type, from the seed's rows joined as `relation`; the default one where the seed has none. #}
+{% macro queue_of(relation) -%} coalesce({{ relation }}.queue, '{{ var("default_queue") }}') {%- endmacro %}

@@ -19,7 +19,7 @@ class DueAction:
         payload: everything that the rendering needs; any values that can be written as JSON.
         due_at: when the fact happened that made it due, UTC; None: it has no age.
         skip_reason: why it cannot be done for now, for instance `no address`.
-        facts: what a route may ask for and the payload does not say: `agent`, `vip`.
+        facts: what a route may ask for and not every payload says: `agent`, `vip`, `queue` and so on.
     """
 
     action_key: str

@@ -32,7 +32,7 @@ EXCEPTIONS = {
     ("unused_sources", "raw.rejected_lines"): "no events, so nothing is built of them; a data test reports them",
     ("primary_key", "stg_*__events"): "a view of raw.call_events, whose key is tested there and again in int_events",
     ("primary_key", "stg_recovery__*"): "calls by event, expected and landed; the mart of them has the key",
-    ("primary_key", "int_call_outcomes"): "a view, a row for each of int_calls, whose key is tested",
+    ("primary_key", "int_call_outcomes"): "a row for each of int_calls, by its key; that key is tested there",
     ("freshness", "raw.rejected_lines"): "none is the usual case",
     ("freshness", "raw.outbox_actions"): "as old as the newest action; waiting ones are alerted by the outbox itself",
     ("freshness", "raw.listed_calls"): "empty without an API key of a platform",

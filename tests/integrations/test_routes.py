@@ -86,6 +86,10 @@ def test_all_that_may_be_gone_to(settings: IntegrationSettings) -> None:
             "route 2, when: .*no route can ask for colour; it may ask for kind, source, queue",
         ),
         ("[[route]]\nchannel = 'ticket'\nwhen = { vip = 'yes' }\nto = ['preview']", "vip is true or false"),
+        (
+            "[[route]]\nchannel = 'ticket'\nwhen = { template = 'thank_you' }\nto = ['preview']",
+            "route 1: .*no ticket action has a template; only those of channel 'email' have",
+        ),
         ("[[route]]\nchannel = 'ticket'\nif = 1\nto = ['preview']", "route 1, if: Extra inputs"),
         ("[limits.nowhere]\nconcurrency = 2", "no destination is called nowhere"),
         ("[limits.preview]\nconcurrency = 0", "limits, preview, concurrency: .*greater than or equal to 1"),

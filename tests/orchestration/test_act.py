@@ -15,7 +15,7 @@ MOMENT = "2026-11-02 08:00"
 ROUTES = """
 [[route]]
 channel = "ticket"
-when = { agent = "a7", vip = true }
+when = { agent = "a7", vip = true, queue = ["billing"], issue_type = "payment", priority = "high" }
 to = ["webhook"]
 """
 
@@ -37,7 +37,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OrchestrationSe
             "create table marts.calls as select 'atoms' as source, unnest(['1', '2']) as call_id, 'a7' as agent_id"
         )
         warehouse.execute(
-            "create table marts.call_outcomes as select source, call_id, call_id = '1' as is_vip from marts.calls"
+            "create table marts.call_outcomes as select source, call_id, call_id = '1' as is_vip, 'billing' as queue, "
+            "'payment' as issue_type, 'high' as priority from marts.calls"
         )
     return OrchestrationSettings()
 
@@ -58,7 +59,9 @@ def test_routes_by_agent_and_vip(settings: OrchestrationSettings) -> None:
     assert {key: row["destination"] for key, row in after.items()} == {
         "ticket:atoms:1": "webhook", "ticket:atoms:2": "preview",
     }  # fmt: skip
-    assert after["ticket:atoms:1"]["facts"] == {"agent": "a7", "vip": True}
+    assert after["ticket:atoms:1"]["facts"] == {
+        "agent": "a7", "vip": True, "queue": "billing", "issue_type": "payment", "priority": "high",
+    }  # fmt: skip
     for key, row in after.items():
         assert row["payload"] == {"title": before[key]["payload"]["title"]}
         assert row["payload_hash"] == before[key]["payload_hash"]

@@ -6,6 +6,8 @@ with
 
     repeats as (select * from {{ ref("int_repeat_calls") }}),
 
+    queues as (select * from {{ ref("queues") }}),
+
     final as (
         select
             outcomes.call_key,
@@ -23,6 +25,8 @@ with
             facts.is_contained,
             outcomes.needs_follow_up,
             outcomes.issue_type,
+            {{ queue_of("queues") }} as queue,
+            outcomes.priority,
             outcomes.is_vip,
             repeats.is_repeat_call,
             repeats.repeats_call_key,
@@ -31,6 +35,7 @@ with
         from outcomes
         inner join facts on outcomes.call_key = facts.call_key
         left join repeats on outcomes.call_key = repeats.call_key
+        left join queues on outcomes.issue_type = queues.issue_type
     )
 
 select *

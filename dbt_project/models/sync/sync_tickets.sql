@@ -19,7 +19,7 @@ with
             {{ as_title("calls.issue_type") }} || ': ' || {{ customer_label("calls") }} as title,
             {{ paragraphs(["calls.summary", transcript_text("spoken.turns")]) }} as description,
             calls.priority,
-            coalesce(queues.queue, '{{ var("default_queue") }}') as queue,
+            {{ queue_of("queues") }} as queue,
             calls.issue_type,
             calls.customer_name,
             calls.customer_phone,
