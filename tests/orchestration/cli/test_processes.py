@@ -23,7 +23,7 @@ try:
         # one that ends when asked, with a grandchild that does not
         children.start("shell", ["/bin/sh", "-c", "(trap '' TERM; sleep 60) & echo $!; wait"])
         children.start("sleep", ["/bin/sleep", "60"])
-        print("started", flush=True)
+        print("started\\n", end="", flush=True)  # at one go: the shell writes its own line beside it
         time.sleep(60)
 except KeyboardInterrupt:
     print("ended", flush=True)

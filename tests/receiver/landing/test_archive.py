@@ -300,7 +300,7 @@ def test_killed_at_every_step_of_a_removal_it_is_whole_or_gone(tmp_path: Path) -
         assert len(list(store.segments())) == 1
         steps += 1
     assert seen == {0, 1}
-    assert steps == 4
+    assert steps >= 4
 
 
 def test_an_archive_that_says_something_else_is_not_overwritten(tmp_path: Path) -> None:
