@@ -136,6 +136,8 @@ def published_sensor(
         context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name
     ):
         return dg.SkipReason(f"{job} is under way")
+    if not settings.published.exists():  # `init` makes the warehouse, and a first pass publishes by itself
+        return dg.SkipReason("there is no copy yet; the next pass makes one")
     if not publish.is_behind(settings):
         return dg.SkipReason("the copy is what the warehouse holds")
     if wait := publish.wait_seconds(settings):
