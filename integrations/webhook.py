@@ -13,6 +13,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -53,13 +54,8 @@ class WebhookDestination:
         setting = f"AFTERCALL_WEBHOOK_URL_{channel.upper()}" if own else "AFTERCALL_WEBHOOK_URL"
         url = checked_url(own or settings.webhook_url.get_secret_value().strip(), setting)
         self._signers = _signers(settings.webhook_secret.get_secret_value())
-        self._client = HttpClient(
-            "The webhook's receiver",
-            settings,
-            url,
-            setting=setting,
-            wrong_for_all=_NOBODY_THERE,
-        )
+        self._open = partial(HttpClient, "The webhook's receiver", settings, url, setting=setting)
+        self._client = self._open(wrong_for_all=_NOBODY_THERE)
 
     def find(self, delivery: Delivery) -> str | None:
         """Always None: a webhook cannot be asked. It is the receiver that recognises a repeat by its id."""
@@ -102,15 +98,14 @@ class WebhookDestination:
 
     def _listens(self) -> str:
         told = "yes; whether it takes the signature shows with the first event"
+        # A receiver that knows POST alone refuses OPTIONS by 405.
+        client = self._open(wrong_for_all=_NOBODY_THERE - {405})
         try:
-            answer = self._client.request("OPTIONS")
+            answer = client.request("OPTIONS")
         except Refused:
             return told
-        except Paused as error:
-            # A receiver that knows POST alone says so.
-            if " answered 405" in str(error):
-                return told
-            raise
+        finally:
+            client.close()
         methods = {one.strip().upper() for one in answer.headers.get("Allow", "POST").split(",")}
         if not methods & {"POST", "*"}:
             raise Refused(f"it takes {', '.join(sorted(methods))} and no POST")

@@ -111,5 +111,5 @@ def _keep_digest(store: LandingStore, segment: Segment) -> None:
     """So that a board which did not run starts as fast as one that did; where it fails, only that is lost."""
     try:
         kept.complete(store, segment)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         LOG.warning("no digest of %s for the board: %s", segment.path, error)

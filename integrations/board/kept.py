@@ -19,7 +19,7 @@ _PIECE = 8 << 20
 def keep(store: LandingStore, path: str, more: Digest) -> None:
     """Add to what is kept of a segment.
 
-    Raises FileNotFoundError when it is gone, OSError when the disk fails, ValueError when a line of it is no UTF-8.
+    Raises FileNotFoundError when it is gone, OSError when the disk fails.
     """
     kept = load(store, path) or Digest()
     if more.begin <= kept.end < more.end:

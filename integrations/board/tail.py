@@ -178,7 +178,7 @@ class Tail(threading.Thread):
                 kept.keep(self._store, path, digest)
             except FileNotFoundError:
                 continue  # removed meanwhile
-            except (OSError, ValueError) as error:
+            except OSError as error:
                 LOG.warning("what was read of %s cannot be kept beside it: %s", path, error)
         self._unkept.clear()
 

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from integrations.destinations import Delivery
 from integrations.http import Answer, HttpClient
 from integrations.outbox import DueAction
+from integrations.ticket.desk import Desk
 
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
@@ -122,3 +124,17 @@ def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]
 
     monkeypatch.setattr(client, "request", request)
     return written
+
+
+def goes_out_as_shown(desk: Desk, row: DueAction, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a desk shows of a ticket and of its news is what it writes, and nothing when nothing is new."""
+    shown = desk.body(delivery(row), None)
+    written = written_by(desk.client, monkeypatch)
+    number = desk.send(delivery(row), None)
+    assert written[-1] == shown
+    assert desk.body(delivery(row), number) is None
+    news = replace(row, payload={**row.payload, "is_resolved": True})
+    shown = desk.body(delivery(news), number)
+    desk.send(delivery(news), number)
+    assert written[-1] == shown
+    assert "the issue was resolved" in str(shown)

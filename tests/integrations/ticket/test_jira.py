@@ -14,7 +14,7 @@ from integrations.outbox import DueAction
 from integrations.ticket.jira import Jira
 from integrations.ticket.updating import reference
 from tests.integrations import servers
-from tests.integrations.examples import delivery, ticket, written_by
+from tests.integrations.examples import delivery, goes_out_as_shown, ticket
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -173,17 +173,7 @@ def test_a_link_leads_to_the_call(jira: FakeJira, desk: Make) -> None:
 
 
 def test_what_is_shown_is_what_goes_out(jira: FakeJira, desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    row, opened = ticket(), desk()
-    shown = opened.body(delivery(row), None)
-    written = written_by(opened.client, monkeypatch)
-    number = opened.send(delivery(row), None)
-    assert written[-1] == shown
-    assert opened.body(delivery(row), number) is None
-    news = replace(row, payload={**row.payload, "is_resolved": True})
-    shown = opened.body(delivery(news), number)
-    opened.send(delivery(news), number)
-    assert written[-1] == shown
-    assert "the issue was resolved" in str(shown)
+    goes_out_as_shown(desk(), ticket(), monkeypatch)
 
 
 def test_what_would_change(jira: FakeJira, desk: Make) -> None:

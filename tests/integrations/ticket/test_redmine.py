@@ -16,7 +16,7 @@ from integrations.outbox import DueAction
 from integrations.ticket.redmine import Redmine
 from integrations.ticket.updating import reference
 from tests.integrations import examples
-from tests.integrations.examples import delivery, written_by
+from tests.integrations.examples import delivery, goes_out_as_shown
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -181,17 +181,7 @@ def test_a_link_leads_to_the_call(redmine: Server, desk: Make) -> None:
 
 
 def test_what_is_shown_is_what_goes_out(desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    row, opened = due(), desk()
-    shown = opened.body(delivery(row), None)
-    written = written_by(opened.client, monkeypatch)
-    number = opened.send(delivery(row), None)
-    assert written[-1] == shown
-    assert opened.body(delivery(row), number) is None
-    news = replace(row, payload={**row.payload, "is_resolved": True})
-    shown = opened.body(delivery(news), number)
-    opened.send(delivery(news), number)
-    assert written[-1] == shown
-    assert "the issue was resolved" in str(shown)
+    goes_out_as_shown(desk(), due(), monkeypatch)
 
 
 def test_what_would_change(redmine: Server, desk: Make) -> None:
