@@ -87,8 +87,7 @@ class SendGrid:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns SendGrid's message id, or the Message-ID if it gives none."""
-        mail = message(delivery, self._settings)
-        check(mail, delivery, self._settings)
+        mail = self._mail(delivery)
         answer = self._client.request("POST", "/v3/mail/send", json=request_of(mail, delivery))
         if answer.status != _ACCEPTED:
             raise Retryable(f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}")
@@ -96,7 +95,12 @@ class SendGrid:
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
         """The body of Mail Send."""
-        return request_of(message(delivery, self._settings), delivery)
+        return request_of(self._mail(delivery), delivery)
+
+    def _mail(self, delivery: Delivery) -> EmailMessage:
+        mail = message(delivery, self._settings)
+        check(mail, delivery, self._settings)
+        return mail
 
     def check(self) -> Iterator[Finding]:
         """Whether the key is taken and may send, and whether there is something to send."""

@@ -58,8 +58,7 @@ class SmtpDestination:
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns its Message-ID."""
-        mail = message(delivery, self._settings)
-        check(mail, delivery, self._settings)
+        mail = self._mail(delivery)
         try:
             within(self._settings.smtp_whole_seconds, partial(self._connection.hand_over, mail))
         except DeadlineExceeded:
@@ -74,6 +73,15 @@ class SmtpDestination:
             self._connection.drop()
             raise _kind(error, self._settings) from None
         return str(mail["Message-ID"])
+
+    def body(self, delivery: Delivery, external_id: str | None) -> str:
+        """The message as it goes over the wire."""
+        return self._mail(delivery).as_string()
+
+    def _mail(self, delivery: Delivery) -> EmailMessage:
+        mail = message(delivery, self._settings)
+        check(mail, delivery, self._settings)
+        return mail
 
     def check(self) -> Iterator[Finding]:
         """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""

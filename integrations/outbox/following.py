@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, exists, insert, not_, or_, select, update
+from sqlalchemy import Connection, Engine, delete, exists, insert, not_, or_, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox.backlog import UNSETTLED, as_action
@@ -35,13 +35,7 @@ def follow(
     if not only and _watermark(engine, name) == told:
         return
     with writing(engine) as write:
-        is_open = or_(actions.c.status.in_(UNSETTLED), actions.c.last_error == NOT_ROUTED)
-        concerned = select(actions.c.due_key).where(actions.c.channel == channel, is_open)
-        query = select(actions).where(actions.c.due_key.in_(concerned))
-        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in write.connection.execute(query).mappings():
-            rows[row["due_key"]].append(dict(row))
-        for mine in rows.values():
+        for mine in _open_rows(write.connection, channel):
             wanted = tuple(only or destinations(channel, _facts(mine[0]), settings, known))
             _place(write, mine, wanted, now)
         _end_idle_pauses(write, channel)
@@ -50,9 +44,49 @@ def follow(
             write.connection.execute(insert(watermarks).values(name=name, value=told))
 
 
+def moves(engine: Engine, channel: str, settings: IntegrationSettings) -> dict[str, tuple[str, ...]]:
+    """Where `follow` would have due actions go, by the key of each that it would move, add to or drop; changes nothing.
+
+    What it would make due again, because its destination is back, is not told. Raises BadRoutes.
+    """
+    known = routes(settings)
+    if _watermark(engine, _NAME.format(channel)) == _configuration(channel, settings, known, None):
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    with reading(engine) as connection:
+        for mine in _open_rows(connection, channel):
+            first = mine[0]
+            places = place(
+                first["due_key"], first["kind"], destinations(channel, _facts(first), settings, known), mine
+            )
+            found |= dict.fromkeys(places.dropped, ())
+            found |= {key: (name,) for key, name in places.moved.items()}
+            model = _model(mine)
+            if model and places.new and not _is_copy(connection, first["due_key"]):
+                key = model["action_key"]
+                found[key] = (*found.get(key, (model["destination"],)), *places.new)
+    return found
+
+
 def forget(write: Write, channel: str) -> None:
     """Have the next pass look at every open row, because one that was closed is open again."""
     write.connection.execute(delete(watermarks).where(watermarks.c.name == _NAME.format(channel)))
+
+
+def _open_rows(connection: Connection, channel: str) -> list[list[dict[str, Any]]]:
+    """The rows of every action that something is open of, by action."""
+    is_open = or_(actions.c.status.in_(UNSETTLED), actions.c.last_error == NOT_ROUTED)
+    concerned = select(actions.c.due_key).where(actions.c.channel == channel, is_open)
+    query = select(actions).where(actions.c.due_key.in_(concerned))
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in connection.execute(query).mappings():
+        rows[row["due_key"]].append(dict(row))
+    return list(rows.values())
+
+
+def _model(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The row that those at new destinations are made like."""
+    return next((row for row in rows if row["status"] in UNSETTLED), None)
 
 
 def _end_idle_pauses(write: Write, channel: str) -> None:
@@ -79,8 +113,8 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
     for values in changes:
         mine = actions.c.action_key == values.pop("action_key")
         write.connection.execute(update(actions).where(mine).values(**values))
-    model = next((row for row in rows if row["status"] in UNSETTLED), None)
-    for name in places.new if model and not _is_copy(write, first["due_key"]) else ():
+    model = _model(rows)
+    for name in places.new if model and not _is_copy(write.connection, first["due_key"]) else ():
         fresh = {
             "action_key": row_key(first["due_key"], name, is_first=False), "destination": name, "status": PENDING,
             "attempts": 0, "failures": 0, "next_attempt_at": None, "external_id": None, "last_error": None,
@@ -89,11 +123,11 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
         write.connection.execute(insert(actions).values(**{**(model or {}), **fresh}))
 
 
-def _is_copy(write: Write, due_key: str) -> bool:
+def _is_copy(connection: Connection, due_key: str) -> bool:
     """Whether it is what a person had sent once more (`<key>~2`): it goes to the destination of its own alone."""
     stem, _, number = due_key.rpartition("~")
     original = select(actions.c.action_key).where(actions.c.due_key == stem).limit(1)
-    return number.isdecimal() and write.connection.execute(original).first() is not None
+    return number.isdecimal() and connection.execute(original).first() is not None
 
 
 def _configuration(

@@ -1,8 +1,9 @@
 """Looking before sending: what a try of an action would do now, asked of the destination without changing anything."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -13,15 +14,18 @@ from integrations.destinations import (
     Delivery,
     Destination,
     KeptInOutbox,
+    Showable,
     UnknownDestination,
     open_destination,
 )
 from integrations.errors import Paused, Refused, Skipped, describe
 from integrations.outbox import circuit
 from integrations.outbox.backlog import due_keys, load_due
+from integrations.outbox.following import moves
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.previews import PreviewDestination
 from integrations.outbox.records import Action
+from integrations.outbox.routing import NOT_ROUTED
 from integrations.outbox.schema import UPDATABLE
 from integrations.outbox.trying import NotYet, Trier
 from integrations.rendering import Rendered
@@ -45,9 +49,22 @@ class Plan:
 def plans(
     engine: Engine, channel: str, settings: IntegrationSettings, now: datetime, limit: int
 ) -> Iterator[Plan]:
-    """Plans of a channel's due actions, in the order of sending; each destination is opened once."""
+    """Plans of a channel's due actions, in the order of sending, where the configuration has them go now.
+
+    Each destination is opened once. Raises BadRoutes.
+    """
+    moved = moves(engine, channel, settings)
+    going: dict[str, list[Action]] = defaultdict(list)
     for name, due in due_keys(engine, channel, now, limit).items():
-        actions = load_due(engine, [key for key, _ in due], now)
+        for action in load_due(engine, [key for key, _ in due], now):
+            names = moved.get(action.action_key, (name,))
+            for one in names:
+                going[one].append(
+                    action if one == name else replace(action, destination=one, external_id=None)
+                )
+            if not names:
+                yield Plan(action, NOTHING, NOT_ROUTED)
+    for name, actions in going.items():
         pause = circuit.pause_of(engine, channel, name)
         if pause and pause.until > now:
             told = f"{name} has stopped until {pause.until:%H:%M:%S} UTC: {pause.reason}"
@@ -74,7 +91,10 @@ def plan(trier: Trier, action: Action) -> Plan:
         known = own or (None if isinstance(target, KeptInOutbox) else target.find(delivery))
         if known and not own and action.kind not in UPDATABLE:
             return Plan(action, NOTHING, f"it is there as {known}, and is sent only once")
-        rendered(delivery, settings)
+        if isinstance(target, Showable) and not isinstance(target, Comparable):
+            target.body(delivery, known)  # may refuse what the channel's preview shows: no mail to an example
+        else:
+            rendered(delivery, settings)
         changes = _changes(target, delivery, known)
     except NotYet as error:
         return Plan(action, WAIT, str(error))

@@ -121,7 +121,13 @@ def _show_body(console: Console, target: Showable, action: Action, delivery: Del
     body = target.body(delivery, known)
     told = f"the request to {target.name}" + (f", for {known}" if known else "")
     console.print(Text(f"\n{told}", "bold"))
-    said = "nothing: it says all this already" if body is None else _json(body)
+    said = (
+        "nothing: it says all this already"
+        if body is None
+        else body
+        if isinstance(body, str)
+        else _json(body)
+    )
     console.print(Text(prose(said, 1_000_000)))
 
 
