@@ -116,10 +116,11 @@ def load_events(
     """Load what is new in the landing store as this begins. `progress` gets bytes done and bytes in all.
 
     What lands meanwhile waits for the next load, so that this one ends whatever the traffic. A load that was killed
-    is finished first. Raises WarehouseBusy when another process writes for too long.
+    is finished first, or done again. Raises WarehouseBusy when another process writes for too long.
     """
     started = time.monotonic()
     with warehouse.writing(settings):
+        forget_half_loaded(pipeline(settings, LANDING))
         before, state = _row_counts(settings), _looked_at(settings)[0]
         unread = list(cursor.unread(open_landing(settings.home), state))
         sizes = {segment.path: segment.size for segment, _ in unread}
@@ -228,8 +229,21 @@ def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSett
     return LoadReport(rows, 0, time.monotonic() - started)
 
 
+def forget_half_loaded(waiting: Any) -> None:
+    """Go back to the state that the warehouse itself holds, if a load was killed while it wrote there.
+
+    dlt would copy the same file into its staging table once more, and MERGE would insert every row of it twice.
+    Reading again is harmless: the keys know what is there. Call inside `warehouse.writing`.
+    """
+    jobs = [waiting.get_load_package_info(load).jobs for load in waiting.list_normalized_load_packages()]
+    if any(names for of_package in jobs for state, names in of_package.items() if state != "new_jobs"):
+        waiting.drop()
+        waiting.sync_destination()
+
+
 def _finish(waiting: Any) -> None:
     """Complete the package of a load that was killed: dlt's `run` would load it and ignore new data."""
+    forget_half_loaded(waiting)
     if waiting.has_pending_data:
         waiting.run()
 

@@ -1,6 +1,6 @@
 """What a platform lists, into `raw.listed_calls`: asked while the warehouse is closed, loaded when it is open.
 
-A run that was killed leaves a package of dlt's, which the next one loads first.
+A run that was killed leaves a package of dlt's, which the next one loads first; half loaded, it is asked for again.
 """
 
 import json
@@ -60,6 +60,9 @@ def list_calls(
         return row_of(platform, mapping(call), now, grace)
 
     waiting = pipeline.pipeline(settings, f"recovery_{platform.name}")
+    if waiting.has_pending_data:
+        with warehouse.writing(settings):
+            pipeline.forget_half_loaded(waiting)
     _load_rest(settings, waiting)
     if bounds.is_open and _has_listed_before(waiting, platform):
         # dlt looks back no further than the first beginning, which a pause may have left behind

@@ -30,16 +30,17 @@ def open_destination(settings):
 
 
 class Desk:
-    """Keeps a line for each thing it did, with who was under way at that moment; fails while a file says how."""
+    """Keeps a line for each thing it did; fails while a file says how, waits while one says for how many others."""
 
     under_way = 0
     most = 0
     opened = 0
-    lock = threading.Lock()
+    lock = threading.Condition()
 
     def __init__(self, name: str, settings: IntegrationSettings) -> None:
         self.name, self.home = name, settings.home
         self.slow = float(told(self.home, name, "slow") or 0)
+        self.together = int(told(self.home, name, "together") or 0)
         self.threads: set[int] = set()
         with Desk.lock:
             Desk.opened += 1
@@ -55,6 +56,8 @@ class Desk:
         with Desk.lock:
             Desk.under_way += 1
             Desk.most = max(Desk.most, Desk.under_way)
+            Desk.lock.notify_all()
+            Desk.lock.wait_for(lambda: Desk.most >= self.together, timeout=30)
         try:
             began = time.monotonic()
             time.sleep(self.slow)
@@ -83,7 +86,7 @@ def did(home: Path, name: str) -> list[dict[str, Any]]:
 
 
 def say(home: Path, name: str, what: str, value: str = "") -> None:
-    """Have a system fail (`fails`: one of KINDS) or take its time (`slow`: seconds)."""
+    """Have a system fail (`fails`: one of KINDS) or take its time (`slow`: seconds; `together`: until so many came)."""
     (home / f"{name}.{what}").write_text(value)
 
 

@@ -26,7 +26,7 @@ def test_as_many_at_a_time_as_it_takes_each_with_its_own(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     limit(systems, concurrency=4)
-    say(systems, "north", "slow", "0.02")
+    say(systems, "north", "together", "4")
     settings = make_settings(tickets="north")
     outbox.fill([ticket(f"{number}") for number in range(40)], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 40
