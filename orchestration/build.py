@@ -38,15 +38,35 @@ def manifest_path(settings: OrchestrationSettings) -> Path:
 
 def ensure_manifest(settings: OrchestrationSettings) -> Path:
     """The manifest of the dbt project as it stands, parsed anew only when the project changed."""
-    path = manifest_path(settings)
+    path, parsed = manifest_path(settings), _parsed_path(settings)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             invoke(settings, ["parse"], target=Path(folder))
+            (Path(folder) / "partial_parse.msgpack").replace(parsed)
             (Path(folder) / "manifest.json").replace(path)
-        for older in set(path.parent.glob("*.json")) - {path}:
+        for older in {one for one in path.parent.iterdir() if one.is_file()} - {path, parsed}:
             older.unlink(missing_ok=True)
     return path
+
+
+def _parsed_path(settings: OrchestrationSettings) -> Path:
+    """What dbt itself keeps of a parse, for its next commands here; seeds in it have an absolute path."""
+    digest = hashlib.sha256(f"{DBT_PROJECT} {project_version()}".encode()).hexdigest()
+    return settings.dbt_target / "dagster" / f"{digest[:16]}.msgpack"
+
+
+def _parsed(settings: OrchestrationSettings) -> Any:
+    """The project as it was parsed for `ensure_manifest`, if it was: dbt then need not look through its files."""
+    path = _parsed_path(settings)
+    if not path.exists():
+        return None
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    parsed = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+    parsed.build_flat_graph()  # type: ignore[no-untyped-call]
+    return parsed
 
 
 def project_version() -> str:
@@ -80,6 +100,18 @@ def build_all(
         with warehouse.connect(settings, read_only=False) as connection:
             connection.execute(_COMPLETE_BUILDS)
             connection.execute("insert or replace into complete_builds values (?, ?)", [part, project])
+        _reminder(settings, part).write_text(project, encoding="utf-8")
+
+
+def is_remembered(settings: OrchestrationSettings, part: str) -> bool:
+    """What `is_built` is likely to say, for those who do not open the warehouse."""
+    reminder = _reminder(settings, part)
+    is_there = settings.warehouse.exists() and reminder.exists()
+    return is_there and reminder.read_text(encoding="utf-8") == project_version()
+
+
+def _reminder(settings: OrchestrationSettings, part: str) -> Path:
+    return settings.dbt_target / f"complete_{part}.txt"
 
 
 def is_built(settings: OrchestrationSettings, part: str) -> bool:
@@ -97,6 +129,7 @@ def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
         connection.execute(_COMPLETE_BUILDS)
         before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
         connection.execute("insert or replace into complete_builds values (?, ?)", [part, _REFRESH])
+    _reminder(settings, part).unlink(missing_ok=True)
     return str(before[0]) if before is not None else None
 
 
@@ -106,6 +139,7 @@ def call_off_refresh(settings: OrchestrationSettings, part: str, before: str | N
         connection.execute("delete from complete_builds where part = ?", [part])
         if before is not None:
             connection.execute("insert into complete_builds values (?, ?)", [part, before])
+            _reminder(settings, part).write_text(before, encoding="utf-8")
 
 
 def _built_by(settings: OrchestrationSettings, part: str) -> str | None:
@@ -153,8 +187,9 @@ def _invoke(
 ) -> Any:
     from dbt.cli.main import dbtRunner
 
+    is_usual = project == DBT_PROJECT and "--vars" not in arguments
     with _environment(settings):
-        return dbtRunner(callbacks=callbacks).invoke(
+        return dbtRunner(_parsed(settings) if is_usual else None, callbacks).invoke(
             [
                 "--quiet",
                 "--no-use-colors",

@@ -15,6 +15,7 @@ from orchestration.assets.raw import LANDING, load_events, load_outcomes
 from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
 from orchestration.jobs import (
     channel_jobs,
+    complete_job,
     housekeeping_job,
     pass_job,
     publish_job,
@@ -45,6 +46,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
         asset_checks=[*problem_checks, *quality_checks, events_look_as_documented],
         jobs=[
             pass_job,
+            complete_job,
             reconcile_job,
             publish_job,
             housekeeping_job,

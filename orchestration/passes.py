@@ -8,8 +8,8 @@ import dagster as dg
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import dispatch, open_outbox
+from orchestration import build, warehouse
 from orchestration import instance as dagster_instance
-from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 
 MOST_PASSES = 50
@@ -40,7 +40,7 @@ def run_until_done(
         for number in range(1, MOST_PASSES + 1):
             started = time.monotonic()
             try:
-                one_pass(instance, everything)
+                one_pass(settings, instance, everything)
             except PassFailed:
                 _tell_problems(settings, integrations, instance)
                 raise
@@ -51,13 +51,15 @@ def run_until_done(
     return MOST_PASSES
 
 
-def one_pass(instance: dg.DagsterInstance, everything: bool = False) -> None:
+def one_pass(settings: OrchestrationSettings, instance: dg.DagsterInstance, everything: bool = False) -> None:
     """The job that the landing sensor starts, in this process. Raises PassFailed."""
+    from orchestration.assets.models import MODELS
     from orchestration.assets.published import SPARING_TAG
     from orchestration.definitions import defs
-    from orchestration.jobs import pass_job, reconcile_job
+    from orchestration.jobs import complete_job, pass_job, reconcile_job
 
-    job = defs.resolve_job_def((reconcile_job if everything else pass_job).name)
+    usual = pass_job if build.is_remembered(settings, MODELS) else complete_job
+    job = defs.resolve_job_def((reconcile_job if everything else usual).name)
     # no sensor follows that could make up for a copy that was left out
     tags = {**_LAUNCHED_BY, SPARING_TAG: "no"}
     result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_QUIET)

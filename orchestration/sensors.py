@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from integrations.outbox import open_outbox
-from orchestration import publish
+from orchestration import build, publish
 from orchestration.assets.channels import CHANNELS, sensor_name
+from orchestration.assets.models import MODELS
 from orchestration.assets.problems import SUBJECTS, evaluation
 from orchestration.config import OrchestrationSettings
-from orchestration.jobs import channel_jobs, pass_job, publish_job, reconcile_job
+from orchestration.jobs import channel_jobs, complete_job, pass_job, publish_job, reconcile_job
 from orchestration.load.pipeline import landing_backlog
 from orchestration.problems import evaluate
 from orchestration.resources import Aftercall
@@ -27,7 +28,7 @@ _UNDER_WAY = {
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 }
-_PASSES = (pass_job.name, reconcile_job.name)
+_PASSES = (pass_job.name, complete_job.name, reconcile_job.name)
 # Dagster starts a retry some seconds after the failure
 _RETRY_STARTS_WITHIN_SECONDS = 60
 
@@ -62,11 +63,12 @@ def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | Non
 
 
 @dg.sensor(
-    job=pass_job,
+    jobs=[pass_job, complete_job],
     minimum_interval_seconds=OrchestrationSettings().landing_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="New bytes in the landing store start a pass; while one runs, the next waits for it. "
-    "A pass that failed, and its retries too, is started again after a pause.",
+    "A pass that failed, and its retries too, is started again after a pause. Until the project as it stands was built "
+    "once, the pass is a complete one.",
 )
 def landing_sensor(
     context: dg.SensorEvaluationContext, aftercall: Aftercall
@@ -81,7 +83,7 @@ def landing_sensor(
     failed = _failed_seconds_ago(context.instance, *_PASSES)
     if failed is not None and (held != context.cursor or failed >= settings.failed_run_pause_seconds):
         context.update_cursor(held)
-        yield dg.RunRequest()
+        yield _pass(settings)
     elif failed is not None:
         pause = settings.failed_run_pause_seconds - failed
         yield dg.SkipReason(f"the last pass failed; the next starts in {pause:.0f} s")
@@ -92,7 +94,12 @@ def landing_sensor(
         yield dg.SkipReason("all that landed is loaded")
     else:
         context.update_cursor(held)
-        yield dg.RunRequest()
+        yield _pass(settings)
+
+
+def _pass(settings: OrchestrationSettings) -> dg.RunRequest:
+    is_known = build.is_remembered(settings, MODELS)
+    return dg.RunRequest(job_name=(pass_job if is_known else complete_job).name)
 
 
 def _channel_sensor(channel: str) -> dg.SensorDefinition:

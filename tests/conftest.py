@@ -30,12 +30,15 @@ MARTS = (
 LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")
 # when an event arrived and was loaded is not the same in two installations; everything else is
 ARRIVAL = ("updated_at", "last_loaded_at")
+_shared_home: Path
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # to import the code location is to parse the dbt project into a home: one for all workers, and not the checkout's
+    global _shared_home
     if not hasattr(config, "workerinput"):
         os.environ["AFTERCALL_HOME"] = tempfile.mkdtemp(prefix="aftercall-tests-")
+    _shared_home = Path(os.environ["AFTERCALL_HOME"])
     # what is started in the background of a script has Ctrl-C ignored, and would hand that on to all it starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -52,6 +55,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=rank)
+
+
+def hand_on_the_parse(home: Path) -> None:
+    """Spare a new home the parse of the dbt project, which is the same in each and takes as long as a pass."""
+    from orchestration import build
+    from orchestration.config import OrchestrationSettings
+
+    target = OrchestrationSettings(home=home).dbt_target
+    if not target.exists():
+        parsed = build.ensure_manifest(OrchestrationSettings(home=_shared_home)).parent
+        shutil.copytree(parsed, target / parsed.name)
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,7 @@ class Installation:
 
     def start_python(self, program: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
         """`python -c program …` in the background."""
+        hand_on_the_parse(self.home)
         return subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             cwd=ROOT,

@@ -32,10 +32,12 @@ def test_a_part_counts_as_built_until_the_project_changes(
     assert not build.is_built(settings, "models")
     build.build_all(settings, "models", ONE_SEED)
     assert build.is_built(settings, "models")
+    assert build.is_remembered(settings, "models")
     assert not build.is_built(settings, "outcomes")
     with (project / "seeds" / "queues.csv").open("a") as seed:
         seed.write("returns,returns\n")
     assert not build.is_built(settings, "models")
+    assert not build.is_remembered(settings, "models")
     build.build_all(settings, "models", ONE_SEED)
     assert build.is_built(settings, "models")
 
@@ -70,7 +72,11 @@ def test_a_build_that_failed_is_not_remembered(settings: OrchestrationSettings, 
 def test_a_changed_project_has_another_manifest(settings: OrchestrationSettings, project: Path) -> None:
     first = build.ensure_manifest(settings)
     assert build.ensure_manifest(settings) == first
+    build.build(settings, ONE_SEED)
+    assert not (settings.dbt_target / "partial_parse.msgpack").exists(), "dbt parsed the project itself"
     (project / "models" / "marts" / "agents.sql").open("a").write("\n")
+    build.build(settings, ONE_SEED)
+    assert (settings.dbt_target / "partial_parse.msgpack").exists(), "dbt took an old parse"
     second = build.ensure_manifest(settings)
     assert second != first
     assert second.exists()

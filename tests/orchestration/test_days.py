@@ -22,7 +22,7 @@ def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., 
 
     for seed, day in enumerate(DAYS):
         land(installation.home, calls=6, start=day, seed=seed)
-    passes.one_pass(dagster)
+    passes.one_pass(OrchestrationSettings(home=installation.home), dagster)
     return installation
 
 

@@ -89,7 +89,17 @@ def test_sensors_jobs_and_schedule(defs: object) -> None:
     assert repository.has_job("after_call_pass")
 
 
-@pytest.mark.parametrize("name", ["after_call_pass", "nightly_reconcile"])
+def test_a_pass_plans_the_checks_that_it_makes_and_a_complete_one_all(defs: object) -> None:
+    def checks(name: str) -> set[str]:
+        return {key.name for key in defs.resolve_job_def(name).asset_layer.asset_check_keys}  # type: ignore[attr-defined]
+
+    assert {name.split("_int_")[0] for name in checks("after_call_pass")} == {"newest_keys_are_unique"}
+    assert len(checks("complete_pass")) > 100
+    assert checks("complete_pass") == checks("nightly_reconcile")
+    assert not checks("slack_channel")
+
+
+@pytest.mark.parametrize("name", ["after_call_pass", "complete_pass", "nightly_reconcile"])
 def test_housekeeping_and_recovery_are_no_part_of_a_pass(defs: object, name: str) -> None:
     keys = {key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys}  # type: ignore[attr-defined]
     assert "published" in keys
