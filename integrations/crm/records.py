@@ -79,12 +79,11 @@ class Crm(ABC):
         except Missing as error:
             raise Gone(str(error)) from None
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields as they will be: of a record that is there, what `send` leaves and what it writes."""
         made = record(delivery)
         wanted = self.wanted(made)
-        found = self.find(delivery)
-        held = self.held(made.kind, found) if found else None
+        held = self.held(made.kind, external_id) if external_id else None
         if held is None:
             return wanted
         kept = {name: held.fields.get(name, "") for name in wanted}

@@ -33,6 +33,7 @@ class Trier:
         settings: backoff and secrets.
         clock: the time.
         made: ids of the records made in this pass, by `due_key`; shared with the other triers of the destination.
+            Empty: it holds up nothing any more, and has none.
         is_probe: asks whether this try is to find out if a stopped destination works again; if not, it costs nothing.
     """
 
@@ -94,7 +95,7 @@ class Trier:
 
     def _contact(self, due_key: str) -> str | None:
         if due_key in self.made:
-            return self.made[due_key]
+            return self.made[due_key] or None
         parent = parents(self.engine, [due_key], self.name).get(due_key)
         if parent and not parent.is_settled:
             raise NotYet("its contact goes first")

@@ -98,7 +98,7 @@ def test_the_property_is_made_when_it_is_first_needed(
     portal.unknown_property = answer
     there = portal.person(phone="(202) 555-0143")
     for action in (contact(), note(), task()):
-        hubspot().planned(delivery(action))
+        hubspot().planned(delivery(action), hubspot().find(delivery(action)))
     assert portal.made == set()
     for action in (contact(), note(), task()):
         made = put(hubspot(), action)
@@ -219,7 +219,7 @@ def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpo
     assert isinstance(crm, Comparable)
     assert crm.planned(delivery(contact()))["name"] == "Ada"
     there = portal.person(phone="(202) 555-0143", lastname="Hopper")
-    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email", "aftercall_key"}
     assert crm.current(delivery(contact()), "1") is None

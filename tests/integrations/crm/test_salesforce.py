@@ -252,12 +252,12 @@ def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesf
     crm = salesforce()
     assert isinstance(crm, Comparable)
     there = org.person(Phone="(202) 555-0143")
-    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email"}
     assert crm.current(delivery(contact()), "003000000000999AAA") is None
     made = put(crm, note())
-    assert crm.planned(delivery(note())) == crm.current(delivery(note()), made)
+    assert crm.planned(delivery(note()), made) == crm.current(delivery(note()), made)
     assert crm.link("note", made) == f"{crm.client.base_url}/{made}"
 
 

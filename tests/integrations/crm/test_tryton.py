@@ -196,7 +196,10 @@ def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, pho
     assert isinstance(crm, Comparable)
     assert crm.planned(delivery(contact(phone)))["name"] == "Ada"
     made = put(crm, contact(phone, name="Grace", email=None))
-    planned, current = crm.planned(delivery(contact(phone))), crm.current(delivery(contact(phone)), made)
+    planned, current = (
+        crm.planned(delivery(contact(phone)), made),
+        crm.current(delivery(contact(phone)), made),
+    )
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email"}
     assert crm.current(delivery(contact(phone)), "999999") is None

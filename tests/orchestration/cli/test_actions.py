@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 class AskableDesk(Desk):
     """One that can be asked what is there, and whether it is set up."""
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         if told(self.home, self.name, "fails"):
             raise Unreachable(f"{self.name} is unreachable")
         return {"subject": str(delivery.payload["title"]), "priority": str(delivery.payload["priority"])}
