@@ -112,24 +112,30 @@ class TrytonCrm(Crm):
         text = made.text(LONGEST_TEXT) + _mark(made)
         return {"message": text} if made.kind == "note" else {"name": made.values["subject"], "comment": text}
 
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
-        """Make it; a note's and a task's party is part of it."""
-        values: dict[str, Any] = dict(fields)
+    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
+        """The values; a note's and a task's party is part of them."""
         if made.kind == "contact":
-            values = self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
-        elif made.kind == "note":
-            values["resource"] = f"{PARTY},{contact_id}"
-        else:
-            values |= {"type": "task", "company": self._company, "party": int(contact_id or 0)}
-        return self.client.create(MODELS[made.kind], values)
+            return self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
+        if made.kind == "note":
+            return dict(fields) | ({"resource": f"{PARTY},{contact_id}"} if contact_id else {})
+        party = {"party": int(contact_id)} if contact_id else {}
+        return {**fields, "type": "task", "company": self._company, **party}
+
+    def changes(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+        """The values that change."""
+        return self._party(made, fields) if made.kind == "contact" else dict(fields)
+
+    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Make it."""
+        return self.client.create(MODELS[made.kind], self.new(made, fields, contact_id))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields. Tryton lets nobody change a note: it is made anew in the old one's place."""
+        values = self.changes(made, fields)
         if made.kind == "note":
             told = self.client.get(MODELS["note"], identity, ["resource"])
             self.client.delete(MODELS["note"], identity)
-            return self.client.create(MODELS["note"], {**fields, "resource": (told or {}).get("resource")})
-        values = self._party(made, fields) if made.kind == "contact" else dict(fields)
+            return self.client.create(MODELS["note"], {**values, "resource": (told or {}).get("resource")})
         self.client.update(MODELS[made.kind], identity, values)
         return identity
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integrations.crm.records import Crm
 from integrations.destinations import Delivery
 from integrations.http import Answer, HttpClient
 from integrations.outbox import DueAction
@@ -124,6 +125,20 @@ def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]
 
     monkeypatch.setattr(client, "request", request)
     return written
+
+
+def record_goes_out_as_shown(
+    crm: Crm, row: DueAction, later: DueAction, written: Callable[[], list[Any]]
+) -> None:
+    """What a CRM shows of a record and of its update is what it writes, and nothing when nothing is new."""
+    shown = crm.body(delivery(row), None)
+    made = crm.send(delivery(row), None)
+    assert written()[-1] == shown
+    assert crm.body(delivery(row), made) is None
+    shown = crm.body(delivery(later), made)
+    crm.send(delivery(later), made)
+    assert shown is not None
+    assert {**written()[-1], **shown} == written()[-1]
 
 
 def goes_out_as_shown(desk: Desk, row: DueAction, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from integrations.errors import Busy, Gone, Paused, Refused, Retryable
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
-from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out_as_shown, task
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -246,6 +246,31 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
     org.is_over_its_limit = True
     with pytest.raises(Busy, match="TotalRequests Limit exceeded"):
         put(crm, contact())
+
+
+@pytest.mark.parametrize(
+    ("row", "later"),
+    [
+        (contact(), contact(call_count=2, email="new@shop.de")),
+        (note(), note(body="More.")),
+        (task(), task(body="More.")),
+    ],
+    ids=lambda row: row.kind,
+)
+def test_what_is_shown_is_what_goes_out(
+    salesforce: Open, org: FakeSalesforce, system: System, row: DueAction, later: DueAction
+) -> None:
+    crm = salesforce(crm_fields="call_count=Calls__c")
+    if row.kind != "contact":
+        assert "WhoId" not in (shown := crm.body(delivery(row), None))
+        assert not shown.get("associations")
+        put(crm, contact())
+    record_goes_out_as_shown(
+        crm,
+        row,
+        later,
+        lambda: [one.json() for one in system.requests if one.body and "/sobjects/" in one.path],
+    )
 
 
 def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesforce) -> None:

@@ -13,7 +13,15 @@ from integrations.destinations import Checkable, Comparable, Linked, open_destin
 from integrations.errors import Gone, Paused, Refused
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations.crm.tryton_server import Office
-from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.examples import (
+    NOW,
+    contact,
+    delivery,
+    note,
+    record_goes_out_as_shown,
+    task,
+    written_by,
+)
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -189,6 +197,19 @@ def test_a_number_that_its_country_does_not_give_out(office: Office, tryton: Ope
     made = put(tryton(), contact("+19995550143"))
     assert put(tryton(), contact("+19995550143")) == made
     assert put(tryton(), contact("911")) == put(tryton(), contact("911")) != made
+
+
+def test_what_is_shown_is_what_goes_out(
+    office: Office, tryton: Open, phone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm = tryton()
+    assert "resource" not in crm.body(delivery(note("s1", phone)), None)
+    written = written_by(crm.client, monkeypatch)
+    for row, later in (
+        (contact(phone, email=None), contact(phone, email="new@shop.de")),
+        (note("s1", phone), note("s1", phone, body="More.")), (task("s1", phone), task("s1", phone, body="More.")),
+    ):  # fmt: skip
+        record_goes_out_as_shown(crm, row, later, lambda: written)
 
 
 def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, phone: str) -> None:
