@@ -238,6 +238,17 @@ def test_a_check_names_what_is_missing(tryton: Open) -> None:
     assert all("AFTERCALL_TRYTON_KEY" in one.told for one in list(tryton(tryton_key="wrong").check())[:3])
 
 
+def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open, phone: str) -> None:
+    crm = tryton(tryton_key=office.clerk())
+    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    assert set(wrong) == {"may write tasks"}, wrong
+    told = "user may not create project.work, write project.work: put it into a group that may"
+    assert told in wrong["may write tasks"]
+    put(crm, note("clerk", phone))
+    with pytest.raises(Refused, match="not allowed to access"):
+        put(crm, task("clerk", phone))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
