@@ -19,7 +19,7 @@ from integrations.destinations import (
     UnknownDestination,
     open_destination,
 )
-from integrations.errors import Busy, Paused, Refused, Skipped, describe
+from integrations.errors import Busy, Forbidden, Paused, Refused, Skipped, describe
 from integrations.outbox import circuit
 from integrations.outbox.backlog import due_keys, load_due
 from integrations.outbox.deciding import HELD_BACK
@@ -109,7 +109,9 @@ def _at(
 def _stop(
     error: Exception | None, streak: circuit.Streak, settings: IntegrationSettings
 ) -> circuit.Stop | None:
-    return error if isinstance(error, Paused | Busy) else streak.stops(error, settings)
+    if isinstance(error, Paused | Busy) and not isinstance(error, Forbidden):
+        return error
+    return streak.stops(error, settings)
 
 
 class _Before:

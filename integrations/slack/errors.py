@@ -6,7 +6,7 @@ How a message is posted, and what it says, does not belong here.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable
 from integrations.http import retry_after
 from integrations.rendering import line
 
@@ -20,6 +20,10 @@ WRONG_FOR_ALL = frozenset(
         "token_revoked", "two_factor_setup_required",
     }
 )  # fmt: skip
+# Of these, what one webhook or one Slack channel alone may have.
+PERHAPS_HERE_ONLY = frozenset(
+    {"access_denied", "no_active_hooks", "no_permission", "no_service", "no_service_id"}
+)
 # One Slack channel, and a person can mend it while the retries go on.
 MENDABLE = frozenset(
     {
@@ -59,7 +63,8 @@ def slack_error(
     if code in ("ratelimited", "rate_limited"):
         return Busy(message, retry_after((headers or {}).get("Retry-After"), datetime.now(UTC)))
     if code in WRONG_FOR_ALL:
-        return Paused(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
+        kind = Forbidden if code in PERHAPS_HERE_ONLY else Paused
+        return kind(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
     if code in PASSING or code in MENDABLE:
         return Retryable(message)
     return Refused(message)
