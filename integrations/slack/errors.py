@@ -20,10 +20,6 @@ WRONG_FOR_ALL = frozenset(
         "token_revoked", "two_factor_setup_required",
     }
 )  # fmt: skip
-# Of these, what one webhook or one Slack channel alone may have.
-PERHAPS_HERE_ONLY = frozenset(
-    {"access_denied", "no_active_hooks", "no_permission", "no_service", "no_service_id"}
-)
 # One Slack channel, and a person can mend it while the retries go on.
 MENDABLE = frozenset(
     {
@@ -63,7 +59,8 @@ def slack_error(
     if code in ("ratelimited", "rate_limited"):
         return Busy(message, retry_after((headers or {}).get("Retry-After"), datetime.now(UTC)))
     if code in WRONG_FOR_ALL:
-        kind = Forbidden if code in PERHAPS_HERE_ONLY else Paused
+        # It may be the resource that the request names, not the token.
+        kind = Forbidden if code == "access_denied" else Paused
         return kind(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
     if code in PASSING or code in MENDABLE:
         return Retryable(message)

@@ -64,7 +64,7 @@ class Office:
 
     def clerk(self) -> str:
         """The key of a user who is in no group."""
-        from proteus import Model
+        from proteus import Model  # type: ignore[import-untyped]
         from proteus import config as proteus
 
         proteus.set_xmlrpc(f"http://admin:{PASSWORD}@127.0.0.1:{self.port}/crm/rpc/")
@@ -78,7 +78,7 @@ class Office:
 
     def replace(self, old: str, new: str) -> None:
         """As a person does it who found out that two are one."""
-        from proteus import Model, Wizard  # type: ignore[import-untyped]
+        from proteus import Model, Wizard
         from proteus import config as proteus
 
         proteus.set_xmlrpc(f"http://admin:{PASSWORD}@127.0.0.1:{self.port}/crm/rpc/")
