@@ -75,8 +75,9 @@ def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.Lo
     ("status", "kind"),
     [
         (400, Refused), (401, Paused), (403, Forbidden), (404, Refused), (407, Paused), (408, Retryable),
-        (409, Refused), (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable), (502, Unreachable),
-        (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+        (409, Refused), (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable),
+        (502, Unreachable), (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused),
+        (304, Paused),
     ],
 )  # fmt: skip
 def test_what_a_status_means(system: System, client: Make, status: int, kind: type[Exception]) -> None:
