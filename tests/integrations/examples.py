@@ -69,6 +69,16 @@ def slack(call: str = "1", kind: str = "transfer_requested", **payload: Any) -> 
     return DueAction(f"{kind}:atoms:{call}", "slack", kind, "atoms", call, told | payload, NOW)
 
 
+with_news = pytest.mark.parametrize(
+    ("row", "later"),
+    [
+        (contact(), contact(call_count=2, email="new@shop.de")),
+        (note(), note(body="More.")), (task(), task(body="More.")),
+    ],
+    ids=lambda row: row.kind,
+)  # fmt: skip
+
+
 def delivery(action: DueAction) -> Delivery:
     return Delivery(
         action.action_key, action.channel, action.kind, action.source, action.call_id, action.payload, at=NOW
@@ -127,9 +137,7 @@ def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]
     return written
 
 
-def record_goes_out_as_shown(
-    crm: Crm, row: DueAction, later: DueAction, written: Callable[[], list[Any]]
-) -> None:
+def record_goes_out(crm: Crm, row: DueAction, later: DueAction, written: Callable[[], list[Any]]) -> None:
     """What a CRM shows of a record and of its update is what it writes, and nothing when nothing is new."""
     shown = crm.body(delivery(row), None)
     made = crm.send(delivery(row), None)

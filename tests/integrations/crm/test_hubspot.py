@@ -13,7 +13,7 @@ from integrations.errors import Gone, Paused, Refused
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
-from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out_as_shown, task
+from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out, task, with_news
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -214,15 +214,7 @@ def test_two_at_once_make_one(hubspot: Open, portal: FakeHubSpot) -> None:
     assert crm.send(delivery(note()), None) == first
 
 
-@pytest.mark.parametrize(
-    ("row", "later"),
-    [
-        (contact(), contact(call_count=2, email="new@shop.de")),
-        (note(), note(body="More.")),
-        (task(), task(body="More.")),
-    ],
-    ids=lambda row: row.kind,
-)
+@with_news
 def test_what_is_shown_is_what_goes_out(
     hubspot: Open, portal: FakeHubSpot, system: System, row: DueAction, later: DueAction
 ) -> None:
@@ -232,9 +224,7 @@ def test_what_is_shown_is_what_goes_out(
         assert not shown.get("associations")
         put(crm, contact())
     writes = ("POST", "PATCH")
-    record_goes_out_as_shown(
-        crm, row, later, lambda: [one.json() for one in system.requests if one.method in writes]
-    )
+    record_goes_out(crm, row, later, lambda: [one.json() for one in system.requests if one.method in writes])
 
 
 def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpot) -> None:

@@ -16,7 +16,7 @@ from integrations.errors import Busy, Gone, Paused, Refused, Retryable
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
-from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out_as_shown, task
+from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out, task, with_news
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -248,15 +248,7 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
         put(crm, contact())
 
 
-@pytest.mark.parametrize(
-    ("row", "later"),
-    [
-        (contact(), contact(call_count=2, email="new@shop.de")),
-        (note(), note(body="More.")),
-        (task(), task(body="More.")),
-    ],
-    ids=lambda row: row.kind,
-)
+@with_news
 def test_what_is_shown_is_what_goes_out(
     salesforce: Open, org: FakeSalesforce, system: System, row: DueAction, later: DueAction
 ) -> None:
@@ -265,7 +257,7 @@ def test_what_is_shown_is_what_goes_out(
         assert "WhoId" not in (shown := crm.body(delivery(row), None))
         assert not shown.get("associations")
         put(crm, contact())
-    record_goes_out_as_shown(
+    record_goes_out(
         crm,
         row,
         later,

@@ -18,7 +18,7 @@ from tests.integrations.examples import (
     contact,
     delivery,
     note,
-    record_goes_out_as_shown,
+    record_goes_out,
     task,
     written_by,
 )
@@ -209,7 +209,7 @@ def test_what_is_shown_is_what_goes_out(
         (contact(phone, email=None), contact(phone, email="new@shop.de")),
         (note("s1", phone), note("s1", phone, body="More.")), (task("s1", phone), task("s1", phone, body="More.")),
     ):  # fmt: skip
-        record_goes_out_as_shown(crm, row, later, lambda: written)
+        record_goes_out(crm, row, later, lambda: written)
 
 
 def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, phone: str) -> None:
