@@ -11,12 +11,12 @@ from rich.text import Text
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from integrations.outbox import open_outbox
-from integrations.outbox.looking import FAIL, WAIT, Plan, plans
+from integrations.outbox.looking import FAIL, SKIP, WAIT, Plan, plans
 from integrations.rendering import line
 from orchestration.config import OrchestrationSettings
 from orchestration.load.pipeline import has_new_lines
 
-_STYLES = {FAIL: "red", WAIT: "yellow"}
+_STYLES = {FAIL: "red", WAIT: "yellow", SKIP: "yellow"}
 
 
 def show(limit: int) -> None:
