@@ -269,3 +269,5 @@ def test_doctor_shows_routes_and_what_is_wrong_with_them(run: Run, home: Path) -
     assert "ticket goes to north when vip is True" in run("doctor").output
     (home / "destinations.toml").write_text('[[route]]\nchannel = "ticket"\nto = ["nort"]\n')
     assert "ticket has no destination 'nort'" in run("doctor").output
+    dry = run("run", "--dry-run")
+    assert (dry.exit_code, "ticket has no destination 'nort'" in dry.output) == (1, True)
