@@ -61,6 +61,13 @@ def followed(
         yield write.connection
 
 
+def ahead(engine: Engine, action: Action, settings: IntegrationSettings, now: datetime) -> Action:
+    """An action as the next pass would find it. Raises BadRoutes."""
+    with followed(engine, action.channel, settings, now) as connection:
+        mine = select(actions).where(actions.c.action_key == action.action_key)
+        return as_action(connection.execute(mine).mappings().one())
+
+
 def not_routed(where: Engine | Connection, channel: str) -> dict[str, Action]:
     """Rows of a channel that the configuration has no destination for, by key."""
     dropped = and_(actions.c.status == SKIPPED, actions.c.last_error == NOT_ROUTED)
