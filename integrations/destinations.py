@@ -139,8 +139,8 @@ class Showable(Destination, Protocol):
 class Comparable(Destination, Protocol):
     """A destination that can say what it would write and what is there now, field by field, for a dry run."""
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
-        """The fields that `send` would write, by the system's own names."""
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
+        """The fields of the record as `send` would leave it, by the system's own names; None: of a new one."""
         ...
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:

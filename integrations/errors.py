@@ -96,6 +96,13 @@ class Paused(Exception):
         self.after = after
 
 
+class Forbidden(Paused):
+    """The key may not do this (403): perhaps nothing at all, perhaps only this one record or place.
+
+    Others are tried before the destination stops; if one gets through, it is this action's own failure.
+    """
+
+
 def is_no_connection(cause: BaseException) -> bool:
     """Whether an operating system's error says that nobody was reached, so that nothing can have been done."""
     unreachable = (errno.EHOSTUNREACH, errno.ENETUNREACH)

@@ -23,7 +23,7 @@ from requests import exceptions as failures
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
 from integrations.rendering import line
 
 LARGEST_ANSWER = 4 << 20
@@ -201,6 +201,8 @@ class HttpClient:
             return Unreachable(message, after, may_be_done=status != 503)
         if status >= 500 or status in WORTH_A_RETRY:
             return Retryable(message, after)
+        if status == 403:
+            return Forbidden(f"{message}. Look at {self.setting}")
         if status in self.wrong_for_all or status < 400:
             return Paused(f"{message}. Look at {self.setting}")
         return Refused(message)

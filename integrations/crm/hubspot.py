@@ -18,7 +18,7 @@ from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Refused
-from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot
+from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot, changed, new_object
 from integrations.rest import Conflict, Missing
 
 KEY = "aftercall_key"
@@ -124,9 +124,17 @@ class HubSpotCrm(Crm):
             "hs_task_type": "TODO",
         }
 
+    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
+        """The properties, and the contact as an association."""
+        return new_object(_properties(fields), self._on(made, contact_id))
+
+    def changes(self, made: Record, fields: Mapping[str, str]) -> Any:
+        """The properties."""
+        return changed(_properties(fields))
+
     def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it, with its contact; if HubSpot says that its key is taken, it is that one."""
-        on = {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
+        on = self._on(made, contact_id)
         try:
             told = self._with_key(
                 made.kind, lambda: self.client.create(OBJECTS[made.kind], _properties(fields), on)
@@ -159,6 +167,9 @@ class HubSpotCrm(Crm):
             yield finding(f"property {KEY} of {objects}", lambda kind=kind: self._key(kind))  # type: ignore[misc]
         for field in self.own.values():
             yield finding(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
+
+    def _on(self, made: Record, contact_id: str | None) -> dict[str, int]:
+        return {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
 
     def _may_read(self, objects: str) -> str:
         self.client.request("GET", f"/crm/v3/objects/{objects}", params={"limit": "1"}).json()

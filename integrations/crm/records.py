@@ -6,6 +6,7 @@ A system's own words for all this are in its file, which contact is meant is `ma
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from integrations import phones
 from integrations.config import IntegrationSettings
@@ -79,12 +80,21 @@ class Crm(ABC):
         except Missing as error:
             raise Gone(str(error)) from None
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+    def body(self, delivery: Delivery, external_id: str | None) -> Any:
+        """What `send` would write; of a note or task whose contact is not there yet all but the contact."""
+        made = record(delivery)
+        held = self.held(made.kind, external_id) if external_id else None
+        if held is None:
+            on = None if made.kind == "contact" else self._known(delivery, made)
+            return self.new(made, self.wanted(made), on)
+        changes = due(held.fields, self.wanted(made), self.ours(made.kind))
+        return self.changes(made, changes) if changes else None
+
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields as they will be: of a record that is there, what `send` leaves and what it writes."""
         made = record(delivery)
         wanted = self.wanted(made)
-        found = self.find(delivery)
-        held = self.held(made.kind, found) if found else None
+        held = self.held(made.kind, external_id) if external_id else None
         if held is None:
             return wanted
         kept = {name: held.fields.get(name, "") for name in wanted}
@@ -128,6 +138,14 @@ class Crm(ABC):
         """The fields of a new note or task."""
 
     @abstractmethod
+    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
+        """The body that makes it on a contact; without one what does not depend on it."""
+
+    @abstractmethod
+    def changes(self, made: Record, fields: Mapping[str, str]) -> Any:
+        """The body that writes these fields."""
+
+    @abstractmethod
     def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it in one request, a note or task with its contact; returns its id."""
 
@@ -137,13 +155,11 @@ class Crm(ABC):
 
     def _contact(self, delivery: Delivery, made: Record) -> str:
         """The contact to hang it on: the known one if it is there, else the caller's, else a new one."""
+        return self._known(delivery, made) or self.send(_caller(delivery, made), None)
+
+    def _known(self, delivery: Delivery, made: Record) -> str | None:
         held = self.held("contact", delivery.contact_id) if delivery.contact_id else None
-        if held is not None:
-            return held.identity
-        caller = replace(
-            delivery, kind="contact", action_key=f"contact:{made.phone}", payload={"phone": made.phone}
-        )
-        return self.find(caller) or self.send(caller, None)
+        return self.find(_caller(delivery, made)) if held is None else held.identity
 
     def _without_bad_email(
         self, made: Record, fields: Mapping[str, str], write: Callable[[Mapping[str, str]], str]
@@ -157,6 +173,12 @@ class Crm(ABC):
             if made.kind != "contact" or not fields.get("email"):
                 raise
             return write({name: value for name, value in fields.items() if name != "email"})
+
+
+def _caller(delivery: Delivery, made: Record) -> Delivery:
+    return replace(
+        delivery, kind="contact", action_key=f"contact:{made.phone}", payload={"phone": made.phone}
+    )
 
 
 def split(name: str) -> tuple[str, str]:

@@ -35,6 +35,7 @@ class Record:
         values: its fields, cleaned; those of `fields`.
         call: `call_id` and `source`.
         at: the moment of this try, UTC.
+        contact_id: the contact that it hangs on, as far as that is known.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Record:
     values: Mapping[str, Any]
     call: Mapping[str, str]
     at: datetime
+    contact_id: str = ""
 
     @property
     def email(self) -> str:
@@ -103,7 +105,9 @@ def record(delivery: Delivery) -> Record:
     key = line(delivery.action_key, LONGEST_KEY + 1)
     if len(key) > LONGEST_KEY:
         key = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()
-    return Record(delivery.kind, key, values["phone"], values, _call(delivery), delivery.at)
+    return Record(
+        delivery.kind, key, values["phone"], values, _call(delivery), delivery.at, delivery.contact_id or ""
+    )
 
 
 def moment(value: Any) -> datetime | None:

@@ -147,20 +147,26 @@ class SalesforceCrm(Crm):
             "CallDisposition": str(made.values.get("disposition") or ""),
         }
 
+    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
+        """The fields of a contact or lead, or of a task and whose it is."""
+        values = self.changes(made, fields)
+        if made.kind != "contact":
+            return {**values, "WhoId": contact_id} if contact_id else values
+        values.setdefault("LastName", phones.readable(made.phone, self.region))
+        return values | ({"Company": self._company} if self._new == "Lead" else {})
+
     def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it; a task's contact or lead is part of it."""
-        values = self._values(made, fields)
+        values = self.new(made, fields, contact_id)
         if made.kind == "contact":
-            values.setdefault("LastName", phones.readable(made.phone, self.region))
-            values |= {"Company": self._company} if self._new == "Lead" else {}
             told = self._object_api(self._new).create(values, headers=_ALLOW)
         else:
-            told = self._object_api("Task").create({**values, "WhoId": contact_id})
+            told = self._object_api("Task").create(values)
         return str(self.client.part(told, "id"))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields."""
-        self._object_api(_object(identity)).update(identity, self._values(made, fields), headers=_ALLOW)
+        self._object_api(_object(identity)).update(identity, self.changes(made, fields), headers=_ALLOW)
         return identity
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -196,7 +202,7 @@ class SalesforceCrm(Crm):
     def _query(self, query: str) -> list[dict[str, Any]]:
         return self.client.listed(self.client.api.query(query), "records")
 
-    def _values(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+    def changes(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
         """By Salesforce's names and with the types that it wants."""
         values: dict[str, Any] = {name: value for name, value in fields.items() if value}
         if "CallDurationInSeconds" in values:

@@ -23,6 +23,12 @@ from integrations.errors import Refused
 
 PARTY = "party.party"
 MODELS = {"contact": PARTY, "note": "ir.note", "task": "project.work"}
+# A note that changes is made anew.
+RIGHTS = {
+    "contact": {PARTY: ("create", "write"), "party.contact_mechanism": ("create",)},
+    "note": {"ir.note": ("create", "delete")},
+    "task": {"project.work": ("create", "write")},
+}
 # Where the line with the key is.
 TEXTS = {"note": "message", "task": "comment"}
 NUMBERS = ("phone", "mobile", "other")
@@ -54,13 +60,13 @@ class TrytonCrm(Crm):
         super().__init__(Tryton(settings), settings)
 
     def marked(self, made: Record) -> str | None:
-        """The note or task that ends with the key's line; the oldest, of parties only."""
+        """The note or task that ends with the key's line; the oldest. Of notes those on parties that it may be on."""
         if made.kind == "contact":
             return None
         text = TEXTS[made.kind]
         mark = _mark(made)
         domain: list[Any] = [[text, "ilike", f"%{escaped(mark)}"]]
-        domain += [["resource", "like", f"{PARTY},%"]] if made.kind == "note" else [["type", "=", "task"]]
+        domain += [_on(self._parties(made))] if made.kind == "note" else [["type", "=", "task"]]
         for one in self.client.search(MODELS[made.kind], domain, [text]):
             if str(one.get(text) or "").endswith(mark):
                 return str(one["id"])
@@ -112,24 +118,30 @@ class TrytonCrm(Crm):
         text = made.text(LONGEST_TEXT) + _mark(made)
         return {"message": text} if made.kind == "note" else {"name": made.values["subject"], "comment": text}
 
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
-        """Make it; a note's and a task's party is part of it."""
-        values: dict[str, Any] = dict(fields)
+    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
+        """The values; a note's and a task's party is part of them."""
         if made.kind == "contact":
-            values = self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
-        elif made.kind == "note":
-            values["resource"] = f"{PARTY},{contact_id}"
-        else:
-            values |= {"type": "task", "company": self._company, "party": int(contact_id or 0)}
-        return self.client.create(MODELS[made.kind], values)
+            return self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
+        if made.kind == "note":
+            return dict(fields) | ({"resource": f"{PARTY},{contact_id}"} if contact_id else {})
+        party = {"party": int(contact_id)} if contact_id else {}
+        return {**fields, "type": "task", "company": self._company, **party}
+
+    def changes(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+        """The values that change."""
+        return self._party(made, fields) if made.kind == "contact" else dict(fields)
+
+    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Make it."""
+        return self.client.create(MODELS[made.kind], self.new(made, fields, contact_id))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields. Tryton lets nobody change a note: it is made anew in the old one's place."""
+        values = self.changes(made, fields)
         if made.kind == "note":
             told = self.client.get(MODELS["note"], identity, ["resource"])
             self.client.delete(MODELS["note"], identity)
-            return self.client.create(MODELS["note"], {**fields, "resource": (told or {}).get("resource")})
-        values = self._party(made, fields) if made.kind == "contact" else dict(fields)
+            return self.client.create(MODELS["note"], {**values, "resource": (told or {}).get("resource")})
         self.client.update(MODELS[made.kind], identity, values)
         return identity
 
@@ -140,15 +152,37 @@ class TrytonCrm(Crm):
         return f"{self._web}/#{self.client.database}/model/{MODELS[kind]}/{external_id}"
 
     def check(self) -> Iterator[Finding]:
-        """Whether the key may read what is to be written, and company and fields exist."""
+        """Whether the key's user may read and write each record, and company and fields exist."""
         for kind, model in MODELS.items():
             yield finding(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
+        for kind, needed in RIGHTS.items():
+            yield finding(f"may write {kind}s", lambda needed=needed: self._may_write(needed))  # type: ignore[misc]
         yield finding("company", self._company_name)
         for field in self.own.values():
             yield finding(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
 
     def _may_read(self, model: str, field: str = "id") -> str:
-        self.client.search(model, [], [field], most=1)
+        parties = self.client.search(PARTY, [], [field if model == PARTY else "id"], most=1)
+        if model != PARTY:
+            domain = [_on([str(one["id"]) for one in parties])] if model == MODELS["note"] else []
+            self.client.search(model, domain, [field], most=1)
+        return "yes"
+
+    def _parties(self, made: Record) -> list[str]:
+        known = self.held("contact", made.contact_id) if made.contact_id else None
+        found = [one.identity for one in self.candidates(made.phone, made.email)]
+        return list(dict.fromkeys([*([known.identity] if known else []), *found]))
+
+    def _may_write(self, needed: Mapping[str, tuple[str, ...]]) -> str:
+        told = self.client.rights(tuple(needed))
+        missing = [
+            f"{right} {model}"
+            for model, rights in needed.items()
+            for right in rights
+            if not told[model].get(right)
+        ]
+        if missing:
+            raise Refused(f"the key's user may not {', '.join(missing)}: put it into a group that may")
         return "yes"
 
     def _company_name(self) -> str:
@@ -175,6 +209,11 @@ _MECHANISMS = ("contact_mechanisms.type", "contact_mechanisms.value")
 
 def _mechanism(domain: list[Any]) -> list[Any]:
     return ["contact_mechanisms", "where", domain]
+
+
+def _on(parties: Iterable[str]) -> list[Any]:
+    """Of notes; nobody but an administrator may search them without saying on which records."""
+    return ["resource", "in", [f"{PARTY},{party}" for party in parties]]
 
 
 def _values(party: Mapping[str, Any], *types: str) -> tuple[str, ...]:

@@ -79,6 +79,13 @@ class Tryton(RestClient):
         """Delete it; Missing if there is no such record."""
         self.change("DELETE", f"/{model}/{identity}", None)
 
+    def rights(self, models: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """What the user may do with the records of models: read, write, create, delete. Asks only."""
+        told = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
+        if not isinstance(told, dict) or not all(isinstance(told.get(model), dict) for model in models):
+            raise Retryable("Tryton answered a question for rights with something else")
+        return told
+
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """A model that is not there is no accident: its module is not activated."""
         unknown = re.search(r"'([a-z]+\.[a-z.]+)'$", message) if status == 500 else None

@@ -66,7 +66,7 @@ class HubSpot(RestClient):
     def update(self, kind: str, identity: str, properties: Mapping[str, str]) -> dict[str, Any]:
         """Change these properties; Missing if there is no such object."""
         path = f"/crm/v3/objects/{kind}/{quote(identity, safe='')}"
-        return self.request("PATCH", path, json={"properties": dict(properties)}).json()
+        return self.request("PATCH", path, json=changed(properties)).json()
 
     def search(
         self, kind: str, any_of: Sequence[Mapping[str, str]], properties: Sequence[str], limit: int = 10
@@ -166,3 +166,8 @@ def new_object(properties: Mapping[str, str], contacts: Mapping[str, int] | None
         for contact, type_id in (contacts or {}).items()
     ]
     return {"properties": dict(properties), "associations": associations}
+
+
+def changed(properties: Mapping[str, str]) -> dict[str, Any]:
+    """The body that changes an object."""
+    return {"properties": dict(properties)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Engine,
     FromClause,
     and_,
@@ -93,7 +94,7 @@ def _is_note_of(task: FromClause, note: FromClause) -> tuple[ColumnElement[bool]
 
 
 def due_keys(
-    engine: Engine, channel: str, now: datetime, limit: int | None
+    engine: Engine | Connection, channel: str, now: datetime, limit: int | None
 ) -> dict[str, list[tuple[str, str]]]:
     """What is to be tried at each destination: keys, each with the key of its chain.
 
@@ -118,7 +119,7 @@ def due_keys(
     return found
 
 
-def load_due(engine: Engine, keys: Iterable[str], now: datetime) -> list[Action]:
+def load_due(engine: Engine | Connection, keys: Iterable[str], now: datetime) -> list[Action]:
     """The actions of these keys that are still due, in the keys' order."""
     wanted = list(keys)
     with reading(engine) as connection:

@@ -3,7 +3,8 @@
 A pause is a row. While it lasts nothing of the destination is due; then one action is tried as the probe, each time
 another: if it gets through, the pause ends, else it goes on for longer. A destination stops because it says so
 (`Paused`, `Busy`), or because of a streak: so many refusals, or so many failures to reach it, in a row. `Paused` of an
-action that was stopped at before, while others got through, concerns that action alone: it counts as a refusal.
+action that was stopped at before, while others got through, concerns that action alone: it counts as a refusal. Whether
+`Forbidden` stops a destination is found out by `doubts`.
 """
 
 from collections.abc import Mapping

@@ -59,14 +59,17 @@ def sqlite_path(engine: Engine) -> Path | None:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
-    """A transaction that only reads."""
+def reading(engine: Engine | Connection) -> Iterator[Connection]:
+    """A transaction that only reads; of a connection the one that it is in."""
+    if isinstance(engine, Connection):
+        yield engine
+        return
     with engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def writing(engine: Engine, *, durable: bool = False) -> Iterator[Write]:
+def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> Iterator[Write]:
     """A transaction that writes: all of it or nothing.
 
     Args:
@@ -75,11 +78,14 @@ def writing(engine: Engine, *, durable: bool = False) -> Iterator[Write]:
             survives the death of the process at once, and that of the machine a little later (WAL,
             synchronous=NORMAL): what is lost is always the newest end, never the middle. Postgres is always
             durable.
+        is_kept: if not, all is taken back at the end: it was written only to be read in here.
     """
     take = update(change_counter).values(value=change_counter.c.value + 1).returning(change_counter.c.value)
     options = {"outbox_write": True, "outbox_durable": durable}
-    with engine.connect().execution_options(**options) as connection, connection.begin():
+    with engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
         yield Write(connection, connection.execute(take).scalar_one())
+        if not is_kept:
+            transaction.rollback()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

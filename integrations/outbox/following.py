@@ -4,17 +4,18 @@ Runs before a pass over a channel, and reads the rows only when the configuratio
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, exists, insert, not_, or_, select, update
+from sqlalchemy import Connection, Engine, and_, delete, exists, insert, not_, or_, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox.backlog import UNSETTLED, as_action
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.filling import placed
-from integrations.outbox.records import DueAction
+from integrations.outbox.records import Action, DueAction
 from integrations.outbox.routing import NOT_ROUTED, facts_of, place, row_key
 from integrations.outbox.schema import PENDING, SKIPPED, actions, pauses, watermarks
 from integrations.routes import Routes, destinations, routes
@@ -31,41 +32,48 @@ def follow(
 ) -> None:
     """Place the open rows of a channel anew if the configuration changed; `only`: all there. Raises BadRoutes."""
     known = routes(settings)
-    name, told = _NAME.format(channel), _configuration(channel, settings, known, only)
-    if not only and _watermark(engine, name) == told:
+    told = _configuration(channel, settings, known, only)
+    if not only and _watermark(engine, _NAME.format(channel)) == told:
         return
     with writing(engine) as write:
-        for mine in _open_rows(write.connection, channel):
-            wanted = tuple(only or destinations(channel, _facts(mine[0]), settings, known))
-            _place(write, mine, wanted, now)
-        _end_idle_pauses(write, channel)
+        _place_all(write, channel, settings, known, now, only)
+        name = _NAME.format(channel)
         keep = update(watermarks).where(watermarks.c.name == name).values(value=told)
         if write.connection.execute(keep).rowcount == 0:
             write.connection.execute(insert(watermarks).values(name=name, value=told))
 
 
-def moves(engine: Engine, channel: str, settings: IntegrationSettings) -> dict[str, tuple[str, ...]]:
-    """Where `follow` would have due actions go, by the key of each that it would move, add to or drop; changes nothing.
+@contextmanager
+def followed(
+    engine: Engine, channel: str, settings: IntegrationSettings, now: datetime
+) -> Iterator[Connection]:
+    """The outbox as `follow` would leave it, to be read; nothing of that is kept. Raises BadRoutes.
 
-    What it would make due again, because its destination is back, is not told. Raises BadRoutes.
+    Writers wait meanwhile if the configuration changed, so nothing is asked of a destination in here.
     """
     known = routes(settings)
     if _watermark(engine, _NAME.format(channel)) == _configuration(channel, settings, known, None):
-        return {}
-    found: dict[str, tuple[str, ...]] = {}
-    with reading(engine) as connection:
-        for mine in _open_rows(connection, channel):
-            first = mine[0]
-            places = place(
-                first["due_key"], first["kind"], destinations(channel, _facts(first), settings, known), mine
-            )
-            found |= dict.fromkeys(places.dropped, ())
-            found |= {key: (name,) for key, name in places.moved.items()}
-            model = _model(mine)
-            if model and places.new and not _is_copy(connection, first["due_key"]):
-                key = model["action_key"]
-                found[key] = (*found.get(key, (model["destination"],)), *places.new)
-    return found
+        with reading(engine) as connection:
+            yield connection
+        return
+    with writing(engine, is_kept=False) as write:
+        _place_all(write, channel, settings, known, now)
+        yield write.connection
+
+
+def ahead(engine: Engine, action: Action, settings: IntegrationSettings, now: datetime) -> Action:
+    """An action as the next pass would find it. Raises BadRoutes."""
+    with followed(engine, action.channel, settings, now) as connection:
+        mine = select(actions).where(actions.c.action_key == action.action_key)
+        return as_action(connection.execute(mine).mappings().one())
+
+
+def not_routed(where: Engine | Connection, channel: str) -> dict[str, Action]:
+    """Rows of a channel that the configuration has no destination for, by key."""
+    dropped = and_(actions.c.status == SKIPPED, actions.c.last_error == NOT_ROUTED)
+    query = select(actions).where(actions.c.channel == channel, dropped)
+    with reading(where) as connection:
+        return {row["action_key"]: as_action(row) for row in connection.execute(query).mappings()}
 
 
 def forget(write: Write, channel: str) -> None:
@@ -73,20 +81,24 @@ def forget(write: Write, channel: str) -> None:
     write.connection.execute(delete(watermarks).where(watermarks.c.name == _NAME.format(channel)))
 
 
-def _open_rows(connection: Connection, channel: str) -> list[list[dict[str, Any]]]:
-    """The rows of every action that something is open of, by action."""
+def _place_all(
+    write: Write,
+    channel: str,
+    settings: IntegrationSettings,
+    known: Routes,
+    now: datetime,
+    only: Sequence[str] | None = None,
+) -> None:
     is_open = or_(actions.c.status.in_(UNSETTLED), actions.c.last_error == NOT_ROUTED)
     concerned = select(actions.c.due_key).where(actions.c.channel == channel, is_open)
     query = select(actions).where(actions.c.due_key.in_(concerned))
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in connection.execute(query).mappings():
+    for row in write.connection.execute(query).mappings():
         rows[row["due_key"]].append(dict(row))
-    return list(rows.values())
-
-
-def _model(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The row that those at new destinations are made like."""
-    return next((row for row in rows if row["status"] in UNSETTLED), None)
+    for mine in rows.values():
+        wanted = tuple(only or destinations(channel, _facts(mine[0]), settings, known))
+        _place(write, mine, wanted, now)
+    _end_idle_pauses(write, channel)
 
 
 def _end_idle_pauses(write: Write, channel: str) -> None:
@@ -113,8 +125,8 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
     for values in changes:
         mine = actions.c.action_key == values.pop("action_key")
         write.connection.execute(update(actions).where(mine).values(**values))
-    model = _model(rows)
-    for name in places.new if model and not _is_copy(write.connection, first["due_key"]) else ():
+    model = next((row for row in rows if row["status"] in UNSETTLED), None)
+    for name in places.new if model and not _is_copy(write, first["due_key"]) else ():
         fresh = {
             "action_key": row_key(first["due_key"], name, is_first=False), "destination": name, "status": PENDING,
             "attempts": 0, "failures": 0, "next_attempt_at": None, "external_id": None, "last_error": None,
@@ -123,11 +135,11 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
         write.connection.execute(insert(actions).values(**{**(model or {}), **fresh}))
 
 
-def _is_copy(connection: Connection, due_key: str) -> bool:
+def _is_copy(write: Write, due_key: str) -> bool:
     """Whether it is what a person had sent once more (`<key>~2`): it goes to the destination of its own alone."""
     stem, _, number = due_key.rpartition("~")
     original = select(actions.c.action_key).where(actions.c.due_key == stem).limit(1)
-    return number.isdecimal() and connection.execute(original).first() is not None
+    return number.isdecimal() and write.connection.execute(original).first() is not None
 
 
 def _configuration(

@@ -15,19 +15,18 @@ from queue import Empty, SimpleQueue
 from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Destination, KeptInOutbox, Limits, open_destination
+from integrations.destinations import Checkable, Destination, KeptInOutbox, Limits, open_destination
 from integrations.errors import Busy, Paused, Unreachable
 from integrations.outbox import circuit
 from integrations.outbox.backlog import load_due
+from integrations.outbox.doubts import Doubt
 from integrations.outbox.engine import writing
-from integrations.outbox.marking import STOPPED, Outcome, mark
+from integrations.outbox.marking import GOT_THROUGH, STOPPED, Outcome, mark
 from integrations.outbox.records import Pause
 from integrations.outbox.trying import Clock, NotYet, Trier
 from integrations.routes import routes
 
 KEPT_AT_ONCE = 200
-# Results that show that the destination can be reached and takes our key; a refusal may be our own.
-GOT_THROUGH = frozenset({"sent", "found"})
 
 
 @dataclass
@@ -59,6 +58,9 @@ class Lane:
     pause: Pause | None = None
     streak: circuit.Streak = field(default_factory=circuit.Streak)
 
+    def __post_init__(self) -> None:
+        self.doubt = Doubt(self.settings)
+
     def run(self, due: Sequence[tuple[str, str]]) -> Counter[str]:
         """Try these actions, each a key and the key of its chain; nothing while the destination has stopped."""
         self.pause = circuit.pause_of(self.engine, self.channel, self.name)
@@ -70,6 +72,8 @@ class Lane:
         except Paused as error:
             # Raised while it was opened: a setting is missing.
             self.stopped = error
+        if self.doubt:
+            self.mark(self.doubt.settled(is_own=self.stopped is None and self._has_all_rights()))
         if self.stopped is not None:
             circuit.pause(self.engine, self.channel, self.name, self.stopped, self.clock(), self.settings)
         return self.done
@@ -96,6 +100,8 @@ class Lane:
             if outcome.result == STOPPED and isinstance(outcome.cause, Paused | Busy | Unreachable):
                 self.stop(outcome.cause)
                 continue
+            if outcome.is_alone:
+                continue
             self.streak = self.streak.after(outcome.cause)
             if stop := self.streak.stops(outcome.cause, self.settings):
                 self.stop(stop)
@@ -113,6 +119,17 @@ class Lane:
     def stop(self, reason: circuit.Stop) -> None:
         """Begin nothing more; the first reason counts."""
         self.stopped = self.stopped or reason
+
+    def _has_all_rights(self) -> bool:
+        """Whether the destination's own check finds nothing missing."""
+        target = self.open()
+        try:
+            return isinstance(target, Checkable) and all(one.is_fine for one in target.check())
+        except Exception:
+            # Whatever a client library throws; then nobody knows.
+            return False
+        finally:
+            self.close(target)
 
     def _work(self, due: Sequence[tuple[str, str]]) -> None:
         first = self.open()
@@ -207,8 +224,8 @@ class _Crew:
         self.at_work -= sum(one is None for one in told)
         tried = [one for one in told if isinstance(one, _Tried)]
         try:
-            if tried:
-                self.lane.mark([one.outcome for one in tried])
+            if known := self.lane.doubt.judged([one.outcome for one in tried]):
+                self.lane.mark(known)
         except BaseException:
             # Before the workers go on: what they sent now could not be marked either.
             self.is_over.set()
@@ -244,7 +261,7 @@ class _Crew:
 
     def _next(self) -> list[str]:
         try:
-            return self.chains.popleft()
+            return self.lane.doubt.next(self.chains)
         except IndexError:
             return []
 

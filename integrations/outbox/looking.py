@@ -3,8 +3,9 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -18,10 +19,11 @@ from integrations.destinations import (
     UnknownDestination,
     open_destination,
 )
-from integrations.errors import Paused, Refused, Skipped, describe
+from integrations.errors import Busy, Forbidden, Paused, Refused, Skipped, describe
 from integrations.outbox import circuit
 from integrations.outbox.backlog import due_keys, load_due
-from integrations.outbox.following import moves
+from integrations.outbox.deciding import HELD_BACK
+from integrations.outbox.following import followed, not_routed
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.previews import PreviewDestination
 from integrations.outbox.records import Action
@@ -30,20 +32,22 @@ from integrations.outbox.schema import UPDATABLE
 from integrations.outbox.trying import NotYet, Trier
 from integrations.rendering import Rendered
 
-CREATE, UPDATE, NOTHING, WAIT, FAIL = "create", "update", "nothing", "wait", "fail"
+CREATE, UPDATE, NOTHING, SKIP, WAIT, FAIL = "create", "update", "nothing", "skip", "wait", "fail"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a try would do: create, update, nothing (it is there), wait, or fail, and why.
+    """What a try would do: create, update, nothing (it says so already), skip, wait, or fail, and why.
 
-    `changes` has, by the system's own field names, what is there now (None: nothing) and what would be.
+    `changes` has, by the system's own field names, what is there now (None: nothing) and what would be. `cause` is what
+    was raised.
     """
 
     action: Action
     does: str
     told: str = ""
     changes: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+    cause: Exception | None = None
 
 
 def plans(
@@ -53,33 +57,92 @@ def plans(
 
     Each destination is opened once. Raises BadRoutes.
     """
-    moved = moves(engine, channel, settings)
     going: dict[str, list[Action]] = defaultdict(list)
-    for name, due in due_keys(engine, channel, now, limit).items():
-        for action in load_due(engine, [key for key, _ in due], now):
-            names = moved.get(action.action_key, (name,))
-            for one in names:
-                going[one].append(
-                    action if one == name else replace(action, destination=one, external_id=None)
-                )
-            if not names:
-                yield Plan(action, NOTHING, NOT_ROUTED)
+    known = not_routed(engine, channel)
+    with followed(engine, channel, settings, now) as connection:
+        keys = [key for due in due_keys(connection, channel, now, limit).values() for key, _ in due]
+        for action in load_due(connection, keys, now):
+            going[action.destination].append(action)
+        dropped = not_routed(connection, channel)
+    yield from (Plan(action, NOTHING, NOT_ROUTED) for key, action in dropped.items() if key not in known)
     for name, actions in going.items():
-        pause = circuit.pause_of(engine, channel, name)
-        if pause and pause.until > now:
-            told = f"{name} has stopped until {pause.until:%H:%M:%S} UTC: {pause.reason}"
-            yield from (Plan(action, WAIT, told) for action in actions)
-            continue
-        with ExitStack() as opened:
-            try:
-                target = open_destination(channel, settings, name)
-            except (Paused, UnknownDestination) as error:
-                yield from (Plan(action, FAIL, str(error)) for action in actions)
-                continue
-            opened.callback(getattr(target, "close", lambda: None))
-            trier = Trier(engine, target, settings, lambda: now, {})
-            for action in actions:
-                yield plan(trier, action)
+        yield from _at(engine, channel, name, actions, settings, now)
+
+
+def _at(
+    engine: Engine,
+    channel: str,
+    name: str,
+    actions: list[Action],
+    settings: IntegrationSettings,
+    now: datetime,
+) -> Iterator[Plan]:
+    """Plans of what is due at one destination; once it would stop it is asked no more."""
+    pause = circuit.pause_of(engine, channel, name)
+    if pause and pause.until > now:
+        told = f"{name} has stopped until {pause.until:%H:%M:%S} UTC: {pause.reason}"
+        yield from (Plan(action, WAIT, told) for action in actions)
+        return
+    with ExitStack() as opened:
+        try:
+            target = open_destination(channel, settings, name)
+        except (Paused, UnknownDestination) as error:
+            yield from (Plan(action, FAIL, describe(error, settings)) for action in actions)
+            return
+        opened.callback(getattr(target, "close", lambda: None))
+        trier = Trier(engine, target, settings, lambda: now, {})
+        streak, stop = circuit.streak_of(engine, channel, name), None
+        before = _Before(trier.made)
+        for action in actions:
+            if held_up := before.of(action):
+                made = Plan(action, WAIT, held_up)
+            elif stop:
+                made = Plan(action, WAIT, f"{name} would have stopped: {describe(stop, settings)}")
+            else:
+                made = plan(trier, action)
+                streak = streak.after(made.cause)
+                stop = None if isinstance(target, KeptInOutbox) else _stop(made.cause, streak, settings)
+            before.note(made)
+            yield made
+
+
+def _stop(
+    error: Exception | None, streak: circuit.Streak, settings: IntegrationSettings
+) -> circuit.Stop | None:
+    if isinstance(error, Paused | Busy) and not isinstance(error, Forbidden):
+        return error
+    return streak.stops(error, settings)
+
+
+class _Before:
+    """What goes before what: a contact before its notes and tasks, a note before its task; as far as a pass gets.
+
+    Args:
+        made: ids by due key, as a trier knows them; those of a pass that is only thought of are noted there.
+    """
+
+    def __init__(self, made: dict[str, str]) -> None:
+        self._made, self._waiting = made, set[Any]()
+
+    def of(self, action: Action) -> str:
+        """What of this pass would not be there yet; empty if nothing is missing."""
+        if action.parent_key in self._waiting:
+            return "its contact goes first"
+        is_late = action.kind == "task" and _of_call(action) in self._waiting
+        return "its note goes first" if is_late else ""
+
+    def note(self, made: Plan) -> None:
+        """Note what would become of an action that others may hang on."""
+        action = made.action
+        is_settled = made.does in (CREATE, UPDATE, NOTHING, SKIP) or isinstance(made.cause, Refused)
+        if is_settled or action.external_id:
+            self._made[action.due_key] = action.external_id or ""
+        else:
+            self._waiting |= {action.due_key} | ({_of_call(action)} if action.kind == "note" else set())
+
+
+def _of_call(action: Action) -> tuple[str | None, ...]:
+    return action.source, action.call_id, action.parent_key
 
 
 def plan(trier: Trier, action: Action) -> Plan:
@@ -88,24 +151,47 @@ def plan(trier: Trier, action: Action) -> Plan:
     try:
         delivery = trier.delivery(action)
         own = action.external_id if action.destination == target.name else None
-        known = own or (None if isinstance(target, KeptInOutbox) else target.find(delivery))
+        known, there = _there(target, delivery, own)
         if known and not own and action.kind not in UPDATABLE:
             return Plan(action, NOTHING, f"it is there as {known}, and is sent only once")
-        if isinstance(target, Showable) and not isinstance(target, Comparable):
-            target.body(delivery, known)  # may refuse what the channel's preview shows: no mail to an example
+        if isinstance(target, Showable) and not (known and isinstance(target, Comparable)):
+            # It may refuse what the channel's preview shows, for instance a mail to an example.
+            is_new = target.body(delivery, known) is not None
         else:
-            rendered(delivery, settings)
-        changes = _changes(target, delivery, known)
+            is_new = bool(rendered(delivery, settings))
+        changes = {}
+        if isinstance(target, Comparable):
+            planned = target.planned(delivery, known)
+            changes = {
+                name: (there.get(name), value) for name, value in planned.items() if there.get(name) != value
+            }
+            is_new = is_new and bool(changes or not known)
     except NotYet as error:
         return Plan(action, WAIT, str(error))
-    except (Refused, Skipped) as error:
-        return Plan(action, FAIL, describe(error, settings))
+    except Skipped as error:
+        return Plan(action, SKIP, HELD_BACK + describe(error, settings), cause=error)
+    except Refused as error:
+        return Plan(action, FAIL, describe(error, settings), cause=error)
     except Exception as error:
         # A client library may throw anything; a look must still get to the next action.
-        return Plan(action, FAIL, f"{target.name} could not be asked: {describe(error, settings)}")
-    if known and changes is not None and not changes:
-        return Plan(action, UPDATE, f"{known}, which says the same already")
-    return Plan(action, UPDATE if known else CREATE, known or "", changes or {})
+        told = f"{target.name} could not be asked: {describe(error, settings)}"
+        return Plan(action, FAIL, told, cause=error)
+    if known and not is_new:
+        return Plan(action, NOTHING, f"{known} says the same already")
+    return Plan(action, UPDATE if known else CREATE, known or "", changes)
+
+
+def _there(target: Destination, delivery: Delivery, own: str | None) -> tuple[str | None, Mapping[str, str]]:
+    """The id of what was made for the action already, and its fields where the destination can be asked for them."""
+    if own:
+        fields = target.current(delivery, own) if isinstance(target, Comparable) else {}
+        if fields is not None:
+            return own, fields
+    found = None if isinstance(target, KeptInOutbox) else target.find(delivery)
+    # A search may still list what was deleted.
+    if found is None or found == own:
+        return None, {}
+    return found, (target.current(delivery, found) if isinstance(target, Comparable) else None) or {}
 
 
 def rendered(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
@@ -113,17 +199,3 @@ def rendered(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
     target = open_destination(delivery.channel, settings, PREVIEW)
     assert isinstance(target, PreviewDestination)  # noqa: S101 - it is so by its name
     return target.render(delivery)
-
-
-def _changes(
-    target: Destination, delivery: Delivery, known: str | None
-) -> dict[str, tuple[str | None, str]] | None:
-    """Fields that would be others than they are; None if the destination cannot be asked for that."""
-    if not isinstance(target, Comparable):
-        return None
-    now = (target.current(delivery, known) if known else None) or {}
-    return {
-        name: (now.get(name), value)
-        for name, value in target.planned(delivery).items()
-        if now.get(name) != value
-    }

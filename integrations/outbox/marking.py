@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from integrations.errors import Forbidden
 from integrations.outbox import payloads
 from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import Write
@@ -17,6 +18,8 @@ from integrations.outbox.records import Action
 from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, SKIPPED, UPDATABLE, actions, attempts
 
 STOPPED = "stopped"
+# Results that show that the destination can be reached and takes our key; a refusal may be our own.
+GOT_THROUGH = frozenset({"sent", "found"})
 _MARKED = (
     "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
     "destination", "payload", "payload_hash", "stopped_at", "updated_at", "change_number",
@@ -33,7 +36,7 @@ class Outcome:
     """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead, skipped or stopped.
 
     `stopped`: the destination takes nothing for now, so that this was no try of the action. `cause` is what was raised,
-    for whoever counts failures; it is not written.
+    for whoever counts failures; it is not written. `is_alone`: others get through, so that nobody need count this one.
     """
 
     action: Action
@@ -45,6 +48,7 @@ class Outcome:
     error: str | None = None
     next_attempt_at: datetime | None = None
     cause: Exception | None = None
+    is_alone: bool = False
 
 
 def mark(write: Write, outcomes: Sequence[Outcome]) -> None:
@@ -106,6 +110,8 @@ def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
     }
     if outcome.result == SKIPPED:
         values["failures"] = 0
+    if isinstance(outcome.cause, Forbidden):
+        values["stopped_at"] = outcome.finished_at
     if outcome.result in (DEAD, SKIPPED) and row["payload_hash"] != outcome.action.payload_hash:
         # What was refused is not what is due any more.
         return values | {"status": RETRYING, "failures": 1, "next_attempt_at": None}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Engine
@@ -33,6 +34,7 @@ class Trier:
         settings: backoff and secrets.
         clock: the time.
         made: ids of the records made in this pass, by `due_key`; shared with the other triers of the destination.
+            Empty: it holds up nothing any more, and has none.
         is_probe: asks whether this try is to find out if a stopped destination works again; if not, it costs nothing.
     """
 
@@ -94,7 +96,7 @@ class Trier:
 
     def _contact(self, due_key: str) -> str | None:
         if due_key in self.made:
-            return self.made[due_key]
+            return self.made[due_key] or None
         parent = parents(self.engine, [due_key], self.name).get(due_key)
         if parent and not parent.is_settled:
             raise NotYet("its contact goes first")
@@ -129,17 +131,17 @@ class Trier:
         return Outcome(action, self.name, STOPPED, started, self.clock(), error=told, cause=error)
 
     def _failure(self, action: Action, started: datetime, error: Exception, *, final: bool) -> Outcome:
-        failures = action.failures + 1
-        dead = final or failures >= self.settings.retry_max_attempts
-        after = error.after if isinstance(error, Retryable) else None
-        finished = self.clock()
-        return Outcome(
-            action,
-            self.name,
-            "dead" if dead else "retrying",
-            started,
-            finished,
-            error=describe(error, self.settings),
-            next_attempt_at=None if dead else finished + wait(failures, self.settings, after),
-            cause=error,
-        )
+        told = describe(error, self.settings)
+        tried = Outcome(action, self.name, "dead", started, self.clock(), error=told, cause=error)
+        return tried if final else failed(tried, self.settings)
+
+
+def failed(tried: Outcome, settings: IntegrationSettings) -> Outcome:
+    """A try that was in vain, as its action's own failure: when it is tried again, if it is."""
+    failures = tried.action.failures + 1
+    after = tried.cause.after if isinstance(tried.cause, Retryable) else None
+    if failures >= settings.retry_max_attempts:
+        return replace(tried, result="dead")
+    return replace(
+        tried, result="retrying", next_attempt_at=tried.finished_at + wait(failures, settings, after)
+    )

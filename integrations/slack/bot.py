@@ -22,7 +22,7 @@ from slack_sdk.web import SlackResponse
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
 from integrations.http import checked_url, retry_after
 from integrations.rendering import line
 from integrations.slack.errors import slack_error
@@ -237,7 +237,8 @@ def _kind(error: SlackApiError, method: str, where: str) -> Exception:
             f"Slack answered 429 for {method}", retry_after(names.get("Retry-After"), datetime.now(UTC))
         )
     if status in (401, 403) and not known:
-        return Paused(f"Slack answered {status} for {method}. Look at {_SETTING}")
+        kind = Forbidden if status == 403 else Paused
+        return kind(f"Slack answered {status} for {method}. Look at {_SETTING}")
     if status >= 500 or not known:
         return Retryable(f"Slack answered {status or 'without JSON'} for {method}")
     if code == "thread_not_found":

@@ -6,7 +6,7 @@ How a message is posted, and what it says, does not belong here.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable
 from integrations.http import retry_after
 from integrations.rendering import line
 
@@ -59,7 +59,9 @@ def slack_error(
     if code in ("ratelimited", "rate_limited"):
         return Busy(message, retry_after((headers or {}).get("Retry-After"), datetime.now(UTC)))
     if code in WRONG_FOR_ALL:
-        return Paused(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
+        # It may be the resource that the request names, not the token.
+        kind = Forbidden if code == "access_denied" else Paused
+        return kind(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
     if code in PASSING or code in MENDABLE:
         return Retryable(message)
     return Refused(message)

@@ -12,7 +12,7 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Paused, Refused, Retryable
+from integrations.errors import Forbidden, Paused, Refused, Retryable
 from integrations.http import HttpClient, checked_url
 from integrations.rendering import line
 from integrations.slack.errors import MENDABLE, PASSING, WRONG_FOR_ALL, slack_error
@@ -58,11 +58,10 @@ class SlackWebhook:
         try:
             answer = client.request("POST", json=self.body(delivery, external_id))
         except (Refused, Paused) as error:
-            raise _meant(str(error), channel) or error from None
+            raise self._here(_meant(str(error), channel) or error) from None
         if answer.text.strip() != "ok":
-            raise _meant(answer.text, channel) or Retryable(
-                f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
-            )
+            told = f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
+            raise self._here(_meant(answer.text, channel) or Retryable(told))
         return f"webhook:{delivery.action_key}"
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
@@ -89,6 +88,11 @@ class SlackWebhook:
         """Close every connection."""
         for client in self._clients.values():
             client.close()
+
+    def _here(self, error: Exception) -> Exception:
+        """Of several webhooks one may be gone while the others work."""
+        is_one_of_many = isinstance(error, Paused) and len(set(self._urls.values())) > 1
+        return Forbidden(str(error)) if is_one_of_many else error
 
     def _client(self, channel: str) -> HttpClient:
         url = self._urls.get(channel.lower()) or self._urls.get(_EVERY_OTHER)

@@ -10,7 +10,7 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
-from integrations.errors import Paused, Refused
+from integrations.errors import Gone, Paused, Refused
 from integrations.rest import Missing, RestClient
 from integrations.ticket.rendering import Ticket, ticket
 from integrations.ticket.updating import Update, Written, gone, update
@@ -68,22 +68,31 @@ class Desk(ABC):
             return self.new(made)
         try:
             held, due = self._due(made, external_id)
-        except Missing:
+        except (Missing, Gone):
             return self.new(made)
         return self.changes(due, held) if due else None
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
-        """The fields that `send` would write, by the system's own names; the texts are left to a preview."""
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
+        """The fields of a new ticket, by the system's own names; of one that is there, how an update would leave it.
+
+        `news` is the summary of what an update tells beside its fields; the whole text is in `body`.
+        """
         made = ticket(delivery, self._board)
-        return {**self.place(made), **self.fields(made)}
+        if external_id is None:
+            return {**self.place(made), **self.fields(made)}
+        held, due = self._due(made, external_id)
+        left = {name: held.fields.get(name, "") for name in self.fields(made)}
+        if due is None:
+            return left
+        return {**left, **due.fields, **({"news": due.told.summary} if due.told else {})}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
-        """The same fields as they are in the system; None if the ticket is gone."""
+        """What an update may change, as it is in the system; None if the ticket is gone."""
         try:
             held = self.held(external_id)
-        except Missing:
+        except (Missing, Gone):
             return None
-        return {name: held.fields.get(name, "") for name in self.planned(delivery)}
+        return {name: held.fields.get(name, "") for name in self.fields(ticket(delivery, self._board))}
 
     def close(self) -> None:
         """Close the connection."""

@@ -141,14 +141,6 @@ class Redmine(Desk):
         told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
         return {"issue": told}
 
-    def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
-        """As every desk; an issue tells only the number of its project, whose identifier is asked for."""
-        found = super().current(delivery, external_id)
-        if found is None:
-            return None
-        told = self.client.request("GET", f"/projects/{found['project']}.json").json()
-        return {**found, "project": str(self.client.part(told, "project", "identifier"))}
-
     def link(self, kind: str, external_id: str) -> str | None:
         """The issue's page."""
         return f"{self._url}/issues/{external_id}"

@@ -15,11 +15,13 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Comparable, Delivery, Destination, Showable, open_destination
 from integrations.errors import Paused, Refused, describe
 from integrations.outbox import Action, Outbox, open_outbox
+from integrations.outbox.following import ahead
 from integrations.outbox.looking import rendered
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.schema import UPDATABLE
 from integrations.outbox.trying import NotYet, Trier
 from integrations.rendering import line, prose
+from integrations.routes import BadRoutes
 from orchestration.cli import acting
 from orchestration.cli.filters import filtered
 
@@ -79,7 +81,20 @@ def show_command(key: str) -> None:
             history.add_row(_when(when), what, Text(details))
         if history.row_count:
             console.print(history)
-        _show_content(console, outbox, action, settings)
+        _show_content(console, outbox, _ahead(console, outbox, action, settings), settings)
+
+
+def _ahead(console: Console, outbox: Outbox, action: Action, settings: IntegrationSettings) -> Action:
+    """The action as the next pass finds it, because the configuration may lead it elsewhere by now."""
+    try:
+        found = ahead(outbox.engine, action, settings, datetime.now(UTC))
+    except BadRoutes as error:
+        raise click.ClickException(str(error)) from error
+    if found.destination != action.destination:
+        console.print(Text(f"goes to {found.destination} now", "bold"))
+    elif found.status != action.status:
+        console.print(Text(found.last_error or f"is due at {found.destination} again", "bold"))
+    return found
 
 
 def _show_content(console: Console, outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:

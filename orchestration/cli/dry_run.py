@@ -11,12 +11,13 @@ from rich.text import Text
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from integrations.outbox import open_outbox
-from integrations.outbox.looking import FAIL, WAIT, Plan, plans
+from integrations.outbox.looking import FAIL, SKIP, WAIT, Plan, plans
 from integrations.rendering import line
+from integrations.routes import BadRoutes
 from orchestration.config import OrchestrationSettings
 from orchestration.load.pipeline import has_new_lines
 
-_STYLES = {FAIL: "red", WAIT: "yellow"}
+_STYLES = {FAIL: "red", WAIT: "yellow", SKIP: "yellow"}
 
 
 def show(limit: int) -> None:
@@ -25,15 +26,22 @@ def show(limit: int) -> None:
     table = Table("would", "action", "destination", "details")
     does: Counter[str] = Counter()
     with open_outbox(settings.outbox_url) as outbox, console.status("asking the destinations"):
-        for channel in CHANNELS:
-            for plan in plans(outbox.engine, channel, settings, datetime.now(UTC), limit):
-                does[plan.does] += 1
-                table.add_row(
-                    Text(plan.does, _STYLES.get(plan.does, "green")),
-                    Text(line(plan.action.action_key)),
-                    Text(line(plan.action.destination)),
-                    _details(plan),
-                )
+        try:
+            made = [
+                plan
+                for channel in CHANNELS
+                for plan in plans(outbox.engine, channel, settings, datetime.now(UTC), limit)
+            ]
+        except BadRoutes as error:
+            raise click.ClickException(str(error)) from error
+    for plan in made:
+        does[plan.does] += 1
+        table.add_row(
+            Text(plan.does, _STYLES.get(plan.does, "green")),
+            Text(line(plan.action.action_key)),
+            Text(line(plan.action.destination)),
+            _details(plan),
+        )
     if table.row_count:
         console.print(table)
     click.echo(", ".join(f"{count} to {what}" for what, count in does.items()) or "nothing is due")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from integrations.crm.records import Crm
 from integrations.destinations import Delivery
 from integrations.http import Answer, HttpClient
 from integrations.outbox import DueAction
@@ -66,6 +67,16 @@ def slack(call: str = "1", kind: str = "transfer_requested", **payload: Any) -> 
         "started_at": "2026-11-02T07:55:00Z",
     }  # fmt: skip
     return DueAction(f"{kind}:atoms:{call}", "slack", kind, "atoms", call, told | payload, NOW)
+
+
+with_news = pytest.mark.parametrize(
+    ("row", "later"),
+    [
+        (contact(), contact(call_count=2, email="new@shop.de")),
+        (note(), note(body="More.")), (task(), task(body="More.")),
+    ],
+    ids=lambda row: row.kind,
+)  # fmt: skip
 
 
 def delivery(action: DueAction) -> Delivery:
@@ -124,6 +135,18 @@ def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]
 
     monkeypatch.setattr(client, "request", request)
     return written
+
+
+def record_goes_out(crm: Crm, row: DueAction, later: DueAction, written: Callable[[], list[Any]]) -> None:
+    """What a CRM shows of a record and of its update is what it writes, and nothing when nothing is new."""
+    shown = crm.body(delivery(row), None)
+    made = crm.send(delivery(row), None)
+    assert written()[-1] == shown
+    assert crm.body(delivery(row), made) is None
+    shown = crm.body(delivery(later), made)
+    crm.send(delivery(later), made)
+    assert shown is not None
+    assert {**written()[-1], **shown} == written()[-1]
 
 
 def goes_out_as_shown(desk: Desk, row: DueAction, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
 from integrations.http import HttpClient, checked_url, retry_after
 from tests.integrations import servers
 from tests.integrations.examples import NOW
@@ -74,9 +74,10 @@ def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Refused), (401, Paused), (403, Paused), (404, Refused), (407, Paused), (408, Retryable), (409, Refused),
-        (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable), (502, Unreachable),
-        (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+        (400, Refused), (401, Paused), (403, Forbidden), (404, Refused), (407, Paused), (408, Retryable),
+        (409, Refused), (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable),
+        (502, Unreachable), (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused),
+        (304, Paused),
     ],
 )  # fmt: skip
 def test_what_a_status_means(system: System, client: Make, status: int, kind: type[Exception]) -> None:

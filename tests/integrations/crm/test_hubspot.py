@@ -13,7 +13,7 @@ from integrations.errors import Gone, Paused, Refused
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
-from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out, task, with_news
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -98,7 +98,7 @@ def test_the_property_is_made_when_it_is_first_needed(
     portal.unknown_property = answer
     there = portal.person(phone="(202) 555-0143")
     for action in (contact(), note(), task()):
-        hubspot().planned(delivery(action))
+        hubspot().planned(delivery(action), hubspot().find(delivery(action)))
     assert portal.made == set()
     for action in (contact(), note(), task()):
         made = put(hubspot(), action)
@@ -214,12 +214,25 @@ def test_two_at_once_make_one(hubspot: Open, portal: FakeHubSpot) -> None:
     assert crm.send(delivery(note()), None) == first
 
 
+@with_news
+def test_what_is_shown_is_what_goes_out(
+    hubspot: Open, portal: FakeHubSpot, system: System, row: DueAction, later: DueAction
+) -> None:
+    crm = hubspot(crm_fields="call_count=calls")
+    if row.kind != "contact":
+        assert "WhoId" not in (shown := crm.body(delivery(row), None))
+        assert not shown.get("associations")
+        put(crm, contact())
+    writes = ("POST", "PATCH")
+    record_goes_out(crm, row, later, lambda: [one.json() for one in system.requests if one.method in writes])
+
+
 def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpot) -> None:
     crm = hubspot()
     assert isinstance(crm, Comparable)
     assert crm.planned(delivery(contact()))["name"] == "Ada"
     there = portal.person(phone="(202) 555-0143", lastname="Hopper")
-    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email", "aftercall_key"}
     assert crm.current(delivery(contact()), "1") is None

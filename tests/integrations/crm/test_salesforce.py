@@ -16,7 +16,7 @@ from integrations.errors import Busy, Gone, Paused, Refused, Retryable
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
-from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out, task, with_news
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -248,16 +248,33 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
         put(crm, contact())
 
 
+@with_news
+def test_what_is_shown_is_what_goes_out(
+    salesforce: Open, org: FakeSalesforce, system: System, row: DueAction, later: DueAction
+) -> None:
+    crm = salesforce(crm_fields="call_count=Calls__c")
+    if row.kind != "contact":
+        assert "WhoId" not in (shown := crm.body(delivery(row), None))
+        assert not shown.get("associations")
+        put(crm, contact())
+    record_goes_out(
+        crm,
+        row,
+        later,
+        lambda: [one.json() for one in system.requests if one.body and "/sobjects/" in one.path],
+    )
+
+
 def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesforce) -> None:
     crm = salesforce()
     assert isinstance(crm, Comparable)
     there = org.person(Phone="(202) 555-0143")
-    planned, current = crm.planned(delivery(contact())), crm.current(delivery(contact()), there)
+    planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email"}
     assert crm.current(delivery(contact()), "003000000000999AAA") is None
     made = put(crm, note())
-    assert crm.planned(delivery(note())) == crm.current(delivery(note()), made)
+    assert crm.planned(delivery(note()), made) == crm.current(delivery(note()), made)
     assert crm.link("note", made) == f"{crm.client.base_url}/{made}"
 
 

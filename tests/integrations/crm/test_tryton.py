@@ -13,7 +13,15 @@ from integrations.destinations import Checkable, Comparable, Linked, open_destin
 from integrations.errors import Gone, Paused, Refused
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations.crm.tryton_server import Office
-from tests.integrations.examples import NOW, contact, delivery, note, task
+from tests.integrations.examples import (
+    NOW,
+    contact,
+    delivery,
+    note,
+    record_goes_out,
+    task,
+    written_by,
+)
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -191,12 +199,28 @@ def test_a_number_that_its_country_does_not_give_out(office: Office, tryton: Ope
     assert put(tryton(), contact("911")) == put(tryton(), contact("911")) != made
 
 
+def test_what_is_shown_is_what_goes_out(
+    office: Office, tryton: Open, phone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crm = tryton()
+    assert "resource" not in crm.body(delivery(note("s1", phone)), None)
+    written = written_by(crm.client, monkeypatch)
+    for row, later in (
+        (contact(phone, email=None), contact(phone, email="new@shop.de")),
+        (note("s1", phone), note("s1", phone, body="More.")), (task("s1", phone), task("s1", phone, body="More.")),
+    ):  # fmt: skip
+        record_goes_out(crm, row, later, lambda: written)
+
+
 def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, phone: str) -> None:
     crm = tryton()
     assert isinstance(crm, Comparable)
     assert crm.planned(delivery(contact(phone)))["name"] == "Ada"
     made = put(crm, contact(phone, name="Grace", email=None))
-    planned, current = crm.planned(delivery(contact(phone))), crm.current(delivery(contact(phone)), made)
+    planned, current = (
+        crm.planned(delivery(contact(phone)), made),
+        crm.current(delivery(contact(phone)), made),
+    )
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email"}
     assert crm.current(delivery(contact(phone)), "999999") is None
@@ -212,6 +236,17 @@ def test_a_check_names_what_is_missing(tryton: Open) -> None:
     assert set(wrong) == {"company", "field vip"}
     assert "AFTERCALL_TRYTON_COMPANY" in wrong["company"].told
     assert all("AFTERCALL_TRYTON_KEY" in one.told for one in list(tryton(tryton_key="wrong").check())[:3])
+
+
+def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open, phone: str) -> None:
+    crm = tryton(tryton_key=office.clerk())
+    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    assert set(wrong) == {"may write tasks"}, wrong
+    told = "user may not create project.work, write project.work: put it into a group that may"
+    assert told in wrong["may write tasks"]
+    put(crm, note("clerk", phone))
+    with pytest.raises(Refused, match="not allowed to access"):
+        put(crm, task("clerk", phone))
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,23 @@ class Office:
         )
         return str(told["id"])
 
+    def clerk(self) -> str:
+        """The key of a user who is in no group."""
+        from proteus import Model  # type: ignore[import-untyped]
+        from proteus import config as proteus
+
+        proteus.set_xmlrpc(f"http://admin:{PASSWORD}@127.0.0.1:{self.port}/crm/rpc/")
+        user = Model.get("res.user")(name="Clerk", login="clerk")
+        user.companies.extend(Model.get("company.company").find([]))
+        user.company = user.companies[0]
+        user.save()
+        application = Model.get("res.user.application")(user=user, application="rest")
+        application.save()
+        return str(application.key)
+
     def replace(self, old: str, new: str) -> None:
         """As a person does it who found out that two are one."""
-        from proteus import Model, Wizard  # type: ignore[import-untyped]
+        from proteus import Model, Wizard
         from proteus import config as proteus
 
         proteus.set_xmlrpc(f"http://admin:{PASSWORD}@127.0.0.1:{self.port}/crm/rpc/")

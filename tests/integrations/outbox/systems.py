@@ -47,6 +47,8 @@ class Desk:
 
     def find(self, delivery: Delivery) -> str | None:
         self.threads.add(threading.get_ident())
+        if blind := told(self.home, self.name, "blind"):
+            raise KINDS[blind](f"{self.name} is {blind}")
         made = (line["id"] for line in did(self.home, self.name) if line["key"] == delivery.action_key)
         return next(made, None)
 
@@ -86,7 +88,10 @@ def did(home: Path, name: str) -> list[dict[str, Any]]:
 
 
 def say(home: Path, name: str, what: str, value: str = "") -> None:
-    """Have a system fail (`fails`: one of KINDS) or take its time (`slow`: seconds; `together`: until so many came)."""
+    """Have a system fail or take its time.
+
+    `fails`: one of KINDS; `blind`: so when it is only looked into; `slow`: seconds; `together`: until so many came.
+    """
     (home / f"{name}.{what}").write_text(value)
 
 

@@ -12,7 +12,7 @@ from slack_sdk.models.blocks import Block
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Destination, open_destination
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
 from integrations.outbox import Outbox, dispatch
 from integrations.outbox.records import DueAction
 from tests.integrations import servers
@@ -177,7 +177,7 @@ def test_without_looking_one_scope_is_enough(system: System, workspace: Workspac
         (says(200, b'{"ok": tr'), Retryable, "200"),
         (servers.html(200), Retryable, "200"),
         (servers.html(502), Retryable, "502"),
-        (servers.html(403), Paused, "403"),
+        (servers.html(403), Forbidden, "403"),
         (servers.reset, Retryable, "could not be asked"),
         (servers.cut_off, Retryable, "could not be asked"),
         (servers.hang, Retryable, "could not be asked|did not end"),

@@ -205,9 +205,11 @@ def test_what_is_shown_is_what_goes_out(
 def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
     row = ticket()
     number = desk().send(delivery(row), None)
-    planned = desk().planned(delivery(changed(row, priority="low")))
-    assert planned == {"group_id": "456", "subject": "Rental car: Ada", "priority": "low"}
-    assert desk().current(delivery(row), number) == {**planned, "priority": "normal"}
+    fields = {"subject": "Rental car: Ada", "priority": "normal"}
+    assert desk().planned(delivery(row)) == {"group_id": "456", **fields}
+    assert desk().current(delivery(row), number) == fields
+    told = delivery(changed(row, priority="low", description="It was found."))
+    assert desk().planned(told, number) == {**fields, "priority": "low", "news": "It was found."}
 
 
 def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:

@@ -25,7 +25,7 @@ Run = Callable[..., Result]
 class AskableDesk(Desk):
     """One that can be asked what is there, and whether it is set up."""
 
-    def planned(self, delivery: Delivery) -> Mapping[str, str]:
+    def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         if told(self.home, self.name, "fails"):
             raise Unreachable(f"{self.name} is unreachable")
         return {"subject": str(delivery.payload["title"]), "priority": str(delivery.payload["priority"])}
@@ -115,11 +115,24 @@ def test_a_message_is_shown_with_the_buttons_that_it_goes_out_with(outbox: Outbo
     )
 
 
+def test_an_action_is_shown_where_the_configuration_leads_it_now(
+    outbox: Outbox, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox.fill([ticket()], NOW, IntegrationSettings(tickets="north", ignore_action_age=True))
+    monkeypatch.setenv("AFTERCALL_TICKETS", "south")
+    shown = run("actions", "show", ticket().action_key).output
+    assert "goes to south now" in shown
+    assert "As south gets it" in shown
+    (kept,) = outbox.actions()
+    assert (kept.destination, kept.status) == ("north", "pending")
+
+
 def test_the_request_itself_is_shown(outbox: Outbox, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with servers.running() as listener:
         monkeypatch.setenv("AFTERCALL_WEBHOOK_URL", listener.url)
         monkeypatch.setenv("AFTERCALL_WEBHOOK_SECRET", "whsec_" + "A" * 44)
-        settings = IntegrationSettings(tickets="webhook", ignore_action_age=True)
+        monkeypatch.setenv("AFTERCALL_TICKETS", "webhook")
+        settings = IntegrationSettings(ignore_action_age=True)
         outbox.fill([ticket()], NOW, settings)
         before = run("actions", "show", ticket().action_key).output
         dispatch(outbox, "ticket", settings)
@@ -145,7 +158,8 @@ def test_a_message_is_shown_with_the_thread_that_it_goes_into(
         api.always = answer
         monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
         monkeypatch.setenv("AFTERCALL_SLACK_API_URL", api.url)
-        settings = IntegrationSettings(slack="bot", ignore_action_age=True)
+        monkeypatch.setenv("AFTERCALL_SLACK", "bot")
+        settings = IntegrationSettings(ignore_action_age=True)
         outbox.fill([slack()], NOW, settings)
         dispatch(outbox, "slack", settings)
         later = replace(slack(), action_key="vip_call:atoms:1", kind="vip_call")
@@ -269,3 +283,5 @@ def test_doctor_shows_routes_and_what_is_wrong_with_them(run: Run, home: Path) -
     assert "ticket goes to north when vip is True" in run("doctor").output
     (home / "destinations.toml").write_text('[[route]]\nchannel = "ticket"\nto = ["nort"]\n')
     assert "ticket has no destination 'nort'" in run("doctor").output
+    dry = run("run", "--dry-run")
+    assert (dry.exit_code, "ticket has no destination 'nort'" in dry.output) == (1, True)
