@@ -78,15 +78,14 @@ def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
     )
 
 
-def _looked_at(settings: OrchestrationSettings) -> tuple[dict[str, Any], bool]:
-    """How far the last load has read, and whether one is unfinished; for those who do not hold the warehouse.
+def _is_unfinished(settings: OrchestrationSettings) -> bool:
+    """Whether a load was killed, or is under way; for those who do not hold the warehouse.
 
     dlt empties a working folder without a state, and a first load may be at work in it.
     """
     if not settings.warehouse.exists() or not _state_file(settings).exists():
-        return {}, False
-    waiting = _pipeline(settings, LANDING, settings.dlt)
-    return waiting.state.get("sources", {}).get(LANDING, {}), waiting.has_pending_data
+        return False
+    return bool(_pipeline(settings, LANDING, settings.dlt).has_pending_data)
 
 
 def _state_file(settings: OrchestrationSettings) -> Path:
@@ -95,18 +94,18 @@ def _state_file(settings: OrchestrationSettings) -> Path:
 
 def landing_backlog(settings: OrchestrationSettings) -> int:
     """Bytes that no finished load has taken, torn lines included; an unfinished load counts as one byte."""
-    state, is_pending = _looked_at(settings)
-    return cursor.backlog_bytes(open_landing(settings.home), state) + int(is_pending)
+    waiting = cursor.backlog_bytes(open_landing(settings.home), positions(settings))
+    return waiting + int(_is_unfinished(settings))
 
 
 def has_new_lines(settings: OrchestrationSettings) -> bool:
     """Whether a load would find a whole line now; a torn last line is none."""
-    state, is_pending = _looked_at(settings)
-    if is_pending:
+    if _is_unfinished(settings):
         return True
     store = open_landing(settings.home)
     return any(
-        store.read(segment.path, position, 1 << 16).data for segment, position in cursor.unread(store, state)
+        store.read(segment.path, position, 1 << 16).data
+        for segment, position in cursor.unread(store, positions(settings))
     )
 
 
@@ -121,8 +120,8 @@ def load_events(
     started = time.monotonic()
     with warehouse.writing(settings):
         forget_half_loaded(pipeline(settings, LANDING))
-        before, state = _row_counts(settings), _looked_at(settings)[0]
-        unread = list(cursor.unread(open_landing(settings.home), state))
+        before = _row_counts(settings)
+        unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
         sizes = {segment.path: segment.size for segment, _ in unread}
         total = sum(segment.size - position for segment, position in unread)
         remaining = warehouse.with_enough_memory(
@@ -148,8 +147,8 @@ def _load_all(
     remaining = total
     while True:
         waiting.run(landing(settings, sizes))
-        state, _ = _looked_at(settings)
-        before, remaining = remaining, cursor.backlog_bytes(open_landing(settings.home), state, sizes)
+        before = remaining
+        remaining = cursor.backlog_bytes(open_landing(settings.home), positions(settings), sizes)
         if progress is not None:
             progress(total - remaining, total)
         if remaining in (0, before):
