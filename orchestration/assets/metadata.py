@@ -3,12 +3,16 @@
 Dagster shows a table value as plain text, so that what strangers said stays text.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pandas as pd
+
+from orchestration import publish
+from orchestration.config import OrchestrationSettings
 
 PREVIEW_ROWS = 5
 _CELL_CHARACTERS = 80
@@ -48,11 +52,34 @@ def of_relation(
     is_table = connection.execute(
         "select 1 from duckdb_tables() where schema_name = ? and table_name = ?", [schema, name]
     ).fetchone()
-    rows = connection.execute(f"select count(*) from {relation}").fetchone()  # noqa: S608
-    order = "order by rowid desc" if is_table else ""
-    frame = connection.execute(f"select * from {relation} {order} limit {PREVIEW_ROWS}").df()  # noqa: S608
-    count = dg.MetadataValue.int(int(rows[0]) if rows else 0)
-    return {"dagster/row_count": count, "preview": table(frame)}
+    found = connection.execute(f"select count(*) from {relation}").fetchone()  # noqa: S608
+    rows = int(found[0]) if found else 0
+    # the condition holds for the last rows and, of a table that lost some, for others; it spares reading all
+    last = f"where rowid >= {rows - PREVIEW_ROWS} order by rowid desc" if is_table else ""
+    frame = connection.execute(f"select * from {relation} {last} limit {PREVIEW_ROWS}").df()  # noqa: S608
+    return {"dagster/row_count": dg.MetadataValue.int(rows), "preview": table(frame)}
+
+
+def of_published(
+    settings: OrchestrationSettings, keys: Iterable[dg.AssetKey]
+) -> dict[dg.AssetKey, dict[str, dg.MetadataValue[Any]]]:
+    """Rows of those assets that are marts as the last published copy holds them, and when it was made.
+
+    There they are tables. To count and read every view of the warehouse takes 2.5 s on a history of 100,000 calls,
+    which a pass would wait for.
+    """
+    names = {key.path[-1]: key for key in keys if key.path[0] == publish.SCHEMA}
+    try:
+        with duckdb.connect(str(settings.published), read_only=True) as connection:
+            tables = connection.execute("select table_name from duckdb_tables()").fetchall()
+            made_at = dg.MetadataValue.timestamp(settings.published.stat().st_mtime)
+            return {
+                names[name]: {**of_relation(connection, "main", name), "counted_at": made_at}
+                for (name,) in tables
+                if name in names
+            }
+    except (duckdb.Error, OSError):  # none yet, or none that can be read: the next copy will be whole
+        return {}
 
 
 def _cell(value: object) -> str | int | float | bool | None:
