@@ -109,12 +109,9 @@ def said(event: dg.AssetMaterialization) -> dict[str, Any]:
 
 def test_every_materialisation_of_a_pass_says_what_it_did(built: Installation) -> None:
     with dg.DagsterInstance.from_config(str(built.home / "dagster")) as instance:
-        told = {
-            key: said(event)
-            for key in instance.all_asset_keys()
-            if (event := instance.get_latest_materialization_event(key).asset_materialization)
-            and event.partition is None
-        }
+        found = [instance.get_latest_materialization_event(key) for key in instance.all_asset_keys()]
+    made = [one.asset_materialization for one in found if one and one.asset_materialization]
+    told = {one.asset_key: said(one) for one in made if one.partition is None}
     assert {"raw", "marts", "sync", "staging", "outbox", "published"} <= {key.path[0] for key in told}
     for key, one in told.items():
         assert {"seconds", "lag_seconds"} <= one.keys(), key
@@ -129,14 +126,15 @@ def test_a_view_shows_the_rows_of_the_last_copy(
 
     def materialised() -> dict[str, dict[str, Any]]:
         result = dg.materialize([outcomes], resources={"aftercall": Aftercall()}, instance=instance)
-        return {
-            event.asset_key.path[-1]: said(event.step_materialization_data.materialization)
+        made = [
+            event.step_materialization_data.materialization
             for event in result.get_asset_materialization_events()
-        }
+        ]
+        return {one.asset_key.path[-1]: said(one) for one in made}
 
     publish.publish(settings)
     shown = materialised()
-    assert shown["actions"]["dagster/row_count"] == built.mart("select count(*) from actions")[0][0] > 5
+    assert shown["actions"]["dagster/row_count"] == built.mart("select count(*) from actions")[0][0]
     keys = {record.data["action_key"] for record in shown["actions"]["preview"].records}
     assert len(keys) == 5
     assert keys <= {key for (key,) in built.mart("select action_key from actions")}
