@@ -19,7 +19,10 @@ def test_rows_and_the_last_of_them() -> None:
         connection.execute('create view seen as from "full" where i < 2')
         found = of_relations(connection, [("main", name) for name in NAMES])
     shown = {
-        name: (said["dagster/row_count"].value, [record.data["i"] for record in said["preview"].records])
+        name: (
+            said["dagster/row_count"].value,
+            [record.data["i"] for record in said["preview"].value.records],
+        )
         for (_, name), said in found.items()
     }
     assert shown["full"] == (9, [8, 7, 6, 5, 4])
@@ -27,5 +30,5 @@ def test_rows_and_the_last_of_them() -> None:
     assert shown["torn"] == (4, [0, 1, 2, 8])
     assert shown["emptied"] == (0, [])
     assert shown["seen"] == (2, [0, 1])
-    cut = found["main", "full"]["preview"].records[0].data["x"]
+    cut = found["main", "full"]["preview"].value.records[0].data["x"]
     assert (len(cut), cut[-1]) == (80, "…")
