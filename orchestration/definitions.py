@@ -6,6 +6,7 @@ import dagster as dg
 
 from orchestration.assets.channels import channel_assets
 from orchestration.assets.drift import events_look_as_documented
+from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.housekeeping import landing_archive
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.problems import problem_checks
@@ -43,7 +44,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             *history_assets,
             LISTED_CALLS,
         ],
-        asset_checks=[*problem_checks, *quality_checks, events_look_as_documented],
+        asset_checks=[*problem_checks, *quality_checks, *freshness_checks, events_look_as_documented],
         jobs=[
             pass_job,
             complete_job,

@@ -6,6 +6,7 @@ from dagster_dbt import build_dbt_asset_selection
 
 from orchestration.assets.channels import CHANNELS
 from orchestration.assets.drift import events_look_as_documented
+from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.models import models
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import SPARING_TAG
@@ -15,7 +16,7 @@ from orchestration.assets.recovery import GROUP as RECOVERY_GROUP
 from orchestration.recovery import PLATFORMS
 
 _TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(
-    events_look_as_documented, *quality_checks
+    events_look_as_documented, *quality_checks, *freshness_checks
 )
 _NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
 _COMPLETE = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
@@ -62,7 +63,8 @@ reconcile_job = _job(
 housekeeping_job = _job(
     "landing_housekeeping",
     _TIDY,
-    "Compress and remove landing segments; look at whether new events changed shape and the last day was unusual.",
+    "Compress and remove landing segments; look at whether events still come, whether they changed shape, and whether "
+    "the last day was unusual.",
 )
 publish_job = _job(
     "publish_marts",

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import dagster as dg
 import pandas as pd
 
-from integrations.outbox import dispatch, open_outbox
+from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration import act
 from orchestration.assets import metadata
 from orchestration.assets.raw import EVERYTHING_TAG, OWNERS
@@ -49,6 +49,7 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
         integrations = aftercall.integrations()
         outbox = open_outbox(integrations.outbox_url)
         everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
+        started = datetime.now(UTC)
         try:
             filled = act.fill(outbox, channel, aftercall.orchestration(), integrations, everything)
         except Exception:
@@ -64,27 +65,27 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
         }
         if is_paused(context.instance, channel):
             context.log.warning("%s is switched off: nothing sent", sensor_name(channel))
-            return dg.MaterializeResult(metadata={**said, "paused": "yes"})
-        started = datetime.now(UTC)
-        sent = dispatch(outbox, channel, integrations)
-        ended = datetime.now(UTC)
-        left = outbox.backlog(channel, ended)
-        counts = [asdict(count) for count in outbox.counts() if count.channel == channel]
-        return dg.MaterializeResult(
-            metadata={
-                **said,
-                "dagster/row_count": sum(count["actions"] for count in counts),
-                "sent": sent.sent,
-                "retrying": sent.retrying,
-                "dead": sent.dead,
-                "waiting": left.due + left.later,
-                "lag_seconds": metadata.seconds_since(left.oldest_due_at, ended),
-                "seconds": (ended - started).total_seconds(),
-                "preview": metadata.table(pd.DataFrame(counts)),
-            }
-        )
+            said["paused"] = "yes"
+        else:
+            sent = dispatch(outbox, channel, integrations)
+            said |= {"sent": sent.sent, "retrying": sent.retrying, "dead": sent.dead}
+        return dg.MaterializeResult(metadata={**said, **_held(outbox, channel, started)})
 
     return _channel
+
+
+def _held(outbox: Outbox, channel: str, started: datetime) -> dict[str, dg.MetadataValue | int | float]:
+    """The channel's actions by kind and status, how long the oldest due one waits, and the seconds since `started`."""
+    now = datetime.now(UTC)
+    left = outbox.backlog(channel, now)
+    counts = [asdict(count) for count in outbox.counts() if count.channel == channel]
+    return {
+        "dagster/row_count": sum(count["actions"] for count in counts),
+        "waiting": left.due + left.later,
+        "lag_seconds": metadata.seconds_since(left.oldest_due_at, now),
+        "seconds": round((now - started).total_seconds(), 2),
+        "preview": metadata.table(pd.DataFrame(counts)),
+    }
 
 
 channel_assets = [channel_asset(channel) for channel in CHANNELS]

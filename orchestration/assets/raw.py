@@ -95,6 +95,7 @@ def _loaded(
     """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, tables[0], age)
+        held = metadata.of_relations(connection, [(warehouse.RAW, table) for table in tables])
         for table in tables:
             yield dg.MaterializeResult(
                 asset_key=[warehouse.RAW, table],
@@ -103,6 +104,6 @@ def _loaded(
                     "landing_bytes": report.read_bytes,
                     "seconds": round(report.seconds, 2),
                     "lag_seconds": lag,
-                    **metadata.of_relation(connection, warehouse.RAW, table),
+                    **held[warehouse.RAW, table],
                 },
             )

@@ -26,6 +26,7 @@ _COMMANDS = {
     "doctor": "orchestration.cli.doctor",
     "demo": "orchestration.cli.demo",
 }
+_WHOLE = 1_000
 
 
 class _Lazy(click.Group):
@@ -42,6 +43,12 @@ class _Lazy(click.Group):
             return None
         command = getattr(importlib.import_module(module), f"{cmd_name}_command")
         return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each command, wrapped where click would cut it off."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_WHOLE)) for name, one in commands if one])
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

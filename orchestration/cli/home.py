@@ -11,7 +11,13 @@ from orchestration.load import pipeline
 
 
 @click.command("init")
-@click.option("--env-file", type=click.Path(path_type=Path), default=Path(".env"), show_default=True)
+@click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    default=Path(".env"),
+    show_default=True,
+    help="Where to write DAGSTER_HOME, unless it is said there already.",
+)
 def init_command(env_file: Path) -> None:
     """Make the state directory with an empty warehouse and write DAGSTER_HOME to .env; safe to repeat."""
     settings = OrchestrationSettings()

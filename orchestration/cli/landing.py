@@ -33,7 +33,11 @@ class _Row:
 
 
 @click.group("landing", invoke_without_command=True)
-@click.option("--since", type=MOMENT, help="Segments that may hold events received from this time on.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    help="Segments that may hold events received from this time on (ISO 8601; UTC if no zone).",
+)
 @click.option("--until", type=MOMENT, help="Segments that may hold events received before this time.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 @click.pass_context
@@ -58,7 +62,11 @@ def landing_command(
 @landing_command.command("cat")
 @click.option("--call", "call_id", required=True, metavar="ID", help="The call whose events to print.")
 @click.option("--source", help="Only events of this source.")
-@click.option("--since", type=MOMENT, help="Look only where events received from this time on may be.")
+@click.option(
+    "--since",
+    type=MOMENT,
+    help="Look only where events received from this time on may be (ISO 8601; UTC if no zone).",
+)
 @click.option("--until", type=MOMENT, help="Look only where events received before this time may be.")
 def cat_command(call_id: str, source: str | None, since: datetime | None, until: datetime | None) -> None:
     """Print a call's landing lines as they are, one JSON object a line, and nothing else.

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 @click.command("recover")
 @click.option("--source", "sources", multiple=True, help="A platform; default: all with an API key.")
 @click.option(
-    "--since", type=MOMENT, help="Calls created from this time on; default: since the last recovery."
+    "--since",
+    type=MOMENT,
+    help="Calls created from this time on (ISO 8601; UTC if no zone); default: since the last recovery.",
 )
 @click.option("--until", type=MOMENT, help="Calls created before this time.", show_default="now")
 @click.option("--dry-run", is_flag=True, help="List and compare; land nothing.")

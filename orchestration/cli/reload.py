@@ -14,7 +14,10 @@ from orchestration.config import OrchestrationSettings
 )
 @click.option("--until", type=MOMENT, help="Received before this time.", show_default="now")
 @click.option(
-    "--build/--no-build", default=True, help="Make a pass when rows came back, or leave it to the next."
+    "--build/--no-build",
+    default=True,
+    show_default=True,
+    help="Make a pass when rows came back, or leave it to the next.",
 )
 def reload_command(since: datetime, until: datetime | None, build: bool) -> None:
     """Load a window of the landing store again: what the warehouse lost comes back, the rest stays as it is."""

@@ -12,7 +12,11 @@ from receiver.serve import serve
 
 @click.command("up")
 def up_command() -> None:
-    """Start the receiver, the live board and Dagster; one Ctrl-C ends all."""
+    """Start the receiver, the live board and Dagster; one Ctrl-C ends all.
+
+    They listen on 127.0.0.1 at the ports 8080, 8081 and 3000, unless AFTERCALL_RECEIVER_BIND, AFTERCALL_BOARD_BIND and
+    AFTERCALL_DAGSTER_BIND say where.
+    """
     settings = OrchestrationSettings()
     instance.prepare(settings)
     try:
@@ -36,5 +40,5 @@ def up_command() -> None:
 
 @click.command("receiver")
 def receiver_command() -> None:
-    """Run the receiver alone, in the foreground."""
+    """Run the receiver alone, in the foreground; it listens where AFTERCALL_RECEIVER_BIND says."""
     serve()

@@ -64,6 +64,24 @@ def test_every_data_test_of_dbt_is_an_asset_check(defs: object) -> None:
     assert tests - checks == NO_CHECKS
 
 
+def test_every_freshness_of_dbt_is_an_hourly_check(defs: object) -> None:
+    from orchestration.assets.models import MANIFEST
+
+    sources = json.loads(MANIFEST.read_text(encoding="utf-8"))["sources"].values()
+    asked = {
+        f"raw/{node['name']}"
+        for node in sources
+        if ((node["freshness"] or {}).get("warn_after") or {}).get("count")
+    }
+    job = defs.resolve_job_def("landing_housekeeping")  # type: ignore[attr-defined]
+    checks = {
+        key.asset_key.to_user_string()
+        for key in job.asset_layer.asset_graph.asset_check_keys
+        if key.name == "is_fresh"
+    }
+    assert checks == asked == {"raw/call_events"}
+
+
 def test_one_lineage_from_landing_to_published(defs: object) -> None:
     import dagster as dg
 

@@ -103,6 +103,48 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
     assert copied(**{SPARING_TAG: "yes"})
 
 
+def said(event: dg.AssetMaterialization) -> dict[str, Any]:
+    return {name: one.value for name, one in event.metadata.items()}
+
+
+def test_every_materialisation_of_a_pass_says_what_it_did(built: Installation) -> None:
+    with dg.DagsterInstance.from_config(str(built.home / "dagster")) as instance:
+        found = [instance.get_latest_materialization_event(key) for key in instance.all_asset_keys()]
+    made = [one.asset_materialization for one in found if one and one.asset_materialization]
+    told = {one.asset_key: said(one) for one in made if one.partition is None}
+    assert {"raw", "marts", "sync", "staging", "outbox", "published"} <= {key.path[0] for key in told}
+    for key, one in told.items():
+        assert {"seconds", "lag_seconds"} <= one.keys(), key
+        assert {"dagster/row_count", "preview"} <= one.keys() or "not counted" in one["rows"], key
+
+
+def test_a_view_shows_the_rows_of_the_last_copy(
+    settings: OrchestrationSettings, instance: dg.DagsterInstance, built: Installation
+) -> None:
+    from orchestration.assets.models import outcomes
+    from orchestration.resources import Aftercall
+
+    def materialised() -> dict[str, dict[str, Any]]:
+        result = dg.materialize([outcomes], resources={"aftercall": Aftercall()}, instance=instance)
+        made = [
+            event.step_materialization_data.materialization
+            for event in result.get_asset_materialization_events()
+        ]
+        return {one.asset_key.path[-1]: said(one) for one in made}
+
+    publish.publish(settings)
+    shown = materialised()
+    assert shown["actions"]["dagster/row_count"] == built.mart("select count(*) from actions")[0][0]
+    keys = {record.data["action_key"] for record in shown["actions"]["preview"].records}
+    assert len(keys) == 5
+    assert keys <= {key for (key,) in built.mart("select action_key from actions")}
+    assert shown["actions"]["counted_at"] == pytest.approx(settings.published.stat().st_mtime)
+    assert "not counted" in shown["stg_outbox__actions"]["rows"]
+    settings.published.write_bytes(b"no database")
+    assert "not counted" in materialised()["actions"]["rows"]
+    publish.publish(settings)
+
+
 def test_every_table_and_column_says_what_dbt_says_of_it(built: Installation) -> None:
     files = sorted((DBT_PROJECT / "models" / "marts").glob("*.yml"))
     described = [model for file in files for model in yaml.safe_load(file.read_text()).get("models", [])]

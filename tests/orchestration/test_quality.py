@@ -1,4 +1,7 @@
-"""Unusual days: ten weeks of constructed calls in a built warehouse, published, and judged as Dagster does it."""
+"""Unusual days and a source that stays away: constructed calls and events in a built warehouse, judged as Dagster does.
+
+Of unusual days ten weeks, published.
+"""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +10,7 @@ import dagster as dg
 import pytest
 
 from orchestration import build, publish, quality, warehouse
+from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.quality import quality_checks
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
@@ -59,13 +63,15 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
 
 
 def judged(
-    settings: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch
+    settings: OrchestrationSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    checks: list[dg.AssetChecksDefinition] = quality_checks,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     monkeypatch.setenv("AFTERCALL_HOME", str(settings.home))
-    job = dg.define_asset_job("checked", selection=dg.AssetSelection.checks(*quality_checks))
+    job = dg.define_asset_job("checked", selection=dg.AssetSelection.checks(*checks))
     defs = dg.Definitions(
-        assets=[dg.AssetSpec(["marts", "source_quality_daily"])],
-        asset_checks=quality_checks,
+        assets=[dg.AssetSpec(["marts", "source_quality_daily"]), dg.AssetSpec(["raw", "call_events"])],
+        asset_checks=checks,
         jobs=[job],
         resources={"aftercall": Aftercall()},
     )
@@ -121,3 +127,29 @@ def test_a_source_that_says_nothing_any_more_has_a_day_of_no_calls(empty: Orches
     publish.publish(empty)
     silent = next(one for one in quality.last_day(empty, "volume") if one.source == "silent")
     assert (silent.call_date, silent.value, silent.days_before) == (YESTERDAY, 0, 8)
+
+
+def test_a_source_that_stays_away_is_no_longer_fresh(
+    empty: OrchestrationSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fresh(settings: OrchestrationSettings = empty) -> tuple[bool, dg.AssetCheckSeverity, str]:
+        (check,) = judged(settings, monkeypatch, freshness_checks).values()
+        return check.passed, check.severity, str(check.description)
+
+    def newest(hours_ago: int) -> None:
+        received = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
+        with warehouse.connect(empty, read_only=False) as connection:
+            connection.execute("delete from raw.call_events")
+            row = "select 'a' as event_key, 'a' as event_id, $at as received_at"
+            connection.execute(f"insert into raw.call_events by name {row}", {"at": received})
+
+    assert fresh(OrchestrationSettings(home=tmp_path))[2] == "nothing has come yet"
+    assert fresh() == (True, dg.AssetCheckSeverity.ERROR, "nothing has come yet")
+    newest(23)
+    assert fresh()[0]
+    newest(25)
+    passed, severity, said = fresh()
+    assert (passed, severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert said.startswith("the newest came 25.0 hours ago")
+    newest(73)
+    assert fresh()[:2] == (False, dg.AssetCheckSeverity.ERROR)

@@ -4,105 +4,25 @@ One `dagster dev` in a fresh checkout serves most of it: the fixtures are chapte
 on where the one before ended, and the tests say what is true after each.
 """
 
-import os
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-import requests
 
 from tests.dagster_ui import DagsterUi, wait_until
+from tests.processes import AFTERCALL, PASS, Site, dagster_dev, environment_of, running
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT = ("receiver", "integrations", "orchestration", "dbt_project", "pyproject.toml", "workspace.yaml")
-AFTERCALL = [sys.executable, "-c", "from orchestration.cli import main; main()"]
-PASS = "after_call_pass"
 ATTEMPTS = 3
 # Dagster's daemon looks at its sensors no more often
 LOOK_SECONDS = 5
-ENDED_WITHIN_SECONDS = 5.0
-LOUD = {"WARNING", "ERROR", "CRITICAL"}
-
-
-def post(receiver: str, call_id: str) -> None:
-    """The end of a call that asked for a human: due are contact, note, task, ticket and a Slack message."""
-    ended = {
-        "event": "call.end",
-        "timestamp": datetime.now(UTC).isoformat(),
-        "agent_id": "agent",
-        "call_id": call_id,
-        "duration_seconds": 42.0,
-        "disposition": "transferred",
-        "transcript": [{"speaker": "user", "text": "A human, please."}],
-        "variables": {"user_number": "+14155550142"},
-    }
-    answer = requests.post(f"{receiver}/webhooks/atoms", json=ended, timeout=20)
-    assert answer.status_code == 200, answer.text
-
-
-@dataclass(frozen=True)
-class Site:
-    """A checkout with its state directory, a receiver, and Dagster as its own command starts it."""
-
-    checkout: Path
-    installation: Any
-    ui: DagsterUi
-
-    def post(self, call_id: str) -> None:
-        post(self.installation.url, call_id)
-
-    def statuses(self, call_id: str) -> dict[str, str]:
-        """Status of each action that is the call's own, by kind; the contact belongs to every call."""
-        of_call = f"kind <> 'contact' and call_id = '{call_id}'"
-        return dict(self.installation.outbox(f"select kind, status from actions where {of_call}"))
-
-    def is_all_done(self, call_id: str) -> bool:
-        """Whether every action of the call was sent, each in one attempt, and the call is published."""
-        kinds = {"note": "sent", "task": "sent", "ticket": "sent", "transfer_requested": "sent"}
-        twice = self.installation.outbox(
-            "select action_key from attempts join actions using (action_key) "
-            "where outcome = 'sent' and kind <> 'contact' group by 1 having count(*) > 1"
-        )
-        published = self.installation.mart(f"select count(*) from calls where call_id = '{call_id}'")
-        return self.statuses(call_id) == kinds and twice == [] and published == [(1,)]
-
-    def loud_messages(self, run: dict[str, Any]) -> list[str]:
-        """What the UI shows of a run in yellow or red."""
-        return [event["message"] for event in self.ui.events(run["runId"]) if event.get("level") in LOUD]
-
-
-def clean_environment(**more: str) -> dict[str, str]:
-    prefixes = ("AFTERCALL_", "DAGSTER_")
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)} | more
-
-
-@contextmanager
-def running(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> Iterator[int]:
-    """A process group of its own, named by its leader; killed at the end if it still lives."""
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        yield process.pid
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -117,35 +37,6 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(ROOT / name, folder / name)
     subprocess.run([*AFTERCALL, "init"], cwd=folder, env=environment_of(folder), check=True)
     return folder
-
-
-def environment_of(checkout: Path) -> dict[str, str]:
-    """No setting at all: they come from the checkout's `.env`, the code from the checkout."""
-    # automatic retries are looked for every 5 s otherwise
-    return clean_environment(
-        PYTHONPATH=str(checkout), DAGSTER_EVENT_LOG_CONSUMER_DAEMON_INTERVAL_SECONDS="1", DO_NOT_TRACK="1"
-    )
-
-
-@contextmanager
-def dagster_dev(checkout: Path, port: int) -> Iterator[int]:
-    """As the README has it, on a port of its own."""
-    command = [
-        sys.executable,
-        "-m",
-        "dagster",
-        "dev",
-        "-w",
-        "workspace.yaml",
-        "-h",
-        "127.0.0.1",
-        "-p",
-        str(port),
-    ]
-    with running(command, checkout, environment_of(checkout), checkout / "dagster.log") as group:
-        ui = DagsterUi(f"http://127.0.0.1:{port}")
-        wait_until(lambda: ui.locations()[0]["loadStatus"] == "LOADED", "the code location is loaded")
-        yield group
 
 
 @pytest.fixture(scope="module")
@@ -320,57 +211,3 @@ def test_with_the_cause_gone_it_goes_on_by_itself_and_does_nothing_twice(failed:
 
 def test_an_ordinary_pass_shows_nothing_in_yellow_or_red(failed: Site) -> None:
     assert failed.loud_messages(failed.ui.runs(PASS)[-1]) == []
-
-
-@contextmanager
-def at_work(home: Path, *command: str) -> Iterator[int]:
-    """The process id of `aftercall up` or `demo` with a pass under way."""
-    from tests.conftest import Installation, free_port
-
-    installation, port = Installation(home, free_port()), free_port()
-    environment = installation.environment(AFTERCALL_DAGSTER_BIND=f"127.0.0.1:{port}")
-    ui = DagsterUi(f"http://127.0.0.1:{port}")
-    with running([*AFTERCALL, *command], ROOT, environment, home.with_suffix(".log")) as pid:
-        if command == ("up",):
-            wait_until(lambda: requests.get(f"{installation.url}/readyz", timeout=5).ok, "the receiver is up")
-            post(installation.url, "any")
-        wait_until(lambda: ui.is_at_work(PASS), "a pass is under way")
-        yield pid
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    """Every process that works for this state directory, or for the demo's in it, whoever its parent is by now."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            of = process.environ().get("AFTERCALL_HOME", "")
-            if of in (str(home), str(home / "demo")) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-    return found
-
-
-def names(found: list[psutil.Process]) -> str:
-    lines = []
-    for process in found:
-        with suppress(psutil.Error):
-            lines.append(" ".join(process.cmdline()))
-    return "\n".join(lines)
-
-
-@pytest.mark.parametrize(
-    ("command", "send", "number"),
-    [(["up"], os.killpg, signal.SIGINT), (["demo", "--calls", "3"], os.kill, signal.SIGTERM)],
-    ids=["Ctrl-C at up", "kill demo"],
-)
-def test_one_signal_ends_every_process(tmp_path: Path, command: list[str], send: Any, number: int) -> None:
-    home = tmp_path / "home"
-    with at_work(home, *command) as pid:
-        found = processes_of(home)
-        for part in ("-m receiver", "dagster_webserver", "dagster._daemon", "dagster api grpc", "spawn_main"):
-            assert part in names(found), f"{part} is not among\n{names(found)}"
-        asked = time.monotonic()
-        send(pid, number)
-        psutil.wait_procs(found, timeout=60)
-        seconds = time.monotonic() - asked
-        assert names(processes_of(home)) == ""
-        assert seconds < ENDED_WITHIN_SECONDS

@@ -1,0 +1,73 @@
+"""One signal to `aftercall up` or `demo` ends every process of it, in the midst of a pass."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from tests.dagster_ui import DagsterUi, wait_until
+from tests.processes import AFTERCALL, PASS, post, running
+
+ROOT = Path(__file__).resolve().parents[2]
+ENDED_WITHIN_SECONDS = 5.0
+
+
+@contextmanager
+def at_work(home: Path, *command: str) -> Iterator[int]:
+    """The process id of `aftercall up` or `demo` with a pass under way."""
+    from tests.conftest import Installation, free_port
+
+    installation, port = Installation(home, free_port()), free_port()
+    environment = installation.environment(AFTERCALL_DAGSTER_BIND=f"127.0.0.1:{port}")
+    ui = DagsterUi(f"http://127.0.0.1:{port}")
+    with running([*AFTERCALL, *command], ROOT, environment, home.with_suffix(".log")) as pid:
+        if command == ("up",):
+            wait_until(lambda: requests.get(f"{installation.url}/readyz", timeout=5).ok, "the receiver is up")
+            post(installation.url, "any")
+        wait_until(lambda: ui.is_at_work(PASS), "a pass is under way")
+        yield pid
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """Every process that works for this state directory, or for the demo's in it, whoever its parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            of = process.environ().get("AFTERCALL_HOME", "")
+            if of in (str(home), str(home / "demo")) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def names(found: list[psutil.Process]) -> str:
+    lines = []
+    for process in found:
+        with suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("command", "send", "number"),
+    [(["up"], os.killpg, signal.SIGINT), (["demo", "--calls", "3"], os.kill, signal.SIGTERM)],
+    ids=["Ctrl-C at up", "kill demo"],
+)
+def test_one_signal_ends_every_process(tmp_path: Path, command: list[str], send: Any, number: int) -> None:
+    home = tmp_path / "home"
+    with at_work(home, *command) as pid:
+        found = processes_of(home)
+        for part in ("-m receiver", "dagster_webserver", "dagster._daemon", "dagster api grpc", "spawn_main"):
+            assert part in names(found), f"{part} is not among\n{names(found)}"
+        asked = time.monotonic()
+        send(pid, number)
+        psutil.wait_procs(found, timeout=60)
+        seconds = time.monotonic() - asked
+        assert names(processes_of(home)) == ""
+        assert seconds < ENDED_WITHIN_SECONDS
