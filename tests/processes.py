@@ -17,6 +17,7 @@ from tests.dagster_ui import DagsterUi, wait_until
 
 AFTERCALL = [sys.executable, "-c", "from orchestration.cli import main; main()"]
 PASS = "after_call_pass"
+FIRST_PASS = "complete_pass"
 LOUD = {"WARNING", "ERROR", "CRITICAL"}
 
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.dagster_ui import DagsterUi, wait_until
-from tests.processes import AFTERCALL, PASS, post, running
+from tests.processes import AFTERCALL, FIRST_PASS, post, running
 
 ROOT = Path(__file__).resolve().parents[2]
 ENDED_WITHIN_SECONDS = 5.0
@@ -31,7 +31,7 @@ def at_work(home: Path, *command: str) -> Iterator[int]:
         if command == ("up",):
             wait_until(lambda: requests.get(f"{installation.url}/readyz", timeout=5).ok, "the receiver is up")
             post(installation.url, "any")
-        wait_until(lambda: ui.is_at_work(PASS), "a pass is under way")
+        wait_until(lambda: ui.is_at_work(FIRST_PASS), "a pass is under way")
         yield pid
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.dagster_ui import DagsterUi, wait_until
-from tests.processes import AFTERCALL, PASS, Site, dagster_dev, environment_of, running
+from tests.processes import AFTERCALL, FIRST_PASS, PASS, Site, dagster_dev, environment_of, running
 
 ROOT = Path(__file__).resolve().parents[2]
 CHECKOUT = ("receiver", "integrations", "orchestration", "dbt_project", "pyproject.toml", "workspace.yaml")
@@ -110,13 +110,13 @@ def first_pass(site: Site) -> Site:
     """The first call, while the Slack channel is switched off."""
     site.ui.switch_off("slack_sensor")
     site.post("first")
-    wait_until(lambda: site.ui.runs(PASS) and site.ui.is_idle(), "a pass came and went")
+    wait_until(lambda: site.ui.runs(FIRST_PASS) and site.ui.is_idle(), "a pass came and went")
     time.sleep(2 * LOOK_SECONDS)
     return site
 
 
 def test_new_bytes_start_exactly_one_pass_that_does_everything(first_pass: Site) -> None:
-    assert [run["status"] for run in first_pass.ui.runs(PASS)] == ["SUCCESS"]
+    assert [run["status"] for run in first_pass.ui.runs(FIRST_PASS)] == ["SUCCESS"]
     statuses = first_pass.statuses("first")
     assert {kind for kind, status in statuses.items() if status == "sent"} == {"note", "task", "ticket"}
     assert first_pass.installation.mart("select call_id from calls") == [("first",)]
