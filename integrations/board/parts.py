@@ -25,7 +25,7 @@ from integrations.board.numbers import Numbers, numbers
 from integrations.outbox import Outbox
 
 LOG = logging.getLogger("aftercall.board")
-PARTS = ("health", "numbers", "active", "feed", "after")
+PARTS = ("health", "floor", "numbers", "active", "feed", "after")
 POLL_SECONDS = 0.5
 AROUND_SECONDS = 5.0
 LATE_SECONDS = 60.0
@@ -94,9 +94,11 @@ class Parts(threading.Thread):
         self._ended.set()
 
     def _draw_shared(self) -> None:
-        """What shows both the live state and the marts."""
+        """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
         found = self._numbers
-        self._put("numbers", numbers=found, live=self._live)
+        # not one part: whoever shows the numbers of a day asks for them anew when that part has news
+        self._put("floor", live=self._live)
+        self._put("numbers", numbers=found)
         waiting = self._live.oldest_after(found.newest_at if found else None)
         late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
         self._put(

@@ -57,7 +57,7 @@ class RunningBoard:
         """Seconds from the start of the process until the live tile matches."""
         while True:
             try:
-                html = requests.get(f"{self.url}/parts", timeout=5).json().get("numbers", "")
+                html = requests.get(f"{self.url}/parts", timeout=5).json().get("floor", "")
             except requests.RequestException:
                 html = ""
             if re.search(pattern, " ".join(re.sub("<[^>]+>", " ", html).split())):

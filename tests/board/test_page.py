@@ -30,7 +30,7 @@ def test_numbers_come_after_a_pass_without_a_reload(worked: Worked) -> None:
 
 def test_numbers_change_when_a_copy_is_published(worked: Worked, page: Chrome) -> None:
     page.get(worked.office.board.url)
-    completed = "[data-part=numbers] .tile:nth-child(2) .num"
+    completed = "[data-part=numbers] .tile:nth-child(1) .num"
     until(lambda: text_of(page, completed).isdecimal(), "the numbers")
     before = int(text_of(page, completed))
     published = worked.office.installation.home / "published" / "marts.duckdb"
@@ -43,6 +43,25 @@ def test_numbers_change_when_a_copy_is_published(worked: Worked, page: Chrome) -
     counted = worked.office.installation.mart(COMPLETED)
     until(lambda: text_of(page, completed) == str(counted[0][0]) != str(before), "the new numbers")
     assert complaints(page) == []
+
+
+def test_the_page_of_numbers_is_fetched_anew_with_a_new_copy_and_not_with_every_call(
+    worked: Worked, page: Chrome
+) -> None:
+    page.get(f"{worked.office.board.url}/numbers")
+    page.execute_script(
+        "const real = window.fetch; window.fetched = 0;"
+        "window.fetch = (what, ...rest) => { window.fetched += what === location.href; return real(what, ...rest); }"
+    )
+    told = "return document.querySelector('#health [data-key=\"source:atoms\"] time')?.dateTime"
+    for number in range(3):
+        before = page.execute_script(told)
+        worked.office.start(f"while numbers are shown {number}")
+        until(lambda before=before: page.execute_script(told) != before, "the call in the page")
+    assert page.execute_script("return window.fetched") == 0
+    published = worked.office.installation.home / "published" / "marts.duckdb"
+    Path(shutil.copy(published, published.with_suffix(".new"))).replace(published)
+    until(lambda: page.execute_script("return window.fetched") == 1, "the page to be fetched")
 
 
 def test_what_strangers_say_is_text_in_the_direction_of_its_script(worked: Worked, page: Chrome) -> None:

@@ -77,10 +77,16 @@
 
   let heard = Date.now(), waiting = new Map();
   const HELD = 3000;
-  const known = new Set(), main = document.getElementById("main");
-  // a page that is no part itself is fetched anew when the part that it goes with has news
-  const renew = async () => {
-    if (main.querySelector("details[open], select:focus, input:focus")) return;
+  const PAUSE = 10000;
+  const known = new Map(), main = document.getElementById("main");
+  let renewing = 0, renewedAt = 0;
+  // a page that is no part itself is fetched anew when the part that it goes with has news: at once where nothing came
+  // for long, else when the pause is over, since all viewers ask for it
+  const renew = () => { renewing ||= setTimeout(fetchPage, Math.max(0, renewedAt + PAUSE - Date.now())); };
+  const fetchPage = async () => {
+    renewing = 0;
+    renewedAt = Date.now();
+    if (main.querySelector("details[open], select:focus, input:focus")) { renew(); return; }
     try {
       const answer = await fetch(location.href);
       if (!answer.ok) return;
@@ -90,8 +96,9 @@
     } catch { /* said by `watch` */ }
   };
   const take = (name, html) => {
-    if (main.querySelector(`[data-renew="${CSS.escape(name)}"]`) && known.has(name)) void renew();
-    known.add(name);
+    const isNews = known.has(name) && known.get(name) !== html;
+    known.set(name, html);
+    if (isNews && main.querySelector(`[data-renew="${CSS.escape(name)}"]`)) renew();
     const node = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
     if (!node) return;
     // a row must not slip away from under the pointer, but neither must the page lie for long
