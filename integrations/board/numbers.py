@@ -1,7 +1,7 @@
 """The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
 
-Every figure is defined as in `scorecard_daily`, whose expressions are repeated here for a day so far.
-A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it started.
+Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the two
+together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
 """
 
 from dataclasses import dataclass, field
@@ -17,13 +17,13 @@ _QUERY = """
 with
     moments as (
         select
-            coalesce(calls.started_at, calls.ended_at, cast(calls.call_date as timestamp)) as began_at,
-            coalesce(calls.agent_id, 'unknown') as agent,
-            coalesce(outcomes.issue_type, 'general') as issue,
+            calls.began_at,
+            calls.source || ':' || coalesce(calls.agent_id, 'unknown') as agent,
+            outcomes.issue_type as issue,
             calls.status, calls.answer_status, calls.duration_seconds,
             outcomes.is_resolved, outcomes.satisfaction_score, outcomes.is_transfer_requested
         from calls
-        left join call_outcomes as outcomes on calls.call_key = outcomes.call_key
+        inner join call_outcomes as outcomes on calls.call_key = outcomes.call_key
     ),
 
     periods as (
@@ -62,18 +62,16 @@ order by calls desc, name
 """
 
 _HOURS = """
-select date_diff('hour', $start, coalesce(started_at, ended_at, cast(call_date as timestamp))) as hour, count(*)
+select date_diff('hour', $start, began_at) as hour, count(*)
 from calls
-where coalesce(started_at, ended_at, cast(call_date as timestamp)) >= $start
-    and coalesce(started_at, ended_at, cast(call_date as timestamp)) < $until
-    and status = 'completed'
+where began_at >= $start and began_at < $until and status = 'completed'
 group by all
 """
 
-_ACTIONS = """
-select median(seconds_from_call_end_to_sent), count(*)
+_MEDIAN = """
+select median(seconds_from_call_end_to_sent)
 from actions
-where status = 'sent' and call_ended_at >= $start and call_ended_at < $until
+where call_ended_at >= $start and call_ended_at < $until
 """
 
 
@@ -93,7 +91,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Line:
-    """One agent or issue type, today and in the periods beside it."""
+    """One agent (`<source>:<agent id>`) or issue type, today and in the periods beside it."""
 
     name: str
     today: Figures
@@ -133,7 +131,7 @@ def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | 
         found = rows(connection, _QUERY, spans)
         here = {"start": spans["today_from"], "until": spans["today_to"]}
         by_hour = dict(connection.execute(_HOURS, here).fetchall())
-        timing = connection.execute(_ACTIONS, here).fetchone()
+        timing = connection.execute(_MEDIAN, here).fetchone()
         newest, latest = connection.execute(
             "select max(updated_at), max(call_date) from calls"
         ).fetchone() or (

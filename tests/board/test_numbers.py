@@ -14,8 +14,8 @@ from integrations.board.numbers import Figures, Line, Numbers, numbers
 MONDAY = date(2026, 11, 2)
 THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
 CALLS = """
-create table calls as select *, call_key as call_id, 'atoms' as source, started_at as ended_at,
-    cast(started_at as date) as call_date, started_at as updated_at,
+create table calls as select *, call_key as call_id, 'atoms' as source, cast(began_at as date) as call_date,
+    began_at as updated_at,
     case status when 'completed' then 'answered' else status end as answer_status from (values
     ('now 1', timestamp '2026-11-02 14:59', 'nora', 'completed', 60),
     ('now 2', timestamp '2026-11-02 00:30', 'nora', 'completed', 120),
@@ -25,11 +25,12 @@ create table calls as select *, call_key as call_id, 'atoms' as source, started_
     ('yesterday, later', timestamp '2026-11-01 15:01', 'nora', 'completed', 600),
     ('last week', timestamp '2026-10-26 14:59', 'theo', 'completed', 90),
     ('last week, the day after', timestamp '2026-10-27 10:00', 'theo', 'completed', 600)
-) as _(call_key, started_at, agent_id, status, duration_seconds);
+) as _(call_key, began_at, agent_id, status, duration_seconds);
 create table call_outcomes as select * from (values
     ('now 1', 'billing', true, 5, false), ('now 2', 'billing', false, 2, true),
     ('now 3', 'general', null, null, false), ('yesterday', 'billing', true, 4, false),
-    ('last week', 'billing', false, 1, true)
+    ('last week', 'billing', false, 1, true), ('later', 'billing', true, 5, false),
+    ('yesterday, later', 'billing', true, 5, false), ('last week, the day after', 'general', true, 5, false)
 ) as _(call_key, issue_type, is_resolved, satisfaction_score, is_transfer_requested);
 create table actions as select * from (values
     (4.0, 'sent', timestamp '2026-11-02 10:00'), (8.0, 'sent', timestamp '2026-11-02 11:00'),
@@ -67,8 +68,10 @@ def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_d
 
 def test_agents_and_issue_types_have_the_same_three_periods(marts: Marts) -> None:
     found = of(marts)
-    nora = Line("nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), found.yesterday, Figures())
-    assert [line.name for line in found.agents] == ["nora", "theo"]
+    nora = Line(
+        "atoms:nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), found.yesterday, Figures()
+    )
+    assert [line.name for line in found.agents] == ["atoms:nora", "atoms:theo"]
     assert found.agents[0] == nora
     assert {line.name: line.last_week.calls for line in found.issues} == {"billing": 1, "general": 0}
 

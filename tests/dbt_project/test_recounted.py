@@ -1,15 +1,24 @@
-"""Every mart that counts is what its events say, counted a second time in plain Python; built in two passes."""
+"""Every mart that counts is what its events say, counted a second time in plain Python; built in two passes.
 
+And the board, which counts a day so far out of these marts, says what they say.
+"""
+
+import os
 import random
-from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
+from integrations.board.marts import Marts
+from integrations.board.numbers import PERIODS, Figures, Numbers, numbers
 from tests.dbt_project import recount_marts as again
 from tests.dbt_project.agreement import agree, figures
-from tests.dbt_project.invented import bodies, calls_of
+from tests.dbt_project.invented import FIRST_DAY, bodies, calls_of
 from tests.dbt_project.recount import Call, scorecard
 
 if TYPE_CHECKING:
@@ -21,6 +30,11 @@ RATES = [
     ("generic", date(2026, 10, 28), 0.09, "EUR", 1),
     ("atoms", date(2026, 1, 1), 5.0, "USD", 60),
 ]
+SHOWN = (
+    "call_count", "resolution_rate", "transfer_rate", "average_handle_seconds", "average_satisfaction",
+    "rated_call_count", "rated_1_count", "rated_2_count", "rated_3_count", "rated_4_count", "rated_5_count",
+)  # fmt: skip
+"""What the board shows that the marts count, in the order of `said`."""
 STATUSES = ("sent", "sent", "sent", "pending", "sending", "retrying", "dead", "skipped")
 
 
@@ -159,3 +173,105 @@ def test_after_call_work(counted: "Warehouse", calls: list[Call], actions: list[
         ", ".join(next(iter(wanted.values()))),
     )
     agree(found, {key: row.values() for key, row in wanted.items()})
+
+
+@pytest.fixture(scope="module")
+def board(counted: "Warehouse", tmp_path_factory: pytest.TempPathFactory) -> "Board":
+    path = tmp_path_factory.mktemp("published") / "marts.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(f"attach '{counted.path}' as warehouse (read_only)")
+        for mart in ("calls", "call_outcomes", "actions"):
+            connection.execute(f"create table {mart} as from warehouse.marts.{mart}")
+    return Board(path)
+
+
+class Board:
+    """The board's numbers out of a copy that was published at a moment of its own, UTC."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on(self, day: datetime, published_at: datetime) -> Numbers:
+        at = published_at.replace(tzinfo=UTC).timestamp()
+        os.utime(self.path, (at, at))
+        found = numbers(Marts(self.path), ZoneInfo("UTC"), day.date())
+        assert found is not None
+        return found
+
+
+def said(found: Numbers) -> Iterator[tuple[Any, Figures]]:
+    """All figures on the page, by day, dimension and value; there are none for what has no call."""
+    for period, days in PERIODS.items():
+        lines = [("all", "all", found), *(("agent", line.name, line) for line in found.agents)]
+        for dimension, value, line in (*lines, *(("issue_type", line.name, line) for line in found.issues)):
+            if (shown := getattr(line, period)) != Figures():
+                yield (found.day - timedelta(days=days), dimension, value), shown
+
+
+def rates(shown: Figures) -> list[Any]:
+    return [
+        shown.calls, shown.resolved, shown.transfers, shown.duration, shown.satisfaction, shown.rated, *shown.scores
+    ]  # fmt: skip
+
+
+def test_the_board_says_of_days_what_the_scorecard_says(counted: "Warehouse", board: Board) -> None:
+    cards = figures(counted, "scorecard_daily", "period_start, dimension, dimension_value", ", ".join(SHOWN))
+    completed = {
+        tuple(row.values())[:-1]: row["number"]
+        for dimension, value in (
+            ("all", "'all'"),
+            ("agent", "source || ':' || coalesce(agent_id, 'unknown')"),
+            ("issue_type", "issue_type"),
+        )
+        for row in counted.rows(
+            f"select calls.call_date, '{dimension}' as dimension, {value} as value, count(*) as number "
+            "from marts.calls as calls join marts.call_outcomes as outcomes using (call_key, source) "
+            "where status = 'completed' group by all"
+        )
+    }
+    seen: dict[Any, Figures] = {}
+    for number in range(7, 21):
+        day = FIRST_DAY + timedelta(days=number)
+        found = board.on(day, published_at=FIRST_DAY + timedelta(days=30))
+        assert sum(found.hours) == found.today.completed
+        for key, shown in said(found):
+            assert seen.setdefault(key, shown) == shown, "one day says the same on whichever page"
+        medians = counted.rows(
+            "select percentile_cont(0.5) within group (order by seconds_from_call_end_to_sent) as median "
+            f"from marts.actions where cast(call_ended_at as date) = '{day:%Y-%m-%d}'"
+        )
+        assert found.median_seconds == pytest.approx(medians[0]["median"])
+    assert len({day for day, _, _ in cards}) == 21
+    wanted = {key: card for key, card in cards.items() if key[1] in ("all", "agent", "issue_type")}
+    agree({key: rates(shown) for key, shown in seen.items()}, wanted)
+    assert {key: shown.completed for key, shown in seen.items() if shown.completed} == completed
+
+
+def test_the_board_says_of_a_day_so_far_what_its_quarters_of_an_hour_say(
+    counted: "Warehouse", board: Board
+) -> None:
+    found, moment = {}, timedelta(hours=14, minutes=45)
+    for number in range(7, 21):
+        at = FIRST_DAY + timedelta(days=number) + moment
+        found |= {key: rates(shown) for key, shown in said(board.on(at, published_at=at))}
+    rows = counted.rows(
+        f"""select
+            call_date,
+            case when grouping(by_agent) = 0 then 'agent' when grouping(issue_type) = 0 then 'issue_type' else 'all'
+            end as dimension,
+            coalesce(by_agent, issue_type, 'all') as dimension_value,
+            sum(call_count) as call_count,
+            sum(resolved_call_count) / nullif(sum(resolved_call_count + unresolved_call_count), 0) as resolution_rate,
+            sum(transfer_request_count) / sum(call_count) as transfer_rate,
+            sum(handle_seconds_sum) / nullif(sum(handled_call_count), 0) as average_handle_seconds,
+            sum(satisfaction_sum) / nullif(sum(rated_call_count), 0) as average_satisfaction,
+            {", ".join(f"sum({name}) as {name}" for name in SHOWN if name.startswith("rated_"))}
+        from (from marts.call_volume select *, source || ':' || agent_id as by_agent)
+        where quarter_start < call_date + interval '{moment}'
+        group by grouping sets ((call_date), (call_date, by_agent), (call_date, issue_type))
+        having sum(call_count) > 0"""
+    )
+    wanted = {tuple(row.values())[:3]: list(row.values())[3:] for row in rows}
+    # the first week stands only beside the second, where that has the agent
+    first = FIRST_DAY.date() + timedelta(days=7)
+    agree(found, {key: row for key, row in wanted.items() if key[0] >= first or key in found})

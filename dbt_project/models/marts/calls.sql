@@ -15,6 +15,7 @@ with
             calls.customer_phone,
             calls.agent_phone,
             facts.call_date,
+            facts.began_at,
             calls.started_at,
             calls.ended_at,
             calls.duration_seconds,
