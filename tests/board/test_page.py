@@ -4,19 +4,26 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import duckdb
+import orjson
 import pytest
 import requests
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+from sqlalchemy import delete
 
+from integrations.board.ledger import PAGE
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, DueAction, Outbox, dispatch, open_outbox
+from integrations.outbox.engine import writing
+from integrations.outbox.schema import actions
 from tests.board.conftest import COMPLETED, EMAIL, HOSTILE_CALL, PHONE, Worked, complaints, text_of, until
 
 CALL = "/calls/atoms/" + quote(HOSTILE_CALL, safe="")
@@ -57,11 +64,15 @@ def test_the_page_of_numbers_is_fetched_anew_with_a_new_copy_and_not_with_every_
     for number in range(3):
         before = page.execute_script(told)
         worked.office.start(f"while numbers are shown {number}")
-        until(lambda before=before: page.execute_script(told) != before, "the call in the page")
+        until(partial(_is_another, page, told, before), "the call in the page")
     assert page.execute_script("return window.fetched") == 0
     published = worked.office.installation.home / "published" / "marts.duckdb"
     Path(shutil.copy(published, published.with_suffix(".new"))).replace(published)
     until(lambda: page.execute_script("return window.fetched") == 1, "the page to be fetched")
+
+
+def _is_another(page: Chrome, script: str, before: object) -> bool:
+    return bool(page.execute_script(script) != before)
 
 
 def test_what_strangers_say_is_text_in_the_direction_of_its_script(worked: Worked, page: Chrome) -> None:
@@ -94,6 +105,34 @@ def test_the_page_of_a_call_has_the_contact_that_it_shares_with_others(worked: W
         page.get(f"{worked.office.board.url}/calls/atoms/{call_id}")
         assert "CRM contact" in text_of(page, ".line")
         assert "CRM note ● sent preview" in text_of(page, ".line")
+
+
+def test_the_page_of_a_call_has_its_outcome_measures_variables_and_raw_events(
+    worked: Worked, page: Chrome
+) -> None:
+    page.get(f"{worked.office.board.url}/calls/atoms/first")
+    outcome = text_of(page, ".outcome")
+    for told in ("Status completed", "Resolved ✕ no", "Satisfaction ★☆☆☆☆", "Sentiment negative"):
+        assert told in outcome
+    facts = (
+        "return Object.fromEntries([...document.querySelectorAll('.facts dt')]"
+        ".map((name) => [name.innerText, name.nextElementSibling.innerText]))"
+    )
+    assert page.execute_script(facts) == {
+        "satisfaction score": "1",
+        "issue resolved": "false",
+        "customer email": "j···@m···.com",
+    }
+    events = page.find_elements(By.CSS_SELECTOR, "details.raw")
+    raw = {}
+    for event in events:
+        event.find_element(By.TAG_NAME, "summary").click()
+        told = orjson.loads(event.find_element(By.TAG_NAME, "pre").text)
+        raw[event.text.split()[0]] = told
+    assert raw["call.end"]["variables"] == {"customer_email": "j···@m···.com"}
+    assert raw["call.end"]["caller_phone"] == "+353 861 ··· 01"
+    assert raw["analytics.completed"]["metrics"] == {"satisfaction_score": 1, "issue_resolved": False}
+    assert complaints(page) == []
 
 
 def test_no_phone_number_and_no_address_stands_on_any_page(worked: Worked) -> None:
@@ -197,6 +236,47 @@ def test_a_form_that_is_not_the_boards_own_or_names_nobody_changes_nothing(dead:
     assert requests.get(url, timeout=10).status_code == 405
     assert dead.now().status == "dead"
     assert dead.recorded() == []
+
+
+@pytest.fixture
+def many(worked: Worked) -> Iterator[list[str]]:
+    """Titles of more tickets than a page holds, the last changed first: half of them of yesterday."""
+    settings = IntegrationSettings(home=worked.office.installation.home)
+    titles = [f"Ticket number {number}." for number in range(PAGE + 10)]
+    now, half = datetime.now(UTC), len(titles) // 2
+    with open_outbox(settings.outbox_url) as outbox:
+        for at, part in ((now - timedelta(hours=20), titles[:half]), (now, titles[half:])):
+            due = [
+                DueAction(f"ticket:many:{title}", "ticket", "ticket", "many", title, {"title": title}, at)
+                for title in part
+            ]
+            outbox.fill(due, at, settings)
+        yield titles[::-1]
+        with writing(outbox.engine) as write:
+            write.connection.execute(delete(actions).where(actions.c.source == "many"))
+
+
+def test_the_list_of_actions_has_pages_and_a_filter_by_time(
+    worked: Worked, page: Chrome, many: list[str]
+) -> None:
+    def listed() -> list[str]:
+        found = page.find_elements(By.CSS_SELECTOR, ".actions .sub")
+        return [title for each in found if (title := each.text.partition(" · ")[2]) in many]
+
+    page.get(f"{worked.office.board.url}/actions?channel=ticket&status=waiting")
+    first = listed()
+    assert len(first) == PAGE
+    assert page.find_elements(By.CSS_SELECTOR, "a[rel=prev]") == []
+    page.find_element(By.CSS_SELECTOR, "a[rel=next]").click()
+    until(lambda: text_of(page, "a[rel=prev]"), "the second page")
+    assert sorted([*first, *listed()]) == sorted(many), "each action on one page"
+    assert set(listed()) < set(many[len(many) // 2 :]), "the last changed first"
+    assert page.find_elements(By.CSS_SELECTOR, "a[rel=next]") == []
+    Select(page.find_element(By.NAME, "time")).select_by_visible_text("in the last hour")
+    until(lambda: "time=hour" in page.current_url, "the filter")
+    assert sorted(listed()) == sorted(many[: len(many) // 2])
+    assert Select(page.find_element(By.NAME, "channel")).first_selected_option.text == "ticket"
+    assert complaints(page) == []
 
 
 def outbox_url(worked: Worked) -> str:

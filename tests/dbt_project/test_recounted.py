@@ -250,7 +250,8 @@ def test_the_board_says_of_days_what_the_scorecard_says(counted: "Warehouse", bo
 def test_the_board_says_of_a_day_so_far_what_its_quarters_of_an_hour_say(
     counted: "Warehouse", board: Board
 ) -> None:
-    found, moment = {}, timedelta(hours=14, minutes=45)
+    found: dict[Any, list[Any]] = {}
+    moment = timedelta(hours=14, minutes=45)
     for number in range(7, 21):
         at = FIRST_DAY + timedelta(days=number) + moment
         found |= {key: rates(shown) for key, shown in said(board.on(at, published_at=at))}
