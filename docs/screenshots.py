@@ -1,4 +1,4 @@
-"""`make screenshots`: the pictures of the README, taken by Chromium from a demo that really runs.
+"""`make screenshots`: pictures for the README and the board's page, taken by Chromium from a demo that really runs.
 
 Needs `chromium` and `chromium-driver` (Debian: `apt-get install chromium chromium-driver`).
 """
@@ -28,6 +28,7 @@ RECEIVER_BIND = "127.0.0.1:8037"
 CALLS = 60
 CALLERS = ("+12025550143", "+493025551211", "+447700900142", "+13125550187")
 SIZE = (1500, 940)
+PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 SETTLE_SECONDS = 3.0
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--hide-scrollbars")  # fmt: skip
@@ -41,6 +42,9 @@ def main() -> None:
         groups = ",".join(quote(f"global@global:{group}", safe="") for group in OPEN_GROUPS)
         ring()
         picture(page, "board", BOARD, "by agent and issue")
+        page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+        picture(page, "board-phone", BOARD, "by agent and issue")
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
 
 

@@ -1,7 +1,7 @@
 """The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
 
-Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the two
-together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
+Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the
+two together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
 """
 
 from dataclasses import dataclass, field
@@ -62,9 +62,14 @@ order by calls desc, name
 """
 
 _HOURS = """
-select date_diff('hour', $start, began_at) as hour, count(*)
+select
+    date_diff('hour', $start, began_at) as hour,
+    count(*) filter (where status = 'completed') as completed,
+    count(*) filter (where is_resolved) as resolved,
+    count(*) filter (where not is_resolved) as unresolved
 from calls
-where began_at >= $start and began_at < $until and status = 'completed'
+inner join call_outcomes using (call_key)
+where began_at >= $start and began_at < $until
 group by all
 """
 
@@ -72,6 +77,12 @@ _MEDIAN = """
 select median(seconds_from_call_end_to_sent)
 from actions
 where call_ended_at >= $start and call_ended_at < $until
+"""
+
+_SCORES = """
+select call_key, satisfaction_score
+from call_outcomes
+where call_key in (select unnest($keys)) and satisfaction_score is not null
 """
 
 
@@ -101,7 +112,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A day until `until`, against the same time of the day before and of the week before; times aware UTC."""
+    """A day until `until`, against the same time of the day before and of the week before; times aware UTC.
+
+    By hour of the day: completed calls, and the share that was resolved.
+    """
 
     day: date
     is_today: bool
@@ -113,6 +127,7 @@ class Numbers:
     yesterday: Figures
     last_week: Figures
     hours: list[int] = field(default_factory=list)
+    resolved_hours: list[float | None] = field(default_factory=list)
     median_seconds: float | None = None
     agents: list[Line] = field(default_factory=list)
     issues: list[Line] = field(default_factory=list)
@@ -130,7 +145,7 @@ def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | 
         spans = _spans(chosen, until, zone)
         found = rows(connection, _QUERY, spans)
         here = {"start": spans["today_from"], "until": spans["today_to"]}
-        by_hour = dict(connection.execute(_HOURS, here).fetchall())
+        by_hour = {row["hour"]: row for row in rows(connection, _HOURS, here)}
         timing = connection.execute(_MEDIAN, here).fetchone()
         newest, latest = connection.execute(
             "select max(updated_at), max(call_date) from calls"
@@ -140,6 +155,7 @@ def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | 
         )
     figures = {(row["period"], row["grain"], row["name"]): _figures(row) for row in found}
     hours = max(1, -(-int((spans["today_to"] - spans["today_from"]).total_seconds()) // 3600))
+    in_turn = [by_hour.get(hour, {}) for hour in range(min(hours, 25))]
     return Numbers(
         day=chosen,
         is_today=chosen == today,
@@ -148,11 +164,20 @@ def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | 
         newest_at=newest.replace(tzinfo=UTC) if newest else None,
         latest_day=latest,
         **{period: figures.get((period, "all", None), Figures()) for period in PERIODS},
-        hours=[int(by_hour.get(hour, 0)) for hour in range(min(hours, 25))],
+        hours=[hour.get("completed", 0) for hour in in_turn],
+        resolved_hours=[_resolved(hour) if hour else None for hour in in_turn],
         median_seconds=timing[0] if timing else None,
         agents=_lines(figures, "agent"),
         issues=_lines(figures, "issue"),
     )
+
+
+def scores(marts: Marts, call_keys: list[str]) -> dict[str, int]:
+    """How satisfied the customers of these calls were, 1 to 5, where the copy has it."""
+    with marts.opened() as connection:
+        if connection is None:
+            return {}
+        return dict(connection.execute(_SCORES, {"keys": call_keys}).fetchall())
 
 
 def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:
@@ -180,17 +205,21 @@ def _naive(at: datetime) -> datetime:
 
 
 def _figures(row: dict[str, Any]) -> Figures:
-    known = row["resolved"] + row["unresolved"]
     return Figures(
         calls=row["calls"],
         completed=row["completed"],
-        resolved=row["resolved"] / known if known else None,
+        resolved=_resolved(row),
         transfers=row["transfers"] / row["calls"] if row["calls"] else None,
         duration=row["duration"],
         satisfaction=row["satisfaction"],
         rated=row["rated"],
         scores=tuple(row[f"score_{score}"] for score in range(1, 6)),
     )
+
+
+def _resolved(row: dict[str, Any]) -> float | None:
+    known = row["resolved"] + row["unresolved"]
+    return row["resolved"] / known if known else None
 
 
 def _lines(figures: dict[tuple[str, str, str | None], Figures], grain: str) -> list[Line]:

@@ -21,7 +21,7 @@ from integrations.board.hub import Hub
 from integrations.board.ledger import Summary
 from integrations.board.live import LiveView
 from integrations.board.marts import Marts, MartsUnreadable
-from integrations.board.numbers import Numbers, numbers
+from integrations.board.numbers import Numbers, numbers, scores
 from integrations.outbox import Outbox
 
 LOG = logging.getLogger("aftercall.board")
@@ -47,17 +47,18 @@ class Parts(threading.Thread):
         self._live = LiveView()
         self._around = Around()
         self._numbers: Numbers | None = None
+        self._scores: dict[str, int] = {}
         self._summary: Summary | None = None
         self._problem = ""
         self._ended = threading.Event()
-        self._drawing = threading.Lock()
+        self._drawing = threading.RLock()
 
     def show_live(self, view: LiveView) -> None:
         """Take the newest live state; called by the tail's thread."""
         self._live = view
         shown = {"live": view, "calls": view.active[:SHOWN_CALLS], "unended": view.unended[:SHOWN_UNENDED]}
         self._put("active", **shown)
-        self._put("feed", live=view, receiver=self._settings.receiver_bind)
+        self._draw_feed()
         self._draw_shared()
 
     def run(self) -> None:
@@ -69,8 +70,12 @@ class Parts(threading.Thread):
         while not self._ended.is_set():
             today = datetime.now(self._settings.zone).date()
             try:
-                if (version := (self._marts.version(), today)) != marts_version:
+                # what is told from now on is in no copy before the next
+                if (version := (self._marts.version(), today, self._live.is_current)) != marts_version:
                     self._numbers = numbers(self._marts, self._settings.zone)
+                    told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
+                    self._scores = scores(self._marts, told)
+                    self._draw_feed()
                     marts_version = version
                 if (written := (ledger.version(self._outbox), today)) != outbox_version:
                     midnight = datetime.combine(today, clock_time(), self._settings.zone)
@@ -93,17 +98,21 @@ class Parts(threading.Thread):
         """End within a moment."""
         self._ended.set()
 
+    def _draw_feed(self) -> None:
+        with self._drawing:  # two threads draw it, and the older state must not come last
+            self._put("feed", live=self._live, scores=self._scores, receiver=self._settings.receiver_bind)
+
     def _draw_shared(self) -> None:
         """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
-        found = self._numbers
+        live, found = self._live, self._numbers
         # not one part: whoever shows the numbers of a day asks for them anew when that part has news
-        self._put("floor", live=self._live)
+        self._put("floor", live=live)
         self._put("numbers", numbers=found)
-        waiting = self._live.oldest_after(found.newest_at if found else None)
+        waiting = live.oldest_after(found.newest_at if found else None)
         late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
         self._put(
             "health",
-            live=self._live,
+            live=live,
             numbers=found,
             around=self._around,
             waiting=waiting,

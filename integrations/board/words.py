@@ -1,5 +1,6 @@
 """Numbers and times as people say them. Exact values stay in attributes, which the page's script goes by."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
@@ -44,15 +45,19 @@ def when(at: datetime | None, form: str = "ago") -> Markup:
     )
 
 
-def bars(values: list[int], label: str) -> Markup:
-    """A tiny bar chart as SVG; the label says what it shows to those who do not see it."""
-    top = max([*values, 1])
+def bars(values: Sequence[float | None], label: str) -> Markup:
+    """A tiny bar chart as SVG, with a gap for what is unknown; the label says it to those who do not see it.
+
+    The highest bar is that of the largest value, or of 1.
+    """
+    top = max([1.0, *(value for value in values if value is not None)])
     width = 5 * len(values) - 1
     rows = [
         Markup('<rect x="{}" y="{}" width="4" height="{}"/>').format(
             5 * place, 16 - (height := max(round(15 * value / top), 1)), height
         )
         for place, value in enumerate(values)
+        if value is not None
     ]
     return Markup(
         '<svg class="bars" viewBox="0 0 {0} 16" width="{0}" height="16" role="img" aria-label="{1}">'

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from integrations.board.marts import Marts
-from integrations.board.numbers import Figures, Line, Numbers, numbers
+from integrations.board.numbers import Figures, Line, Numbers, numbers, scores
 
 MONDAY = date(2026, 11, 2)
 THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
@@ -64,6 +64,7 @@ def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_d
     assert found.last_week == Figures(1, 1, 0.0, 1.0, 90.0, 1.0, 1, (1, 0, 0, 0, 0))
     assert found.median_seconds == 6.0
     assert (len(found.hours), found.hours[0], found.hours[14], sum(found.hours)) == (15, 1, 1, 2)
+    assert found.resolved_hours == [0.0, *[None] * 13, 1.0]
 
 
 def test_agents_and_issue_types_have_the_same_three_periods(marts: Marts) -> None:
@@ -85,6 +86,11 @@ def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_anot
     new_york = of(marts, zone="America/New_York")
     assert (new_york.today.calls, new_york.yesterday.calls, new_york.last_week.calls) == (2, 1, 0)
     assert len(of(marts, date(2026, 11, 1), "America/New_York").hours) == 25
+
+
+def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(marts: Marts) -> None:
+    assert scores(marts, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
+    assert scores(marts, []) == {}
 
 
 def test_without_a_copy_there_are_none(tmp_path: Path) -> None:

@@ -43,13 +43,17 @@ def test_numbers_change_when_a_copy_is_published(worked: Worked, page: Chrome) -
     published = worked.office.installation.home / "published" / "marts.duckdb"
     fresh = Path(shutil.copy(published, published.with_suffix(".new")))
     with duckdb.connect(str(fresh)) as copy:
-        copy.execute(
-            "insert into calls select * replace (call_key || '2' as call_key) from calls where has_end"
-        )
+        for mart in ("calls", "call_outcomes"):
+            copy.execute(f"insert into {mart} select * replace (call_key || '2' as call_key) from {mart}")
     fresh.replace(published)
     counted = worked.office.installation.mart(COMPLETED)
     until(lambda: text_of(page, completed) == str(counted[0][0]) != str(before), "the new numbers")
     assert complaints(page) == []
+
+
+def test_the_feed_says_how_satisfied_a_customer_was_once_the_marts_do(worked: Worked, page: Chrome) -> None:
+    page.get(worked.office.board.url)
+    until(lambda: text_of(page, "#feed [data-key='analysed:atoms:second'] .length") == "★", "the star")
 
 
 def test_the_page_of_numbers_is_fetched_anew_with_a_new_copy_and_not_with_every_call(
