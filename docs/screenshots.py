@@ -26,10 +26,11 @@ DAGSTER = "http://127.0.0.1:3037"
 BOARD = "http://127.0.0.1:8137"
 RECEIVER_BIND = "127.0.0.1:8037"
 CALLS = 60
+AGENTS = ("front_desk", "bookings", "support")
 CALLERS = ("+12025550143", "+493025551211", "+447700900142", "+13125550187")
 SIZE = (1500, 940)
 PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-SETTLE_SECONDS = 3.0
+SETTLE_SECONDS = 6.0
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--hide-scrollbars")  # fmt: skip
 OPEN_GROUPS = ("sync", "actions")
@@ -40,21 +41,28 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)), browser() as page:
         groups = ",".join(quote(f"global@global:{group}", safe="") for group in OPEN_GROUPS)
+        # first: a call on the line begins a pass, and what runs has no state to show
+        picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
         ring()
         picture(page, "board", BOARD, "by agent and issue")
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
         picture(page, "board-phone", BOARD, "by agent and issue")
-        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
 
 
 def ring() -> None:
-    """Calls that begin, so that somebody is on the line."""
+    """Calls that began a while ago, so that somebody is on the line; by Retell, whose secret the demo does not set."""
     for number, phone in enumerate(CALLERS):
-        call = {"event": "call.start", "call_id": f"call-{number}", "agent_id": f"agent_{number % 3}"}
-        caller = {"call_direction": ("inbound", "outbound")[number % 2], "caller_phone": phone}
+        call = {
+            "call_id": f"call-{number}",
+            "agent_id": AGENTS[number % len(AGENTS)],
+            "direction": "outbound" if number % 2 else "inbound",
+            "to_number" if number % 2 else "from_number": phone,
+            "start_timestamp": int(time.time() * 1000) - number * 47_000,
+        }
         requests.post(
-            f"http://{RECEIVER_BIND}/webhooks/atoms", json=call | caller, timeout=10
+            f"http://{RECEIVER_BIND}/webhooks/retell",
+            json={"event": "call_started", "call": call},
+            timeout=10,
         ).raise_for_status()
 
 
