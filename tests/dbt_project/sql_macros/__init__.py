@@ -77,7 +77,7 @@ def _return(value: Any) -> None:
 
 
 def _macros() -> dict[str, Callable[..., Any]]:
-    environment = Environment(autoescape=False)
+    environment = Environment(autoescape=False, extensions=["jinja2.ext.do"])
     environment.globals |= {
         "return": _return,
         "ref": lambda *names: names[-1],
