@@ -58,9 +58,11 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
     new_type = ended("new-type", duration_seconds="about two minutes")
     new_disposition = ended("new-disposition", disposition="Not Resolved")
     new_event = {"event": "call.rated", "call_id": "new-event", **CALL, "stars": 4}
-    measures = {"asked +1 202 555 0143": "yes", "satisfaction_score": "ask ada@example.com"}
+    measures = {"asked +1 202 555 0143": "yes", "satisfaction_score": "ask ada@example.com", "mood": None}
     new_measure = {"event": "analytics.completed", "call_id": "new-measure", **CALL, "metrics": measures}
-    sent = [new_field, new_type, new_disposition, new_event, new_measure]
+    ratings = [{"identifier": "csat", "value": value} for value in (None, 4, 2)]
+    twice = {"event": "analytics.completed", "call_id": "new-twice", **CALL, "metrics": ratings}
+    sent = [new_field, new_type, new_disposition, new_event, new_measure, twice]
     load(settings, *sent)
 
     warned = {name: values.partition(", last_")[0] for name, values in warnings(settings).items()}
@@ -74,6 +76,7 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
     assert {(one.event_type, one.events, misfit) for one in drifts for misfit in one.misfits} == {
         ("call.end", 1, Misfit("experiment", "is new")),
         ("call.end", 1, Misfit("seed.duration_seconds", "should be number, is text")),
+        ("analytics.completed", 1, Misfit("seed.metrics", "should be dictionary, is list")),
     }
 
     kept = rows(settings, "select payload::varchar from raw.call_events where call_id like 'new-%'")
@@ -84,9 +87,20 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
         ("new-event", None, None),
         ("new-field", "unresolved", False),
         ("new-measure", None, None),
+        ("new-twice", None, None),
         ("new-type", "unresolved", False),
     ]
     assert rows(settings, "select duration_seconds from marts.calls where call_id = 'new-type'") == [(None,)]
+
+    measured = "select measure, measure_number, value_type, value_text from marts.call_metrics"
+    assert rows(settings, f"{measured} where measure in ('csat', 'mood') order by all") == [
+        ("csat", 1, "integer", "4"),
+        ("csat", 2, "integer", "2"),
+        ("csat", 3, "empty", None),
+        ("mood", 1, "empty", None),
+    ]
+    rated = "select satisfaction_score from marts.call_outcomes where call_id = 'new-twice'"
+    assert rows(settings, rated) == [(4,)]
 
     # where a row's only column is personal, the number of rows is told
     rows(settings, "delete from intermediate.int_due_actions")

@@ -62,9 +62,11 @@ def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster
         assert set(keys) <= dagster.get_materialized_partitions(key), key
     check = dg.AssetCheckKey(dg.AssetKey(["intermediate", "int_events"]), "warn_unknown_event_types")
     (record,) = dagster.event_log_storage.get_asset_check_execution_history(check, limit=1)
-    assert record.event is not None and record.event.dagster_event is not None
+    assert record.event is not None
+    assert record.event.dagster_event is not None
     said = record.event.dagster_event.asset_check_evaluation_data.description
-    assert said is not None and said.startswith("source atoms, event_type call.rated, event_count 1, last_")
+    assert said is not None
+    assert said.startswith("source atoms, event_type call.rated, event_count 1, last_")
     right = contents(counted)
     spoil(counted, *DAYS)
     result = dg.materialize(
