@@ -66,8 +66,8 @@ screenshots: setup  ## the pictures of the README and of docs/ (needs chromium, 
 	$(BIN)/python docs/screenshots.py
 	$(BIN)/python -m docs.previews
 
-bench: setup  ## measurements, into .bench/results.json
-	$(BIN)/python -m tests.bench
+bench: setup  ## measurements, into .bench/results.json (BENCH="growth load": some of them)
+	$(BIN)/python -m tests.bench $(BENCH)
 
 lock: $(STAMP)  ## pin the newest packages that fit pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url \

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -180,6 +180,13 @@ def invoke(
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
     if not result.success:
         raise BuildFailed("; ".join(_failures(result)) or str(result.exception))
+
+
+def found_by_tests(events: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """What the data tests that warned or failed found, by their names: the words of `name_what_tests_found`."""
+    said = (event["data"]["msg"] for event in events if event["info"]["name"] == "JinjaLogInfo")
+    found = (text.partition(": ") for text in said)
+    return {name: rows for name, colon, rows in found if colon}
 
 
 def _invoke(

@@ -19,10 +19,10 @@ from orchestration.config import OrchestrationSettings
 from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
 
 WINDOW = timedelta(days=1)
-SAMPLE = 20
-"""Events of each source and type that are looked at."""
+SAMPLE = 100
+"""Events of each source and type that are looked at, so that a rare type is not lost among many of another."""
 BEFORE = timedelta(days=14)
-SAMPLE_BEFORE = 200
+SAMPLE_BEFORE = 500
 """Events of each source and type, of this long before the window, that say which fields are known."""
 _NEW = "is new"
 _LONGEST_NAME = 120

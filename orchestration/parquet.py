@@ -2,6 +2,7 @@
 
     parquet/calls/2026-11-02.parquet      marts about calls: by the day of the call, UTC
     parquet/actions/2026-11-02.parquet    by the day the action was recorded, UTC
+    parquet/scorecard_weekly/…            marts that count days or weeks: by the day, or the week's Monday
     parquet/customers/all.parquet         marts that belong to no day
 
 Reads the published copy alone, so the warehouse is free meanwhile.
@@ -15,6 +16,7 @@ import orjson
 from orchestration.config import OrchestrationSettings
 
 _STATE = "exported.json"
+_DAYS = ("call_date", "due_date", "period_start")
 _OF_ITS_CALL = "(select call_date from calls where calls.call_key = mart.call_key)"
 
 Digests = dict[str, dict[str, str]]
@@ -65,8 +67,8 @@ def _day(mart: str, columns: set[str]) -> str:
     """The SQL of a row's file name."""
     if mart == "actions":
         moment = "created_at::date"
-    elif "call_date" in columns:
-        moment = "call_date"
+    elif day := next((name for name in _DAYS if name in columns), None):
+        moment = day
     elif "call_key" in columns:
         moment = _OF_ITS_CALL
     else:

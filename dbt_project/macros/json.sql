@@ -31,7 +31,8 @@
     )
 {%- endmacro %}
 
-{# Measures as a map from name to (value, confidence, reasoning), from a list of measures, the first of a name. #}
+{# Measures as a map from name to a list of (value, confidence, reasoning): what an event says under a name, in the order sent,
+   what has no value last. #}
 {% macro measures_to_map(measures) -%}
     map_from_entries(
         list_transform(
@@ -40,14 +41,25 @@
                 lambda measure,
                 position:
                 measure.name is not null
-                and measure.value is not null
                 and list_position(list_transform({{ measures }}, lambda other:other.name), measure.name)
                 = position
             ),
-            lambda measure:struct_pack(
-                name := measure.name,
-                measured := struct_pack(
-                    value := measure.value, confidence := measure.confidence, reasoning := measure.reasoning
+            lambda named:struct_pack(
+                name := named.name,
+                measured := list_transform(
+                    list_concat(
+                        list_filter(
+                            {{ measures }}, lambda other:other.name = named.name and other.value is not null
+                        ),
+                        list_filter(
+                            {{ measures }}, lambda other:other.name = named.name and other.value is null
+                        )
+                    ),
+                    lambda measure:struct_pack(
+                        value := measure.value,
+                        confidence := measure.confidence,
+                        reasoning := measure.reasoning
+                    )
                 )
             )
         )

@@ -12,12 +12,13 @@
    all. #}
 {% macro join_canonical_measures(relation) -%}
     left join
-        (select * from {{ ref("measures") }} where source is not null) as own_names
+        {{ ref("measures") }} as own_names
         on {{ relation }}.source = own_names.source
         and {{ relation }}.spelling = own_names.measure
     left join
-        (select * from {{ ref("measures") }} where source is null) as common_names
-        on {{ relation }}.spelling = common_names.measure
+        {{ ref("measures") }} as common_names
+        on common_names.source is null
+        and {{ relation }}.spelling = common_names.measure
 {%- endmacro %}
 
 {# The name that the seed gives a measure, else its own in lower snake case; as sent where nothing is left of that. #}
@@ -25,12 +26,12 @@
     coalesce(own_names.canonical_measure, common_names.canonical_measure, {{ spelling }}, {{ spelled }})
 {%- endmacro %}
 
-{# How a value reads. In this order: what fits a narrower type is not one of a wider; "1" is an integer, "yes" a boolean; two
+{# How a value reads; never null. In this order: what fits a narrower type is not one of a wider; "1" is an integer, "yes" a boolean; two
    numbers with a stroke are a fraction, a date only in ISO form, since 04/05 could be two days. #}
 {% macro value_type(value) -%}
     case
         when {{ value }} is null or trim({{ value }}) = ''
-        then null
+        then 'empty'
         when regexp_full_match(lower(trim({{ value }})), 'true|false|yes|no')
         then 'boolean'
         when regexp_full_match(trim({{ value }}), '[+-]?[0-9]{1,18}')

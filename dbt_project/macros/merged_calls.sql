@@ -77,45 +77,56 @@
                 {{ newest("recording_url") }} as recording_url,
                 {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
                 {{ newest_of_each_name("variables") }} as variables,
-                {{ newest_of_each_name("metrics") }} as metrics
+                {{ newest_measures("metrics") }} as metrics
             from events
             group by call_key
         ),
 
         -- Measures by their canonical names. Of several of one name: what the platform's own row says, then
-        -- what is spelled so, then the first by spelling.
+        -- what is spelled so, then the first by spelling, then the first of an event; empty ones say nothing.
+        entries as (select call_key, source, {{ map_rows("metrics") }} as entry from merged),
+
         measured as (
             select
                 call_key,
                 source,
                 {{ to_snake_case("entry.key") }} as spelling,
                 entry.key as spelled,
-                entry.value as measure
-            from (select call_key, source, {{ map_rows("metrics") }} as entry from merged) as entries
-            where trim(entry.value.value) <> ''
+                {{ list_positions("entry.value") }} as measure_number,
+                {{ list_rows("entry.value") }} as measure
+            from entries
+        ),
+
+        said_measures as (
+            select call_key, source, spelling, spelled, measure_number, measure
+            from measured
+            where trim(measure.value) <> ''
         ),
 
         named as (
             select
-                measured.call_key,
-                {{ canonical_measure("measured.spelling", "measured.spelled") }} as canonical_measure,
-                measured.measure,
+                said_measures.call_key,
+                {{ canonical_measure("said_measures.spelling", "said_measures.spelled") }}
+                as canonical_measure,
+                said_measures.measure,
                 row_number() over (
                     partition by
-                        measured.call_key, {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                        said_measures.call_key,
+                        {{ canonical_measure("said_measures.spelling", "said_measures.spelled") }}
                     order by
                         case
                             when own_names.canonical_measure is not null
                             then 0
                             when
-                                measured.spelled
-                                = {{ canonical_measure("measured.spelling", "measured.spelled") }}
+                                said_measures.spelled
+                                = {{ canonical_measure("said_measures.spelling", "said_measures.spelled") }}
                             then 1
                             else 2
                         end,
-                        measured.spelled
+                        said_measures.spelled,
+                        said_measures.measure_number
                 ) as choice
-            from measured {{ join_canonical_measures("measured") }}
+            from said_measures {{ join_canonical_measures("said_measures") }}
         ),
 
         canonical as (

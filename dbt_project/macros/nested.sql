@@ -11,6 +11,23 @@
     )
 {%- endmacro %}
 
+{# Measures of several events as one map; each name as the newest event has it that says a value for it. #}
+{% macro newest_measures(column) -%}
+    list_reduce(
+        list({{ column }} order by recency) filter (where {{ column }} is not null),
+        lambda older,
+        newer:map_concat(
+            older,
+            map_from_entries(
+                list_filter(
+                    map_entries(newer),
+                    lambda entry:entry.value[1].value is not null or older[entry.key][1].value is null
+                )
+            )
+        )
+    )
+{%- endmacro %}
+
 {# The first of several spellings of a variable that says anything. #}
 {% macro variable(spellings) -%}
     coalesce(

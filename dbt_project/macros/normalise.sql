@@ -1,13 +1,13 @@
 {# What platforms write in many ways, written one way. Each takes and returns an SQL expression; unreadable text becomes null. #}
 {# A time in UTC: ISO 8601 with or without an offset, or a Unix time in seconds (10 digits) or milliseconds (13).
-   Outside 2000 to 2100 it is no time of a call. #}
+   Outside 2000 to 2100 it is no time of a call. No cast here may fail: DuckDB takes what stands twice in a query out of its `case`. #}
 {% macro to_utc(value) -%}
     {%- set parsed -%}
         case
             when regexp_full_match({{ value }}, '[0-9]{10}(\.[0-9]+)?')
-            then make_timestamp(cast(cast({{ value }} as double) * 1000000 as bigint))
+            then make_timestamp(try_cast(try_cast({{ value }} as double) * 1000000 as bigint))
             when regexp_full_match({{ value }}, '[0-9]{13}')
-            then make_timestamp(cast({{ value }} as bigint) * 1000)
+            then make_timestamp(try_cast({{ value }} as bigint) * 1000)
             else cast(try_cast({{ value }} as timestamptz) as timestamp)
         end
     {%- endset -%}

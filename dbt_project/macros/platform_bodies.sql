@@ -23,16 +23,19 @@
     )
 {%- endmacro %}
 
-{# One measure that has a field of its own, as a list like those of `measures_of_object`. #}
+{# One measure that has a field of its own, as a list like those of `measures_of_object`; empty where nothing stands there. #}
 {% macro measure_of(name, value) -%}
-    [
-        {
-            'name':'{{ name }}',
-            'value':cast({{ value }} as varchar),
-            'confidence':cast(null as double),
-            'reasoning':cast(null as varchar)
-        }
-    ]
+    list_filter(
+        [
+            {
+                'name':'{{ name }}',
+                'value':cast({{ value }} as varchar),
+                'confidence':cast(null as double),
+                'reasoning':cast(null as varchar)
+            }
+        ],
+        lambda measure:measure.value is not null
+    )
 {%- endmacro %}
 
 {# Measures from an object of objects: {name: {value, reasoning}}. `name` says where they have a name instead of their key. #}

@@ -71,7 +71,7 @@
             nullif(trim(recording_url), '') as recording_url,
             {{ turns_of("transcript") }} as turns,
             {{ json_object_to_map("variables") }} as variables,
-            {{ measures_to_map("list_filter(measures, lambda known:known.value is not null)") }} as metrics
+            {{ measures_to_map("measures") }} as metrics
         from ranked
     )
 {% endmacro %}
@@ -132,12 +132,13 @@
     )
 {%- endmacro %}
 
+{# Of a name that stands twice in an object the last comes first, since that is the one that JSON parsers keep. #}
 {% macro measures_of_object(document) -%}
     list_transform(
-        map_entries({{ json_object_to_map(document) }}),
+        list_reverse(list_zip(json_keys({{ document }}), json_extract_string({{ document }}, '$.*'))),
         lambda measure: {
-            'name':measure.key,
-            'value':measure.value,
+            'name':measure[1],
+            'value':measure[2],
             'confidence':cast(null as double),
             'reasoning':cast(null as varchar)
         }

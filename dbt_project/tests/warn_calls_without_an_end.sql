@@ -11,3 +11,4 @@ where
     and first_received_at
     < cast('{{ run_started_at.strftime("%Y-%m-%d %H:%M:%S") }}' as timestamp)
     - interval '{{ var("no_end_timeout_hours") }} hours'
+order by first_received_at desc

@@ -3,3 +3,4 @@
 
 select position_key, segment, byte_offset, reason
 from {{ source("raw", "rejected_lines") }}
+order by loaded_at desc, position_key asc

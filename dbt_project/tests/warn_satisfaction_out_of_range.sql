@@ -1,6 +1,8 @@
 -- Scores that are no integer from 1 to 5: they count as unknown. Look at how the agent is told to measure.
 {{ config(severity="warn") }}
 
-select call_key, satisfaction_text
+select source, satisfaction_text, count(*) as call_count, max(last_received_at) as last_received_at
 from {{ ref("int_call_outcomes") }}
 where satisfaction_text is not null and satisfaction_score is null
+group by source, satisfaction_text
+order by last_received_at desc, satisfaction_text asc

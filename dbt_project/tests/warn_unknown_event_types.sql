@@ -1,9 +1,8 @@
 -- Events that are neither start, end nor analytics, nor in the seed `event_types`: kept, counted to their
--- call, but
--- with the least say.
+-- call, but with the least say.
 {{ config(severity="warn", meta={"dagster": {"ref": {"name": "int_events"}}}) }}
 
-select events.source, events.event_type, count(*) as event_count
+select events.source, events.event_type, count(*) as event_count, max(events.received_at) as last_received_at
 from {{ ref("int_events") }} as events
 left join
     {{ ref("event_types") }} as known
@@ -11,3 +10,4 @@ left join
     and coalesce(known.source, events.source) = events.source
 where events.event_rank = 0 and known.event_type is null
 group by events.source, events.event_type
+order by last_received_at desc, events.event_type asc

@@ -55,7 +55,7 @@ def told(marts: Marts, source: str, call_id: str) -> Told:
         return Told(
             found[0],
             rows(connection, _of("call_turns", "turn_number"), key),
-            rows(connection, _of("call_metrics", "measure"), key),
+            rows(connection, _of("call_metrics", "measure, metric_key"), key),
             rows(connection, _of("call_variables", "variable"), key),
         )
 

@@ -13,9 +13,9 @@ _MOST_SAMPLES = 3
 @dg.asset_check(
     asset=dg.AssetKey(["raw", "call_events"]),
     name="events_look_as_documented",
-    description="Whether the newest events of each source and type have the fields that its platform documents, in "
-    "the documented types, and none that was never seen before. Those that differ are kept and loaded as far as they "
-    "can be; look at what changed there.",
+    description=f"Whether the newest {drift.SAMPLE} events of each source and type, loaded within a day, have the "
+    "fields that its platform documents, in the documented types, and none that was never seen before. Those that "
+    "differ are kept and loaded as far as they can be; look at what changed there.",
 )
 def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:
     """A warning names the places and shows outlines, in which every value stands as its type."""
@@ -39,6 +39,7 @@ def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "events_looked_at": report.events,
+            "at_most_of_each_source_and_type": drift.SAMPLE,
             "events_that_differ": sum(one.events for one in report.drifts),
             "what_changed": metadata.table(pd.DataFrame(rows, columns=list(rows[0]) if rows else ["source"])),
             **samples,

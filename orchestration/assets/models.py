@@ -136,6 +136,7 @@ def built(
     except build.BuildFailed as error:
         failure = error
     outputs: list[dg.Output[Any]] = []
+    found = build.found_by_tests(events)
     for event in events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
         for shown in message.to_default_asset_events(
@@ -146,6 +147,8 @@ def built(
         ):
             if isinstance(shown, dg.Output):
                 outputs.append(shown)
+            elif isinstance(shown, dg.AssetCheckResult) and shown.check_name in found:
+                yield shown._replace(description=found[shown.check_name])
             else:
                 yield shown
     if failure is not None:

@@ -47,6 +47,9 @@ def show(report: Report, window: Window) -> None:
         f"{found.due[0]} actions due as configured, {found.due[1]} as proposed: "
         f"{sums[NEW]} new, {sums[GONE]} no longer due, {sums[CHANGED]} changed"
     )
+    for currency, (before, after) in found.costs.items():
+        if f"{before:.2f}" != f"{after:.2f}":
+            click.echo(f"{before:,.2f} {currency} cost of the calls as configured, {after:,.2f} as proposed")
     if young := sum(group.young for group in found.actions):
         click.echo(
             f"{young} of the new ones are within their channel's age limit: those that were not done before go out "

@@ -17,6 +17,7 @@ NEW, GONE, CHANGED = "new", "no longer", "changed"
 _MOST_TRANSITIONS = 6
 _LONGEST_VALUE = 500
 _ALWAYS_DIFFER = {"built_at"}
+_STEPS = {"call_order", "dates", "judged_through"}
 _TABLE = """
 create or replace table differences (
     model varchar, key varchar, what varchar, channel varchar, kind varchar, variety varchar, due_at timestamp,
@@ -100,7 +101,7 @@ class Example:
 class Differences:
     """What differs: calls by how, fields of calls, actions in groups, fields of actions, and examples of either.
 
-    `due` is how many actions are due in all, as configured and as proposed.
+    `due` is how many actions are due in all, `costs` what the calls cost by currency; as configured and as proposed.
     """
 
     calls: dict[str, int]
@@ -108,6 +109,7 @@ class Differences:
     actions: list[Group]
     action_fields: list[Field]
     due: tuple[int, int]
+    costs: dict[str, tuple[float, float]]
     call_examples: list[Example]
     action_examples: list[Example]
 
@@ -131,6 +133,7 @@ def compare(
         [Group(*row) for row in connection.execute(_GROUPS, {"calls": CALLS}).fetchall()],
         _fields(connection, of_calls=False),
         (due[0], due[1]),
+        _costs(connection) if "cost" in models[CALLS] else {},
         _examples(connection, True, limit),
         _examples(connection, False, limit),
     )
@@ -184,7 +187,7 @@ def _inserted(model: str, columns: list[str]) -> str:
 
 def _is_left_out(model: str, column: str) -> bool:
     """What differs with every build, and steps on the way to a column that is compared itself."""
-    is_step = column.startswith(("said_", "mapped_")) or column.endswith("_text") or column == "call_order"
+    is_step = column.startswith(("said_", "mapped_")) or column.endswith("_text") or column in _STEPS
     return column in _ALWAYS_DIFFER or (model == CALLS and is_step)
 
 
@@ -224,6 +227,15 @@ def _rows(connection: duckdb.DuckDBPyConnection, side: str, models: dict[str, li
         if model != CALLS
     ]
     return sum(counts)
+
+
+def _costs(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[float, float]]:
+    rows = connection.execute(
+        "select currency, sum(cost) filter (where side = 1), sum(cost) filter (where side = 2) from ("  # noqa: S608
+        f"select currency, cost, 1 as side from {CONFIGURED}.{CALLS} union all "
+        f"select currency, cost, 2 as side from {PROPOSED}.{CALLS}) where currency is not null group by 1 order by 1"
+    )
+    return {currency: (before or 0.0, after or 0.0) for currency, before, after in rows.fetchall()}
 
 
 def _fields(connection: duckdb.DuckDBPyConnection, *, of_calls: bool) -> list[Field]:

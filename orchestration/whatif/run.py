@@ -14,12 +14,20 @@ from orchestration import build, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load.window import Window
 from orchestration.whatif.compare import Differences, compare
-from orchestration.whatif.scratch import CONFIGURED, PROPOSED, copy_events, folder_of, keep_side, scratch
+from orchestration.whatif.scratch import (
+    CONFIGURED,
+    OF_CALLS,
+    PROPOSED,
+    copy_events,
+    folder_of,
+    keep_side,
+    scratch,
+)
 
 Step = Callable[[str, int, int], None]
 """Told what is being done, and of how many steps how many are done (0, 0: not countable)."""
 # calls, what is due, and whatever these are made of: no mart, so that a new one costs a trial nothing
-_MODELS = ("+int_call_outcomes", "+int_due_actions", "+path:models/sync")
+_MODELS = (*(f"+{model}" for model in OF_CALLS), "+int_due_actions", "+path:models/sync")
 
 
 class NothingToCompare(Exception):

@@ -20,7 +20,9 @@ CONFIGURED, PROPOSED = "configured", "proposed"
 """The schemas of the two sides: the rules as they are, and as they would be."""
 CALLS = "calls"
 """The table of calls on either side; all others are the models of what is due, under their own names."""
-_SYNC = "sync"
+OF_CALLS = ("int_call_outcomes", "int_call_facts", "int_repeat_calls", "int_call_costs")
+"""The models that this table is made of, by `call_key`; of a column that several have, the first's."""
+_SYNC, _INTERMEDIATE = "sync", "intermediate"
 # A call belongs to the window by its first event, and comes with all of them.
 _CHOSEN = """
 create or replace temp table chosen as
@@ -112,13 +114,10 @@ def keep_side(scratch: OrchestrationSettings, side: str) -> None:
 def _kept(scratch: OrchestrationSettings, side: str) -> None:
     with warehouse.connect(scratch, read_only=False) as connection:
         connection.execute(f"create schema if not exists {side}")
-        models = {CALLS: "intermediate.int_call_outcomes"}
-        models |= {name: f'{_SYNC}."{name}"' for name in _names(connection, scratch.warehouse.stem, _SYNC)}
-        for name, model in models.items():
-            columns = ", ".join(
-                f'hash("{column}") as "{column}"' if "(" in kind or kind.endswith("[]") else f'"{column}"'
-                for column, kind, *_ in connection.execute(f"describe {model}").fetchall()
-            )
+        connection.execute(f'create or replace table {side}."{CALLS}" as {_calls(connection, scratch)}')
+        for name in _names(connection, scratch.warehouse.stem, _SYNC):
+            model = f'{_SYNC}."{name}"'
+            columns = ", ".join(_kept_columns(connection, model).values())
             connection.execute(f'create or replace table {side}."{name}" as select {columns} from {model}')  # noqa: S608
         schemas = connection.execute(
             "select schema_name from duckdb_schemas() where not internal and database_name = current_database()"
@@ -126,6 +125,27 @@ def _kept(scratch: OrchestrationSettings, side: str) -> None:
         for (schema,) in schemas:
             if schema not in (warehouse.RAW, "main", CONFIGURED, PROPOSED):
                 connection.execute(f'drop schema "{schema}" cascade')
+
+
+def _calls(connection: duckdb.DuckDBPyConnection, scratch: OrchestrationSettings) -> str:
+    """The query of all that is known of each call; an edited project may lack all models but the first."""
+    built = set(_names(connection, scratch.warehouse.stem, _INTERMEDIATE))
+    first, *others = (f"{_INTERMEDIATE}.{model}" for model in OF_CALLS if model in built)
+    columns: dict[str, str] = {}
+    for model in (first, *others):
+        columns = _kept_columns(connection, model) | columns
+    joins = " ".join(f"left join {model} on {first}.call_key = {model}.call_key" for model in others)
+    return f"select {', '.join(columns.values())} from {first} {joins}"  # noqa: S608
+
+
+def _kept_columns(connection: duckdb.DuckDBPyConnection, model: str) -> dict[str, str]:
+    """The SQL of each column of a model, by its name."""
+    return {
+        column: f'hash({model}."{column}") as "{column}"'
+        if "(" in kind or kind.endswith("[]")
+        else f'{model}."{column}"'
+        for column, kind, *_ in connection.execute(f"describe {model}").fetchall()
+    }
 
 
 def _names(connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> list[str]:

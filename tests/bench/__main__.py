@@ -1,6 +1,7 @@
-"""`python -m tests.bench`: every bench in turn, kept in `.bench/results.json`, shown as one table."""
+"""`python -m tests.bench [growth …]`: every bench, or those named, kept in `.bench/results.json`, as a table."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 from tests.bench import (
     bench_board,
@@ -24,12 +25,16 @@ BENCHES: tuple[Callable[[], list[Result]], ...] = (
 )
 
 
-def main() -> None:
-    """A bench that fails ends the run; what was measured before it stays recorded."""
-    for bench in BENCHES:
-        record(bench())
+def main(names: Sequence[str]) -> None:
+    """A bench that fails ends the run; what was measured before it stays recorded. Exits for a name that is none."""
+    known = {bench.__module__.rpartition("bench_")[2]: bench for bench in BENCHES}
+    if unknown := set(names) - known.keys():
+        sys.exit(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    for name, bench in known.items():
+        if not names or name in names:
+            record(bench())
     show(recorded())
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -143,7 +143,8 @@ class Warehouse:
         result = dbtRunner().invoke([*arguments, *folders, "--quiet"])
         # dbt keeps the file open in this process, with settings of its own.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-        outcomes = {node.node.name: node for node in getattr(result.result, "results", [])}
+        ran = [one for one in getattr(result.result, "results", []) if one.node.resource_type != "operation"]
+        outcomes = {one.node.name: one for one in ran}
         failed = {name: node.message for name, node in outcomes.items() if node.status in ("error", "fail")}
         assert result.success, result.exception or failed
         return {name: str(node.status) for name, node in outcomes.items()}

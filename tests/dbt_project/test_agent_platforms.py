@@ -124,11 +124,18 @@ def test_turns_have_a_role_and_times(told: "Warehouse") -> None:
 
 
 def test_measures_keep_what_was_sent(told: "Warehouse") -> None:
-    rows = told.rows("select source || ' ' || measure as name, value_text, reasoning from marts.call_metrics")
+    rows = told.rows(
+        "select source || ' ' || measure as name, value_text, reasoning from marts.call_metrics "
+        "where measure_number = 1"
+    )
     found = {row["name"]: (row["value_text"], row["reasoning"]) for row in rows}
     assert found["elevenlabs issue_type"] == ("sales", "Asked what is for sale.")
     assert found["elevenlabs stayed_polite"] == ("success", "No harsh word.")
     assert found["elevenlabs user_rating"] == found["elevenlabs satisfaction_score"] == ("4", None)
+    unsaid = "select measure, value_type, reasoning from marts.call_metrics where measure_number = 2"
+    assert [tuple(row.values()) for row in told.rows(unsaid)] == [
+        ("satisfaction_score", "empty", "Not said.")
+    ]
     assert found["vapi callback_wanted"] == ("false", None)
     assert found["vapi success_evaluation"] == ("true", None)
     assert found["retell refund_amount"] == ("39.9", None)

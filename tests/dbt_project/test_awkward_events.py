@@ -177,9 +177,10 @@ def test_variables_with_hostile_names_stay_as_they_are(awkward: "Warehouse") -> 
 
 
 def test_measures_have_typed_values(awkward: "Warehouse") -> None:
-    rows = awkward.rows("select * from marts.call_metrics where call_id like 'CALL-%' order by measure")
+    rows = awkward.rows("select * from marts.call_metrics where call_id like 'CALL-%' order by metric_key")
     assert [(row["measure"], row["value_text"], row["value_number"], row["reasoning"]) for row in rows] == [
         ("call_outcome", "Completed Goal", None, "said so"),
+        ("call_outcome", "again", None, None),
         ("satisfaction_score", "4", 4, None),
     ]
 

@@ -36,17 +36,11 @@ def load(settings: OrchestrationSettings, *bodies: dict[str, Any]) -> None:
     pipeline.load_events(settings)
 
 
-def warnings(settings: OrchestrationSettings) -> set[str]:
-    """What warned in a build of everything; the build must succeed."""
-    found = set()
-
-    def sink(event: dict[str, Any]) -> None:
-        node = event.get("data", {}).get("node_info", {})
-        if event["info"]["name"] == "NodeFinished" and node.get("node_status") == "warn":
-            found.add(node["node_name"])
-
-    build.build_all(settings, "models", ["--exclude", OUTCOMES, LEAN, "--full-refresh"], sink)
-    return found
+def warnings(settings: OrchestrationSettings) -> dict[str, str]:
+    """What warned in a build of everything, and the values it named; the build must succeed."""
+    events: list[dict[str, Any]] = []
+    build.build_all(settings, "models", ["--exclude", OUTCOMES, LEAN, "--full-refresh"], events.append)
+    return build.found_by_tests(events)
 
 
 def rows(settings: OrchestrationSettings, statement: str) -> list[tuple[Any, ...]]:
@@ -64,15 +58,25 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
     new_type = ended("new-type", duration_seconds="about two minutes")
     new_disposition = ended("new-disposition", disposition="Not Resolved")
     new_event = {"event": "call.rated", "call_id": "new-event", **CALL, "stars": 4}
-    sent = [new_field, new_type, new_disposition, new_event]
+    measures = {"asked +1 202 555 0143": "yes", "satisfaction_score": "ask ada@example.com", "mood": None}
+    new_measure = {"event": "analytics.completed", "call_id": "new-measure", **CALL, "metrics": measures}
+    ratings = [{"identifier": "csat", "value": value} for value in (None, 4, 2)]
+    twice = {"event": "analytics.completed", "call_id": "new-twice", **CALL, "metrics": ratings}
+    sent = [new_field, new_type, new_disposition, new_event, new_measure, twice]
     load(settings, *sent)
 
-    warned = warnings(settings)
-    assert {"warn_disposition_has_no_mapping", "warn_unknown_event_types"} <= warned
+    warned = {name: values.partition(", last_")[0] for name, values in warnings(settings).items()}
+    assert warned == {
+        "warn_disposition_has_no_mapping": "source atoms, disposition not_resolved, call_count 1",
+        "warn_unknown_event_types": "source atoms, event_type call.rated, event_count 1",
+        "warn_measures_without_a_name": "source atoms, measure asked ···, call_count 1",
+        "warn_satisfaction_out_of_range": "source atoms, satisfaction_text ask ···, call_count 1",
+    }
     drifts = drift.find(settings).drifts
     assert {(one.event_type, one.events, misfit) for one in drifts for misfit in one.misfits} == {
         ("call.end", 1, Misfit("experiment", "is new")),
         ("call.end", 1, Misfit("seed.duration_seconds", "should be number, is text")),
+        ("analytics.completed", 1, Misfit("seed.metrics", "should be dictionary, is list")),
     }
 
     kept = rows(settings, "select payload::varchar from raw.call_events where call_id like 'new-%'")
@@ -82,6 +86,26 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
         ("new-disposition", "not_resolved", None),
         ("new-event", None, None),
         ("new-field", "unresolved", False),
+        ("new-measure", None, None),
+        ("new-twice", None, None),
         ("new-type", "unresolved", False),
     ]
     assert rows(settings, "select duration_seconds from marts.calls where call_id = 'new-type'") == [(None,)]
+
+    measured = "select measure, measure_number, value_type, value_text from marts.call_metrics"
+    assert rows(settings, f"{measured} where measure in ('csat', 'mood') order by all") == [
+        ("csat", 1, "integer", "4"),
+        ("csat", 2, "integer", "2"),
+        ("csat", 3, "empty", None),
+        ("mood", 1, "empty", None),
+    ]
+    rated = "select satisfaction_score from marts.call_outcomes where call_id = 'new-twice'"
+    assert rows(settings, rated) == [(4,)]
+
+    # where a row's only column is personal, the number of rows is told
+    rows(settings, "delete from intermediate.int_due_actions")
+    found: list[dict[str, Any]] = []
+    with pytest.raises(build.BuildFailed, match="every_due_action_is_remembered"):
+        build.build(settings, ["--select", "every_due_action_is_remembered"], found.append)
+    said = build.found_by_tests(found)["every_due_action_is_remembered"]
+    assert said.partition(" ")[2] == "rows of personal data"

@@ -1,5 +1,6 @@
 """Days as partitions: a pass shows the days it counted, a backfill counts its range anew and no other day."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,9 @@ import duckdb
 import pytest
 
 from orchestration.config import OrchestrationSettings
+from receiver.envelope import line, seal
+from receiver.landing import open_landing
+from receiver.sources import SOURCES
 
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 DAYS = [NOW - timedelta(days=back) for back in (3, 2, 1)]
@@ -22,6 +26,11 @@ def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., 
 
     for seed, day in enumerate(DAYS):
         land(installation.home, calls=6, start=day, seed=seed)
+    store = open_landing(installation.home)
+    body = {"event": "call.rated", "call_id": "c-1", "timestamp": DAYS[0].isoformat(), "stars": 4}
+    sent = json.dumps(body).encode()
+    store.append(line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, NOW), sent))
+    store.close()
     passes.one_pass(OrchestrationSettings(home=installation.home), dagster)
     return installation
 
@@ -51,6 +60,13 @@ def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster
     assert {key.path[-1] for key in BY_DAY_KEYS} >= set(TABLES)
     for key in BY_DAY_KEYS:
         assert set(keys) <= dagster.get_materialized_partitions(key), key
+    check = dg.AssetCheckKey(dg.AssetKey(["intermediate", "int_events"]), "warn_unknown_event_types")
+    (record,) = dagster.event_log_storage.get_asset_check_execution_history(check, limit=1)
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    said = record.event.dagster_event.asset_check_evaluation_data.description
+    assert said is not None
+    assert said.startswith("source atoms, event_type call.rated, event_count 1, last_")
     right = contents(counted)
     spoil(counted, *DAYS)
     result = dg.materialize(

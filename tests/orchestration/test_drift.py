@@ -59,6 +59,13 @@ def test_what_changed_is_found_among_new_events(settings: OrchestrationSettings)
     # of many, the newest are looked at; those of yesterday no longer
     land(settings, *(ended(number) for number in range(5, 5 + drift.SAMPLE)))
     assert drift.find(settings) == drift.DriftReport(drift.SAMPLE, [])
+    # a type of which there is one is looked at all the same
+    land(
+        settings,
+        BODY.with_name("call_started.json").read_bytes(),
+        *(ended(number) for number in range(500, 500 + drift.SAMPLE)),
+    )
+    assert drift.find(settings).events == drift.SAMPLE + 1
     assert drift.find(settings, datetime.now(UTC) + drift.WINDOW + timedelta(seconds=1)).events == 0
 
 
@@ -70,6 +77,7 @@ def test_the_check_warns_and_shows_no_value(
     (evaluation,) = _checked().get_asset_check_evaluations()
     assert not evaluation.passed
     assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    assert evaluation.metadata["at_most_of_each_source_and_type"].value == drift.SAMPLE
     shown = str(evaluation.metadata)
     assert "call.disconnection_reason should be string, is number" in shown
     for said in ("Mira", "2025550143", "charged twice"):

@@ -252,6 +252,11 @@ def test_parquet_holds_the_same_rows_a_file_a_day(
         assert exported == built.mart(f"select * from {mart} order by all"), mart
     days = {str(day) for (day,) in built.mart("select distinct call_date from calls")}
     assert {path.stem for path in written if path.parent.name == "call_turns"} == days
+    whole = {path.parent.name for path in written if path.stem == "all"}
+    assert whole == {"agents", "customers"}
+    for mart, column in (("after_call_work_daily", "due_date"), ("scorecard_weekly", "period_start")):
+        days = {str(day) for (day,) in built.mart(f"select distinct {column} from {mart}")}
+        assert {path.stem for path in written if path.parent.name == mart} == days
     assert parquet.export(settings) == []
 
 

@@ -4,17 +4,29 @@ with
         select call_key, source, call_id, {{ map_rows("metrics") }} as entry from {{ ref("int_calls") }}
     ),
 
-    spelled as (
+    numbered as (
         select
             call_key,
             source,
             call_id,
             entry.key as measure,
-            {{ to_snake_case("entry.key") }} as spelling,
-            entry.value.value as value_text,
-            entry.value.confidence as confidence,
-            entry.value.reasoning as reasoning
+            {{ list_positions("entry.value") }} as measure_number,
+            {{ list_rows("entry.value") }} as sent
         from measured
+    ),
+
+    spelled as (
+        select
+            call_key,
+            source,
+            call_id,
+            measure,
+            measure_number,
+            {{ to_snake_case("measure") }} as spelling,
+            sent.value as value_text,
+            sent.confidence as confidence,
+            sent.reasoning as reasoning
+        from numbered
     ),
 
     typed as (
@@ -28,11 +40,15 @@ with
 
     final as (
         select
-            call_key || ':' || measure as metric_key,
+            call_key
+            || ':'
+            || measure
+            || case when measure_number > 1 then '#' || measure_number else '' end as metric_key,
             call_key,
             source,
             call_id,
             measure,
+            measure_number,
             canonical_measure,
             is_mapped,
             value_type,

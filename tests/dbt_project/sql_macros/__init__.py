@@ -18,6 +18,8 @@ from jinja2 import Environment
 _MACROS = Path(__file__).resolve().parents[3] / "dbt_project" / "macros"
 _MACRO = re.compile(r"\{%-? *macro (\w+)\(.*?\{%-? *endmacro *-?%\}", re.DOTALL)
 _COMMENT = re.compile(r"\{#.*?#\}", re.DOTALL)
+_NAME_A_TABLE = {"canonical_measure", "queue_of"}
+"""Expressions with a table in them that would seem to be joined for nothing."""
 _HEAD = re.compile(r"\{%-? *macro .*?%\}", re.DOTALL)
 
 
@@ -42,8 +44,10 @@ def _called(name: str) -> Callable[..., str]:
 
 
 def _argument(value: Any) -> str:
-    """SQL as it is; what only a macro understands as a text."""
-    return value if isinstance(value, str) and value.strip() else f"'{type(value).__name__}'"
+    """SQL as it is; what only a macro understands as a text, and a word alone: it may be no column."""
+    if not isinstance(value, str) or not value.strip():
+        return f"'{type(value).__name__}'"
+    return f"'{value}'" if value.isidentifier() else value
 
 
 def _at_depth_0(text: str) -> Iterator[str]:
@@ -77,12 +81,12 @@ def _return(value: Any) -> None:
 
 
 def _macros() -> dict[str, Callable[..., Any]]:
-    environment = Environment(autoescape=False)
+    environment = Environment(autoescape=False, extensions=["jinja2.ext.do"])
     environment.globals |= {
         "return": _return,
         "ref": lambda *names: names[-1],
         "source": lambda schema, name: f"{schema}.{name}",
-        "var": lambda name, default="1": default,
+        "var": var,
         "is_incremental": is_incremental,
         "dbt": dbt,
         "flags": flags,
@@ -94,9 +98,15 @@ def _macros() -> dict[str, Callable[..., Any]]:
         text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
         for match in _MACRO.finditer(text):
             macro, name = match.group(0), match.group(1)
-            found[name] = _called(name) if _is_expression(macro) else _carried_out(environment, macro, name)
+            is_called = _is_expression(macro) and name not in _NAME_A_TABLE
+            found[name] = _called(name) if is_called else _carried_out(environment, macro, name)
     environment.globals |= found
     return found
+
+
+def var(name: str, default: str = "1") -> str:
+    """A value that any query can hold."""
+    return default
 
 
 def is_incremental() -> bool:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from orchestration.config import DBT_PROJECT
+from integrations.config import IntegrationSettings
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+from orchestration.whatif.compare import Transition, compare
+from orchestration.whatif.scratch import CONFIGURED, PROPOSED, keep_side
 
 ROOT = Path(__file__).parents[3]
 CALLS = 40
@@ -141,13 +144,27 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
     theirs = [row for row in customers if row[0] == phone]
     with seed.open("a") as file:
         file.write(f"{phone},tried\n")
+    with (project / "seeds" / "platform_rates.csv").open("a") as file:
+        file.write("atoms,2026-01-01,0.1,USD,60\n")
+    minutes: dict[str, float] = dict(
+        warehouse(
+            path,
+            "select call_key, ceil(duration_seconds / 60) from intermediate.int_call_facts "
+            "where call_key in (select unnest($1)) and source = 'atoms' and duration_seconds is not null",
+            [key for key, *_ in chosen],
+        )
+    )
+    assert minutes
+    differing = minutes.keys() | {key for _, key, *_ in theirs}
 
     shown = command(
         home, "whatif", "--since", since.isoformat(), "--until", until.isoformat(), "--project", str(project),
         "--keep",
     )  # fmt: skip
     assert f"13 calls with their first event from {since:%Y-%m-%d %H:%M}" in shown
-    assert f": {len(theirs)} would differ" in shown
+    assert f": {len(differing)} would differ" in shown
+    cost = sum(minutes.values()) * 0.1
+    assert f"0.00 USD cost of the calls as configured, {cost:.2f} as proposed" in shown
     ended = sum(row[2] for row in theirs)
     assert f": {ended} new, 0 no longer due, 1 changed" in shown
     assert "slack vip_call: #vip" in shown
@@ -162,6 +179,35 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
     )
     assert events == sorted((key, count) for key, _, _, count in chosen)
     assert warehouse(kept, "select count(*) from proposed.calls") == [(13,)]
+
+
+def test_answer_status_and_first_call_resolution_are_compared(tmp_path: Path) -> None:
+    trial = OrchestrationSettings(home=tmp_path)
+    for side, status, is_repeat in ((CONFIGURED, "answered", False), (PROPOSED, "abandoned", True)):
+        with duckdb.connect(str(trial.warehouse)) as connection:
+            connection.execute(
+                "create schema if not exists raw; create schema intermediate; create table if not exists "
+                "raw.call_events (source varchar, call_id varchar, received_at timestamp)"
+            )
+            for table, columns in (
+                ("int_call_outcomes", "false as is_unhappy"),
+                (
+                    "int_call_facts",
+                    f"'{status}' as answer_status, [date '2026-11-0{len(side) % 9}'] as dates",
+                ),
+                ("int_repeat_calls", f"{is_repeat} as is_repeat_call, null as is_first_call_resolved"),
+            ):
+                connection.execute(
+                    f"create table intermediate.{table} as select 'atoms:1' as call_key, {columns}"
+                )
+        keep_side(trial, side)
+    with duckdb.connect(str(trial.warehouse)) as connection:
+        found = compare(connection, IntegrationSettings(home=tmp_path), datetime.now(UTC), 1)
+    assert found.calls == {"changed": 1}
+    assert [(one.field, one.transitions) for one in found.call_fields] == [
+        ("answer_status", [Transition("answered", "abandoned", 1)]),
+        ("is_repeat_call", [Transition("false", "true", 1)]),
+    ]
 
 
 def moment(row: Row) -> datetime:

@@ -67,7 +67,9 @@ with
             ) as variables,
             -- A measure's reasoning stands beside it, under its name and `_feedback`.
             list_transform(
-                list_filter(map_keys(judged), lambda name: not ends_with(name, '_feedback')),
+                list_filter(
+                    list_distinct(json_keys(body.analysis)), lambda name: not ends_with(name, '_feedback')
+                ),
                 lambda name: {
                     'name':name,
                     'value':judged[name],
