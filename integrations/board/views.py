@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from integrations.board import calls, ledger, masking
 from integrations.board.access import LONGEST_NAME, Access, User
 from integrations.board.config import BoardSettings
 from integrations.board.hub import Hub
-from integrations.board.marts import Marts
+from integrations.board.marts import Marts, MartsUnreadable
 from integrations.board.numbers import numbers
 from integrations.board.parts import PARTS
 from integrations.config import IntegrationSettings
@@ -29,6 +30,7 @@ MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src d
 """For a rendered mail: its own styles and nothing else, not even our scripts."""
 TIMES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 USER_KEY = "aftercall.user"
+LOG = logging.getLogger("aftercall.board")
 
 
 def views(
@@ -80,6 +82,12 @@ def views(
         return render_template(
             "error.html.j2", title="Something broke", text="It is in the board's log. The calls go on."
         ), 500
+
+    @pages.app_errorhandler(MartsUnreadable)
+    def unreadable(error: Exception) -> tuple[str, int]:
+        LOG.error("the marts cannot be read", exc_info=error)
+        text = "The copy is of another version of aftercall, or damaged. The next pass makes it anew: aftercall run."
+        return render_template("error.html.j2", title="The marts cannot be read", text=text), 503
 
     @pages.get("/")
     def now() -> str:

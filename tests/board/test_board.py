@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 
+import duckdb
 import pytest
 import requests
 
@@ -135,3 +136,21 @@ def test_only_who_has_the_password_or_is_named_by_the_proxy_sees_a_page_or_the_s
             assert requests.get(board.url + path, timeout=10).status_code == 401
         assert requests.get(board.url, auth=("anna", "s3same"), timeout=10).ok
         assert requests.get(board.url, headers={"X-Forwarded-User": "anna"}, timeout=10).ok
+
+
+def test_a_copy_of_another_version_is_said_to_be_one(office: Office) -> None:
+    published = office.installation.home / "published" / "marts.duckdb"
+    published.parent.mkdir(exist_ok=True)
+    aside = published.rename(published.with_name("aside")) if published.exists() else None
+    with duckdb.connect(str(published)) as connection:
+        connection.execute("create table calls as select 'atoms:1' as call_key")
+    try:
+        answer = requests.get(f"{office.board.url}/numbers", timeout=10)
+    finally:
+        published.unlink()
+        if aside:
+            aside.rename(published)
+    assert answer.status_code == 503
+    assert "The marts cannot be read" in answer.text
+    assert "aftercall run" in answer.text
+    assert requests.get(f"{office.board.url}/numbers", timeout=10).ok
