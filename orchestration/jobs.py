@@ -23,7 +23,11 @@ _COMPLETE = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_
 # Dagster writes down every check of a run before it begins, longer than dbt works: a pass plans those it makes
 _PASS = _COMPLETE.without_checks() | build_dbt_asset_selection([models], dbt_selector="pass")
 _AFTER = dg.AssetSelection.assets(
-    "raw/outbox_actions", "marts/actions", "marts/after_call_work_daily", "published"
+    "raw/outbox_actions",
+    "staging/stg_outbox__actions",  # by which Dagster knows that the marts wait for the load
+    "marts/actions",
+    "marts/after_call_work_daily",
+    "published",
 ).without_checks()
 # every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
 # loaded with the rest, and a step is never left out because of what an older run had done
