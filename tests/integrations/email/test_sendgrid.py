@@ -10,7 +10,7 @@ import pytest
 from integrations.config import IntegrationSettings
 from integrations.destinations import Checkable, Limits
 from integrations.email.rendering import bodies, message
-from integrations.errors import Busy, Paused, Refused, Retryable, Skipped, Unreachable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Skipped, Unreachable
 from integrations.outbox import DueAction
 from tests.integrations import servers
 from tests.integrations.email.office import Settings, close, opened
@@ -82,7 +82,7 @@ def test_it_is_the_same_mail_that_smtp_would_send(account: Account, make: Settin
         (says(400, told("Does not contain a valid address.", "personalizations.0.to.0.email")), Refused,
          r"SendGrid answered 400: Does not contain a valid address\. \(personalizations\.0\.to\.0\.email\)"),
         (says(401, told("authorization required")), Paused, "AFTERCALL_SENDGRID_API_KEY"),
-        (says(403, told("The from address does not match a verified Sender Identity", "from")), Paused,
+        (says(403, told("The from address does not match a verified Sender Identity", "from")), Forbidden,
          "verified Sender Identity"),
         (says(404, b"nothing here"), Paused, "AFTERCALL_SENDGRID_URL"),
         (says(413, told("too large")), Refused, "too large"),
