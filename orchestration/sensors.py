@@ -29,8 +29,8 @@ _UNDER_WAY = {
     dg.DagsterRunStatus.CANCELING,
 }
 _PASSES = (pass_job.name, complete_job.name, reconcile_job.name)
-# Dagster starts a retry some seconds after the failure
-_RETRY_STARTS_WITHIN_SECONDS = 60
+# Dagster starts a retry some seconds after the failure, on a busy machine minutes
+_RETRY_STARTS_WITHIN_SECONDS = 180
 
 
 def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
