@@ -44,7 +44,9 @@ def test_numbers_change_when_a_copy_is_published(worked: Worked, page: Chrome) -
     fresh = Path(shutil.copy(published, published.with_suffix(".new")))
     with duckdb.connect(str(fresh)) as copy:
         for mart in ("calls", "call_outcomes"):
-            copy.execute(f"insert into {mart} select * replace (call_key || ' again' as call_key) from {mart}")
+            copy.execute(
+                f"insert into {mart} select * replace (call_key || ' again' as call_key) from {mart}"
+            )
     fresh.replace(published)
     counted = worked.office.installation.mart(COMPLETED)
     until(lambda: text_of(page, completed) == str(counted[0][0]) != str(before), "the new numbers")
