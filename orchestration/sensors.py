@@ -29,8 +29,8 @@ _UNDER_WAY = {
     dg.DagsterRunStatus.CANCELING,
 }
 _PASSES = (pass_job.name, complete_job.name, reconcile_job.name)
-# Dagster starts a retry some seconds after the failure, on a busy machine minutes
-_RETRY_STARTS_WITHIN_SECONDS = 180
+# Dagster starts a retry some seconds after the failure
+_RETRY_STARTS_WITHIN_SECONDS = 60
 
 
 def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
@@ -47,7 +47,9 @@ def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
         if instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)), limit=1):
             return job
         last = _newest(instance, job)
-        if last and last.dagster_run.tags.get("dagster/will_retry") == "true":
+        # Dagster says whether it will be retried only after it has said that it failed
+        has_failed = last is not None and last.dagster_run.status is dg.DagsterRunStatus.FAILURE
+        if last and has_failed and last.dagster_run.tags.get("dagster/will_retry") != "false":
             ago = _failed_seconds_ago(instance, job)
             if ago is not None and ago < _RETRY_STARTS_WITHIN_SECONDS:
                 return f"a retry of {job}"

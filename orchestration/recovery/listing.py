@@ -60,9 +60,6 @@ def list_calls(
         return row_of(platform, mapping(call), now, grace)
 
     waiting = pipeline.pipeline(settings, f"recovery_{platform.name}")
-    if waiting.has_pending_data:
-        with warehouse.writing(settings):
-            pipeline.forget_half_loaded(waiting)
     _load_rest(settings, waiting)
     if bounds.is_open and _has_listed_before(waiting, platform):
         # dlt looks back no further than the first beginning, which a pause may have left behind
@@ -114,9 +111,13 @@ def _has_listed_before(waiting: Any, platform: Platform) -> bool:
 
 
 def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:
-    """Load what was extracted, also by a run before this; the network is not needed any more."""
+    """Load what was extracted, also by a run before this; the network is not needed any more.
+
+    What that run had half loaded is forgotten, to be listed again.
+    """
     if waiting.has_pending_data:
         with warehouse.writing(settings):
+            pipeline.forget_half_loaded(waiting)
             pipeline.ensure_tables(settings)
             waiting.normalize()
             waiting.load()
