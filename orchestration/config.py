@@ -13,6 +13,8 @@ from receiver.config import Home
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
 WORKSPACE = PROJECT_ROOT / "workspace.yaml"
+CODE_LOCATION = "orchestration.definitions"
+"""The module that the workspace loads."""
 
 
 class OrchestrationSettings(Home):

@@ -20,7 +20,7 @@ run_coordinator:
     dequeue_interval_seconds: 1
 run_launcher:
   module: orchestration.launcher
-  class: WatchingRunLauncher
+  class: ForkingRunLauncher
 concurrency:
   runs:
     max_concurrent_runs: 4

@@ -1,6 +1,7 @@
 """aftercall in processes of its own, as a person starts it: a checkout, its receiver, and `dagster dev`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.dagster_ui import DagsterUi, wait_until
 AFTERCALL = [sys.executable, "-c", "from orchestration.cli import main; main()"]
 PASS = "after_call_pass"
 FIRST_PASS = "complete_pass"
+_ROOT = Path(__file__).resolve().parents[1]
+_CHECKOUT = ("receiver", "integrations", "orchestration", "dbt_project", "pyproject.toml", "workspace.yaml")
 LOUD = {"WARNING", "ERROR", "CRITICAL"}
 
 
@@ -66,6 +69,16 @@ class Site:
     def loud_messages(self, run: dict[str, Any]) -> list[str]:
         """What the UI shows of a run in yellow or red."""
         return [event["message"] for event in self.ui.events(run["runId"]) if event.get("level") in LOUD]
+
+
+def copy_checkout(folder: Path) -> None:
+    """What a clone holds that runs need, and no state."""
+    state = shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml")
+    for name in _CHECKOUT:
+        if (_ROOT / name).is_dir():
+            shutil.copytree(_ROOT / name, folder / name, ignore=state)
+        else:
+            shutil.copy(_ROOT / name, folder / name)
 
 
 def clean_environment(**more: str) -> dict[str, str]:

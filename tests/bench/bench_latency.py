@@ -49,14 +49,14 @@ _UNDER_WAY = [
 ]
 _NOTES = {
     "sensor wait": "acknowledged until a pass is asked for",
-    "run start": "until its first step; a run is a process of its own that imports Dagster, dlt and dbt",
+    "run start": "until its first step: queued, planned, forked",
     "load": "until raw has the event",
     "build": "until the models are built and tested",
     "dispatch": "until the message is sent, with the channels that come before Slack",
 }
 _TO_TEN = (
-    "to get to 10 s: a run launcher that forks from a process which has imported Dagster, dlt and dbt (saves 5 s "
-    "of the run start)"
+    "to get to 10 s: a store of Dagster's events that keeps its database open (2 s of the 230 events of a pass), and "
+    "less of dbt than eight tables a pass (4 s)"
 )
 
 

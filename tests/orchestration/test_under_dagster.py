@@ -4,7 +4,6 @@ One `dagster dev` in a fresh checkout serves most of it: the fixtures are chapte
 on where the one before ended, and the tests say what is true after each.
 """
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,10 +15,17 @@ from typing import Any
 import pytest
 
 from tests.dagster_ui import DagsterUi, wait_until
-from tests.processes import AFTERCALL, FIRST_PASS, PASS, Site, dagster_dev, environment_of, running
+from tests.processes import (
+    AFTERCALL,
+    FIRST_PASS,
+    PASS,
+    Site,
+    copy_checkout,
+    dagster_dev,
+    environment_of,
+    running,
+)
 
-ROOT = Path(__file__).resolve().parents[2]
-CHECKOUT = ("receiver", "integrations", "orchestration", "dbt_project", "pyproject.toml", "workspace.yaml")
 ATTEMPTS = 3
 # Dagster's daemon looks at its sensors no more often
 LOOK_SECONDS = 5
@@ -29,12 +35,7 @@ LOOK_SECONDS = 5
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a clone holds, after `aftercall init` and nothing else."""
     folder = tmp_path_factory.mktemp("checkout")
-    state = shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml")
-    for name in CHECKOUT:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=state)
-        else:
-            shutil.copy(ROOT / name, folder / name)
+    copy_checkout(folder)
     subprocess.run([*AFTERCALL, "init"], cwd=folder, env=environment_of(folder), check=True)
     return folder
 
