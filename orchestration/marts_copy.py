@@ -6,33 +6,21 @@ the days of these calls, of those that hold customers (`customer_phone`) only th
 copied last. All other marts are small.
 """
 
-import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import orjson
 
-from orchestration import build, warehouse
+from orchestration import build, copies, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.copies import Marks
 
 SCHEMA = "marts"
 MOST_RENEWED = 0.1
 """Share of the calls above which everything is copied: then that is faster."""
 MOST_CUSTOMERS = 5_000
 """Of more, all are written."""
-_NOTE = "copied.json"
-
-
-@dataclass(frozen=True)
-class Marks:
-    """How far a copy goes: the newest build of a call, judgement of a repeat and update of an action in it."""
-
-    project: str
-    built_at: str
-    judged_through: str
-    actions_updated_at: str
 
 
 @dataclass(frozen=True)
@@ -72,15 +60,15 @@ class _Mart:
 
 def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
     """Write the file. Call inside `warehouse.writing`."""
-    fresh.unlink(missing_ok=True)
+    before = copies.start(settings, fresh)
     with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
         connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
         marks = _marks(connection)
-        before = _remembered(settings)
         renewed = None
         if before is not None and before.project == marks.project and _find_touched(connection, before):
-            shutil.copyfile(settings.published, fresh)
             renewed = _count(connection, "touched")
+        else:
+            copies.clear(fresh)
         connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
         marts = _marts(connection, "warehouse", SCHEMA)
         standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}
@@ -98,35 +86,6 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
         connection.execute("detach fresh")
     arrived = newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
     return MadeCopy(rows, arrived, renewed, marks)
-
-
-def remember(settings: OrchestrationSettings, fresh: Path, made: MadeCopy) -> None:
-    """Note how far the file goes that is about to be published; killed before, the next copy is a whole one."""
-    note = settings.published.with_name(_NOTE)
-    beside = note.with_name(f"{_NOTE}.new")
-    beside.write_bytes(orjson.dumps({"file": _identity(fresh), "marks": asdict(made.marks)}))
-    beside.replace(note)
-
-
-def forget(settings: OrchestrationSettings) -> None:
-    """Have the next copy be a whole one: something changed that no event tells of."""
-    settings.published.with_name(_NOTE).unlink(missing_ok=True)
-
-
-def _remembered(settings: OrchestrationSettings) -> Marks | None:
-    """How far the published file goes; None unless it is the very file that the note speaks of."""
-    try:
-        note = orjson.loads(settings.published.with_name(_NOTE).read_bytes())
-        if note["file"] == _identity(settings.published):
-            return Marks(**note["marks"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return None
-
-
-def _identity(file: Path) -> list[int]:
-    status = file.stat()
-    return [status.st_ino, status.st_size]
 
 
 def _marks(connection: duckdb.DuckDBPyConnection) -> Marks:

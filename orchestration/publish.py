@@ -3,7 +3,8 @@
 The file is called after the schema, and DuckDB calls the catalogue after the file: its tables stand in the default
 schema, so that both `calls` and `marts.calls` name one (a schema `marts` within would make the second ambiguous).
 
-How rows get into it belongs to `marts_copy`; which tables exist and what they mean to `dbt_project/models/marts/`.
+Which file the next one starts from belongs to `copies`, how rows get into it to `marts_copy`; which tables exist and
+what they mean to `dbt_project/models/marts/`.
 """
 
 import time
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from orchestration import marts_copy, warehouse
+from orchestration import copies, marts_copy, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.marts_copy import SCHEMA
 
@@ -67,8 +68,7 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
     fresh = target.with_name(target.name + ".new")
     with warehouse.writing(settings):
         made = warehouse.with_enough_memory(settings, lambda roomy: marts_copy.make(roomy, fresh))
-        marts_copy.remember(settings, fresh, made)
-        fresh.replace(target)
+        copies.put_in_place(settings, fresh, made.marks)
     return PublishReport(
         made.rows, made.newest, target.stat().st_size, time.monotonic() - started, made.renewed
     )

@@ -124,28 +124,49 @@
     percentile_cont({{ part }}) within group (order by {{ column }})
 {%- endmacro %}
 
+{# As CTEs, the last of them `calls`: the facts of calls on the days (or weeks) to be counted anew, each with whether it repeats
+   another and is repeated. Both tables are asked by the day: else the database reads what is said of every call ever. #}
+{% macro counted_calls(period="day", also_before=false) -%}
+    touched_facts as (
+        select * from {{ ref("int_call_facts") }} where {{ on_touched_day("call_date", period, also_before) }}
+    ),
+
+    touched_repeats as (
+        select *
+        from {{ ref("int_repeat_calls") }}
+        where {{ on_touched_day("call_date", period, also_before) }}
+    ),
+
+    calls as (
+        select
+            facts.*,
+            repeats.is_repeat_call,
+            repeats.is_first_call_resolved,
+            greatest(facts.last_loaded_at, repeats.judged_through) as loaded_at
+        from touched_facts as facts
+        left join touched_repeats as repeats on facts.call_key = repeats.call_key
+    )
+{%- endmacro %}
+
 {# A scorecard: all metrics of each day or week, over all calls and along one dimension at a time. #}
 {% macro scorecard(period) -%}
     {%- set dimensions = [
-        ("source", "facts.source"),
-        ("agent", "facts.source || ':' || facts.agent_id"),
-        ("direction", "facts.direction"),
-        ("issue_type", "facts.issue_type"),
+        ("source", "source"),
+        ("agent", "source || ':' || agent_id"),
+        ("direction", "direction"),
+        ("issue_type", "issue_type"),
     ] -%}
     with
 
-        calls as (
+        {{ counted_calls(period) }},
+
+        described as (
             select
-                facts.*,
-                greatest(facts.last_loaded_at, repeats.judged_through) as loaded_at,
-                cast({{ dbt.date_trunc(period, "facts.call_date") }} as date) as period_start,
+                *,
+                cast({{ dbt.date_trunc(period, "call_date") }} as date) as period_start,
                 {% for name, value in dimensions %} {{ value }} as by_{{ name }}, {% endfor %}
-                case when facts.answer_status = 'answered' then facts.duration_seconds end as handle_seconds,
-                repeats.is_repeat_call,
-                repeats.is_first_call_resolved
-            from {{ ref("int_call_facts") }} as facts
-            left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-            where {{ on_touched_day("facts.call_date", period) }}
+                case when answer_status = 'answered' then duration_seconds end as handle_seconds
+            from calls
         ),
 
         counted as (
@@ -164,7 +185,7 @@
                 {{ percentile("handle_seconds", 0.9) }} as handle_seconds_p90,
                 {{ percentile("handle_seconds", 0.95) }} as handle_seconds_p95,
                 {{ loaded_through("loaded_at") }} as last_loaded_at
-            from calls
+            from described
             group by
                 grouping sets (
                     (period_start){% for name, _ in dimensions %}, (period_start, by_{{ name }}){% endfor %}

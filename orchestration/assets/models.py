@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
 
-from orchestration import build, marts_copy, warehouse
+from orchestration import build, copies, warehouse
 from orchestration.assets import metadata
 from orchestration.assets.days import DAYS, not_yet_shown
 from orchestration.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
@@ -219,7 +219,7 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     if asked is not None and build.is_built(settings, MODELS):
         days = build.variables({"dates_from": asked.start, "dates_until": asked.end})
         arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
-        marts_copy.forget(settings)
+        copies.forget(settings)
         yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
     elif everything or not build.is_built(settings, MODELS):
         arguments = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]

@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ import json, resource, sys, time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 import os
-home, calls, events, passes = Path(sys.argv[1]), *map(int, sys.argv[2:])
+home, calls, events = Path(sys.argv[1]), *map(int, sys.argv[2:])
 os.environ["AFTERCALL_HOME"] = str(home)
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
@@ -65,52 +67,93 @@ newest = datetime.now(UTC).isoformat()
 for tables in act.SYNC_TABLES.values():
     for table in tables:
         outbox.set_watermark(table, newest)  # what is due of the history was done long ago
-models.clear()
-said["passes"] = []
-for number in range(passes + 1):
+said["warehouse_mib"] = settings.warehouse.stat().st_size / 2**20
+print(json.dumps(said), flush=True)
+for number, _ in enumerate(sys.stdin):
     make_backlog(home, events, seed=number + 7)
+    models.clear()
     parts = {}
     report = timed(parts, "load", lambda: pipeline.load_events(settings))
     assert report.rows["call_events"] > 0, report
-    if number == 1:
-        models.clear()
     timed(parts, "build", lambda: build.build(settings, ["--selector", "pass", "--no-write-json"], note))
     filled = timed(parts, "outbox", lambda: [
         act.fill(outbox, channel, settings, integrations) for channel in CHANNELS])
     assert sum(one.created for one in filled) > 0
     copied = timed(parts, "publish", lambda: publish.publish(settings))
     assert copied.renewed is not None
-    if number:  # the first warms up
-        said["passes"].append(parts)
+    print(json.dumps({"parts": parts, "models": models}), flush=True)
 outbox.close()
-said["pass_models"] = models
-said["warehouse_mib"] = settings.warehouse.stat().st_size / 2**20
-print(json.dumps(said))
 """
 
 
 def run() -> list[Result]:
-    """Short and long in processes of their own, the median of five passes each."""
-    with tempfile.TemporaryDirectory() as folder:
-        short = _measured(Path(folder) / "short", SHORT)
-        long = _measured(Path(folder) / "long", LONG)
-    return results_of(short, long)
+    """Short and long in processes of their own, pass beside pass: both meet the same moods of the machine."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _history(Path(folder) / "short", SHORT) as short,
+        _history(Path(folder) / "long", LONG) as long,
+    ):
+        for _ in range(1 + PASSES):
+            short.make_a_pass()
+            long.make_a_pass()
+        return results_of(short.said, long.said)
+
+
+@dataclass
+class _History:
+    """A process with a home of its own, and what it said."""
+
+    process: subprocess.Popen[str]
+    said: dict[str, Any]
+
+    def make_a_pass(self) -> None:
+        """One more; the first warms up and does not count."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.said["passes"].append(_next(self.process))
+
+
+@contextmanager
+def _history(home: Path, calls: int) -> Iterator[_History]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, str(home), str(calls), str(EVENTS)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "AFTERCALL_IGNORE_ACTION_AGE": "1"},
+    )
+    try:
+        yield _History(process, {**_next(process), "passes": []})
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _next(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """The next line of JSON that it prints, among others'."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{"):
+            said: dict[str, Any] = json.loads(line)
+            return said
+    raise RuntimeError(f"a pass failed; exit code {process.wait()}")
 
 
 def results_of(short: dict[str, Any], long: dict[str, Any]) -> list[Result]:
     """What the two processes said: passes beside each other, the rebuild, and the slowest models of each."""
-    parts = long["passes"][0].keys()
-    whole = _median(sum(one.values()) for one in long["passes"])
-    beside = _median(sum(one.values()) for one in short["passes"])
+    of_short, of_long = ([one["parts"] for one in said["passes"][1:]] for said in (short, long))
+    whole = _median(sum(one.values()) for one in of_long)
+    beside = _median(sum(one.values()) for one in of_short)
     note = f"load, build, outbox and published copy; baseline: on a history of {SHORT:,} calls; at most {AIM}"
     results = [against(f"pass over {EVENTS:,} events after {LONG:,} calls", whole, "s", beside, note)]
-    for part in parts:
-        pair = (_median(one[part] for one in said["passes"]) for said in (long, short))
+    for part in of_long[0]:
+        pair = (_median(one[part] for one in passes) for passes in (of_long, of_short))
         results.append(against(f"pass: {part}", next(pair), "s", next(pair)))
     rebuild = long["rebuild"]
     return [
         *results,
-        *_models_of_a_pass(short["pass_models"], long["pass_models"]),
+        *_models_of_a_pass(short, long),
         Result(f"full rebuild of {LONG:,} calls", rebuild["build"], "s", note=f"{long['events']:,} events"),
         *_models_of_a_rebuild(long["rebuild_models"], rebuild["build"]),
         Result(
@@ -125,18 +168,19 @@ def results_of(short: dict[str, Any], long: dict[str, Any]) -> list[Result]:
     ]
 
 
-def _models_of_a_pass(short: dict[str, float], long: dict[str, float]) -> list[Result]:
+def _models_of_a_pass(short: dict[str, Any], long: dict[str, Any]) -> list[Result]:
     """The slowest after either history, from the slowest after the long one; models and tests, seconds a pass."""
-    names = sorted({*_slowest(short), *_slowest(long)}, key=lambda name: -long.get(name, 0.0))
+    of_short, of_long = _medians(short), _medians(long)
+    names = sorted({*_slowest(of_short), *_slowest(of_long)}, key=lambda name: -of_long.get(name, 0.0))
     return [
-        against(
-            f"pass: model {name}",
-            long.get(name, 0.0) / PASSES,
-            "s",
-            max(short.get(name, 0.0) / PASSES, 0.001),
-        )
+        against(f"pass: model {name}", of_long.get(name, 0.0), "s", max(of_short.get(name, 0.0), 0.001))
         for name in names
     ]
+
+
+def _medians(said: dict[str, Any]) -> dict[str, float]:
+    models = [one["models"] for one in said["passes"][1:]]
+    return {name: _median(one.get(name, 0.0) for one in models) for name in models[0]}
 
 
 def _models_of_a_rebuild(models: dict[str, float], whole: float) -> list[Result]:
@@ -144,19 +188,6 @@ def _models_of_a_rebuild(models: dict[str, float], whole: float) -> list[Result]
         Result(f"rebuild: model {name}", models[name], "s", note=f"{models[name] / whole:.0%} of the rebuild")
         for name in _slowest(models)
     ]
-
-
-def _measured(home: Path, calls: int) -> dict[str, Any]:
-    arguments = [str(home), str(calls), str(EVENTS), str(PASSES)]
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, *arguments],
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "AFTERCALL_IGNORE_ACTION_AGE": "1"},
-    )
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said
 
 
 def _slowest(models: dict[str, float]) -> list[str]:

@@ -79,9 +79,18 @@ with
         where action_key is not null
     ),
 
+    -- Asked by call and by phone, not by action: of these the database skips what is far from them.
     remembered as (
         {% if is_incremental() %}
-            select action_key, call_key, source, call_id, email_template, due_at, call_order from {{ this }}
+            select action_key, call_key, source, call_id, email_template, due_at, call_order
+            from {{ this }}
+            where kind <> 'contact' and call_key in (select touched.call_key from touched_calls as touched)
+            union all
+            select action_key, call_key, source, call_id, email_template, due_at, call_order
+            from {{ this }}
+            where
+                kind = 'contact'
+                and contact_phone in (select touched.customer_phone from touched_calls as touched)
         {% else %}
             select action_key, call_key, source, call_id, email_template, due_at, call_order
             from single

@@ -15,7 +15,8 @@ with
         where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
     ),
 
-    before as (
+    -- What is used twice DuckDB reads whole, unless it is told not to keep it.
+    before as not materialized(
         {% if is_incremental() %}select * from {{ this }}
         {% else %}
             select
@@ -40,22 +41,31 @@ with
         inner join news on before.call_key = news.call_key
     ),
 
-    calls as (
+    facts as not materialized(
         select
-            facts.call_key,
-            facts.customer_phone,
-            facts.issue_type,
-            facts.began_at,
-            facts.call_date,
-            facts.is_resolved,
-            facts.last_loaded_at,
-            facts.customer_phone is not null
-            and facts.answer_status = 'answered'
-            and facts.direction <> 'outbound' as is_contact
-        from {{ ref("int_call_facts") }} as facts
-        where
-            facts.customer_phone in (select touched.customer_phone from touched_customers as touched)
-            or facts.call_key in (select news.call_key from news)
+            call_key,
+            customer_phone,
+            issue_type,
+            began_at,
+            call_date,
+            is_resolved,
+            last_loaded_at,
+            customer_phone is not null
+            and answer_status = 'answered'
+            and direction <> 'outbound' as is_contact
+        from {{ ref("int_call_facts") }}
+    ),
+
+    -- Of unknown customers only the calls with news. In two parts: with an `or` the database reads every
+    -- call.
+    calls as (
+        select *
+        from facts
+        where customer_phone in (select touched.customer_phone from touched_customers as touched)
+        union all
+        select *
+        from facts
+        where customer_phone is null and call_key in (select news.call_key from news)
     ),
 
     neighbours as (
@@ -91,6 +101,10 @@ with
         from judged
     ),
 
+    judged_before as (
+        select before.* from before where before.call_key in (select resolved.call_key from resolved)
+    ),
+
     -- Of the other calls of a customer most are judged as before; only those that are not have their days
     -- counted anew.
     final as (
@@ -105,15 +119,18 @@ with
             resolved.last_loaded_at,
             case
                 when
-                    before.call_key is not null
-                    and (before.is_repeat_call is not distinct from resolved.is_repeat_call)
-                    and (before.is_repeated is not distinct from resolved.is_repeated)
-                    and (before.is_first_call_resolved is not distinct from resolved.is_first_call_resolved)
-                then before.judged_through
+                    judged_before.call_key is not null
+                    and (judged_before.is_repeat_call is not distinct from resolved.is_repeat_call)
+                    and (judged_before.is_repeated is not distinct from resolved.is_repeated)
+                    and (
+                        judged_before.is_first_call_resolved
+                        is not distinct from resolved.is_first_call_resolved
+                    )
+                then judged_before.judged_through
                 else max(resolved.last_loaded_at) over (partition by resolved.customer_phone)
             end as judged_through
         from resolved
-        left join before on resolved.call_key = before.call_key
+        left join judged_before on resolved.call_key = judged_before.call_key
     )
 
 select *

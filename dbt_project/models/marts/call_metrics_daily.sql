@@ -10,16 +10,7 @@
 
 with
 
-    calls as (
-        select
-            facts.*,
-            repeats.is_repeat_call,
-            repeats.is_first_call_resolved,
-            greatest(facts.last_loaded_at, repeats.judged_through) as loaded_at
-        from {{ ref("int_call_facts") }} as facts
-        left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-        where {{ on_touched_day("facts.call_date") }}
-    ),
+    {{ counted_calls() }},
 
     counted as (
         select

@@ -10,18 +10,10 @@
 
 with
 
-    calls as (
-        select facts.*, repeats.is_repeat_call, repeats.is_first_call_resolved, repeats.judged_through
-        from {{ ref("int_call_facts") }} as facts
-        left join {{ ref("int_repeat_calls") }} as repeats on facts.call_key = repeats.call_key
-        where {{ on_touched_day("facts.call_date", also_before=true) }}
-    ),
+    {{ counted_calls(also_before=true) }},
 
     quarters as (
-        select
-            *,
-            greatest(last_loaded_at, judged_through) as loaded_at,
-            {{ quarter_rows("began_at", "coalesce(line_ended_at, began_at)") }} as quarter_start
+        select *, {{ quarter_rows("began_at", "coalesce(line_ended_at, began_at)") }} as quarter_start
         from calls
     ),
 

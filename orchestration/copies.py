@@ -1,0 +1,109 @@
+"""The files of the published copy: the one that readers open, and the one before it, which the next one starts from.
+
+To copy a gigabyte and have it on the disk takes longer than to renew it. So the file that was published before is
+kept and brought up to date instead, unless somebody still has it open: a reader may hold a file as long as it likes.
+Beside them lies a note of how far each goes. Call all of this inside `warehouse.writing`.
+"""
+
+import fcntl
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import orjson
+
+from orchestration.config import OrchestrationSettings
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How far a copy goes: the newest build of a call, judgement of a repeat and update of an action in it."""
+
+    project: str
+    built_at: str
+    judged_through: str
+    actions_updated_at: str
+
+
+def start(settings: OrchestrationSettings, fresh: Path) -> Marks | None:
+    """Put an earlier copy at `fresh`, there to be renewed, and say how far it goes; None if none can be told."""
+    clear(fresh)
+    known = _known(settings)
+    before = _before(settings)
+    marks = known.get(_identity(before))
+    if marks is not None and _is_nobodys(before):
+        before.replace(fresh)
+        return marks
+    marks = known.get(_identity(settings.published))
+    if marks is not None:
+        shutil.copyfile(settings.published, fresh)
+    return marks
+
+
+def clear(fresh: Path) -> None:
+    """Remove what a killed run left there, with its log."""
+    for path in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+        path.unlink(missing_ok=True)
+
+
+def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Marks) -> None:
+    """Publish the file in one step, and keep the one that it replaces.
+
+    Killed on the way, the next copy starts from what is published, or is a whole one.
+    """
+    target, before = settings.published, _before(settings)
+    known = _known(settings)
+    goes = {_identity(fresh): marks, _identity(target): known.get(_identity(target))}
+    note = _note(settings)
+    beside = note.with_name(f"{note.name}.new")
+    beside.write_bytes(orjson.dumps({file: asdict(said) for file, said in goes.items() if said is not None}))
+    beside.replace(note)
+    before.unlink(missing_ok=True)
+    with suppress(OSError):  # the first copy, or a file system without links
+        os.link(target, before)
+    fresh.replace(target)
+
+
+def forget(settings: OrchestrationSettings) -> None:
+    """Have the next copy be a whole one: something changed that no event tells of."""
+    _note(settings).unlink(missing_ok=True)
+
+
+def _before(settings: OrchestrationSettings) -> Path:
+    return settings.published.with_name(f"{settings.published.name}.before")
+
+
+def _note(settings: OrchestrationSettings) -> Path:
+    return settings.published.with_name("copied.json")
+
+
+def _known(settings: OrchestrationSettings) -> dict[str, Marks]:
+    """How far files go, by their identity."""
+    try:
+        return {file: Marks(**marks) for file, marks in orjson.loads(_note(settings).read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}
+
+
+def _identity(file: Path) -> str:
+    """A name for the very file, wherever it is moved; a part of what is written to it tells by its size."""
+    try:
+        status = file.stat()
+    except OSError:
+        return ""
+    return f"{status.st_ino}:{status.st_size}"
+
+
+def _is_nobodys(file: Path) -> bool:
+    """Whether no other process has the file open and no other name leads to it; False where that cannot be told."""
+    if not hasattr(fcntl, "F_SETLEASE") or file.stat().st_nlink > 1:
+        return False
+    with file.open("r+b") as opened:
+        try:
+            # the kernel grants it only to who is alone, and it ends here
+            fcntl.fcntl(opened, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        except OSError:
+            return False
+    return True
