@@ -27,19 +27,22 @@ class Marks:
     actions_updated_at: str
 
 
-def start(settings: OrchestrationSettings, fresh: Path) -> Marks | None:
-    """Put an earlier copy at `fresh`, there to be renewed, and say how far it goes; None if none can be told."""
-    clear(fresh)
+def base(settings: OrchestrationSettings) -> tuple[Path, Marks] | None:
+    """The file that the next copy can start from, and how far it goes; None if none can be told."""
     known = _known(settings)
-    before = _before(settings)
-    marks = known.get(_identity(before))
-    if marks is not None and _is_nobodys(before):
-        before.replace(fresh)
-        return marks
-    marks = known.get(_identity(settings.published))
-    if marks is not None:
-        shutil.copyfile(settings.published, fresh)
-    return marks
+    before, published = _before(settings), settings.published
+    if (marks := known.get(_identity(before))) is not None and _is_nobodys(before):
+        return before, marks
+    marks = known.get(_identity(published))
+    return (published, marks) if marks is not None else None
+
+
+def take(settings: OrchestrationSettings, file: Path, fresh: Path) -> None:
+    """Put what `base` named at `fresh`, there to be renewed; what is published stays."""
+    if file == settings.published:
+        shutil.copyfile(file, fresh)
+    else:
+        file.replace(fresh)
 
 
 def clear(fresh: Path) -> None:

@@ -9,6 +9,7 @@ what it imported. Here nothing opens a database or a socket and nothing starts a
 import gc
 import multiprocessing
 import sys
+from contextlib import suppress
 from importlib import import_module
 from multiprocessing.connection import Connection
 
@@ -49,7 +50,7 @@ def serve(launcher: Connection) -> None:
             return
         if _version() != imported:
             return
-        run = multiprocessing.get_context("fork").Process(target=_execute, args=(arguments,))
+        run = multiprocessing.get_context("fork").Process(target=_execute, args=(launcher, arguments))
         run.start()
         launcher.send(run.pid)
 
@@ -60,11 +61,14 @@ def _version() -> tuple[object, ...]:
     return build.project_version(), *((path, path.stat().st_mtime_ns) for path in modules)
 
 
-def _execute(arguments: str) -> None:
+def _execute(launcher: Connection, arguments: str) -> None:
     from dagster._cli.api import api_cli
 
+    # held by a run, the launcher would not see that the server is gone
+    launcher.close()
     api_cli(["execute_run", arguments], standalone_mode=False)
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    with suppress(KeyboardInterrupt):  # Ctrl-C at `dagster dev` is for everybody
+        serve(Connection(int(sys.argv[1])))

@@ -19,6 +19,7 @@ run_coordinator:
     # a run starts within a second of being asked for
     dequeue_interval_seconds: 1
 run_launcher:
+  # runs are forks of a process that has imported everything; WatchingRunLauncher goes without, and without its memory
   module: orchestration.launcher
   class: ForkingRunLauncher
 concurrency:

@@ -84,7 +84,8 @@ class ForkingRunLauncher(WatchingRunLauncher):
                 self._server = self._server or _ForkServer()
                 return self._server.fork(arguments)
             except (EOFError, OSError):
-                self.dispose()
+                if self._server is not None:
+                    self._server.kill()
                 self._server = _ForkServer()
                 return False
 
@@ -124,9 +125,9 @@ class _ForkServer:
 
     def fork(self, arguments: str) -> bool:
         """Have a run started; False while it imports. Raises EOFError or OSError when it will never answer again."""
-        if not self._is_ready and not self._pipe.poll():
-            return False
         if not self._is_ready:
+            if not self._pipe.poll():
+                return False
             self._is_ready = bool(self._pipe.recv())
         self._pipe.send(arguments)
         if not self._pipe.poll(_ANSWERS_WITHIN_SECONDS):
@@ -136,6 +137,12 @@ class _ForkServer:
     def close(self) -> None:
         """It ends once nobody can ask, and is not waited for: its runs may take long."""
         self._pipe.close()
+
+    def kill(self) -> None:
+        """End it before it can start what another launcher is asked for now; runs that it started go on."""
+        self.close()
+        self._process.kill()
+        self._process.wait()
 
 
 def health(pid: int, reported_at: float) -> CheckRunHealthResult:

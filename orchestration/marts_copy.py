@@ -60,15 +60,15 @@ class _Mart:
 
 def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
     """Write the file. Call inside `warehouse.writing`."""
-    before = copies.start(settings, fresh)
+    copies.clear(fresh)
+    base = copies.base(settings)
     with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
         connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
         marks = _marks(connection)
         renewed = None
-        if before is not None and before.project == marks.project and _find_touched(connection, before):
+        if base and base[1].project == marks.project and _find_touched(connection, base[1]):
+            copies.take(settings, base[0], fresh)
             renewed = _count(connection, "touched")
-        else:
-            copies.clear(fresh)
         connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
         marts = _marts(connection, "warehouse", SCHEMA)
         standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}

@@ -10,13 +10,14 @@ from pathlib import Path
 import dagster as dg
 import psutil
 import pytest
+import yaml  # type: ignore[import-untyped]
 from dagster._core.code_pointer import ModuleCodePointer
 from dagster._core.errors import DagsterInvariantViolationError
 from dagster._core.launcher import LaunchRunContext, WorkerStatus
 from dagster._core.origin import JobPythonOrigin, RepositoryPythonOrigin
 
 from orchestration import instance as dagster_instance
-from orchestration.config import CODE_LOCATION, OrchestrationSettings
+from orchestration.config import CODE_LOCATION, WORKSPACE, OrchestrationSettings
 from orchestration.launcher import ForkingRunLauncher
 from tests.dagster_ui import wait_until
 from tests.processes import copy_checkout
@@ -156,6 +157,7 @@ def test_a_run_whose_process_is_killed_is_not_healthy(begin: Begin, dagster: dg.
         return dagster.run_launcher.check_run_worker_health(run_of(dagster, run_id)).status
 
     wait_until(lambda: status() is WorkerStatus.NOT_FOUND, "it is missed")
+    assert not dagster.run_launcher.terminate(run_id)
 
 
 def test_changed_code_is_not_forked(begin: Begin, checkout: Path) -> None:
@@ -179,15 +181,32 @@ def test_a_changed_model_is_not_forked_either(begin: Begin, checkout: Path) -> N
     assert servers() != [before]
 
 
-def test_a_server_that_was_killed_is_replaced(begin: Begin) -> None:
+def test_a_server_that_was_killed_is_replaced_at_once_and_its_run_goes_on(
+    begin: Begin, dagster: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nobody waits for an answer that cannot come, though a fork of the server lives
+    monkeypatch.setattr("orchestration.launcher._ANSWERS_WITHIN_SECONDS", 3600.0)
+    going_on = process_of(dagster, begun(begin, LONG))
     (killed,) = servers()
     killed.kill()
     with pytest.raises(DagsterInvariantViolationError):
         begin(SHORT)
+    assert going_on.is_running()
+    going_on.kill()
     begun(begin, SHORT)
     assert servers() != [killed]
 
 
-def test_without_its_launcher_the_server_ends(launcher: ForkingRunLauncher) -> None:
+def test_without_its_launcher_the_server_ends_after_its_runs(
+    begin: Begin, dagster: dg.DagsterInstance, launcher: ForkingRunLauncher
+) -> None:
+    run = process_of(dagster, begun(begin, LONG))
     launcher.dispose()
+    assert run.is_running()
+    run.kill()
     wait_until(lambda: servers() == [], "it is gone")
+
+
+def test_the_code_that_is_forked_is_what_the_workspace_loads() -> None:
+    (location,) = yaml.safe_load(WORKSPACE.read_text())["load_from"]
+    assert location["python_module"]["module_name"] == CODE_LOCATION
