@@ -106,6 +106,14 @@ def process_of(dagster: dg.DagsterInstance, run_id: str) -> psutil.Process:
     return psutil.Process(found[0])
 
 
+def kill(dagster: dg.DagsterInstance, run_id: str) -> None:
+    """Kill its process and free its pools, as run monitoring does: the next run would wait for them."""
+    process = process_of(dagster, run_id)
+    process.kill()
+    wait_until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, "it is dead")
+    dagster.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
 def test_a_run_of_other_code_is_none_of_the_servers(begin: Begin) -> None:
     with pytest.raises(DagsterInvariantViolationError):
         begin(SHORT, module="somebody.elses")
@@ -151,7 +159,7 @@ def test_a_run_that_is_terminated_ends_as_cancelled(dagster: dg.DagsterInstance)
 
 def test_a_run_whose_process_is_killed_is_not_healthy(begin: Begin, dagster: dg.DagsterInstance) -> None:
     run_id = begun(begin, LONG)
-    process_of(dagster, run_id).kill()
+    kill(dagster, run_id)
 
     def status() -> WorkerStatus:
         return dagster.run_launcher.check_run_worker_health(run_of(dagster, run_id)).status
@@ -186,13 +194,14 @@ def test_a_server_that_was_killed_is_replaced_at_once_and_its_run_goes_on(
 ) -> None:
     # nobody waits for an answer that cannot come, though a fork of the server lives
     monkeypatch.setattr("orchestration.launcher._ANSWERS_WITHIN_SECONDS", 3600.0)
-    going_on = process_of(dagster, begun(begin, LONG))
+    going_on = begun(begin, LONG)
+    process = process_of(dagster, going_on)
     (killed,) = servers()
     killed.kill()
     with pytest.raises(DagsterInvariantViolationError):
         begin(SHORT)
-    assert going_on.is_running()
-    going_on.kill()
+    assert process.is_running()
+    kill(dagster, going_on)
     begun(begin, SHORT)
     assert servers() != [killed]
 
@@ -200,10 +209,11 @@ def test_a_server_that_was_killed_is_replaced_at_once_and_its_run_goes_on(
 def test_without_its_launcher_the_server_ends_after_its_runs(
     begin: Begin, dagster: dg.DagsterInstance, launcher: ForkingRunLauncher
 ) -> None:
-    run = process_of(dagster, begun(begin, LONG))
+    run_id = begun(begin, LONG)
+    process = process_of(dagster, run_id)
     launcher.dispose()
-    assert run.is_running()
-    run.kill()
+    assert process.is_running()
+    kill(dagster, run_id)
     wait_until(lambda: servers() == [], "it is gone")
 
 
