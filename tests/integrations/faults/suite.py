@@ -49,6 +49,7 @@ import pytest
 from integrations.config import IntegrationSettings
 from integrations.outbox import DueAction, Outbox, dispatch, open_outbox
 from integrations.outbox.schema import UPDATABLE
+from integrations.routes import FILE
 from tests.integrations.examples import NOW
 from tests.integrations.faults.children import dispatcher
 from tests.integrations.faults.dialogues import Dialogue, Http
@@ -58,6 +59,8 @@ from tests.integrations.servers import certified
 PATIENT = {"retry_max_attempts": 99, "ignore_action_age": True}
 # Only where the system hangs: on a busy machine an answer that does come may take as long.
 SHORT = {"http_read_seconds": 0.5, "http_whole_seconds": 20, "smtp_seconds": 0.5}
+# What a destination takes a second is none of the faults', and waiting for one's turn would take most of the time.
+AT_ONCE = 1_000
 MOST_TRIES = 8
 # Each kind of answer, and of none, once; where the update was not done at all, one kind is as good as another.
 OF_UPDATES = (
@@ -188,7 +191,10 @@ def stage(adapter: UnderFault, home: Path) -> Iterator[Stage]:
         standing_before(adapter.upstream, adapter.dialogue) as proxy,
         open_outbox(f"sqlite:///{home}/outbox.sqlite") as outbox,
     ):
-        yield Stage(adapter, proxy, home, outbox)
+        made = Stage(adapter, proxy, home, outbox)
+        (name,) = made.settings().destinations_of(adapter.channel)
+        (home / FILE).write_text(f"[limits.{name}]\nper_second = {AT_ONCE}\n")
+        yield made
 
 
 class FaultSuite:
