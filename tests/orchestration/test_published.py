@@ -1,12 +1,10 @@
-"""The published copy: how often it is made, what it says of itself, and real clients that read it meanwhile."""
+"""The published copy: how often it is made, what it says, its Parquet files; real clients that read it meanwhile."""
 
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
-from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import duckdb
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from orchestration import copies, parquet, publish, warehouse
+from orchestration import parquet, publish
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
@@ -160,138 +158,6 @@ def test_every_table_and_column_says_what_dbt_says_of_it(built: Installation) ->
         (model["name"], column["name"]) for model in described for column in model["columns"]
     }
     assert [row for row in columns if not row[2] or "{{" in str(row[2])] == []
-
-
-def copied(settings: OrchestrationSettings) -> dict[str, list[tuple[object, ...]]]:
-    """Every row of the published copy."""
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
-        tables = [name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()]
-        return {
-            name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in tables
-        }
-
-
-def test_a_renewed_copy_is_the_whole_copy(installation: Installation, land: Any) -> None:
-    """New calls, events of calls that were copied before, one of them of another customer now, actions that were sent
-    meanwhile, an alert without a call.
-    """
-    settings = OrchestrationSettings(home=installation.home)
-    land(installation.home, calls=30)
-    every = sorted(installation.home.glob("landing/*/*/*.ndjson"))
-    later = installation.home / "later"
-    later.mkdir()
-    for path in every[1:]:
-        path.rename(later / path.name)
-    half = every[0].read_bytes().splitlines(keepends=True)
-    every[0].write_bytes(b"".join(half[::2]))
-    installation.aftercall("run")
-    # the newest action always counts as changed: others of its moment may have followed
-    assert publish.publish(settings).renewed == 1
-    rest = every[0].with_name("20991231T000000000000Z-0000000a.ndjson")
-    rest.write_bytes(b"".join(half[1::2]) + b"".join(path.read_bytes() for path in later.iterdir()))
-    installation.aftercall("run")
-    with warehouse.connect(settings, read_only=False) as connection:
-        (call,) = connection.execute("select any_value(last_call_key) from marts.customers").fetchone() or (
-            "",
-        )
-        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
-            connection.execute(
-                f"update intermediate.{table} set customer_phone = '+12025550111', "
-                "built_at = built_at + interval 1 minute where call_key = $1",
-                [call],
-            )
-    before = settings.published.with_name("marts.duckdb.before")
-    aside = before.rename(before.with_suffix(".aside"))
-    assert publish.publish(settings).renewed in (1, 2)  # in a copy of the last one
-    renewed = copied(settings)
-    assert len(renewed["calls"]) == 30
-    assert "+12025550111" in {row[0] for row in renewed["customers"]}
-    aside.unlink()
-    # in the one before, which knows nothing of the other customer
-    assert publish.publish(settings).renewed in (1, 2)
-    assert copied(settings) == renewed
-    copies.forget(settings)
-    assert publish.publish(settings).renewed is None
-    assert copied(settings) == renewed
-
-
-@pytest.mark.parametrize("accident", ["another file", "an older project", "no note"])
-def test_a_copy_that_cannot_be_told_is_made_whole(
-    settings: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch, accident: str
-) -> None:
-    publish.publish(settings)
-    before = copied(settings)
-    if accident == "another file":
-        for path in settings.published.parent.glob("marts.duckdb*"):
-            beside = path.with_name("beside")
-            beside.write_bytes(path.read_bytes())
-            beside.replace(path)
-    elif accident == "no note":
-        copies.forget(settings)
-    else:
-        monkeypatch.setattr("orchestration.build.project_version", lambda: "another")
-    assert publish.publish(settings).renewed is None
-    assert copied(settings) == before
-
-
-@pytest.fixture
-def twice_published(settings: OrchestrationSettings) -> OrchestrationSettings:
-    """A copy that readers open, and the one before it."""
-    copies.forget(settings)
-    for _ in range(2):
-        publish.publish(settings)
-    return settings
-
-
-def test_the_copy_before_is_brought_up_to_date(twice_published: OrchestrationSettings) -> None:
-    file = twice_published.published
-    held, older = copied(twice_published), file.with_name(f"{file.name}.before").stat().st_ino
-    assert publish.publish(twice_published).renewed is not None
-    assert file.stat().st_ino == older
-    assert copied(twice_published) == held
-    assert not list(file.parent.glob("*.new*"))
-
-
-@pytest.mark.parametrize("holder", ["a reader of before", "a backup's link"])
-def test_what_somebody_holds_is_left_alone(
-    twice_published: OrchestrationSettings, tmp_path: Path, holder: str
-) -> None:
-    before = twice_published.published.with_name("marts.duckdb.before")
-    whole, number, link = before.read_bytes(), before.stat().st_ino, before.with_name("backup")
-    with before.open("rb") if holder == "a reader of before" else nullcontext(before) as held:
-        if held is before:
-            os.link(before, link)
-        assert publish.publish(twice_published).renewed is not None
-        assert twice_published.published.stat().st_ino != number
-        read = held.read() if isinstance(held, BufferedReader) else link.read_bytes()
-        assert read == whole
-    link.unlink(missing_ok=True)
-
-
-@pytest.mark.parametrize("step", range(1, 7))
-def test_killed_at_any_step_the_next_copy_is_right(
-    twice_published: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch, step: int
-) -> None:
-    """The steps that touch files, in their order; the last number is past the last of them."""
-    held, left = copied(twice_published), iter(range(step - 1))
-
-    def or_killed(work: Any) -> Any:
-        def guarded(*arguments: Any, **options: Any) -> Any:
-            if next(left, None) is None:
-                raise ZeroDivisionError
-            return work(*arguments, **options)
-
-        return guarded
-
-    with monkeypatch.context() as killed, suppress(ZeroDivisionError):
-        for name in ("replace", "write_bytes"):
-            killed.setattr(Path, name, or_killed(getattr(Path, name)))
-        killed.setattr(os, "link", or_killed(os.link))
-        publish.publish(twice_published)
-        assert step == 6
-    assert copied(twice_published) == held
-    publish.publish(twice_published)
-    assert copied(twice_published) == held
 
 
 def test_parquet_holds_the_same_rows_a_file_a_day(

@@ -1,0 +1,152 @@
+"""How a copy is renewed: in the file before the last, with what changed; whole where that cannot be told."""
+
+import os
+from contextlib import nullcontext, suppress
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from orchestration import copies, publish, warehouse
+from orchestration.config import OrchestrationSettings
+from tests.conftest import Installation, free_port
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, land: Any) -> OrchestrationSettings:
+    """Thirty calls after two passes. The second brought new ones and events of calls that were copied before, and told
+    of the actions that were sent meanwhile.
+    """
+    home = tmp_path_factory.mktemp("copies") / "home"
+    land(home, calls=30)
+    first, *others = sorted(home.glob("landing/*/*/*.ndjson"))
+    lines = first.read_bytes().splitlines(keepends=True)
+    rest = b"".join(lines[1::2]) + b"".join(path.read_bytes() for path in others)
+    first.write_bytes(b"".join(lines[::2]))
+    for path in others:
+        path.unlink()
+    made = Installation(home, free_port())
+    made.aftercall("run")
+    first.with_name("20991231T000000000000Z-0000000a.ndjson").write_bytes(rest)
+    made.aftercall("run")
+    return OrchestrationSettings(home=home)
+
+
+def copied(settings: OrchestrationSettings) -> dict[str, list[tuple[object, ...]]]:
+    """Every row of the published copy."""
+    with duckdb.connect(str(settings.published), read_only=True) as connection:
+        tables = [name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()]
+        return {
+            name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in tables
+        }
+
+
+def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> None:
+    """Also for a call that is another customer's now."""
+    assert publish.publish(settings).renewed == 30  # in the one before, of the first pass
+    # the newest action always counts as changed: others of its moment may have followed
+    assert publish.publish(settings).renewed == 1
+    with warehouse.connect(settings, read_only=False) as connection:
+        (call,) = connection.execute("select any_value(last_call_key) from marts.customers").fetchone() or (
+            "",
+        )
+        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
+            connection.execute(
+                f"update intermediate.{table} set customer_phone = '+12025550111', "
+                "built_at = built_at + interval 1 minute where call_key = $1",
+                [call],
+            )
+    before = settings.published.with_name("marts.duckdb.before")
+    aside = before.rename(before.with_suffix(".aside"))
+    assert publish.publish(settings).renewed in (1, 2)  # in a copy of the last one
+    renewed = copied(settings)
+    assert len(renewed["calls"]) == 30
+    assert "+12025550111" in {row[0] for row in renewed["customers"]}
+    aside.unlink()
+    # in the one before, which knows nothing of the other customer
+    assert publish.publish(settings).renewed in (1, 2)
+    assert copied(settings) == renewed
+    copies.forget(settings)
+    assert publish.publish(settings).renewed is None
+    assert copied(settings) == renewed
+
+
+@pytest.mark.parametrize("accident", ["another file", "an older project", "no note"])
+def test_a_copy_that_cannot_be_told_is_made_whole(
+    settings: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch, accident: str
+) -> None:
+    publish.publish(settings)
+    before = copied(settings)
+    if accident == "another file":
+        for path in settings.published.parent.glob("marts.duckdb*"):
+            beside = path.with_name("beside")
+            beside.write_bytes(path.read_bytes())
+            beside.replace(path)
+    elif accident == "no note":
+        copies.forget(settings)
+    else:
+        monkeypatch.setattr("orchestration.build.project_version", lambda: "another")
+    assert publish.publish(settings).renewed is None
+    assert copied(settings) == before
+
+
+@pytest.fixture
+def twice_published(settings: OrchestrationSettings) -> OrchestrationSettings:
+    """A copy that readers open, and the one before it."""
+    copies.forget(settings)
+    for _ in range(2):
+        publish.publish(settings)
+    return settings
+
+
+def test_the_copy_before_is_brought_up_to_date(twice_published: OrchestrationSettings) -> None:
+    file = twice_published.published
+    held, older = copied(twice_published), file.with_name(f"{file.name}.before").stat().st_ino
+    assert publish.publish(twice_published).renewed is not None
+    assert file.stat().st_ino == older
+    assert copied(twice_published) == held
+    assert not list(file.parent.glob("*.new*"))
+
+
+@pytest.mark.parametrize("holder", ["a reader of before", "a backup's link"])
+def test_what_somebody_holds_is_left_alone(
+    twice_published: OrchestrationSettings, tmp_path: Path, holder: str
+) -> None:
+    before = twice_published.published.with_name("marts.duckdb.before")
+    whole, number, link = before.read_bytes(), before.stat().st_ino, before.with_name("backup")
+    with before.open("rb") if holder == "a reader of before" else nullcontext(before) as held:
+        if held is before:
+            os.link(before, link)
+        assert publish.publish(twice_published).renewed is not None
+        assert twice_published.published.stat().st_ino != number
+        read = held.read() if isinstance(held, BufferedReader) else link.read_bytes()
+        assert read == whole
+    link.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_killed_at_any_step_the_next_copy_is_right(
+    twice_published: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The steps that touch files, in their order; the last number is past the last of them."""
+    held, left = copied(twice_published), iter(range(step - 1))
+
+    def or_killed(work: Any) -> Any:
+        def guarded(*arguments: Any, **options: Any) -> Any:
+            if next(left, None) is None:
+                raise ZeroDivisionError
+            return work(*arguments, **options)
+
+        return guarded
+
+    with monkeypatch.context() as killed, suppress(ZeroDivisionError):
+        for name in ("replace", "write_bytes"):
+            killed.setattr(Path, name, or_killed(getattr(Path, name)))
+        killed.setattr(os, "link", or_killed(os.link))
+        publish.publish(twice_published)
+        assert step == 6
+    assert copied(twice_published) == held
+    publish.publish(twice_published)
+    assert copied(twice_published) == held
