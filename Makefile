@@ -35,7 +35,7 @@ suites:  ## the JSON parsing test suite and axe, which judge too; setup installs
 systems:  ## the systems that tests judge by, from Debian's packages (as root); without one, its tests skip
 	apt-get update -qq
 	DEBIAN_FRONTEND=noninteractive BUNDLER_VERSION=2.3.15 apt-get install -qq -y --no-install-recommends \
-		chromium chromium-driver fonts-noto-core postgresql redmine redmine-sqlite puma zstd \
+		chromium chromium-driver curl fonts-noto-core postgresql redmine redmine-sqlite puma zstd \
 		$$(command -v npm >/dev/null || echo npm) >/dev/null
 
 superset: setup  ## Apache Superset in an environment of its own (900 MB), for the test that charts a mart with it

@@ -1,8 +1,8 @@
 """A receiver that is asked to stop, or to change its workers: what it took is answered, and nothing new is taken."""
 
 import json
+import os
 import signal
-import subprocess
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -28,7 +28,7 @@ def test_stop_answers_what_was_taken_and_takes_nothing_new(
     reading.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     assert reading.recv(65536).startswith(b"HTTP/1.1 100")
     for pid in [process.pid] if to == "parent" else map(int, children.read_text().split()):
-        subprocess.run(["kill", "-TERM", str(pid)], check=True)
+        os.kill(pid, signal.SIGTERM)
     wait_until(lambda: "stopping" in refused(requests.get(f"{url}/readyz", timeout=20)))
     assert "stopping" in refused(post(url, b"99"))
     assert requests.get(f"{url}/healthz", timeout=20).ok
