@@ -72,7 +72,9 @@ def running() -> Iterator[Server]:
         pytest.skip("needs Redmine, and root to run it: make systems")
     folder = Path(tempfile.mkdtemp(prefix="aftercall-redmine-"))
     database, keys = folder / "redmine.sqlite", folder / "keys.json"
-    shutil.copy(DATABASE, database)
+    # not its file alone: newer Rails keep what was written last in a file beside it
+    with closing(sqlite3.connect(DATABASE)) as installed, closing(sqlite3.connect(database)) as copy:
+        installed.backup(copy)
     for path in (folder, database):
         shutil.chown(path, OWNER, OWNER)
     url = f"http://127.0.0.1:{free_port()}"
