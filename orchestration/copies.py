@@ -19,12 +19,12 @@ from orchestration.config import OrchestrationSettings
 
 @dataclass(frozen=True)
 class Marks:
-    """How far a copy goes: the newest build of a call, judgement of a repeat and update of an action in it."""
+    """How far a copy goes: the newest build of a call, judgement of a repeat and load of an action in it."""
 
     project: str
     built_at: str
     judged_through: str
-    actions_updated_at: str
+    actions_loaded_at: str
 
 
 def base(settings: OrchestrationSettings) -> tuple[Path, Marks] | None:

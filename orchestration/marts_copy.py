@@ -68,13 +68,16 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
         renewed = None
         if base and base[1].project == marks.project and _find_touched(connection, base[1]):
             copies.take(settings, base[0], fresh)
-            renewed = _count(connection, "touched")
+            renewed = 0
         connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
         marts = _marts(connection, "warehouse", SCHEMA)
         standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}
         for name in standing.keys() - {mart.name for mart in marts}:
             connection.execute(f'drop table fresh."{name}"')
-        customers = _touched_customers(connection) if renewed is not None else "true"
+        customers = "true"
+        if renewed is not None:
+            _find_left(connection)
+            renewed, customers = _count(connection, "touched"), _touched_customers(connection)
         for mart in marts:
             there = standing.get(mart.name)
             if there is None or there.shape != mart.shape:
@@ -93,24 +96,26 @@ def _marks(connection: duckdb.DuckDBPyConnection) -> Marks:
         """select
             (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
             (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
-            (select coalesce(max(updated_at), '-infinity') from warehouse.marts.actions)::varchar"""
+            (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     ).fetchone()
     return Marks(build.project_version(), *(found or ()))
 
 
 def _find_touched(connection: duckdb.DuckDBPyConnection, before: Marks) -> bool:
-    """Note the calls that changed since; whether they are few.
-
-    Actions of the very moment of the newest count again, since others of that moment may have followed.
-    """
+    """Note the calls that changed since, by themselves or by an action; whether they are few."""
+    connection.execute(
+        """create temp table touched_actions as
+        select action_key, call_key from warehouse.staging.stg_outbox__actions where loaded_at > $1::timestamp""",
+        [before.actions_loaded_at],
+    )
     connection.execute(
         """create temp table touched as
         select call_key from warehouse.intermediate.int_call_facts where built_at > $1::timestamp
         union
         select call_key from warehouse.intermediate.int_repeat_calls where judged_through > $2::timestamp
         union
-        select call_key from warehouse.marts.actions where updated_at >= $3::timestamp and call_key is not null""",
-        [before.built_at, before.judged_through, before.actions_updated_at],
+        select call_key from touched_actions where call_key is not null""",
+        [before.built_at, before.judged_through],
     )
     connection.execute(
         """create temp table touched_days as
@@ -119,6 +124,16 @@ def _find_touched(connection: duckdb.DuckDBPyConnection, before: Marks) -> bool:
     )
     calls = _count(connection, "warehouse.intermediate.int_call_facts")
     return _count(connection, "touched") <= max(MOST_RENEWED * calls, 1000)
+
+
+def _find_left(connection: duckdb.DuckDBPyConnection) -> None:
+    """Note the calls that an action was about in the last copy: a contact is about its customer's newest call."""
+    connection.execute(
+        """insert into touched
+        select distinct call_key from fresh.actions
+        where action_key in (select action_key from touched_actions)
+            and call_key is not null and call_key not in (from touched)"""
+    )
 
 
 def _touched_customers(connection: duckdb.DuckDBPyConnection) -> str:

@@ -36,11 +36,14 @@
     {{ return(platforms | select("in", news) | list or platforms[:1]) }}
 {%- endmacro %}
 
-{# The build that touches a row, as a time in UTC that never runs backwards, even when the clock does. #}
+{# The build that touches a row, as a time in UTC that is later than any before it, even when the clock runs back. #}
 {% macro built_at() -%}
     {%- set started = "cast('" ~ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") ~ "' as timestamp)" -%}
     {%- if is_incremental() -%}
-        greatest({{ started }}, (select coalesce(max(built_at), {{ started }}) from {{ this }}))
+        greatest(
+            {{ started }},
+            (select coalesce(max(built_at) + interval 1 microsecond, {{ started }}) from {{ this }})
+        )
     {%- else -%} {{ started }}
     {%- endif -%}
 {%- endmacro %}

@@ -87,7 +87,7 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]]) -> Any:
     @dlt.resource(name="landing_batches", selected=False)
     def landing_batches() -> Iterator[Batch]:
         state = dlt.current.source_state()
-        state["loaded_at"] = _later_than(state.get("loaded_at"))
+        state["loaded_at"] = later_than(state.get("loaded_at"))
         yield from _ahead(batches_of(state))
 
     @dlt.transformer(
@@ -211,7 +211,7 @@ def _located(rejected: pa.Table, segment: str) -> pa.Table:
     )
 
 
-def _later_than(previous: str | None) -> str:
+def later_than(previous: str | None) -> str:
     """Now, or just after the load before when the clock went back: dbt finds new rows by this value."""
     now = datetime.now(UTC)
     if previous is not None:

@@ -4,14 +4,14 @@ Reads rows changed since the last load. What an action is belongs to `integratio
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import dlt
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
-from orchestration.load.events import columns_of
+from orchestration.load.events import columns_of, later_than
 
 ACTION_COLUMNS = columns_of(
     "action_key",
@@ -46,7 +46,8 @@ def outbox(settings: IntegrationSettings) -> Any:
     )
     def outbox_actions() -> Iterator[list[dict[str, Any]]]:
         state = dlt.current.resource_state()
-        loaded_at = datetime.now(UTC).replace(tzinfo=None)
+        state["loaded_at"] = later_than(state.get("loaded_at"))
+        loaded_at = datetime.fromisoformat(state["loaded_at"]).replace(tzinfo=None)
         ledger = open_outbox(settings.outbox_url)
         for batch in ledger.actions_changed_since(state.get("cursor")):
             state["cursor"] = batch.cursor

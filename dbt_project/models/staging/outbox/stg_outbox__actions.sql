@@ -17,6 +17,7 @@ with
             created_at,
             updated_at,
             sent_at,
+            loaded_at,
             {{ json_fields("payload", {"template": "VARCHAR"}) }} as body
         from {{ source("raw", "outbox_actions") }}
     ),
