@@ -144,7 +144,7 @@ class Installation:
 
 
 def _output(process: subprocess.Popen[bytes]) -> str:
-    output = process.communicate()[0].decode()  # how long a test may take says the test
+    output = process.communicate(timeout=900)[0].decode()
     assert process.returncode == 0, output[-5_000:]
     return output
 

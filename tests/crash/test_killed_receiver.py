@@ -41,6 +41,7 @@ class Traffic:
     round: str = "before the first round"
     sent: dict[str, tuple[str, str]] = field(default_factory=dict)
     acknowledged: dict[str, str] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
     unanswered: int = 0
     other_answers: list[str] = field(default_factory=list)
     over: threading.Event = field(default_factory=threading.Event)
@@ -68,7 +69,7 @@ class Traffic:
             if answer.status == 200:
                 self.acknowledged[call_id] = json.loads(content)["event_id"]
             elif answer.status == 503 and b"the receiver is stopping" in content:
-                self.unanswered += 1  # by a worker that ends because its parent is gone
+                self.refused.add(call_id)  # by a worker that ends because its parent is gone
             else:
                 self.other_answers.append(f"{self.round}: {answer.status} {content[:200]!r}")
 
@@ -119,6 +120,7 @@ def test_what_was_acknowledged_is_kept_exactly(installation: Any) -> None:
             problems.append(f"{where}: {call_id} of {sent_in} was acknowledged under another id")
     assert not problems, "\n".join([f"seed {SEED}: {len(problems)} problems", *sorted(problems)[:20]])
     assert traffic.other_answers == []
+    assert traffic.refused & lines.keys() == set()
 
     # the kills must have had something to tear, and the segments must have rolled under them
     assert len(traffic.acknowledged) > 20 * ROUNDS
