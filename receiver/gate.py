@@ -1,7 +1,8 @@
 """The gate of a source: whether a request is believed, by where it comes from and how it is signed.
 
 How a platform signs belongs to `receiver.sources`, which sources take unsigned events to `receiver.exposure`. A sender
-with a wrong signature learns nothing of what was wrong; the reason is for the operator's log and metrics.
+from elsewhere learns nothing of what was wrong; the reason is for the operator's log and metrics. A program of this
+machine is told which setting to set.
 """
 
 import re
@@ -19,7 +20,6 @@ NOT_SIGNED = "the request is not signed as this source requires; the receiver's 
 NOT_ALLOWED = "this source takes no requests from the sender's network"
 _OF_A_BROWSER = "unsigned events are not taken from a web page (Origin, Sec-Fetch-*); {remedy}"
 _OTHER_HOST = "unsigned events are taken at the names localhost, 127.0.0.1 and [::1] only; {remedy}"
-_FROM_A_PROXY = "unsigned events are not taken through a proxy; {remedy}"
 _NO_SECRET = "this source takes signed events only, and has no secret yet; {remedy}"
 _SIGNS_OF_A_PROXY = frozenset(
     {
@@ -56,6 +56,7 @@ class Gate:
     networks: tuple[Network, ...]
     proxies: tuple[Network, ...]
     unsigned: UnsignedFrom
+    listens_on_loopback: bool
     unproven_bytes: int
     address: str | None
 
@@ -85,21 +86,24 @@ class Gate:
             raise Problem(401, NOT_SIGNED, bad.reason) from None
 
     def _believe_unsigned(self, headers: Mapping[str, str]) -> None:
-        """Refuse (401, 403) what does not come from a program of this machine, unless the operator takes everything.
+        """Refuse (401) what does not come from a program of this machine, unless the operator takes everything.
 
         A page in a browser of this machine comes from a stranger, so it is refused in any case: by the headers that
         browsers add, or by its own name for this machine.
         """
         if "origin" in headers or any(name.startswith(_FETCH) for name in headers):
-            raise self._refusal(403, _OF_A_BROWSER, "browser")
+            raise self._refusal(401, _OF_A_BROWSER, "browser")
         if self.unsigned is UnsignedFrom.ANYBODY:
             return
-        if self.unsigned is UnsignedFrom.NOBODY:
-            raise self._refusal(401, _NO_SECRET, "no_secret")
         if any(name in _SIGNS_OF_A_PROXY or name.startswith(_FORWARDED) for name in headers):
-            raise self._refusal(401, _FROM_A_PROXY, "no_secret")
-        if not is_loopback(_name_of(headers.get("host", ""))):
-            raise self._refusal(403, _OTHER_HOST, "host")
+            raise Problem(401, NOT_SIGNED, "no_secret")
+        is_local = is_loopback(_name_of(headers.get("host", "")))
+        if self.unsigned is UnsignedFrom.NOBODY:
+            if is_local and self.listens_on_loopback:
+                raise self._refusal(401, _NO_SECRET, "no_secret")
+            raise Problem(401, NOT_SIGNED, "no_secret")
+        if not is_local:
+            raise self._refusal(401, _OTHER_HOST, "host")
 
     def _refusal(self, status: int, detail: str, reason: str) -> Problem:
         setting = f"{SECRET_PREFIX}{setting_name(self.source.name).upper()}"
@@ -118,6 +122,7 @@ def gate(source: Source, settings: ReceiverSettings) -> Gate:
         networks=settings.networks_for(source.name),
         proxies=networks(settings.trusted_proxies),
         unsigned=unsigned_from(settings, source.name),
+        listens_on_loopback=is_loopback(settings.host),
         unproven_bytes=settings.receiver_unproven_bytes,
         address=settings.address_of(source.name),
     )
