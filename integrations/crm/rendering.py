@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from integrations.destinations import Delivery
-from integrations.errors import Refused
+from integrations.errors import Unsendable
 from integrations.rendering import Rendered, line, prose, templates
 
 LONGEST_KEY = 200
@@ -100,7 +100,7 @@ class Record:
 
 
 def record(delivery: Delivery) -> Record:
-    """What is to be written; Refused as `fields` says."""
+    """What is to be written; Unsendable as `fields` says."""
     values = fields(delivery)
     key = line(delivery.action_key, LONGEST_KEY + 1)
     if len(key) > LONGEST_KEY:
@@ -123,13 +123,13 @@ def fields(delivery: Delivery) -> dict[str, Any]:
     """The record's fields, cleaned.
 
     Raises:
-        Refused: for a kind that no CRM record has, or a record without a phone to hang it on.
+        Unsendable: for a kind that no CRM record has, or a record without a phone to hang it on.
     """
     if delivery.kind not in _FIELDS:
-        raise Refused(f"there is no CRM record {delivery.kind!r}; there are {', '.join(_FIELDS)}")
+        raise Unsendable(f"there is no CRM record {delivery.kind!r}; there are {', '.join(_FIELDS)}")
     phone = line(delivery.payload.get("phone"), 32)
     if not phone:
-        raise Refused(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
+        raise Unsendable(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
     return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone} | _FIELDS[
         delivery.kind
     ](delivery.payload)

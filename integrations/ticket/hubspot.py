@@ -85,7 +85,7 @@ class HubSpotTickets(Desk):
         }
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's pipeline and stage; Refused if the settings name none."""
+        """The queue's pipeline and stage; Forbidden if the settings name none."""
         target = self._stages.needed(made.queue)
         pipeline, _, stage = target.partition("/")
         return {"hs_pipeline": pipeline, "hs_pipeline_stage": stage}

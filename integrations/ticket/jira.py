@@ -85,7 +85,7 @@ class Jira(Desk):
         return {"summary": made.title, **({"priority": priority} if priority else {})}
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's project and component; Refused if the settings name none."""
+        """The queue's project and component; Forbidden if the settings name none."""
         target = self._projects.needed(made.queue)
         project, _, component = target.partition("/")
         return {"project": project, **({"components": component} if component else {})}

@@ -95,7 +95,7 @@ class Redmine(Desk):
         return {"subject": made.title, **({"priority": priority} if priority else {})}
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's project and category; Refused if the settings name none."""
+        """The queue's project and category; Forbidden if the settings name none."""
         project, _, category = self._projects.needed(made.queue).partition("/")
         return {"project": project, **({"category": category} if category else {})}
 

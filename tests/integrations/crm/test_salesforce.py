@@ -12,7 +12,7 @@ from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceRes
 from integrations.config import IntegrationSettings
 from integrations.crm.salesforce import SalesforceCrm
 from integrations.destinations import Checkable, Comparable, Delivery, open_destination
-from integrations.errors import Busy, Gone, Paused, Refused, Retryable
+from integrations.errors import Busy, Gone, Paused, Refused, Retryable, Unreachable
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
@@ -240,6 +240,25 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
     system.script.append(locked)
     with pytest.raises(Retryable, match="exclusive access"):
         put(crm, contact())
+    for status, code, kind in (
+        (403, "REQUEST_LIMIT_EXCEEDED", Busy),
+        (400, "CONCURRENT_REQUEST_LIMIT_EXCEEDED", Busy),
+        (503, "SERVER_UNAVAILABLE", Unreachable),
+        (400, "SERVER_UNAVAILABLE", Unreachable),
+        (500, "UNKNOWN_EXCEPTION", Unreachable),
+        (400, "STORAGE_LIMIT_EXCEEDED", Paused),
+        (403, "API_CURRENTLY_DISABLED", Paused),
+    ):
+        system.script.append(servers.says(status, [{"errorCode": code, "message": "see there"}]))
+        with pytest.raises(kind, match=code) as error:
+            put(crm, contact())
+        assert type(error.value) is kind
+    # What a stranger said is no code.
+    quoted = [{"errorCode": "STRING_TOO_LONG", "message": "Name: 500: REQUEST_LIMIT_EXCEEDED: x", "fields": []}]
+    system.always, always = (lambda request: servers.says(400, quoted)), system.always
+    with pytest.raises(Refused, match="STRING_TOO_LONG"):
+        crm.send(delivery(task()), None)
+    system.always = always
     system.script.append(servers.says(300, ["/services/data/v62.0/sobjects/Contact/1"]))
     with pytest.raises(Refused):
         put(crm, contact())
