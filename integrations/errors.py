@@ -80,7 +80,8 @@ class Unreachable(Retryable):
     """The system does not work now, whatever the record.
 
     There is no connection or no answer, an error of its own (every 5xx, 408, 425), a page where data was promised, or a
-    mail server puts everybody off. Several in a row stop the destination, because a system that is down must not cost the actions their tries.
+    mail server puts everybody off. Several in a row stop the destination, because a system that is down must not cost
+    the actions their tries.
 
     Args:
         message: what happened, without secrets.

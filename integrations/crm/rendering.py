@@ -5,7 +5,6 @@ a CRM knows the fields is in its own file.
 """
 
 import hashlib
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ import orjson
 
 from integrations.destinations import Delivery
 from integrations.errors import Unsendable
-from integrations.rendering import Rendered, line, prose, templates
+from integrations.rendering import LONGEST_ADDRESS, Rendered, is_address, line, prose, templates
 
 LONGEST_KEY = 200
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+LONGEST_NAME = 2_000
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -160,9 +159,9 @@ def _call(delivery: Delivery) -> dict[str, str]:
 
 def _contact(told: Any) -> dict[str, Any]:
     return {
-        "name": line(told.get("name")),
+        "name": line(told.get("name"), LONGEST_NAME),
         # What is no address would only keep a CRM from taking the rest.
-        "email": email if _ADDRESS.fullmatch(email := line(told.get("email"), 254)) else "",
+        "email": email if is_address(email := line(told.get("email"), LONGEST_ADDRESS + 1)) else "",
         "is_vip": told.get("is_vip") is True,
         "last_call_at": line(told.get("last_call_at"), 40),
         "call_count": _number(told.get("call_count")) or 0,

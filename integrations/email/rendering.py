@@ -4,7 +4,6 @@ Which template goes to whom, and in which language, was decided in `sync_emails`
 """
 
 import hashlib
-import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -16,16 +15,11 @@ from integrations.destinations import Delivery
 from integrations.email.brand import brand
 from integrations.email.templating import ALERT, TEMPLATES, Wording, wording
 from integrations.errors import Paused, Skipped, Unsendable
-from integrations.rendering import Rendered, line, prose, words
+from integrations.rendering import Rendered, is_address, line, prose, words
 
 SUMMARY_LIMIT = 2_000
 OVER = "Resolved: "
 """How the headline of an alert begins whose problem is over."""
-# Stricter than RFC 5322 on purpose: one mailbox, no quoting, no comment, no route.
-_ADDRESS = re.compile(
-    r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+"
-    r"\.[^\s@<>()\[\]\\,;:\".\x00-\x1f\x7f]+\.?"
-)
 
 
 def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
@@ -121,7 +115,7 @@ def _web_address(addresses: list[str]) -> str:
 def _recipient(value: object, name: str) -> tuple[Address, bool]:
     # Judged as it came: cleaning first could turn two addresses into one that nobody meant.
     address = "" if value is None else str(value).strip()
-    if len(address) > 254 or not _ADDRESS.fullmatch(address) or "\ufffd" in line(address):
+    if not is_address(address) or "\ufffd" in line(address):
         raise _no_address(address)
     user, _, domain = address.rpartition("@")
     try:

@@ -254,7 +254,9 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
             put(crm, contact())
         assert type(error.value) is kind
     # What a stranger said is no code.
-    quoted = [{"errorCode": "STRING_TOO_LONG", "message": "Name: 500: REQUEST_LIMIT_EXCEEDED: x", "fields": []}]
+    quoted = [
+        {"errorCode": "STRING_TOO_LONG", "message": "Name: 500: REQUEST_LIMIT_EXCEEDED: x", "fields": []}
+    ]
     system.always, always = (lambda request: servers.says(400, quoted)), system.always
     with pytest.raises(Refused, match="STRING_TOO_LONG"):
         crm.send(delivery(task()), None)
