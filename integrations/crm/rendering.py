@@ -35,6 +35,7 @@ class Record:
         call: `call_id` and `source`.
         at: the moment of this try, UTC.
         contact_id: the contact that it hangs on, as far as that is known.
+        left_out: what the system refuses of it, as a note; empty if nothing.
     """
 
     kind: str
@@ -44,6 +45,12 @@ class Record:
     call: Mapping[str, str]
     at: datetime
     contact_id: str = ""
+    left_out: str = ""
+
+    @property
+    def is_verified(self) -> bool:
+        """False if nobody but the call itself says whose number it is: the variables of a web call can claim any."""
+        return bool(self.values.get("is_phone_verified", True))
 
     @property
     def email(self) -> str:
@@ -90,6 +97,7 @@ class Record:
 
         # Only the body may be long; how long it becomes depends on what must be escaped in it.
         body = str(self.values.get("body") or "")
+        body += f"\n\nLeft out: {self.left_out}" if self.left_out else ""
         whole, rooms = rendered(len(body)), range(1, len(body) + 1)
         return (
             whole
@@ -163,6 +171,7 @@ def _contact(told: Any) -> dict[str, Any]:
         # What is no address would only keep a CRM from taking the rest.
         "email": email if is_address(email := line(told.get("email"), LONGEST_ADDRESS + 1)) else "",
         "is_vip": told.get("is_vip") is True,
+        "is_phone_verified": told.get("is_phone_verified") is not False,
         "last_call_at": line(told.get("last_call_at"), 40),
         "call_count": _number(told.get("call_count")) or 0,
     }

@@ -27,6 +27,8 @@ class Tryton(RestClient):
         Paused: if address or key is missing.
     """
 
+    answers_pages = True
+
     def __init__(self, settings: IntegrationSettings) -> None:
         key = settings.tryton_key.get_secret_value().strip()
         if not key:
