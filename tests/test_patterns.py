@@ -97,7 +97,9 @@ def literals(tree: ast.AST) -> Iterator[tuple[int, str, str | bytes, int]]:
 def of_macros() -> Iterator[tuple[str, str]]:
     """Patterns that dbt's macros hand to Python. Those of DuckDB's own functions are RE2's, which is linear."""
     for file in sorted((ROOT / "dbt_project").rglob("*.sql")):
-        for call in re.finditer(r'modules\.re\.\w+\(\s*("(?:[^"\\]|\\.)*")', file.read_text(encoding="utf-8")):
+        for call in re.finditer(
+            r'modules\.re\.\w+\(\s*("(?:[^"\\]|\\.)*")', file.read_text(encoding="utf-8")
+        ):
             yield f"{file.relative_to(ROOT)}", ast.literal_eval(call[1])
 
 
@@ -182,7 +184,7 @@ def _of_class(value: Any) -> list[str]:
 
 
 def _accepts(value: Any) -> Callable[[str], bool]:
-    pattern = re.compile("[%s]" % "".join(_class_source(*part) for part in value))
+    pattern = re.compile("".join(("[", *(_class_source(*part) for part in value), "]")))
     return lambda text: pattern.fullmatch(text) is not None
 
 
@@ -204,7 +206,7 @@ def _class_source(kind: Any, value: Any) -> str:
 
 
 def hostile(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
-    """Texts of any length that a pattern may take long for: the beginning of a match, repeated, and an end that is none."""
+    """Texts of any length that a pattern may take long for: the beginning of a match again and again, and an odd end."""
     flags = pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
     source = pattern.pattern.decode("latin-1") if isinstance(pattern.pattern, bytes) else pattern.pattern
     tree = sre_parse.parse(source, flags & ~re.DEBUG)
@@ -220,7 +222,9 @@ def hostile(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
                 units[sample[end : end + 2]] = None
     singles = sorted(alphabet(tree), key=lambda text: (text.isalnum(), text))[:10]
     units.pop("", None)
-    units = dict.fromkeys((*filter(None, singles), *(a + b for a in singles for b in singles if a != b and a and b), *units))
+    units = dict.fromkeys(
+        (*filter(None, singles), *(a + b for a in singles for b in singles if a != b and a and b), *units)
+    )
     texts: list[Callable[[int], str]] = []
     for unit in list(units)[:130]:
         for last in ("\x00", "!a"):
@@ -266,6 +270,7 @@ def faults(usage: Usage) -> list[str]:
     """The hostile texts for which the pattern takes more than linear time."""
     is_bytes, run = isinstance(usage.pattern.pattern, bytes), run_of(usage)
     for make in hostile(usage.pattern):
+
         def text_of(n: int, make: Callable[[int], str] = make) -> Any:
             return make(n).encode("utf-8", "replace") if is_bytes else make(n)
 

@@ -20,12 +20,14 @@ from receiver.sources import SOURCES
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 BODY = b'{"event": "call.end", "call_id": "c1"}'
-SECRET = "a signing secret"  # noqa: S105 - of the test's own
+SECRET = "a signing secret"
 LOCAL = "localhost:8080"
 
 
 def settings(home: Path, **others: Any) -> ReceiverSettings:
-    return ReceiverSettings(home=home, **({"secrets": {}, "allow_from": {}, "receiver_public_url": ""} | others))
+    return ReceiverSettings(
+        home=home, **({"secrets": {}, "allow_from": {}, "receiver_public_url": ""} | others)
+    )
 
 
 def answer(chosen: ReceiverSettings, source: str = "bland", host: str = LOCAL, **headers: str) -> Any:
@@ -37,7 +39,9 @@ def answer(chosen: ReceiverSettings, source: str = "bland", host: str = LOCAL, *
     )
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "127.9.9.9", "[::1]:8080", "[::1]"]
+)
 def test_a_program_of_this_machine_needs_no_signature(tmp_path: Path, host: str) -> None:
     assert answer(settings(tmp_path), host=host).status_code == 200
 
@@ -106,13 +110,19 @@ def test_in_earnest_every_source_needs_a_secret(tmp_path: Path, others: dict[str
 def test_what_is_signed_may_come_by_any_road(tmp_path: Path) -> None:
     chosen = settings(tmp_path, secrets={"bland": (SECRET,)})
     signed = {"X_Webhook_Signature": hmac_sha256_hex(SECRET, BODY)}
-    for headers in ({"host": "hooks.example.com"}, {"Origin": "https://app.example"}, {"X_Forwarded_For": "192.0.2.7"}):
+    for headers in (
+        {"host": "hooks.example.com"},
+        {"Origin": "https://app.example"},
+        {"X_Forwarded_For": "192.0.2.7"},
+    ):
         assert answer(chosen, **signed, **headers).status_code == 200
 
 
 def test_open_doors_are_counted(tmp_path: Path) -> None:
     assert open_sources(settings(tmp_path)) == dict.fromkeys(sorted(SOURCES), UnsignedFrom.THIS_MACHINE)
-    beyond = settings(tmp_path, receiver_bind="0.0.0.0:8080", secrets={"atoms": (SECRET,)}, receiver_allow_unsigned=True)
+    beyond = settings(
+        tmp_path, receiver_bind="0.0.0.0:8080", secrets={"atoms": (SECRET,)}, receiver_allow_unsigned=True
+    )
     others = [name for name in sorted(SOURCES) if name != "atoms"]
     assert open_sources(beyond) == dict.fromkeys(others, UnsignedFrom.ANYBODY)
 
@@ -134,11 +144,19 @@ def test_under_its_own_server(start_receiver: Callable[..., Started]) -> None:
     assert sum(segment.size > 0 for segment in open_landing(home).segments()) == 1
 
 
-@pytest.mark.parametrize(("source", "kind"), [("synthflow", "application/json"), ("twilio", "application/x-www-form-urlencoded")])
-def test_what_is_parsed_before_it_is_believed_has_a_small_limit(tmp_path: Path, source: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "kind"), [("synthflow", "application/json"), ("twilio", "application/x-www-form-urlencoded")]
+)
+def test_what_is_parsed_before_it_is_believed_has_a_small_limit(
+    tmp_path: Path, source: str, kind: str
+) -> None:
     chosen = settings(tmp_path, secrets={source: (SECRET,)}, receiver_public_url="https://hooks.example.com")
     client = create_app(chosen, open_landing(tmp_path)).test_client()
-    headers = {"Content-Type": kind, "Synthflow-Signature": "A" * 43 + "=", "X-Twilio-Signature": "A" * 27 + "="}
+    headers = {
+        "Content-Type": kind,
+        "Synthflow-Signature": "A" * 43 + "=",
+        "X-Twilio-Signature": "A" * 27 + "=",
+    }
     for size, status in ((chosen.receiver_unproven_bytes, 401), (chosen.receiver_unproven_bytes + 1, 413)):
         assert client.post(f"/webhooks/{source}", data=b"x" * size, headers=headers).status_code == status
     # a source that signs the bytes reads none of them before

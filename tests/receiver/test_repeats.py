@@ -70,7 +70,9 @@ def test_only_what_is_on_disk_counts() -> None:
     for _ in range(20):  # the disk is full
         assert repeats.begin(key)
         repeats.end(key, is_durable=False)
-    assert all(repeats.begin(key) for _ in range(20))  # on their way, and nobody knows yet whether they arrive
+    assert all(
+        repeats.begin(key) for _ in range(20)
+    )  # on their way, and nobody knows yet whether they arrive
     repeats.end(key, is_durable=True)
     assert not repeats.begin(key)
     for _ in range(19):
@@ -91,7 +93,7 @@ def test_without_a_limit_everything_is_landed() -> None:
 @pytest.mark.parametrize("most", [1, 3, 50])
 @given(seed=st.integers(0, 2**32))
 def test_nothing_is_held_back_that_is_not_on_disk_whatever_is_forgotten(most: int, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     repeats, on_disk, under_way = Repeats(3, most), Counter[bytes](), []
     for _ in range(300):
         if under_way and chance.random() < 0.5:

@@ -1,4 +1,5 @@
-{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. -#}
+{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. A conversation may come
+    without that envelope, as the API gives it. -#}
 {%- set said_in_metadata = {
     "start_time_unix_secs": "VARCHAR",
     "call_duration_secs": "VARCHAR",
@@ -49,7 +50,13 @@ with
             occurred_at,
             received_at,
             loaded_at,
-            {{ json_fields("payload", {"event_timestamp": "VARCHAR", "data": said_in_data}) }} as body
+            {{
+                json_fields(
+                    "case when json_type(payload, '$.data') = 'OBJECT' then payload else json_object('data', payload) end",
+                    {"event_timestamp": "VARCHAR", "data": said_in_data},
+                )
+            }}
+            as body
         from {{ source("raw", "call_events") }}
         where source = 'elevenlabs'
     ),
