@@ -206,7 +206,7 @@ def _class_source(kind: Any, value: Any) -> str:
 
 
 def hostile(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
-    """Texts of any length that a pattern may take long for: the beginning of a match again and again, and an odd end."""
+    """Texts of any length that a pattern may take long for: the beginning of a match over and over, and an odd end."""
     flags = pattern.flags & ~re.UNICODE if isinstance(pattern.pattern, bytes) else pattern.flags
     source = pattern.pattern.decode("latin-1") if isinstance(pattern.pattern, bytes) else pattern.pattern
     tree = sre_parse.parse(source, flags & ~re.DEBUG)
