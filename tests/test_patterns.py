@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,8 @@ with warnings.catch_warnings():
 ROOT = Path(__file__).parents[1]
 FUNCTIONS = {"compile", "search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
 FROM_THE_BEGINNING = {"match", "fullmatch"}
+EVERYWHERE = frozenset({"sub"})
+"""It looks at every place of a text, and goes on behind what it finds."""
 SHORT_LENGTHS, LENGTHS = (12, 18, 24, 30), (250, 1_000, 4_000)
 MEASURABLE_SECONDS = 0.002
 MOST_RATIO = 3.0
@@ -42,7 +45,7 @@ class Usage:
 
     place: str
     pattern: re.Pattern[Any]
-    only_from_the_beginning: bool
+    methods: frozenset[str]
 
 
 def modules() -> Iterator[ModuleType]:
@@ -106,11 +109,11 @@ def of_macros() -> Iterator[tuple[str, str]]:
 def all_patterns() -> list[Usage]:
     usages: dict[tuple[Any, int], Usage] = {}
 
-    def add(place: str, pattern: re.Pattern[Any], only_from_the_beginning: bool) -> None:
+    def add(place: str, pattern: re.Pattern[Any], methods: set[str]) -> None:
         key = (pattern.pattern, pattern.flags)
+        tried = methods if methods and methods <= FROM_THE_BEGINNING else EVERYWHERE
         known = usages.get(key)
-        if known is None or known.only_from_the_beginning > only_from_the_beginning:
-            usages[key] = Usage(place, pattern, only_from_the_beginning)
+        usages[key] = Usage(place, pattern, tried | (known.methods if known else frozenset()))
 
     for module in modules():
         path = Path(module.__file__ or "")
@@ -118,13 +121,12 @@ def all_patterns() -> list[Usage]:
         methods = uses(tree)
         for name, value in vars(module).items():
             for pattern in compiled_in(value):
-                how = methods.get(name, set())
-                add(f"{module.__name__}.{name}", pattern, bool(how) and how <= FROM_THE_BEGINNING)
+                add(f"{module.__name__}.{name}", pattern, methods.get(name, set()))
         for line, function, text, flags in literals(tree):
             if function != "compile":
-                add(f"{module.__name__}:{line}", re.compile(text, flags), function in FROM_THE_BEGINNING)
+                add(f"{module.__name__}:{line}", re.compile(text, flags), {function})
     for place, text in of_macros():
-        add(place, re.compile(text), False)
+        add(place, re.compile(text), set())
     return sorted(usages.values(), key=lambda one: one.place)
 
 
@@ -236,10 +238,13 @@ def hostile(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
 
 
 def run_of(usage: Usage) -> Callable[[Any], object]:
-    if usage.only_from_the_beginning:
-        return usage.pattern.fullmatch
+    """All that the project does with a pattern, done to one text."""
     empty: Any = b"" if isinstance(usage.pattern.pattern, bytes) else ""
-    return lambda text: usage.pattern.sub(empty, text)  # looks everywhere, and behind what it finds
+    runs = [
+        partial(usage.pattern.sub, empty) if name == "sub" else getattr(usage.pattern, name)
+        for name in usage.methods
+    ]
+    return lambda text: [run(text) for run in runs]
 
 
 def seconds(run: Callable[[Any], object], text: Any, tries: int = 1) -> float:
@@ -292,7 +297,7 @@ def test_no_pattern_takes_more_than_linear_time(usage: Usage) -> None:
     [r"\S+@\S+", r"(a+)+b", r'"[^"\\]*(?:\\.[^"\\]*)*"', r"<(script|style)\b.*?</\1>", r"\d+,", r"[a-z]+(_[a-z]+)+"],
 )  # fmt: skip
 def test_a_pattern_that_backtracks_is_caught(pattern: str) -> None:
-    assert faults(Usage("a test", re.compile(pattern), only_from_the_beginning=False)) != []
+    assert faults(Usage("a test", re.compile(pattern), EVERYWHERE)) != []
 
 
 def test_every_floor_has_patterns_that_were_looked_at() -> None:
