@@ -159,6 +159,15 @@ class Linked(Destination, Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsAddresses(Destination, Protocol):
+    """A CRM that can be asked which e-mail addresses it holds for a number."""
+
+    def addresses(self, phone: str) -> frozenset[str]:
+        """The addresses of every contact that has the number, in small letters."""
+        ...
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a destination takes at once, by its vendor's word; a destination says so as its attribute `limits`.
