@@ -150,7 +150,7 @@ def only_known(system: System) -> dict[str, Any]:
         (
             {
                 "email": "x@example.com",
-                "hs_additional_emails": "y@example.com;ada@example.com",
+                "hs_additional_emails": "y@x.de;ada@example.com",
                 "mobilephone": PHONE,
             },
             True,
@@ -206,7 +206,7 @@ def test_who_claims_an_address_does_not_teach_it_to_the_crm(
 def test_without_a_crm_that_answers_no_mail_goes_out_and_none_is_lost(
     make: Settings, portal: tuple[System, FakeHubSpot], outbox: Outbox
 ) -> None:
-    system, fake = portal
+    system, _ = portal
     for answer in (servers.says(500), servers.reset, servers.html(200)):
         system.always = lambda request, answer=answer: answer  # type: ignore[misc]
         settings = make(1, **only_known(system))

@@ -114,7 +114,7 @@ LINKS = [
     "http://evil.example/login?a=1", "HTTPS://Evil.Example:8080", "www.evil.example", "evil.com", "see evil.com.",
     "(evil.co.uk/path)", "ann@evil.com", "mailto:ann@evil.com", "tel:+19005550100", "javascript:alert(1)",
     "http://1.2.3.4/x", "1.2.3.4", "http://localhost/x", "ftp://evil", "sms:+1900", "foo+bar://evil", "evil。com",
-    "evil．com", "xn--80ak6aa92e.com", "пример.рф", "💩.la", "a-.evil.com", "e_.vil.com", "http:evil", "<a href='http://evil.com'>x</a>",
+    "evil\uff0ecom", "xn--80ak6aa92e.com", "пример.рф", "💩.la", "a-.evil.com", "e_.vil.com", "http:evil", "<a href='http://evil.com'>x</a>",
     "[x](https://evil.com)", "https://user:pw@evil.com", "evil.com\nevil.com", "data:text/html,x",
 ]  # fmt: skip
 
