@@ -67,6 +67,7 @@ class SlackBot:
         )
         self._settings = settings
         self._whole, self._look_first = settings.http_whole_seconds, settings.slack_look_first
+        self.can_be_asked = self._look_first
         self._ids: dict[str, str] = {}
         self._posted: dict[tuple[str, str], dict[str, str]] = {}
         self._gone: set[tuple[str, str]] = set()
