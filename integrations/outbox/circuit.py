@@ -73,12 +73,11 @@ def pause(
         write.connection.execute(change.values(**vars(found)))
 
 
-def take_probe(engine: Engine, known: Pause, now: datetime, settings: IntegrationSettings) -> bool:
-    """True if this dispatcher is to find out whether a pause that is over may end; one at a time is."""
+def take_probe(engine: Engine, known: Pause, until: datetime) -> bool:
+    """True if the pause was as it is known, and lasts until this moment now (UTC): one dispatcher at a time probes."""
     mine = and_(_mine(pauses, known.channel, known.destination), pauses.c.until == known.until)
-    later = now + timedelta(seconds=settings.pause_base_seconds)
     with writing(engine) as write:
-        return write.connection.execute(update(pauses).where(mine).values(until=later)).rowcount == 1
+        return write.connection.execute(update(pauses).where(mine).values(until=until)).rowcount == 1
 
 
 def end(write: Write, channel: str, destination: str | None = None) -> None:

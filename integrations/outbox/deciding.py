@@ -12,7 +12,7 @@ from typing import Any
 from integrations.config import IntegrationSettings
 from integrations.outbox.limits import TOO_MANY
 from integrations.outbox.records import DueAction
-from integrations.outbox.schema import DEAD, PENDING, SKIPPED, UPDATABLE
+from integrations.outbox.schema import DEAD, PENDING, RETRYING, SKIPPED, UPDATABLE
 
 TOO_OLD = "too old"
 FINAL = frozenset({TOO_OLD, TOO_MANY})
@@ -83,7 +83,7 @@ def decide_known(
         return Decision(Verdict.UPDATED, _row(SKIPPED, action.skip_reason))
     if not changed:
         return UNCHANGED
-    if row["failures"]:
+    if row["failures"] or row["status"] == RETRYING:
         return Decision(Verdict.UPDATED, _kept(row))
     return Decision(Verdict.UPDATED, _row(PENDING))
 

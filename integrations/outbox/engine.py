@@ -140,10 +140,15 @@ def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> I
         if reason is None:
             raise
         where = sqlite_path(engine) or engine.url.render_as_string()
-        raise OutboxNotWritable(
-            f"Cannot write the outbox {where}: {reason} ({error.orig}). Nothing is sent that cannot be marked. "
-            "Free space, or end what holds the outbox; then the next pass goes on."
-        ) from error
+        raise not_writable(where, reason, error.orig) from error
+
+
+def not_writable(where: object, reason: str, error: object) -> OutboxNotWritable:
+    """The error that says what failed, where, and what to do."""
+    return OutboxNotWritable(
+        f"Cannot write the outbox {where}: {reason} ({error}). Nothing is sent that cannot be marked. "
+        "Free space, make the place writable, or end what holds the outbox; then the next pass goes on."
+    )
 
 
 def check_writable(engine: Engine) -> None:

@@ -7,8 +7,9 @@ together is in `workers`; what one try is belongs to `trying`.
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -73,6 +74,7 @@ class Lane:
         self.doubt = Doubt(self.settings)
         self.leases = Leases(self.engine, self.channel, self.name, self.settings, self.clock)
         self._was_paused, self._failed_probes = False, list[Outcome]()
+        self._probe: Pause | None = None
 
     def run(self, due: Sequence[tuple[str, str]]) -> Counter[str]:
         """Try these actions, each a key and the key of its chain; nothing while the destination has stopped."""
@@ -93,6 +95,9 @@ class Lane:
             self.write(self.doubt.settled(is_own=self.stopped is None and self._has_all_rights()))
         if self.stopped is not None:
             self._pause(self.stopped)
+        elif self.pause and self._probe:
+            # Nothing was found out, so that anybody may probe at once.
+            circuit.take_probe(self.engine, self._probe, self.pause.until)
         return self.done
 
     def open(self) -> Destination:
@@ -111,29 +116,43 @@ class Lane:
         return Trier(self.engine, target, self.settings, self.clock, self.made, probing, *more)
 
     def write(
-        self, outcomes: Sequence[Outcome], begins: Sequence[Action] = (), kept: KeptInOutbox | None = None
+        self,
+        outcomes: Sequence[Outcome],
+        begins: Sequence[Action] = (),
+        ended: Collection[str] = (),
+        kept: KeptInOutbox | None = None,
     ) -> set[str]:
         """Write down outcomes and sends that begin, on disk; the circuit learns of the outcomes with them.
 
-        Returns the keys of what may be sent now: an action that another dispatcher holds by now may not.
+        The chains that have `ended` are let go. Returns the keys of what may be sent now: an action that another
+        dispatcher holds by now may not.
         """
 
         def write(is_again: bool) -> set[str]:
             with self.writer, writing(self.engine, durable=kept is None) as write:
                 if kept:
                     kept.keep(write.connection, self.clock())
-                return self._write(write, unmarked(write, outcomes) if is_again else outcomes, begins, kept)
+                left = unmarked(write, outcomes) if is_again else outcomes
+                return self._write(write, left, begins, ended, kept)
 
         granted = insistently(self.engine, write)
         self.done.update(_counted(outcome) for outcome in outcomes if outcome.result != STOPPED)
         return granted
 
     def _write(
-        self, write: Write, outcomes: Sequence[Outcome], begins: Sequence[Action], kept: KeptInOutbox | None
+        self,
+        write: Write,
+        outcomes: Sequence[Outcome],
+        begins: Sequence[Action],
+        ended: Collection[str],
+        kept: KeptInOutbox | None,
     ) -> set[str]:
-        keys = [one.action.action_key for one in outcomes] + [action.action_key for action in begins]
-        own = self.leases.extended(write.connection, {self.chain_of[key] for key in keys})
-        mark(write, outcomes, {key for key in keys if self.chain_of[key] not in own})
+        chains = {key: self.chain_of[key] for key in (one.action.action_key for one in outcomes)}
+        foreign = self.leases.foreign(write.connection, chains.values())
+        mark(write, outcomes, {key for key, chain in chains.items() if chain in foreign})
+        wanted = {self.chain_of[action.action_key] for action in begins}
+        own = self.leases.extended(write.connection, wanted | set(chains.values()) - set(ended))
+        self.leases.let_go(write.connection, ended)
         # What a preview refuses is content, whatever the number: nobody is asked.
         if kept is None and outcomes:
             self._learn(write, outcomes)
@@ -194,8 +213,11 @@ class Lane:
 
     def _may_probe(self, pause: Pause) -> bool:
         """False if another dispatcher finds out whether the pause may end."""
-        is_alone = not self.leases.is_shared
-        return is_alone or circuit.take_probe(self.engine, pause, self.clock(), self.settings)
+        if not self.leases.is_shared:
+            return True
+        later = self.clock() + timedelta(seconds=self.settings.pause_base_seconds)
+        self._probe = replace(pause, until=later)
+        return circuit.take_probe(self.engine, pause, later)
 
     def _has_all_rights(self) -> bool:
         """Whether the destination's own check finds nothing missing."""

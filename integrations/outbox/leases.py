@@ -54,6 +54,10 @@ class Leases:
         self.is_shared = is_shared(engine)
         self.owner = owners.new_owner() if self.is_shared else ""
         self._length = timedelta(seconds=lease_seconds(settings))
+        turnstile = insert(paces).values(channel=channel, destination=destination)
+        self._turnstile = turnstile.on_conflict_do_update(
+            index_elements=[paces.c.channel, paces.c.destination], set_={"channel": channel}
+        )
 
     def claim(self, chain: str, most: int, *, is_probing: bool = False) -> Claim:
         """Take a chain, if it is free and fewer than `most` chains are under way at the destination."""
@@ -64,14 +68,14 @@ class Leases:
     def _claim(self, chain: str, most: int, is_probing: bool) -> Claim:
         here = {"channel": self.channel, "destination": self.destination}
         with self.engine.begin() as connection:
-            connection.execute(insert(paces).values(**here).on_conflict_do_nothing())
-            # Whoever claims at this destination waits for this row, so the count below stays true.
-            connection.execute(select(paces.c.channel).where(self._at(paces)).with_for_update())
-            stopped = select(pauses.c.until).where(self._at(pauses), pauses.c.until > self.clock())
-            if not is_probing and connection.execute(stopped).first():
-                return Claim.STOPPED
+            # Whoever claims at this destination waits for this row, so what is read below stays true.
+            connection.execute(self._turnstile)
             others = and_(self._at(claims), claims.c.chain != chain, claims.c.lease_until > _NOW)
-            live = connection.execute(select(func.count()).select_from(claims).where(others)).scalar_one()
+            count = select(func.count()).select_from(claims).where(others).scalar_subquery()
+            stopped = select(pauses).where(self._at(pauses), pauses.c.until > self.clock()).exists()
+            live, is_stopped = connection.execute(select(count, stopped)).one()
+            if is_stopped and not is_probing:
+                return Claim.STOPPED
             if live >= most:
                 return Claim.FULL
             until = _NOW + bindparam("length", self._length, Interval)
@@ -95,6 +99,21 @@ class Leases:
         mine = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(sorted(wanted)))
         query = update(claims).where(mine).values(lease_until=until).returning(claims.c.chain)
         return set(connection.execute(query).scalars())
+
+    def foreign(self, connection: Connection, chains: Iterable[str]) -> set[str]:
+        """Those of the chains that another dispatcher holds, as it took them over from this one."""
+        wanted = sorted(set(chains))
+        if not self.is_shared or not wanted:
+            return set()
+        theirs = and_(self._at(claims), claims.c.owner != self.owner, claims.c.chain.in_(wanted))
+        return set(connection.execute(select(claims.c.chain).where(theirs)).scalars())
+
+    def let_go(self, connection: Connection, chains: Iterable[str]) -> None:
+        """Let chains go that are done, within a transaction that marks the last of them."""
+        wanted = sorted(set(chains))
+        if self.is_shared and wanted:
+            mine = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(wanted))
+            connection.execute(delete(claims).where(mine))
 
     def release(self, chain: str | None = None) -> None:
         """Let a chain go, or all that this pass holds."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, text
 
-from integrations.outbox.engine import sqlite_path
+from integrations.outbox.engine import not_writable, sqlite_path
 
 
 @contextmanager
@@ -28,7 +28,10 @@ def process_lock(engine: Engine, name: str, *, wait: bool) -> Iterator[bool]:
 
 @contextmanager
 def _file_lock(path: str, wait: bool) -> Iterator[bool]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise not_writable(path, "its lock file cannot be opened", error.strerror) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -51,7 +51,9 @@ class Pace:
 @dataclass
 class _Tried:
     outcome: Outcome
+    is_last: bool
     is_written: threading.Event = field(default_factory=threading.Event)
+    is_let_go: bool = False
 
 
 @dataclass
@@ -110,10 +112,14 @@ class Crew:
         try:
             known = self.lane.doubt.judged([one.outcome for one in tried])
             wanted = [one.action for one in begun] if not self._is_over() else []
+            last = [one for one in tried if one.is_last and one.outcome in known]
+            ended = {self.lane.chain_of[one.outcome.action.action_key] for one in last}
             if known or wanted:
-                granted = self.lane.write(known, wanted)
+                granted = self.lane.write(known, wanted, ended)
                 for one in begun:
                     one.is_granted = one.action.action_key in granted
+                for one in last:
+                    one.is_let_go = True
         except BaseException:
             # Before the workers go on: what they sent now could not be marked either.
             self.is_over.set()
@@ -143,10 +149,12 @@ class Crew:
                     if claim is Claim.HELD:
                         continue
                     return
+                is_let_go = False
                 try:
-                    self._go_along(trier, deque(keys))
+                    is_let_go = self._go_along(trier, deque(keys))
                 finally:
-                    self.lane.leases.release(chain)
+                    if not is_let_go:
+                        self.lane.leases.release(chain)
         except BaseException as error:
             self.messages.put(error)
         finally:
@@ -171,23 +179,27 @@ class Crew:
         if not begun.is_granted:
             raise NotBegun
 
-    def _go_along(self, trier: Trier, keys: deque[str]) -> None:
+    def _go_along(self, trier: Trier, keys: deque[str]) -> bool:
+        """Try a chain's actions in order; True if the claim on the chain has ended with the last mark."""
+        is_let_go = False
         while keys:
             self.pace.wait(self.is_over)
             if self._is_over():
                 self.chains.appendleft(list(keys))
-                return
+                return False
             key = keys.popleft()
             for action in self._due(key):
                 try:
-                    tried = _Tried(trier.attempt(action))
+                    tried = _Tried(trier.attempt(action), is_last=not keys)
                 except NotYet:
                     continue
                 except NotBegun:
                     self.chains.appendleft([key, *keys])
-                    return
+                    return False
                 self.messages.put(tried)
                 tried.is_written.wait()
+                is_let_go = tried.is_let_go
+        return is_let_go
 
     def _due(self, key: str) -> list[Action]:
         engine = self.lane.engine
