@@ -141,7 +141,7 @@ def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
     }
     if outcome.result == SKIPPED:
         values["failures"] = 0
-    if isinstance(outcome.cause, Paused | Unreachable | OSError):
+    if isinstance(outcome.cause, Paused | Unreachable | ConnectionError | TimeoutError):
         # Whether it is the action alone shows when others get through from now on.
         values["stopped_at"] = outcome.finished_at
     is_of_the_system = isinstance(outcome.cause, Refused) and not isinstance(outcome.cause, Unsendable)

@@ -94,7 +94,7 @@ class Trier:
             return self._failure(action, started, error, final=True)
         except Busy as error:
             return self._stopped(action, started, error)
-        except (Paused, Unreachable, OSError) as error:
+        except (Paused, Unreachable, ConnectionError, TimeoutError) as error:
             return self._system_failed(action, started, error, begins)
         except Refused as error:
             if self.is_probe():
@@ -169,9 +169,7 @@ class Trier:
         since = action.stopped_at if not self.is_probe() else None
         return since is not None and got_through_since(self.engine, action.channel, self.name, since)
 
-    def _system_failed(
-        self, action: Action, started: datetime, error: Paused | Unreachable | OSError, begins: bool
-    ) -> Outcome:
+    def _system_failed(self, action: Action, started: datetime, error: Exception, begins: bool) -> Outcome:
         """The system failed, whatever the action: that costs nothing, unless others get through."""
         is_lost = begins and _is_lost(error)
         if self._is_its_own(action):

@@ -128,7 +128,8 @@ def test_our_own_people_and_other_channels_are_not_counted(outbox: Outbox, make_
     ("value", "mailbox"),
     [
         ("Ann.Lee@Example.COM", "ann.lee@example.com"), ("ann+a@example.com", "ann@example.com"),
-        ("a.nn@googlemail.com", "ann@gmail.com"), ("x@bücher.de", "x@xn--bcher-kva.de"), ("+@example.com", "+@example.com"),
+        ("a.nn@googlemail.com", "ann@gmail.com"), ("x@bücher.de", "x@xn--bcher-kva.de"),
+        ("+@example.com", "+@example.com"),
     ],
 )  # fmt: skip
 def test_one_mailbox_has_one_spelling(value: str, mailbox: str) -> None:
