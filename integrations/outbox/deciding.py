@@ -68,8 +68,8 @@ def decide_known(
     Sent: changed content makes an updatable kind pending again, as an update of the same record; any other
     kind is frozen. Not yet sent: the content is replaced, and a wait that was set by a failure stays.
     Skipped as too old, or as one of too many: final. Held back by the destination: until the content changes.
-    Skipped for another reason: pending when the reason is gone. Dead: changed content is a new chance, unless a person gave it up,
-    or it may be sent only once and is too old by now or was perhaps sent.
+    Skipped for another reason: pending when the reason is gone. Dead: changed content is a new chance, unless a
+    person gave it up, or it may be sent only once and is too old by now or was perhaps sent.
     """
     changed = digest != row["payload_hash"]
     was_sent = row["sent_at"] is not None
