@@ -6,7 +6,7 @@ same machine looks, and else with its lease. So a claim can delay an action and 
 database, because the clocks of machines differ. Nothing is claimed on SQLite: there the channel has a file lock.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -73,7 +73,8 @@ class Leases:
             others = and_(self._at(claims), claims.c.chain != chain, claims.c.lease_until > _NOW)
             count = select(func.count()).select_from(claims).where(others).scalar_subquery()
             stopped = select(pauses).where(self._at(pauses), pauses.c.until > self.clock()).exists()
-            live, is_stopped = connection.execute(select(count, stopped)).one()
+            row = connection.execute(select(count, stopped)).one()
+            live, is_stopped = int(row[0] or 0), bool(row[1])
             if is_stopped and not is_probing:
                 return Claim.STOPPED
             if live >= most:
@@ -162,7 +163,7 @@ def take_from_the_gone(engine: Engine) -> None:
     if not is_shared(engine):
         return
     with reading(engine) as connection:
-        holders = connection.execute(select(claims.c.owner).distinct()).scalars().all()
+        holders: Sequence[str] = connection.execute(select(claims.c.owner).distinct()).scalars().all()
     gone = [owner for owner in holders if owners.is_gone(owner)]
     if gone:
         with engine.begin() as connection:

@@ -60,7 +60,9 @@ class MailLimits:
 
     def allow(self, mail: Mail) -> bool:
         """True if the mail is within every limit."""
-        return all(self._count(mail, *which) < most for most, *which in self._limits(mail) if most)
+        return all(
+            self._count(mail, what, within) < most for most, what, within in self._limits(mail) if most
+        )
 
     def _limits(self, mail: Mail) -> Iterator[tuple[int, str, timedelta]]:
         yield self._settings.email_most_per_address_day, "mailbox", DAY
@@ -91,4 +93,4 @@ class MailLimits:
             for key, other in self._noted.items()
             if key != mail.due_key
         )
-        return written + noted
+        return written + int(noted)

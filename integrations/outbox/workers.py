@@ -87,13 +87,16 @@ class Crew:
         for target in targets:
             self.at_work += 1
             threading.Thread(target=self._worker, args=(target,), daemon=True).start()
-        try:
-            self._write()
-        except BaseException:
-            # The outbox cannot be written: nothing more is begun, and what is under way is waited for.
-            self.is_over.set()
-            self._write()
-            raise
+        error: BaseException | None = None
+        while self.at_work:
+            try:
+                self._write()
+            except BaseException as raised:
+                # The outbox cannot be written: nothing more is begun, and what is under way is waited for.
+                self.is_over.set()
+                error = error or raised
+        if error:
+            raise error
 
     def _write(self) -> None:
         while self.at_work:
@@ -118,8 +121,8 @@ class Crew:
                 granted = self.lane.write(known, wanted, ended)
                 for one in begun:
                     one.is_granted = one.action.action_key in granted
-                for one in last:
-                    one.is_let_go = True
+                for done in last:
+                    done.is_let_go = True
         except BaseException:
             # Before the workers go on: what they sent now could not be marked either.
             self.is_over.set()
@@ -127,8 +130,8 @@ class Crew:
         finally:
             if self.lane.stopped or (self.is_probing and self.lane.pause is None):
                 self.is_over.set()
-            for message in (*tried, *begun):
-                message.is_written.set()
+            for is_written in [one.is_written for one in tried] + [one.is_written for one in begun]:
+                is_written.set()
         for error in messages:
             if isinstance(error, Paused):
                 # Raised while one more was opened.
