@@ -5,8 +5,8 @@ What follows from an error (when to try again, when to give up) belongs to `inte
 
 | raised | speaks of | its destination |
 |---|---|---|
-| `Unreachable`, `Busy`, `Paused`, `Forbidden` | the system, whatever the record | stops at once or after some in a row |
-| `Refused`, `Gone` | the record, in the system's own words | stops after many in a row: then it was hardly the records |
+| `Unreachable`, `Busy`, `Paused`, `Forbidden` | the system | stops, at once or after some in a row |
+| `Refused`, `Gone` | the record, in the system's words | stops after many in a row: it is hardly the records |
 | `Retryable` itself | the record, for now: a lock, a full mailbox | goes on |
 | `Unsendable`, `Skipped` | the record, in our words: the system was not asked | goes on; they are no part of a row |
 """
@@ -62,7 +62,7 @@ class Gone(Refused):
 
 
 class Retryable(Exception):
-    """This record failed now and may work later: somebody holds a lock, or one mailbox is full.
+    """The record failed now and may work later: somebody holds a lock, or one mailbox is full.
 
     The action uses up a try. What says that the system as a whole does not work is `Unreachable`.
 
@@ -77,10 +77,11 @@ class Retryable(Exception):
 
 
 class Unreachable(Retryable):
-    """The system does not work now, whatever the record: no connection, no answer, an error of its own (every 5xx, 408,
-    425), a page where data was promised, a mail server that puts everybody off.
+    """The system does not work now, whatever the record.
 
-    Several in a row stop the destination, because a system that is down must not cost the actions their tries.
+    There is no connection or no answer, an error of its own (every 5xx, 408, 425), a page where data was promised, or a
+    mail server puts everybody off. Several in a row stop the destination, because a system that is down must not cost
+    the actions their tries.
 
     Args:
         message: what happened, without secrets.

@@ -104,6 +104,9 @@ class HttpClient:
         wrong_for_all: statuses that stop the channel, besides 401, 403, 407 and redirects.
     """
 
+    # Whether the system itself says by a page that something is not there.
+    answers_pages = False
+
     def __init__(
         self,
         system: str,
@@ -220,7 +223,7 @@ class HttpClient:
         error = self.kind(answer.status, answer.headers, message)
         if not isinstance(error, Refused):
             return error
-        if answer.status in _OF_A_STAND_IN and answer.is_page:
+        if answer.status in _OF_A_STAND_IN and answer.is_page and not self.answers_pages:
             return Unreachable(f"{message}. Look at {self.setting}")
         error.details = answer.text[:LONGEST_DETAILS]
         return error

@@ -199,7 +199,6 @@ def test_through_a_pooler_that_gives_each_transaction_another_session(
         return create_engine(make(address).url, poolclass=NullPool, connect_args={"prepare_threshold": None})
 
     monkeypatch.setattr("integrations.outbox.outbox.make_engine", pooled)
-    desk = Blind(tmp_path / "r")
     locks: list[Any] = []
 
     class Watching(Blind):
@@ -320,7 +319,12 @@ def test_one_dispatcher_probes_a_pause_that_is_over_and_the_others_see_it(
     desk = Away(tmp_path / "r")
     until = dispatch(outbox, "ticket", settings, now=NOW, destination=desk).paused_until
     assert (until, Away.knocks) == (NOW + timedelta(minutes=1), 1)
-    in_threads(4, lambda: dispatch(outbox, "ticket", settings, now=until, destination=desk) and None)
+    assert until is not None
+
+    def probe() -> None:
+        dispatch(outbox, "ticket", settings, now=until, destination=desk)
+
+    in_threads(4, probe)
     (pause,) = outbox.pauses()
     assert (Away.knocks, pause.times, pause.until) == (2, 2, until + timedelta(minutes=2))
 
