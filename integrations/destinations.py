@@ -182,6 +182,23 @@ class Limits:
 
 
 @runtime_checkable
+class Knockable(Destination, Protocol):
+    """A destination that can find out, without sending anything, whether its system answers at all."""
+
+    def knock(self) -> None:
+        """Return if the system answers, whatever it says. Raises Unreachable or Busy."""
+        ...
+
+
+def can_be_asked(destination: Destination) -> bool:
+    """False if the destination cannot tell what it has: its attribute `can_be_asked` says so.
+
+    Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
+    """
+    return bool(getattr(destination, "can_be_asked", True))
+
+
+@runtime_checkable
 class KeptInOutbox(Destination, Protocol):
     """A destination whose whole effect is rows of the outbox: it is written in the transaction that marks it.
 

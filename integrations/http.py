@@ -8,6 +8,7 @@ words, never a URL, because in some URLs the path is the key; for the same reaso
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -159,6 +160,11 @@ class HttpClient:
             self._not_answered(error)
         return self._judged(answer)
 
+    def knock(self) -> None:
+        """Return if anybody answers at the address, by OPTIONS, which changes nothing. Raises Unreachable or Busy."""
+        with suppress(Refused, Paused):
+            self.request("OPTIONS")
+
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
@@ -227,7 +233,7 @@ class HttpClient:
         if status in TOO_MANY:
             return Busy(message, after)
         if status >= 500 or status in NOT_NOW:
-            return Unreachable(message, after, may_be_done=status in ANSWER_LOST)
+            return Unreachable(message, after, may_be_done=status in ANSWER_LOST, is_answered=True)
         if status == LOCKED:
             return Retryable(message, after)
         if status == 403:

@@ -52,6 +52,7 @@ class SmtpDestination:
     """
 
     name = "smtp"
+    can_be_asked = False
 
     def __init__(self, settings: IntegrationSettings) -> None:
         if not settings.smtp_host:
@@ -71,16 +72,29 @@ class SmtpDestination:
             within(self._settings.smtp_whole_seconds, partial(self._connection.hand_over, mail))
         except DeadlineExceeded:
             # Its thread still holds the connection, and must not send any more.
-            self._connection.is_left = True
+            self._connection.is_left, is_begun = True, self._connection.is_begun
             self._connection = _Connection(self._settings)
             raise Unreachable(
                 f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s",
-                may_be_done=True,
+                may_be_done=is_begun,
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             self._connection.drop()
-            raise _kind(error, self._settings) from None
+            kind = _kind(error, self._settings)
+            if isinstance(kind, Unreachable) and not self._connection.is_begun:
+                kind.may_be_done = False
+            raise kind from None
         return str(mail["Message-ID"])
+
+    def knock(self) -> None:
+        """Return if the server answers; begins no mail. Raises Unreachable."""
+        try:
+            within(self._settings.smtp_whole_seconds, self._connection.look)
+        except (smtplib.SMTPException, OSError) as error:
+            self._connection.drop()
+            # A login that is refused is an answer; the next mail will say so.
+            if isinstance(kind := _kind(error, self._settings), Unreachable):
+                raise kind from None
 
     def body(self, delivery: Delivery, external_id: str | None) -> str:
         """The message as it goes over the wire."""
@@ -124,9 +138,12 @@ class _Connection:
         self._settings = settings
         self._server: smtplib.SMTP | None = None
         self.is_left = False
+        # Whether the text of the last mail was on its way: before, nothing can have been sent.
+        self.is_begun = False
 
     def hand_over(self, mail: EmailMessage) -> None:
         """Sender, recipient, mail; returns when the server has taken it."""
+        self.is_begun = False
         server, options = self._begin(mail)
         recipient = str(mail["To"].addresses[0].addr_spec)
         code, reply = server.rcpt(recipient, [])
@@ -137,6 +154,7 @@ class _Connection:
         if self.is_left:
             server.close()
             return
+        self.is_begun = True
         code, reply = server.data(mail.as_bytes(policy=policy))
         if code != 250:
             _reset(server)
