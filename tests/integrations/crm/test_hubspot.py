@@ -207,7 +207,8 @@ def test_a_number_that_only_a_call_claims_changes_no_contact_that_is_there(
     hubspot: Open, portal: FakeHubSpot, system: System
 ) -> None:
     portal.plain.add(("contacts", "vip"))
-    crm, claimed = hubspot(crm_fields="is_vip=vip"), {"is_phone_verified": False, "is_vip": True}
+    crm = hubspot(crm_fields="is_vip=vip")
+    claimed: dict[str, Any] = {"is_phone_verified": False, "is_vip": True}
     known = portal.person(phone=PHONE, firstname="Ada")
     before = dict(portal.told(known))
     assert put(crm, contact(name="Mallory", email="mallory@example.com", **claimed)) == known
