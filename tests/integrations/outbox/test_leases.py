@@ -329,6 +329,23 @@ def test_one_dispatcher_probes_a_pause_that_is_over_and_the_others_see_it(
     assert (Away.knocks, pause.times, pause.until) == (2, 2, until + timedelta(minutes=2))
 
 
+def test_several_dispatchers_write_each_preview_once(
+    url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
+) -> None:
+    settings = make_settings(ignore_action_age=True)
+    outbox.fill([ticket(str(number)) for number in range(600)], NOW, settings)
+
+    def work() -> None:
+        with open_outbox(url) as opened:
+            while dispatch(opened, "ticket", settings).waiting:
+                time.sleep(0.05)
+
+    in_threads(3, work)
+    previews = outbox.previews(limit=1_000)
+    assert (len(previews), {preview.revision for preview in previews}) == (600, {1})
+    assert {action.attempts for action in outbox.actions(limit=1_000)} == {1}
+
+
 def test_the_rate_holds_for_all_dispatchers_together(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
