@@ -158,9 +158,9 @@ class Lane:
         # What a preview refuses is content, whatever the number: nobody is asked.
         if kept is None and outcomes:
             self._learn(write, outcomes)
-        mine = [action for action in begins if self.chain_of[action.action_key] in own and not self.stopped]
-        begin(write, mine)
-        return {action.action_key for action in mine}
+        granted = [one for one in begins if self.chain_of[one.action_key] in own and not self.stopped]
+        begin(write, granted)
+        return {action.action_key for action in granted}
 
     def _learn(self, write: Write, outcomes: Sequence[Outcome]) -> None:
         """Have the circuit learn of outcomes: whether the destination stops, or goes on."""
