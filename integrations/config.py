@@ -69,7 +69,7 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     )
 
     email_most_per_address_day: int = Field(
-        10, ge=0, description="Most mails that become due to one address within a day; 0: no limit."
+        30, ge=0, description="Most mails that become due to one address within a day; 0: no limit."
     )
     email_most_per_domain_day: int = Field(
         500,

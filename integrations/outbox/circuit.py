@@ -75,9 +75,9 @@ def pause(
 
 def take_probe(engine: Engine, known: Pause, until: datetime) -> bool:
     """True if the pause was as it is known, and lasts until this moment now (UTC): one dispatcher at a time probes."""
-    mine = and_(_mine(pauses, known.channel, known.destination), pauses.c.until == known.until)
+    as_known = and_(_mine(pauses, known.channel, known.destination), pauses.c.until == known.until)
     with writing(engine) as write:
-        return write.connection.execute(update(pauses).where(mine).values(until=until)).rowcount == 1
+        return write.connection.execute(update(pauses).where(as_known).values(until=until)).rowcount == 1
 
 
 def end(write: Write, channel: str, destination: str | None = None) -> None:

@@ -62,8 +62,6 @@ def dispatch(
     with _channel_lock(engine, channel) as held:
         done: Counter[str] = Counter()
         if held:
-            check_writable(engine)
-            take_from_the_gone(engine)
             done = _work(engine, channel, settings, clock, limit, destination)
     left = backlog(engine, channel, clock())
     stops = [pause.until for pause in circuit.all_pauses(engine) if pause.channel == channel]
@@ -109,6 +107,8 @@ def _work(
 
     if not due:
         return Counter()
+    check_writable(engine)
+    take_from_the_gone(engine)
     # A thread also for a single one: an interrupt comes to the main thread only, and so never between send and mark.
     with ThreadPoolExecutor(len(due), thread_name_prefix=f"aftercall-{channel}") as pool:
         passes = [pool.submit(work, name) for name in due]

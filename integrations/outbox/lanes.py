@@ -28,7 +28,7 @@ from integrations.outbox import circuit
 from integrations.outbox.backlog import load_due
 from integrations.outbox.doubts import Doubt
 from integrations.outbox.engine import Write, insistently, writing
-from integrations.outbox.leases import Leases
+from integrations.outbox.leases import Claim, Leases
 from integrations.outbox.marking import GOT_THROUGH, STOPPED, Outcome, begin, mark, unmarked
 from integrations.outbox.records import Action, Pause
 from integrations.outbox.trying import Clock, NotYet, Trier
@@ -36,6 +36,8 @@ from integrations.outbox.workers import Crew, Pace
 from integrations.routes import routes
 
 KEPT_AT_ONCE = 200
+# No chain is called so: they have a colon, or are the key of an action.
+_ALL = "*"
 # Something may be wrong with one action; with so many that a probe tried it is not only they.
 PROBES_AT_ONCE = 3
 
@@ -156,9 +158,9 @@ class Lane:
         # What a preview refuses is content, whatever the number: nobody is asked.
         if kept is None and outcomes:
             self._learn(write, outcomes)
-        mine = [action for action in begins if self.chain_of[action.action_key] in own and not self.stopped]
-        begin(write, mine)
-        return {action.action_key for action in mine}
+        granted = [one for one in begins if self.chain_of[one.action_key] in own and not self.stopped]
+        begin(write, granted)
+        return {action.action_key for action in granted}
 
     def _learn(self, write: Write, outcomes: Sequence[Outcome]) -> None:
         """Have the circuit learn of outcomes: whether the destination stops, or goes on."""
@@ -167,6 +169,9 @@ class Lane:
             if outcome.result == STOPPED:
                 self._learn_stop(outcome)
                 continue
+            if outcome.is_lost and isinstance(outcome.cause, Unreachable | OSError):
+                # Each more would leave another send without an end behind.
+                self._learn_stop(outcome)
             if outcome.is_alone:
                 continue
             streak = streak.after(outcome.cause)
@@ -270,6 +275,10 @@ class Lane:
     def _keep(self, target: KeptInOutbox, keys: Sequence[str]) -> None:
         trier = self.trier(target)
         for start in range(0, len(keys), KEPT_AT_ONCE):
+            # One dispatcher at a time: two would write the same previews.
+            if self.leases.claim(_ALL, most=1) is not Claim.GRANTED:
+                self.held.append(_ALL)
+                return
             outcomes = []
             for action in load_due(self.engine, keys[start : start + KEPT_AT_ONCE], self.clock()):
                 try:

@@ -66,7 +66,7 @@ class Leases:
         return insistently(self.engine, lambda _: self._claim(chain, most, is_probing))
 
     def _claim(self, chain: str, most: int, is_probing: bool) -> Claim:
-        here = {"channel": self.channel, "destination": self.destination}
+        place = {"channel": self.channel, "destination": self.destination}
         with self.engine.begin() as connection:
             # Whoever claims at this destination waits for this row, so what is read below stays true.
             connection.execute(self._turnstile)
@@ -80,7 +80,7 @@ class Leases:
             if live >= most:
                 return Claim.FULL
             until = _NOW + bindparam("length", self._length, Interval)
-            fresh = insert(claims).values(**here, chain=chain, owner=self.owner, lease_until=until)
+            fresh = insert(claims).values(**place, chain=chain, owner=self.owner, lease_until=until)
             # The lease is tested once more by the statement that locks the row: while it waited for the row,
             # somebody may have claimed the chain.
             free = (claims.c.lease_until <= _NOW) | (claims.c.owner == self.owner)
@@ -97,8 +97,8 @@ class Leases:
         if not self.is_shared or not wanted:
             return wanted
         until = _NOW + bindparam("length", self._length, Interval)
-        mine = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(sorted(wanted)))
-        query = update(claims).where(mine).values(lease_until=until).returning(claims.c.chain)
+        own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(sorted(wanted)))
+        query = update(claims).where(own_rows).values(lease_until=until).returning(claims.c.chain)
         return set(connection.execute(query).scalars())
 
     def foreign(self, connection: Connection, chains: Iterable[str]) -> set[str]:
@@ -113,15 +113,15 @@ class Leases:
         """Let chains go that are done, within a transaction that marks the last of them."""
         wanted = sorted(set(chains))
         if self.is_shared and wanted:
-            mine = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(wanted))
-            connection.execute(delete(claims).where(mine))
+            own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(wanted))
+            connection.execute(delete(claims).where(own_rows))
 
     def release(self, chain: str | None = None) -> None:
         """Let a chain go, or all that this pass holds."""
         if not self.is_shared:
             return
-        mine = and_(self._at(claims), claims.c.owner == self.owner)
-        which = mine if chain is None else and_(mine, claims.c.chain == chain)
+        own_rows = and_(self._at(claims), claims.c.owner == self.owner)
+        which = own_rows if chain is None else and_(own_rows, claims.c.chain == chain)
 
         def let_go(_: bool) -> None:
             with self.engine.begin() as connection:

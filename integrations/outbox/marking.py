@@ -59,8 +59,8 @@ class Outcome:
 def begin(write: Write, begun: Sequence[Action]) -> None:
     """Record that sends begin; durable only if the transaction is. `mark` ends them."""
     for action in begun:
-        mine = actions.c.action_key == action.action_key
-        write.connection.execute(update(actions).where(mine).values(begun=action.begun + 1))
+        row = actions.c.action_key == action.action_key
+        write.connection.execute(update(actions).where(row).values(begun=action.begun + 1))
 
 
 def unmarked(write: Write, outcomes: Sequence[Outcome]) -> list[Outcome]:

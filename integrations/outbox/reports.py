@@ -51,8 +51,8 @@ def action(engine: Engine, action_key: str) -> Action | None:
     """One action, by its row's key, or by the key of the rule that made it due."""
     rule = and_(actions.c.due_key == due_key_of(action_key), actions.c.action_key != action_key)
     with reading(engine) as connection:
-        for mine in (actions.c.action_key == action_key, rule):
-            query = select(actions).where(mine).order_by(actions.c.action_key).limit(1)
+        for condition in (actions.c.action_key == action_key, rule):
+            query = select(actions).where(condition).order_by(actions.c.action_key).limit(1)
             if row := connection.execute(query).mappings().first():
                 return as_action(row)
     return None

@@ -175,15 +175,13 @@ class Trier:
         is_lost = begins and _is_lost(error)
         if self._is_its_own(action):
             return replace(self._failure(action, started, error, final=False), is_lost=is_lost)
-        if isinstance(error, Paused) or is_lost or self.is_probe():
-            # A send without an end stops the destination at once: each more would leave another one behind.
-            return replace(self._stopped(action, started, error), is_lost=is_lost)
+        if isinstance(error, Paused) or (self.is_probe() and not is_lost):
+            return self._stopped(action, started, error)
         after = error.after if isinstance(error, Unreachable) else None
         later = self.clock() + wait(1, self.settings, after)
         text = describe(error, self.settings)
-        return Outcome(
-            action, self.name, "retrying", started, self.clock(), None, text, later, error, is_free=True
-        )
+        tried = Outcome(action, self.name, "retrying", started, self.clock(), None, text, later, error)
+        return replace(tried, is_free=True, is_lost=is_lost)
 
     def _stopped(self, action: Action, started: datetime, error: Exception) -> Outcome:
         text = describe(error, self.settings)

@@ -23,9 +23,8 @@ def states(outbox: Outbox) -> Counter[str]:
     return Counter(str(row.last_error) if row.status == "skipped" else row.status for row in rows)
 
 
-def test_one_address_gets_so_many_a_day_however_it_is_spelt(
-    outbox: Outbox, settings: IntegrationSettings
-) -> None:
+def test_one_address_gets_so_many_a_day_however_it_is_spelt(outbox: Outbox, make_settings: Settings) -> None:
+    settings = make_settings(email_most_per_address_day=10)
     spelt = ["ada@shop.de", "ADA@Shop.de ", "ada+1@shop.de", "ada+x.y@SHOP.DE."]
     for number in range(40):
         due_at = NOW + number * timedelta(minutes=2)
@@ -61,7 +60,7 @@ def test_each_limit_holds_in_one_fill_and_over_many(
 
 
 def test_it_holds_for_several_fills_at_once_and_after_a_restart(url: str, make_settings: Settings) -> None:
-    settings = make_settings()
+    settings = make_settings(email_most_per_address_day=10)
 
     def fill(part: int) -> None:
         with open_outbox(url) as outbox:
@@ -76,6 +75,13 @@ def test_it_holds_for_several_fills_at_once_and_after_a_restart(url: str, make_s
         thread.join()
     with open_outbox(url) as outbox:
         assert states(outbox) == {"pending": 10, "too many": 20}
+
+
+def test_there_are_limits_unless_somebody_switches_them_off(
+    outbox: Outbox, settings: IntegrationSettings
+) -> None:
+    outbox.fill([email(str(number)) for number in range(100)], NOW, settings)
+    assert states(outbox) == {"pending": 30, "too many": 70}
 
 
 def test_it_is_final_but_for_a_person(outbox: Outbox, make_settings: Settings) -> None:
