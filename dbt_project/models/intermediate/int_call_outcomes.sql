@@ -31,6 +31,7 @@ with
             agent_id,
             direction,
             customer_phone,
+            is_phone_verified,
             agent_phone,
             customer_name,
             customer_email,

@@ -17,6 +17,7 @@ with
             due.email_template as template,
             calls.customer_email as to_address,
             calls.customer_name,
+            calls.customer_phone,
             calls.issue_type,
             calls.summary,
             coalesce(
