@@ -35,18 +35,26 @@
             )
         )
     {%- endset -%}
-    {# As the argument of a lambda the list is sorted once. #}
+    {# As the argument of a lambda the list is sorted once. Zipped are names alone: DuckDB gives a struct that is null the fields
+       of another row. #}
     list_transform(
         [{{ by_name }}],
-        lambda by_name:map_from_entries(
-            list_transform(
-                list_filter(
-                    list_zip(list_prepend(null, by_name), by_name, true),
-                    lambda neighbours:neighbours[1].name is distinct from neighbours[2].name
-                ),
-                lambda neighbours:struct_pack(k := neighbours[2].name, v := neighbours[2].value)
-            )
-        )
+        lambda by_name:
+        case
+            when by_name is not null
+            then
+                map_from_entries(
+                    list_transform(
+                        list_filter(
+                            list_zip(
+                                list_prepend(null, list_transform(by_name, lambda entry:entry.name)), by_name, true
+                            ),
+                            lambda entry:entry[1] is distinct from entry[2].name
+                        ),
+                        lambda entry:struct_pack(k := entry[2].name, v := entry[2].value)
+                    )
+                )
+        end
     )[1]
 {%- endmacro %}
 

@@ -73,16 +73,19 @@
         [{{ by_name }}],
         lambda by_name:list_transform(
             list_filter(
-                list_zip(by_name, list_append(by_name[2:], null)), lambda neighbours: not neighbours[1].is_feedback
+                list_zip(
+                    by_name,
+                    list_transform(by_name, lambda field:field.name)[2:],
+                    list_transform(by_name, lambda field:field.is_feedback)[2:],
+                    list_transform(by_name, lambda field:field.value)[2:]
+                ),
+                lambda field: not field[1].is_feedback
             ),
-            lambda neighbours: {
-                'name':neighbours[1].name,
-                'value':neighbours[1].value,
+            lambda field: {
+                'name':field[1].name,
+                'value':field[1].value,
                 'confidence':cast(null as double),
-                'reasoning':case
-                    when neighbours[2].is_feedback and neighbours[2].name = neighbours[1].name
-                    then neighbours[2].value
-                end
+                'reasoning':case when field[3] and field[2] = field[1].name then field[4] end
             }
         )
     )[1]
