@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from orchestration import build, quarantine, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.load.tables import ensure_tables
 
 LOG = logging.getLogger("aftercall.breaking_events")
 MOST_EVENTS = 16
@@ -24,7 +26,6 @@ MOST_BUILDS = 120
 """Builds of copies after which the search gives up."""
 _REASON_LIMIT = 300
 _ENVIRONMENT = re.compile(r"No space left|IO Error|Could not set lock|Permission denied|Interrupted", re.I)
-_MEMORY = re.compile(r"Out of Memory|failed to (pin|allocate)", re.I)
 _NODE = re.compile(r"^(?:model|test|seed)\.\S+")
 
 Failure = str | None
@@ -43,18 +44,20 @@ class CannotTell(Exception):
     """No event can be blamed; the message says why."""
 
 
-def set_aside(settings: OrchestrationSettings, arguments: Sequence[str]) -> list[str]:
-    """Find and set aside the events that break `dbt build` with these arguments; their keys, none if no event does.
+def set_aside(settings: OrchestrationSettings, *ways: Sequence[str]) -> list[str]:
+    """Find and set aside the events that break `dbt build`; their keys, none if no event does.
 
-    Takes about two builds per breaking event and halving of the new events. Raises WarehouseBusy.
+    `ways` are the arguments of the builds to try, the quickest first; a later one is tried if no event breaks an
+    earlier one. Each takes about as many builds per event as the new events can be halved. Raises WarehouseBusy.
     """
     with warehouse.writing(settings):
-        suspects = _suspects(settings)
+        suspects, reasons = _suspects(settings), dict[str, str]()
         if not suspects:
             return []
         try:
-            with _copies(settings, suspects, arguments) as build_of:
-                reasons = find(suspects, build_of)
+            with _copies(settings, suspects) as build_of:
+                for arguments in ways:
+                    reasons = reasons or find(suspects, partial(build_of, arguments))
         except (CannotTell, OSError, duckdb.Error, build.BuildFailed) as error:
             LOG.warning("no event is set aside for the failed build: %s", error)
             return []
@@ -97,7 +100,9 @@ def find(suspects: Sequence[Suspect], build_of: Callable[[Sequence[Suspect]], Fa
             else:
                 bad, failure = middle, shorter
         blamed = left.pop(bad - 1)
-        if _MEMORY.search(failure):  # many events may take all memory together, and none is to blame
+        if warehouse.ran_out_of_memory(
+            failure
+        ):  # many events may take all memory together, and none is to blame
             of_its_call = [one for one in left[: bad - 1] if one.call == blamed.call]
             if failure_of([*of_its_call, blamed]) is None:
                 raise CannotTell("the new events take more memory together than there is")
@@ -127,27 +132,27 @@ def _suspects(settings: OrchestrationSettings) -> list[Suspect]:
 
 @contextmanager
 def _copies(
-    settings: OrchestrationSettings, suspects: Sequence[Suspect], arguments: Sequence[str]
-) -> Iterator[Callable[[Sequence[Suspect]], Failure]]:
-    """A function that builds some of the suspects in a warehouse of its own, below `trial/` in the home."""
+    settings: OrchestrationSettings, suspects: Sequence[Suspect]
+) -> Iterator[Callable[[Sequence[str], Sequence[Suspect]], Failure]]:
+    """A function that builds some of the suspects, in a warehouse of its own below `trial/` in the home.
+
+    It takes the arguments of `dbt build` first.
+    """
     folder = settings.home / "trial"
     shutil.rmtree(folder, ignore_errors=True)  # what a killed search left
     (folder / "dbt").mkdir(parents=True)
-    trial = settings.model_copy(
-        update={"home": folder, "duckdb_memory": warehouse.LARGEST_LIMIT}, deep=True
-    )
+    trial = settings.model_copy(update={"home": folder, "duckdb_memory": warehouse.LARGEST_LIMIT})
     empty, events = folder / "empty.duckdb", folder / "events.duckdb"
     try:
         parsed = settings.dbt_target / "dagster"
         if parsed.is_dir():  # the project as it was parsed, which knows no address
-            trial.dbt_target.mkdir(parents=True, exist_ok=True)
             (trial.dbt_target / "dagster").symlink_to(parsed.resolve())
         _copy_events(settings, events, suspects)
-        _make_empty(trial, events)
+        ensure_tables(trial)
         build.invoke(trial, ["build", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
         trial.warehouse.rename(empty)
 
-        def build_of(some: Sequence[Suspect]) -> Failure:
+        def build_of(arguments: Sequence[str], some: Sequence[Suspect]) -> Failure:
             shutil.copyfile(empty, trial.warehouse)
             _insert(trial, events, [one.event_key for one in some])
             try:
@@ -179,12 +184,6 @@ def _copy_events(settings: OrchestrationSettings, file: Path, suspects: Sequence
             "or exists (select * from calls where calls.source = events.source and calls.call_id = events.call_id)",
             {"keys": [one.event_key for one in suspects]},
         )
-
-
-def _make_empty(trial: OrchestrationSettings, events: Path) -> None:
-    from orchestration.load.tables import ensure_tables
-
-    ensure_tables(trial)
 
 
 def _insert(trial: OrchestrationSettings, events: Path, keys: list[str]) -> None:

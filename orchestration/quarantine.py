@@ -4,57 +4,34 @@ An event is in `raw.call_events` or in `raw.quarantined_events`, never in both o
 transaction. Finding out which events break a build belongs to `breaking_events.py`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 from orchestration import build, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.load.held import EVENTS, HELD, HeldEvent, held_events, write_notice
 from orchestration.load.tables import ensure_tables
 
 MODELS = "models"
-_EVENTS, _HELD = f"{warehouse.RAW}.call_events", f"{warehouse.RAW}.quarantined_events"
-_LISTED = f"""
-select event_key, source, call_id, event_type, strlen(payload::varchar), received_at, reason, quarantined_at
-from {_HELD} order by quarantined_at, received_at, event_key
-"""
+"""The part of the project that these events are built into."""
 _IS_BUILT = f"""
-select exists (
-    select * from intermediate.int_calls as calls
-    inner join {_EVENTS} as events on calls.source = events.source and calls.call_id = events.call_id
-    where events.event_key in (select unnest($keys)) and calls.last_loaded_at >= events.loaded_at
-)
-"""
-
-
-@dataclass(frozen=True)
-class HeldEvent:
-    """An event that is set aside: what it is, its size in bytes, why and when (ISO 8601, UTC)."""
-
-    event_key: str
-    source: str
-    call_id: str | None
-    event_type: str | None
-    size: int
-    received_at: str
-    reason: str
-    quarantined_at: str
-
-
-def held_keys(settings: OrchestrationSettings) -> frozenset[str]:
-    """The keys of all events that are set aside. Call inside `warehouse.writing`."""
-    if not settings.warehouse.exists():
-        return frozenset()
-    with warehouse.connect(settings) as connection, suppress(duckdb.CatalogException):
-        rows = connection.execute(f"select event_key from {_HELD}").fetchall()
-        return frozenset(key for (key,) in rows)
-    return frozenset()
+select count(*)
+from intermediate.int_calls as calls
+inner join {EVENTS} as events on calls.source = events.source and calls.call_id = events.call_id
+where events.event_key in (select unnest($keys)) and calls.last_loaded_at >= events.loaded_at
+"""  # noqa: S608 - constants only
+_SET_ASIDE = f"""
+insert into {HELD} by name
+select *, $reason as reason, $now as quarantined_at from {EVENTS} where event_key = $key
+"""  # noqa: S608 - constants only
+_RELEASE = f"""
+insert into {EVENTS} by name
+select * exclude (reason, quarantined_at) from {HELD} where event_key in (select unnest($keys))
+"""  # noqa: S608 - constants only
 
 
 def set_aside(settings: OrchestrationSettings, reasons: Mapping[str, str]) -> None:
@@ -63,67 +40,49 @@ def set_aside(settings: OrchestrationSettings, reasons: Mapping[str, str]) -> No
     Where a call was built with such an event, the next build is a full one. Call inside `warehouse.writing`.
     """
     ensure_tables(settings)
-    keys = list(reasons)
+    keys = {"keys": list(reasons)}
     with warehouse.connect(settings) as connection:
-        is_built = _is_true(connection, _IS_BUILT, keys)
-    if is_built:
+        is_built = _count(connection, _IS_BUILT, keys) > 0
+    if is_built:  # first: a full build too many does no harm
         build.ask_for_refresh(settings, MODELS)
     now = datetime.now(UTC).replace(tzinfo=None)
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute("begin")
         for key, reason in reasons.items():
+            connection.execute(_SET_ASIDE, {"reason": reason, "now": now, "key": key})
+        connection.execute(f"delete from {EVENTS} where event_key in (select unnest($keys))", keys)  # noqa: S608
+        if _count(connection, "select count(*) from duckdb_tables() where table_name = 'int_events'", {}):
             connection.execute(
-                f"insert into {_HELD} by name select *, $reason as reason, $now as quarantined_at "
-                f"from {_EVENTS} where event_key = $key",
-                {"reason": reason, "now": now, "key": key},
-            )
-        connection.execute(f"delete from {_EVENTS} where event_key in (select unnest($keys))", {"keys": keys})
-        if _has_table(connection, "intermediate", "int_events"):
-            connection.execute(
-                "delete from intermediate.int_events where event_key in (select unnest($keys))", {"keys": keys}
+                "delete from intermediate.int_events where event_key in (select unnest($keys))", keys
             )
         connection.execute("commit")
-    write_notice(settings)
+    write_notice(settings, held_events(settings))
 
 
 def release(settings: OrchestrationSettings, keys: Sequence[str] | None = None) -> int:
-    """Move events back into the event log, all of them or those with these keys; how many they are.
+    """Move events back into the event log, those with these keys or all of them; how many they are.
 
-    The next build makes everything anew, and may set aside again what still breaks it. Raises WarehouseBusy.
+    The next build makes everything anew, and sets aside again what still breaks it. Raises WarehouseBusy.
     """
     with warehouse.writing(settings):
-        chosen = held_keys(settings) if keys is None else held_keys(settings) & set(keys)
-        if not chosen:
+        held = {event.event_key for event in held_events(settings)}
+        chosen = {"keys": sorted(held if keys is None else held & set(keys))}
+        if not chosen["keys"]:
             return 0
         # first: a full build too many does no harm, an event that no build looks at does
         build.ask_for_refresh(settings, MODELS)
         with warehouse.connect(settings, read_only=False) as connection:
-            earliest = connection.execute(
-                f"select min(loaded_at) from {_HELD} where event_key in (select unnest($keys))",
-                {"keys": list(chosen)},
+            row = connection.execute(
+                f"select min(loaded_at) from {HELD} where event_key in (select unnest($keys))",  # noqa: S608
+                chosen,
             ).fetchone()
-            _suspect_from(settings, earliest[0] if earliest else None)
+            _suspect_from(settings, row[0] if row else None)
             connection.execute("begin")
-            connection.execute(
-                f"insert into {_EVENTS} by name select * exclude (reason, quarantined_at) "
-                f"from {_HELD} where event_key in (select unnest($keys))",
-                {"keys": list(chosen)},
-            )
-            connection.execute(
-                f"delete from {_HELD} where event_key in (select unnest($keys))", {"keys": list(chosen)}
-            )
+            connection.execute(_RELEASE, chosen)
+            connection.execute(f"delete from {HELD} where event_key in (select unnest($keys))", chosen)  # noqa: S608
             connection.execute("commit")
-        write_notice(settings)
-    return len(chosen)
-
-
-def sweep(settings: OrchestrationSettings) -> None:
-    """Take out of the event log what a load brought although it is set aside. Call inside `warehouse.writing`.
-
-    A load leaves such events out itself, but not those of a package that was prepared before.
-    """
-    with warehouse.connect(settings, read_only=False) as connection:
-        connection.execute(f"delete from {_EVENTS} where event_key in (select event_key from {_HELD})")
+        write_notice(settings, held_events(settings))
+    return len(chosen["keys"])
 
 
 def listed(settings: OrchestrationSettings) -> list[HeldEvent]:
@@ -131,57 +90,22 @@ def listed(settings: OrchestrationSettings) -> list[HeldEvent]:
     if not settings.warehouse.exists():
         return []
     with warehouse.writing(settings):
-        return _listed(settings)
-
-
-def _listed(settings: OrchestrationSettings) -> list[HeldEvent]:
-    with warehouse.connect(settings) as connection, suppress(duckdb.CatalogException):
-        return [
-            HeldEvent(*row[:5], row[5].isoformat(), row[6], row[7].isoformat())
-            for row in connection.execute(_LISTED).fetchall()
-        ]
-    return []
-
-
-def write_notice(settings: OrchestrationSettings) -> None:
-    """Write what is set aside to a file, for those who must not open the warehouse. Call inside `warehouse.writing`."""
-    file, held = _notice(settings), _listed(settings)
-    if not held:
-        file.unlink(missing_ok=True)
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    written = file.with_suffix(".new")
-    written.write_text(json.dumps([asdict(event) for event in held]), encoding="utf-8")
-    written.replace(file)
-
-
-def noticed(settings: OrchestrationSettings) -> list[HeldEvent]:
-    """What was set aside when this was written last. Opens no warehouse and waits for nothing."""
-    try:
-        entries: list[dict[str, Any]] = json.loads(_notice(settings).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
-    return [HeldEvent(**entry) for entry in entries]
-
-
-def _notice(settings: OrchestrationSettings) -> Path:
-    return settings.dbt_target / "quarantine.json"
+        return held_events(settings)
 
 
 def built_through(settings: OrchestrationSettings) -> datetime | None:
-    """When the newest event of the last successful build was loaded; naive UTC. None before the first one."""
-    try:
+    """When the newest event of the last successful build was loaded, naive UTC. None before the first build."""
+    with suppress(FileNotFoundError, ValueError):
         return datetime.fromisoformat(_mark(settings).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
+    return None
 
 
 def remember_built(settings: OrchestrationSettings) -> None:
-    """Remember that every event which is loaded now has been built. Call inside `warehouse.writing`."""
-    with warehouse.connect(settings) as connection:
-        newest = connection.execute(f"select max(loaded_at) from {_EVENTS}").fetchone()
-    if newest and newest[0]:
-        _write_mark(settings, newest[0])
+    """Remember that every event which is loaded now has been built. Raises WarehouseBusy."""
+    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+        row = connection.execute(f"select max(loaded_at) from {EVENTS}").fetchone()  # noqa: S608
+    if row and row[0]:
+        _write_mark(settings, row[0])
 
 
 def _suspect_from(settings: OrchestrationSettings, loaded_at: datetime | None) -> None:
@@ -194,23 +118,18 @@ def _suspect_from(settings: OrchestrationSettings, loaded_at: datetime | None) -
 def _write_mark(settings: OrchestrationSettings, mark: datetime) -> None:
     file = _mark(settings)
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(mark.isoformat(), encoding="utf-8")
+    written = file.with_suffix(".new")
+    written.write_text(mark.isoformat(), encoding="utf-8")
+    written.replace(file)
 
 
 def _mark(settings: OrchestrationSettings) -> Path:
     return settings.dbt_target / "built_through.txt"
 
 
-def _is_true(connection: duckdb.DuckDBPyConnection, query: str, keys: list[str]) -> bool:
-    try:
-        row = connection.execute(query, {"keys": keys}).fetchone()
-    except duckdb.CatalogException:
-        return False
-    return bool(row and row[0])
-
-
-def _has_table(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
-    row = connection.execute(
-        "select count(*) from duckdb_tables() where schema_name = ? and table_name = ?", [schema, table]
-    ).fetchone()
-    return bool(row and row[0])
+def _count(connection: duckdb.DuckDBPyConnection, query: str, values: Mapping[str, object]) -> int:
+    """The number that a query counts; 0 where a table is not there yet."""
+    with suppress(duckdb.CatalogException):
+        row = connection.execute(query, dict(values)).fetchone()
+        return int(row[0]) if row else 0
+    return 0

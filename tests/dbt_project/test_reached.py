@@ -10,7 +10,9 @@ from tests.dbt_project import reached_calls
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
 
-CASES = {f"{platform}-{way}": (status, resolved) for platform, way, _, status, resolved in reached_calls.cases()}
+CASES = {
+    f"{platform}-{way}": (status, resolved) for platform, way, _, status, resolved in reached_calls.cases()
+}
 Land = Callable[[str, bytes, bool], "Event"]
 
 
