@@ -17,6 +17,7 @@ import duckdb
 
 from orchestration import build, quarantine, warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.load.held import EVENTS
 from orchestration.load.tables import ensure_tables
 
 LOG = logging.getLogger("aftercall.breaking_events")
@@ -25,6 +26,29 @@ MOST_EVENTS = 16
 MOST_BUILDS = 120
 """Builds of copies after which the search gives up."""
 _REASON_LIMIT = 300
+_NOT_BUILT = f"""
+select event_key, source, call_id from {EVENTS}
+where $mark::timestamp is null or loaded_at > $mark::timestamp
+order by loaded_at, received_at, event_key
+"""  # noqa: S608 - constants only
+_COPY = f"""
+create table events as
+with
+    suspects as (select unnest($keys) as event_key),
+    calls as (
+        select distinct source, call_id from production.{EVENTS}
+        where event_key in (select event_key from suspects) and call_id is not null
+    )
+select events.*, events.event_key not in (select event_key from suspects) as is_built
+from production.{EVENTS} as events
+left join calls on events.source = calls.source and events.call_id = calls.call_id
+where calls.call_id is not null or events.event_key in (select event_key from suspects)
+"""  # noqa: S608 - constants only
+_INSERT = f"""
+insert into {EVENTS} by name
+select * exclude (is_built) from kept.events
+where is_built or event_key in (select unnest($keys))
+"""  # noqa: S608 - constants only
 _ENVIRONMENT = re.compile(r"No space left|IO Error|Could not set lock|Permission denied|Interrupted", re.I)
 _NODE = re.compile(r"^(?:model|test|seed)\.\S+")
 
@@ -122,11 +146,7 @@ def _suspects(settings: OrchestrationSettings) -> list[Suspect]:
     """Events that no successful build has seen, in the order in which they were loaded and received."""
     mark = quarantine.built_through(settings)
     with warehouse.connect(settings) as connection:
-        rows = connection.execute(
-            f"select event_key, source, call_id from {warehouse.RAW}.call_events "
-            "where $mark is null or loaded_at > $mark order by loaded_at, received_at, event_key",
-            {"mark": mark},
-        ).fetchall()
+        rows = connection.execute(_NOT_BUILT, {"mark": mark}).fetchall()
     return [Suspect(key, (source, call_id)) for key, source, call_id in rows]
 
 
@@ -174,23 +194,10 @@ def _copy_events(settings: OrchestrationSettings, file: Path, suspects: Sequence
     with duckdb.connect(str(file), config=warehouse.duckdb_config(settings)) as connection:
         source = str(settings.warehouse).replace("'", "''")
         connection.execute(f"attach '{source}' as production (read_only)")
-        connection.execute(
-            f"create table events as with suspects as (select unnest($keys) as event_key), calls as ("
-            f"  select distinct source, call_id from production.{warehouse.RAW}.call_events"
-            "   where event_key in (select event_key from suspects) and call_id is not null) "
-            "select events.*, events.event_key not in (select event_key from suspects) as is_built "
-            f"from production.{warehouse.RAW}.call_events as events "
-            "where event_key in (select event_key from suspects) "
-            "or exists (select * from calls where calls.source = events.source and calls.call_id = events.call_id)",
-            {"keys": [one.event_key for one in suspects]},
-        )
+        connection.execute(_COPY, {"keys": [one.event_key for one in suspects]})
 
 
 def _insert(trial: OrchestrationSettings, events: Path, keys: list[str]) -> None:
     with warehouse.connect(trial, read_only=False) as connection:
         connection.execute(f"attach '{str(events).replace(chr(39), chr(39) * 2)}' as kept (read_only)")
-        connection.execute(
-            f"insert into {warehouse.RAW}.call_events by name select * exclude (is_built) from kept.events "
-            "where is_built or event_key in (select unnest($keys))",
-            {"keys": keys},
-        )
+        connection.execute(_INSERT, {"keys": keys})

@@ -89,7 +89,8 @@ def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
             f"{RAW}:{ASIDE}",
             f"{len(events)} event{'s are' if len(events) > 1 else ' is'} set aside",
             f"Each alone breaks the build: {named}{others}",
-            "Nothing is lost. See: aftercall quarantine list. After an update bring them back: aftercall quarantine release",
+            "Nothing is lost. To see them: aftercall quarantine list. To bring them back, after an update: "
+            "aftercall quarantine release",
         )
 
 
