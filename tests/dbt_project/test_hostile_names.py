@@ -37,14 +37,16 @@ def many() -> list[tuple[str, Any]]:
     """An event per platform that sends measures or variables of its users' own making; of all, as many as fit."""
     retell = {
         "call_id": "many", "call_status": "ended", "start_timestamp": 1793606400000, "end_timestamp": 1793606500000,
-        "metadata": fields("m"), "retell_llm_dynamic_variables": fields("v"), "collected_dynamic_variables": fields("v"),
+        "metadata": fields("m"), "retell_llm_dynamic_variables": fields("v"),
+        "collected_dynamic_variables": fields("v"),
         "transcript_object": turns("role", "content"),
         "call_analysis": {"custom_analysis_data": fields("c"), "call_successful": True},
     }  # fmt: skip
     results = {name: {"value": value, "rationale": "said"} for name, value in fields("r").items()}
     eleven = {
         "conversation_id": "many", "status": "done", "transcript": turns("role", "message"),
-        "metadata": {"start_time_unix_secs": 1793606400, "call_duration_secs": 60, "feedback": {"comment": "x" * 100_000}},
+        "metadata": {"start_time_unix_secs": 1793606400, "call_duration_secs": 60,
+                     "feedback": {"comment": "x" * 99_999}},
         "analysis": {"data_collection_results": results, "evaluation_criteria_results": results},
         "conversation_initiation_client_data": {"dynamic_variables": fields("v")},
     }  # fmt: skip
@@ -65,7 +67,7 @@ def many() -> list[tuple[str, Any]]:
 
 def separated() -> list[tuple[str, Any]]:
     """Calls, agents, measures and variables that are named by separators only."""
-    names = {name: "1" for name in IDS}
+    names = dict.fromkeys(IDS, "1")
     return [
         (
             "generic",
