@@ -62,7 +62,8 @@ with
             body.data.metadata.phone_call as phone_call,
             body.data.metadata.body as dial,
             body.data.analysis as analysis,
-            -- a column of its own: what a lambda reads beside its list is copied for each element, here once a turn
+            -- a column of its own: what a lambda reads beside its list is copied for each element, here
+            -- once a turn
             body.data.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),

@@ -72,7 +72,11 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")") }}
+    {{
+        platform_events(
+            "said", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")"
+        )
+    }}
 
 select *
 from final

@@ -57,14 +57,17 @@ with
             cast(null as varchar) as parent_call_id,
             body.call.end_call_reason as end_reason,
             coalesce(
-                {{ to_dial_result_of_line("body.call.status") }}, {{ to_dial_result("body.call.end_call_reason") }}
+                {{ to_dial_result_of_line("body.call.status") }},
+                {{ to_dial_result("body.call.end_call_reason") }}
             ) as dialled,
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             body.call.recording_url as recording_url,
             {{ spoken_lines("body.call.transcript", "bot|human") }} as transcript,
             {{
-                merged_objects(["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"])
+                merged_objects(
+                    ["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"]
+                )
             }} as variables,
             {{ measures_with_feedback("body.analysis") }} as measures
         from deliveries
