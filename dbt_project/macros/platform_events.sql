@@ -1,7 +1,8 @@
 {# The columns every platform's staging model ends with, from a relation `said` that holds what the platform said under the
    project's own names, still as text. A new platform maps its names and calls this.
-   `analytics_end_the_call`: the platform's last event is end and analytics in one. It stays one row, which closes the call too. #}
-{% macro platform_events(said, analytics_end_the_call=false) %}
+   `analytics_end_the_call`: the platform's last event is end and analytics in one. It stays one row, which closes the call too.
+   `dial_result`: what the platform itself says of whom the dial reached, as an expression of `said`; see `to_dial_result`. #}
+{% macro platform_events(said, analytics_end_the_call=false, dial_result="cast(null as varchar)") %}
     {%- set ends_call -%}
         (event_name = 'call.end'{{ " or event_name = 'analytics.completed'" if analytics_end_the_call }})
     {%- endset -%}
@@ -65,13 +66,15 @@
             coalesce(said_ended_at, case when ends_call then happened_at end) as ended_at,
             {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
             {{ to_line_status("line_status_text") }} as line_status,
+            {{ to_dial_result(dial_result) }} as dial_result,
             nullif(trim(end_reason), '') as end_reason,
             {{ to_snake_case("disposition_text") }} as disposition,
             nullif(trim(summary), '') as summary,
             nullif(trim(recording_url), '') as recording_url,
             {{ turns_of("transcript") }} as turns,
             {{ json_object_to_map("variables") }} as variables,
-            {{ measures_to_map("measures") }} as metrics
+            {{ named_measures("measures") }} as metrics,
+            {{ names_left_out("variables", "measures") }} as names_left_out
         from ranked
     )
 {% endmacro %}

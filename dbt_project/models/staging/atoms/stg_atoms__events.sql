@@ -104,7 +104,7 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", dial_result=to_dial_result_of_line("line_status_text")) }}
 
 select *
 from final

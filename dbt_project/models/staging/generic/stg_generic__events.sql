@@ -8,6 +8,7 @@
     "ended_at": "VARCHAR",
     "duration_seconds": "VARCHAR",
     "status": "VARCHAR",
+    "answered_by": "VARCHAR",
     "parent_call_id": "VARCHAR",
     "end_reason": "VARCHAR",
     "disposition": "VARCHAR",
@@ -57,6 +58,7 @@ with
             body.data.ended_at as ended_at_text,
             body.data.duration_seconds as duration_text,
             body.data.status as line_status_text,
+            body.data.answered_by as answered_by,
             body.data.parent_call_id as parent_call_id,
             body.data.end_reason as end_reason,
             body.data.disposition as disposition_text,
@@ -70,7 +72,11 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said") }}
+    {{
+        platform_events(
+            "said", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")"
+        )
+    }}
 
 select *
 from final

@@ -143,7 +143,7 @@ with
         from messages
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{ platform_events("said", analytics_end_the_call=true, dial_result="end_reason") }}
 
 select *
 from final
