@@ -72,49 +72,6 @@
     )
 {%- endmacro %}
 
-{# E.164 (+ and up to 15 digits). `00` before the number is a plus; a number without a country code gets the default one, with or
-   without its trunk prefix. Other digits are kept as they are, without a plus, because a short number still tells customers
-   apart. Text that is no number ("anonymous", a masked number) is null. `integrations/phones.py` reads numbers the same way. #}
-{% macro to_e164(value) -%}
-    {%- set code = var("default_country_code") -%}
-    {%- set trunk = var("default_trunk_prefix") -%}
-    {%- set national = var("default_national_number") -%}
-    {#- Where people dial a 0 before a national number and none after the country's code, and so write +49 (0)30. Not Italy: it stays. #}
-    {%- set trunk_is_zero = (
-        "20|27|31|32|33|4[01346]|49|51|53|54|55|58|6[0-46]|8[1246]|9[0-58]|21[1238]|23[1-4]|243|249|25[0-6]|26[0-5]|291"
-        ~ "|353|355|358|359|370|37[347]|38[0-35-79]|42[13]|508|59[0134568]|686|850|85[56]|880|886|96[1-467]|97[01267]|99[4-6]"
-    ) -%}
-    {%- set dialled -%}
-        regexp_replace(
-            split_part(split_part(regexp_replace(lower(trim({{ value }})), '^(tel|sips?):', ''), '@', 1), ';', 1),
-            '(\s*ext[. ]*[0-9]+$)|[\s().\-/\x{a0}\x{2010}-\x{2015}]',
-            '',
-            'g'
-        )
-    {%- endset -%}
-    {%- set with_trunk = "0[1-9][0-9]{5,11}" if trunk == "0" else trunk ~ "(" ~ national ~ ")" -%}
-    {%- set abroad = "([+]|00|011)" if code == "1" else "([+]|00)" -%}
-    case
-        when regexp_full_match({{ dialled }}, '{{ abroad }}[1-9][0-9]{5,14}')
-        then
-            regexp_replace(
-                regexp_replace({{ dialled }}, '^{{ abroad }}', '+'), '^[+]({{ trunk_is_zero }})0', '+\1'
-            )
-        {% if code %}
-            when regexp_full_match({{ dialled }}, '{{ with_trunk }}')
-            then '+{{ code }}' || regexp_replace({{ dialled }}, '^{{ trunk }}', '')
-            when regexp_full_match({{ dialled }}, '{{ code }}({{ national }})')
-            then '+' || {{ dialled }}
-            when regexp_full_match({{ dialled }}, '{{ national }}')
-            then '+{{ code }}' || {{ dialled }}
-        {% endif %}
-        when regexp_full_match({{ dialled }}, '[1-9][0-9]{10,14}')
-        then '+' || {{ dialled }}
-        when regexp_full_match({{ dialled }}, '\+?[0-9]{3,20}')
-        then ltrim({{ dialled }}, '+')
-    end
-{%- endmacro %}
-
 {# inbound, outbound, web or null. #}
 {% macro to_direction(value) -%}
     case
