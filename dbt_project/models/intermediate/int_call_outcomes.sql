@@ -52,6 +52,7 @@ with
             transfer_reason_text,
             issue_type_text,
             summary,
+            is_summary_written,
             recording_url,
             turn_count
         from {{ ref("int_calls") }}

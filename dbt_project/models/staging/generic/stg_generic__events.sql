@@ -13,7 +13,8 @@
     "disposition": "VARCHAR",
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
-    "transcript": transcript_shape(),
+    "transcript": "JSON",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metrics": "JSON",
 } -%}
@@ -62,7 +63,9 @@ with
             body.data.disposition as disposition_text,
             body.data.summary as summary,
             body.data.recording_url as recording_url,
-            body.data.transcript as transcript,
+            {{ json_fields("body.data.transcript", transcript_shape()) }} as transcript,
+            {{ json_text("body.data.transcript") }} as transcript_text,
+            body.data.timezone as zone,
             body.data.variables as variables,
             list_concat(
                 {{ measures_of_object("body.data.metrics") }}, {{ measures_of_list("body.data.metrics") }}
@@ -70,7 +73,7 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", transcript_text="transcript_text", zone="zone") }}
 
 select *
 from final

@@ -12,6 +12,7 @@
     "disconnection_reason": "VARCHAR",
     "transfer_destination": "VARCHAR",
     "recording_url": "VARCHAR",
+    "transcript": "VARCHAR",
     "scrubbed_recording_url": "VARCHAR",
     "transcript_object": [
         {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE", "end": "DOUBLE"}]}
@@ -94,6 +95,7 @@ with
                     'until':{{ moment_in_call("call.start_timestamp", 'turn.words[-1]."end"') }}
                 }
             ) as transcript,
+            call.transcript as transcript_text,
             {{
                 merged_objects(
                     [
@@ -125,7 +127,7 @@ with
         from calls
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", transcript_text="transcript_text") }}
 
 select *
 from final

@@ -7,6 +7,7 @@
     "start_time": "VARCHAR",
     "duration": "VARCHAR",
     "transcript": "VARCHAR",
+    "timezone": "VARCHAR",
     "recording_url": "VARCHAR",
 } -%}
 {%- set shape = {
@@ -53,6 +54,7 @@ with
             cast(null as varchar) as from_phone_text,
             cast(null as varchar) as to_phone_text,
             body.call.start_time as started_at_text,
+            body.call.timezone as zone,
             cast(null as varchar) as ended_at_text,
             body.call.duration as duration_text,
             body.call.status as line_status_text,
@@ -61,7 +63,8 @@ with
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             body.call.recording_url as recording_url,
-            {{ spoken_lines("body.call.transcript", "bot|human") }} as transcript,
+            {{ no_transcript() }} as transcript,
+            body.call.transcript as transcript_text,
             json_merge_patch(
                 json_object('customer_name', body.lead.name), body.lead.prompt_variables
             ) as variables,
@@ -80,7 +83,7 @@ with
         from judgements
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", zone="zone") }}
 
 select *
 from final
