@@ -115,6 +115,26 @@
     {{ return([{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR", "until": "VARCHAR"}]) }}
 {%- endmacro %}
 
+{# A JSON list of turns, under any of the usual names of their fields. #}
+{% macro turns_of_json(document) -%}
+    {%- set names = {
+        "role": ["role", "speaker", "sender", "user"],
+        "content": ["content", "text", "message"],
+        "timestamp": ["timestamp", "time", "created_at"],
+        "until": ["until"],
+    } -%}
+    {%- set shape = {} -%}
+    {%- for name in names.values() | sum(start=[]) -%} {%- do shape.update({name: "VARCHAR"}) -%} {%- endfor -%}
+    list_transform(
+        {{ json_fields(document, [shape]) }},
+        lambda turn: {
+            {%- for field, spellings in names.items() %}
+                '{{ field }}':coalesce(turn."{{ spellings | join('", turn."') }}"){{ "," if not loop.last }}
+            {%- endfor %}
+        }
+    )
+{%- endmacro %}
+
 {% macro measures_shape() -%}
     {{
         return(

@@ -1,22 +1,22 @@
 {# What people, agents and speech recognition write where a fact should stand: words that stand for nothing, and addresses as they
    were spoken. Each macro takes and returns an SQL expression. #}
 {# A pattern of texts that stand for nothing: no letter and no digit, a word for nothing (alone or in brackets and quotes), or nothing but
-   unresolved placeholders. "Na" is a family name, "NA" and "n/a" are not. #}
+   unresolved placeholders. "Na" and "Nan" are names, "NA" and "NaN" are not. #}
 {% macro nothing_pattern() -%}
     {%- set words = [
-        "none", "null", "nil", "n/a", "n[.]a[.]?", "nan", "undefined", "unknown", "unspecified", "unavailable", "undisclosed", "unnamed",
+        "none", "null", "nil", "n/a", "n[.]a[.]?", "undefined", "unknown", "unspecified", "unavailable", "undisclosed", "unnamed",
         "anonymous", "redacted", "tbd", "not known", "not applicable", "not available", "not provided", "not given", "not specified",
         "not stated", "not mentioned", "not said", "not set", "not collected", "not captured", "not disclosed", "not shared",
         "not supplied", "not asked", "not sure", "none provided", "none given", "none stated", "no value", "no data", "no information",
         "no name", "no name (given|provided)", "no summary", "does not apply", "object object",
-        "(customer|caller|user|first|last|full|your)[ _-]?name",
+        "(customer|caller|user|first|last|full|your)[\\s_-]?name",
         "keine?r?", "unbekannt", "nicht (bekannt|angegeben|verfügbar)", "ningun[oa]", "desconocid[oa]", "no (aplica|disponible|proporcionado|especificado)",
         "nulo", "aucune?", "inconnue?", "non (fourni|renseigné|disponible|applicable)e?", "nessun[oa]?", "sconosciut[oa]", "غير معروف", "لا يوجد", "غير متوفر",
     ] -%}
     {%- set other = "[^\\p{L}\\p{N}]*" -%}
     {%- set placeholder = "\\{\\{[^{}]*\\}\\}|\\{%[^{}]*%\\}|[$#%]?\\{[\\w .-]*\\}|<[\\w .-]*>|\\[[\\w .-]*\\]|%[\\w.-]+%|__[\\w.-]+__" -%}
     {{ return(
-        "(?:NA|na)|(?i:" ~ other ~ "(?:(?:" ~ (words | join("|") | replace(" ", "[\\s_-]+")) ~ ")" ~ other ~ ")?)"
+        "(?:NA|na|nan|NaN|NAN)|(?i:" ~ other ~ "(?:(?:" ~ (words | join("|") | replace(" ", "[\\s_-]+")) ~ ")" ~ other ~ ")*)"
         ~ "|(?:" ~ other ~ "(?:" ~ placeholder ~ "))+" ~ other
     ) }}
 {%- endmacro %}

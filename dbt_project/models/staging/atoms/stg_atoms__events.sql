@@ -94,7 +94,7 @@ with
             coalesce(
                 body.recording_url, body.metadata.recordingurl, body.data.recording_url
             ) as recording_url,
-            {{ json_fields("spoken", transcript_shape()) }} as transcript,
+            {{ turns_of_json("spoken") }} as transcript,
             {{ json_text("spoken") }} as transcript_text,
             coalesce(body.timezone, body.metadata.timezone, body.data.timezone) as zone,
             coalesce(body.variables, body.metadata.variables, body.data.variables) as variables,

@@ -63,7 +63,7 @@ with
             body.data.disposition as disposition_text,
             body.data.summary as summary,
             body.data.recording_url as recording_url,
-            {{ json_fields("body.data.transcript", transcript_shape()) }} as transcript,
+            {{ turns_of_json("body.data.transcript") }} as transcript,
             {{ json_text("body.data.transcript") }} as transcript_text,
             body.data.timezone as zone,
             body.data.variables as variables,
