@@ -2,7 +2,9 @@
 {# The first of several canonical names of a measure that says anything. #}
 {% macro measure(names) -%}
     {%- set values = [] -%}
-    {%- for name in names -%} {%- do values.append("canonical_metrics['" ~ name ~ "'].value") -%} {%- endfor -%}
+    {%- for name in names -%}
+        {%- do values.append("canonical_metrics['" ~ name ~ "'].value") -%}
+    {%- endfor -%}
     {{ first_meaningful(values) }}
 {%- endmacro %}
 

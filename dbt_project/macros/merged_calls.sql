@@ -65,7 +65,8 @@
                 count(joined_at) as leg_count,
                 min(joined_at) as first_joined_at,
                 max(case when joined_at is not null then left_at end) as last_left_at,
-                count(joined_at) = count(case when joined_at is not null then left_at end) as has_everybody_left
+                count(joined_at)
+                = count(case when joined_at is not null then left_at end) as has_everybody_left
             from legs
             group by call_key
         ),
@@ -210,10 +211,7 @@
 
         bounded as (
             select
-                *,
-                case
-                    when last_ended_at < said_started_at then null else last_ended_at
-                end as said_ended_at
+                *, case when last_ended_at < said_started_at then null else last_ended_at end as said_ended_at
             from joined
         ),
 

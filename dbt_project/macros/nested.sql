@@ -4,9 +4,7 @@
 
 {# The value of the row with the earliest moment, which may be null; of several at one moment the first by `order`. #}
 {% macro value_of_first(column, moment, order) -%}
-    min_by(
-        struct_pack(held := {{ column }}), struct_pack(moment := {{ moment }}, tie := {{ order }})
-    ).held
+    min_by(struct_pack(held := {{ column }}), struct_pack(moment := {{ moment }}, tie := {{ order }})).held
 {%- endmacro %}
 
 {# Maps of several events as one; each name from the newest event that has it. #}

@@ -30,10 +30,10 @@
 {% macro plausible_time(value, received_at="received_at") -%}
     case
         when
-            {{ value }} between timestamp '2000-01-01' and coalesce(
-                {{ received_at }}, timestamp '2100-01-01'
+            {{ value }}
+            between timestamp '2000-01-01' and coalesce(
+                {{ received_at }} + interval 1 day, timestamp '2100-01-01'
             )
-            + interval 1 day
         then {{ value }}
     end
 {%- endmacro %}
@@ -47,7 +47,9 @@
 {%- endmacro %}
 
 {# ISO 8601 without an offset. #}
-{% macro local_time_pattern() -%}[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?{%- endmacro %}
+{% macro local_time_pattern() -%}
+    [0 - 9]{4} - [0 - 9]{2} - [0 - 9]{2}[t][0 - 9]{2}:[0 - 9]{2}(:[0 - 9]{2}([.][0 - 9] +) ?) ?
+{%- endmacro %}
 
 {# A local time of a zone that is an offset: +02:00, UTC+2, GMT-0530. #}
 {% macro offset_time(text, zone) -%}
@@ -57,8 +59,9 @@
             case
                 when regexp_matches(trim({{ zone }}), '{{ offset }}')
                 then
-                    {{ text }}
-                    || case when regexp_full_match({{ text }}, '.{11}[0-9]{2}:[0-9]{2}') then ':00' else '' end
+                    {{ text }} || case
+                        when regexp_full_match({{ text }}, '.{11}[0-9]{2}:[0-9]{2}') then ':00' else ''
+                    end
                     || regexp_extract(trim({{ zone }}), '{{ offset }}', 1)
                     || lpad(regexp_extract(trim({{ zone }}), '{{ offset }}', 2), 2, '0')
                     || ':'

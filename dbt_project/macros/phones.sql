@@ -26,7 +26,9 @@
             else coalesce('+' || {{ number }}, case when regexp_full_match(dialled, '[0-9]{3,15}') then dialled end)
         end
     {%- endset -%}
-    {{ bound(dialled_number(value), "dialled", read) }}
+    -- A branch costs nothing for the many events without a number, where a lambda costs as much as for one
+    -- with it.
+    case when {{ value }} is not null then {{ bound(dialled_number(value), "dialled", read) }} end
 {%- endmacro %}
 
 {# An expression with a name for one of its parts, so that the part stands in the query once. #}
@@ -156,14 +158,79 @@
    characters. #}
 {% macro plain_text(value) -%}
     {%- set zeros = [
-        1632, 1776, 1984, 2406, 2534, 2662, 2790, 2918, 3046, 3174, 3302, 3430, 3558, 3664, 3792, 3872, 4160, 4240, 6112, 6160,
-        6470, 6608, 6784, 6800, 6992, 7088, 7232, 7248, 42528, 43216, 43264, 43472, 43504, 43600, 44016, 65296, 66720, 68912,
-        69734, 69872, 69942, 70096, 70384, 70736, 70864, 71248, 71360, 71472, 71904, 72016, 72784, 73040, 73120, 73552, 92768,
-        92864, 93008, 120782, 120792, 120802, 120812, 120822, 123200, 123632, 124144, 125264, 130032,
+        1632,
+        1776,
+        1984,
+        2406,
+        2534,
+        2662,
+        2790,
+        2918,
+        3046,
+        3174,
+        3302,
+        3430,
+        3558,
+        3664,
+        3792,
+        3872,
+        4160,
+        4240,
+        6112,
+        6160,
+        6470,
+        6608,
+        6784,
+        6800,
+        6992,
+        7088,
+        7232,
+        7248,
+        42528,
+        43216,
+        43264,
+        43472,
+        43504,
+        43600,
+        44016,
+        65296,
+        66720,
+        68912,
+        69734,
+        69872,
+        69942,
+        70096,
+        70384,
+        70736,
+        70864,
+        71248,
+        71360,
+        71472,
+        71904,
+        72016,
+        72784,
+        73040,
+        73120,
+        73552,
+        92768,
+        92864,
+        93008,
+        120782,
+        120792,
+        120802,
+        120812,
+        120822,
+        123200,
+        123632,
+        124144,
+        125264,
+        130032,
     ] -%}
     {%- set from = namespace(text="") -%}
     {%- for zero in zeros -%}
-        {%- for digit in range(10) -%} {%- set from.text = from.text ~ "%c" % (zero + digit) -%} {%- endfor -%}
+        {%- for digit in range(10) -%}
+            {%- set from.text = from.text ~ "%c" % (zero + digit) -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- set ascii = namespace(text="", wide="") -%}
     {%- for code in range(33, 127) if not 48 <= code < 58 and code != 39 -%}

@@ -4,7 +4,13 @@
    `transcript_text`: a column of `said` with the transcript as one text, for when there is no list of turns.
    `zone`: a column of `said` with the zone of times that name none. `leg_id`: a column of `said` that says whose leg of the call the
    event tells of; null where it tells of the call as a whole. #}
-{% macro platform_events(said, analytics_end_the_call=false, transcript_text=none, zone=none, leg_id="cast(null as varchar)") %}
+{% macro platform_events(
+    said,
+    analytics_end_the_call=false,
+    transcript_text=none,
+    zone=none,
+    leg_id="cast(null as varchar)"
+) %}
     {%- set rules = phone_rules() -%}
     {%- set ends_call -%}
         (event_name = 'call.end'{{ " or event_name = 'analytics.completed'" if analytics_end_the_call }})
@@ -70,11 +76,12 @@
             coalesce(said_ended_at, case when ends_call then happened_at end) as ended_at,
             {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
             {{ to_line_status("line_status_text") }} as line_status,
-            {{ meaningful("end_reason") }} as end_reason,
+            nullif(trim(end_reason), '') as end_reason,
             {{ to_snake_case(meaningful("disposition_text")) }} as disposition,
             {{ meaningful("summary") }} as summary,
             {{ meaningful("recording_url") }} as recording_url,
-            {{ turns_of(turns_or_text("transcript", transcript_text) if transcript_text else "transcript") }} as turns,
+            {{ turns_of(turns_or_text("transcript", transcript_text) if transcript_text else "transcript") }}
+            as turns,
             {{ json_object_to_map("variables") }} as variables,
             {{ measures_to_map("measures") }} as metrics
         from ranked
@@ -124,7 +131,9 @@
         "until": ["until"],
     } -%}
     {%- set shape = {} -%}
-    {%- for name in names.values() | sum(start=[]) -%} {%- do shape.update({name: "VARCHAR"}) -%} {%- endfor -%}
+    {%- for name in names.values() | sum(start=[]) -%}
+        {%- do shape.update({name: "VARCHAR"}) -%}
+    {%- endfor -%}
     list_transform(
         {{ json_fields(document, [shape]) }},
         lambda turn: {

@@ -9,7 +9,9 @@
 {%- endmacro %}
 
 {# The text of a JSON value that is a text; null for a list or an object. #}
-{% macro json_text(value) -%} case when json_type({{ value }}) = 'VARCHAR' then {{ value }} ->> '$' end {%- endmacro %}
+{% macro json_text(value) -%}
+    case when json_type({{ value }}) = 'VARCHAR' then {{ value }} ->> '$' end
+{%- endmacro %}
 
 {# One text of lines that begin with a role and a colon, `Agent: …\nUser: …`, in any case, perhaps after a time or a dash. A line that
    begins with no role goes on with what was said before. A text of one line may hold several turns. A text without any role is one
@@ -17,7 +19,15 @@
 {% macro spoken_lines(text) -%}
     {%- set roles = (roles_of_agents() + roles_of_customers() + ["transfer[ _]target"]) | join("|") -%}
     {%- set stamp = "(?:[\\[(]?[0-9]{1,2}:[0-9]{2}[0-9:.]*[\\])]?|[\\[(][0-9.]+ ?s?[\\])])" -%}
-    {%- set head = "[*_> -]*(?:" ~ stamp ~ "[ \\t-]*)?[*_]*((?i:" ~ roles ~ "))[*_]*(?:[ \\t]*" ~ stamp ~ ")?[ \\t]*:[*_]*" -%}
+    {%- set head = (
+        "[*_> -]*(?:"
+        ~ stamp
+        ~ "[ \\t-]*)?[*_]*((?i:"
+        ~ roles
+        ~ "))[*_]*(?:[ \\t]*"
+        ~ stamp
+        ~ ")?[ \\t]*:[*_]*"
+    ) -%}
     {%- set marked -%}
         case
             when contains(trim({{ text }}, {{ blanks() }}), chr(10))

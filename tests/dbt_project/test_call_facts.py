@@ -1,4 +1,4 @@
-"""What a call's facts are when platforms, agents and speech recognition write them in their own ways: `RULES` by example.
+"""The facts of calls that platforms, agents and speech recognition write in their own ways, by example.
 
 Numbers are fictitious; how a number is read in every spelling and region is held by `test_phones`.
 """
@@ -6,8 +6,8 @@ Numbers are fictitious; how a number is read in every spelling and region is hel
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -34,12 +34,21 @@ def atoms(call_id: str, kind: str = "call.end", **fields: Any) -> dict[str, Any]
 
 
 def wire(call_id: str, kind: str = "post-conversation", **metadata: Any) -> dict[str, Any]:
-    common = {"agentId": "agent", "eventType": kind, "callId": call_id, "conversationType": "telephonyInbound"}
+    common = {
+        "agentId": "agent",
+        "eventType": kind,
+        "callId": call_id,
+        "conversationType": "telephonyInbound",
+    }
     return {"id": f"d-{call_id}-{kind}", "event": f"agent.{kind}", "metadata": {**common, **metadata}}
 
 
 def generic(call_id: str, **data: Any) -> dict[str, Any]:
-    return {"type": "call.end", "timestamp": iso(60), "data": {"call_id": call_id, "direction": "inbound", **data}}
+    return {
+        "type": "call.end",
+        "timestamp": iso(60),
+        "data": {"call_id": call_id, "direction": "inbound", **data},
+    }
 
 
 def vapi(call_id: str, **message: Any) -> dict[str, Any]:
@@ -71,7 +80,15 @@ def elevenlabs(call_id: str, **data: Any) -> dict[str, Any]:
 
 def bland(call_id: str, **fields: Any) -> dict[str, Any]:
     times = {"created_at": iso(0), "started_at": iso(0), "call_length": 0.5}
-    return {"call_id": call_id, "inbound": True, "to": OURS, "from": NUMBER, "completed": True, **times, **fields}
+    return {
+        "call_id": call_id,
+        "inbound": True,
+        "to": OURS,
+        "from": NUMBER,
+        "completed": True,
+        **times,
+        **fields,
+    }
 
 
 def synthflow(call_id: str, lead: dict[str, Any] | None = None, **call: Any) -> dict[str, Any]:
@@ -98,7 +115,13 @@ def telnyx(call_id: str, kind: str, leg: str, seconds: float, **payload: Any) ->
 
 
 def twilio(call_id: str, **fields: str) -> dict[str, str]:
-    known = {"CallSid": call_id, "CallStatus": "completed", "CallDuration": "31", "To": OURS, "Direction": "inbound"}
+    known = {
+        "CallSid": call_id,
+        "CallStatus": "completed",
+        "CallDuration": "31",
+        "To": OURS,
+        "Direction": "inbound",
+    }
     return {**known, "Timestamp": "Mon, 02 Nov 2026 08:00:31 +0000", "SequenceNumber": "1", **fields}
 
 
@@ -140,30 +163,67 @@ case("generic", generic("phone-generic", customer_phone=MESSY))
 case("generic", generic("phone-float", customer_phone=12025550121.0))
 case("vapi", vapi("phone-vapi", customer={"number": MESSY}))
 case("vapi", vapi("phone-vapi-sip", customer={"sipUri": f"sip:{NUMBER}@sip.example.com:5060;transport=tls"}))
-case("vapi", vapi("phone-vapi-both", customer={"number": "", "sipUri": f'"Ann" <sip:{NUMBER}@sip.example.com>'}))
+case(
+    "vapi",
+    vapi("phone-vapi-both", customer={"number": "", "sipUri": f'"Ann" <sip:{NUMBER}@sip.example.com>'}),
+)
 case("retell", retell("phone-retell", from_number=MESSY, to_number=OURS))
-case("elevenlabs", elevenlabs("phone-eleven", metadata={"phone_call": {"direction": "inbound", "external_number": MESSY}}))
+case(
+    "elevenlabs",
+    elevenlabs("phone-eleven", metadata={"phone_call": {"direction": "inbound", "external_number": MESSY}}),
+)
 case("bland", bland("phone-bland", **{"from": "2025550121.0"}))
 case("synthflow", synthflow("phone-synthflow", {"phone_number": MESSY}))
-case("ultravox", ultravox("phone-ultravox", medium={"sip": {"incoming": {}}}, requestContext={
-    "ultravox": {"sip": {"caller_id": f"<sip:{NUMBER}@sip.example.com;user=phone>"}}}))
-case("telnyx", telnyx("phone-telnyx", "call.initiated", "leg", 0, direction="incoming", **{"from": f"sip:{NUMBER}@sip.example.com", "to": OURS}))
+case(
+    "ultravox",
+    ultravox(
+        "phone-ultravox",
+        medium={"sip": {"incoming": {}}},
+        requestContext={"ultravox": {"sip": {"caller_id": f"<sip:{NUMBER}@sip.example.com;user=phone>"}}},
+    ),
+)
+case(
+    "telnyx",
+    telnyx(
+        "phone-telnyx",
+        "call.initiated",
+        "leg",
+        0,
+        direction="incoming",
+        **{"from": f"sip:{NUMBER}@sip.example.com", "to": OURS},
+    ),
+)
 case("twilio", twilio("CA" + "1" * 32, From=f"sip:{NUMBER}@example.sip.twilio.com"))
 case("livekit", livekit("phone-livekit", "participant_joined", 2, person("PA_1", 2, MESSY)))
 PHONE_CALLS = [
-    "phone-atoms", "phone-wire", "phone-variable", "phone-generic", "phone-float", "phone-vapi", "phone-vapi-sip", "phone-vapi-both",
+    "phone-atoms", "phone-wire", "phone-variable", "phone-generic", "phone-float", "phone-vapi",
+    "phone-vapi-sip", "phone-vapi-both",
     "phone-retell", "phone-eleven", "phone-bland", "phone-synthflow", "phone-ultravox", "phone-telnyx", "CA" + "1" * 32,
     "phone-livekit",
 ]  # fmt: skip
 
-WITHHELD = ["+266696687", "7378742833", "+86282452253", "2562533", "8656696", "Anonymous", "restricted", "UNAVAILABLE", "n/a", "{{caller}}"]
+WITHHELD = [
+    "+266696687",
+    "7378742833",
+    "+86282452253",
+    "2562533",
+    "8656696",
+    "Anonymous",
+    "restricted",
+    "UNAVAILABLE",
+    "n/a",
+    "{{caller}}",
+]
 for number, withheld in enumerate(WITHHELD):
     case("generic", generic(f"withheld-generic-{number}", customer_phone=withheld))
     case("twilio", twilio("CA" + f"{number:032x}", From=withheld))
     case("retell", retell(f"withheld-retell-{number}", from_number=withheld, to_number=OURS))
 
 # Legs: the caller loses the line and is back; a colleague is added and stays longer.
-CALLER, BACK = person("PA_1", 2, NUMBER, customer_name="Ann Lee"), person("PA_3", 610, NUMBER, customer_tier="vip")
+CALLER, BACK = (
+    person("PA_1", 2, NUMBER, customer_name="Ann Lee"),
+    person("PA_3", 610, NUMBER, customer_tier="vip"),
+)
 COLLEAGUE = person("PA_2", 300, ANOTHER, rule="", customer_name="Bob King")
 AGENT = {"sid": "PA_A", "identity": "agent", "kind": "AGENT", "joinedAt": str(BEGAN)}
 case("livekit",
@@ -186,18 +246,26 @@ case("livekit",
 )  # fmt: skip
 case("livekit",
     livekit("legs-lost", "participant_joined", 2, CALLER),  # the leaving of the caller lost
-    livekit("legs-lost", "participant_joined", 300, COLLEAGUE), livekit("legs-lost", "participant_left", 400, COLLEAGUE),
+    livekit("legs-lost", "participant_joined", 300, COLLEAGUE), livekit("legs-lost",
+    "participant_left", 400, COLLEAGUE),
     livekit("legs-lost", "room_finished", 620),
 )  # fmt: skip
-IN, OUT = {"direction": "incoming", "from": NUMBER, "to": OURS}, {"direction": "outgoing", "from": OURS, "to": ANOTHER}
+IN, OUT = (
+    {"direction": "incoming", "from": NUMBER, "to": OURS},
+    {"direction": "outgoing", "from": OURS, "to": ANOTHER},
+)
 case("telnyx",
     telnyx("legs-telnyx", "call.initiated", "one", 0, **IN), telnyx("legs-telnyx", "call.answered", "one", 5, **IN),
-    telnyx("legs-telnyx", "call.initiated", "two", 100, **OUT), telnyx("legs-telnyx", "call.answered", "two", 110, **OUT),
+    telnyx("legs-telnyx", "call.initiated", "two", 100, **OUT), telnyx("legs-telnyx", "call.answered",
+    "two", 110, **OUT),
     telnyx("legs-telnyx", "call.hangup", "one", 200, hangup_cause="normal_clearing"),
     telnyx("legs-telnyx", "call.hangup", "two", 260, hangup_cause="normal_clearing"),
 )  # fmt: skip
 case("twilio", twilio("CA" + "c" * 32, From=NUMBER, CallDuration="300"))
-case("twilio", twilio("CA" + "d" * 32, From=OURS, To=ANOTHER, Direction="outbound-dial", ParentCallSid="CA" + "c" * 32))
+case(
+    "twilio",
+    twilio("CA" + "d" * 32, From=OURS, To=ANOTHER, Direction="outbound-dial", ParentCallSid="CA" + "c" * 32),
+)
 LEGS = {
     "legs-back": (NUMBER, "inbound", 2, 628, "Ann Lee", "vip"),
     "legs-added": (NUMBER, "inbound", 2, 698, "Ann Lee", None),
@@ -210,15 +278,24 @@ LEGS = {
 
 # Words that stand for nothing.
 NOTHING = [
-    "", "  ", "None", "NULL", "nil", "n/a", "N.A.", "NA", "unknown", "Unknown.", "(unknown)", "'none'", "Not Provided", "not_provided",
-    "not-provided", "undefined", "NaN", "-", "—", "...", "?", "[]", "{}", "null\n", "{{customer_name}}", "{{ Customer Name }}",
-    "{{first}} {{last}}", "${customer_name}", "{customer_name}", "<customer_name>", "[Customer Name]", "%name%", "{% name %}",
+    "", "  ", "None", "NULL", "nil", "n/a", "N.A.", "NA", "unknown", "Unknown.", "(unknown)", "'none'",
+    "Not Provided", "not_provided",
+    "not-provided", "undefined", "NaN", "-", "—", "...", "?", "[]", "{}", "null\n", "{{customer_name}}",
+    "{{ Customer Name }}",
+    "{{first}} {{last}}", "${customer_name}", "{customer_name}", "<customer_name>", "[Customer Name]",
+    "%name%", "{% name %}",
     "customer_name", "not available", "no name", "N/A - N/A",
 ]  # fmt: skip
 for number, nothing in enumerate(NOTHING):
-    variables = {"customer_name": nothing, "customer_email": nothing, "issue_type": nothing, "user_number": nothing, "summary": nothing}
+    variables = {
+        "customer_name": nothing,
+        "customer_email": nothing,
+        "issue_type": nothing,
+        "user_number": nothing,
+        "summary": nothing,
+    }
     case("generic", generic(
-        f"nothing-{number:02}", agent_id=nothing, disposition=nothing, end_reason=nothing, summary=nothing, customer_phone=nothing,
+        f"nothing-{number:02}", agent_id=nothing, disposition=nothing, summary=nothing, customer_phone=nothing,
         variables=variables, metrics={"issue_type": nothing, "satisfaction_score": nothing},
     ))  # fmt: skip
 MEANT = ["Nina None", "Na", "Nan", "Mr. Null Island", "Ann", "李", "Unknown Pleasures", "No", "O'Neil"]
@@ -226,7 +303,18 @@ for number, name in enumerate(MEANT):
     case("generic", generic(f"meant-{number}", variables={"customer_name": f" {name}\n", "issue_type": name}))
 case("generic", generic("half-a-placeholder", variables={"customer_name": "Ann {{last_name}}"}))
 # The word for nothing is the first of two spellings.
-case("generic", generic("second-spelling", variables={"customer_name": "None", "caller_name": "Ann", "customer_email": "none", "email": "ann@example.com"}))
+case(
+    "generic",
+    generic(
+        "second-spelling",
+        variables={
+            "customer_name": "None",
+            "caller_name": "Ann",
+            "customer_email": "none",
+            "email": "ann@example.com",
+        },
+    ),
+)
 
 EMAILS = {
     "ann.lee@example.com": "ann.lee@example.com",
@@ -271,26 +359,65 @@ case("vapi", vapi("text-vapi", artifact={"messages": [], "transcript": LINES.rep
 case("vapi", vapi("text-vapi-old", transcript=LINES.replace("Agent:", "AI:")))
 case("retell", retell("text-retell", transcript=LINES, transcript_object=[]))
 case("elevenlabs", elevenlabs("text-eleven", transcript=LINES))
-case("bland", bland("text-bland", transcripts=[], concatenated_transcript=" assistant: {} \n user: {} \n assistant: {} ".format(*SPOKEN)))
+case(
+    "bland",
+    bland(
+        "text-bland",
+        transcripts=[],
+        concatenated_transcript=" assistant: {} \n user: {} \n assistant: {} ".format(*SPOKEN),
+    ),
+)
 case("synthflow", synthflow("text-synthflow", transcript="\nbot: {}\nhuman: {}\nbot: {}".format(*SPOKEN)))
 case("generic", generic("text-generic", transcript="BOT: {}\nHUMAN: {}\nBOT: {}".format(*SPOKEN)))
-case("generic", generic("text-times", transcript="[00:01] Agent: {}\n(0:05) **User**: {}\n- Agent (00:09): {}".format(*SPOKEN)))
+case(
+    "generic",
+    generic(
+        "text-times", transcript="[00:01] Agent: {}\n(0:05) **User**: {}\n- Agent (00:09): {}".format(*SPOKEN)
+    ),
+)
 case("generic", generic("text-line", transcript="Agent: {} User: {} Agent: {}".format(*SPOKEN)))
-case("generic", generic("text-names", transcript=[{"speaker": "bot", "text": SPOKEN[0]}, {"speaker": "human", "message": SPOKEN[1]}, {"role": "ai", "content": SPOKEN[2]}]))
+case(
+    "generic",
+    generic(
+        "text-names",
+        transcript=[
+            {"speaker": "bot", "text": SPOKEN[0]},
+            {"speaker": "human", "message": SPOKEN[1]},
+            {"role": "ai", "content": SPOKEN[2]},
+        ],
+    ),
+)
 TEXTS = [
-    "text-seed", "text-wire", "text-vapi", "text-vapi-old", "text-retell", "text-eleven", "text-bland", "text-synthflow", "text-generic",
+    "text-seed", "text-wire", "text-vapi", "text-vapi-old", "text-retell", "text-eleven", "text-bland",
+    "text-synthflow", "text-generic",
     "text-times", "text-line", "text-names",
 ]  # fmt: skip
-case("generic", generic("text-nobody", transcript="The caller asked where the parcel was.", duration_seconds=60))
+case(
+    "generic",
+    generic("text-nobody", transcript="The caller asked where the parcel was.", duration_seconds=60),
+)
 case("generic", generic("text-blank", transcript=" \n ", duration_seconds=60))
-case("vapi", vapi("text-summed-up", artifact={"transcript": LINES}, analysis={"summary": "A parcel was lost.", "structuredData": {"satisfaction_score": 1}}))
+case(
+    "vapi",
+    vapi(
+        "text-summed-up",
+        artifact={"transcript": LINES},
+        analysis={"summary": "A parcel was lost.", "structuredData": {"satisfaction_score": 1}},
+    ),
+)
 
 # Times.
-case("generic", generic("time-future", started_at="2027-01-01T00:00:00Z", ended_at="2099-01-01T00:00:00Z", duration_seconds=20))
+case(
+    "generic",
+    generic(
+        "time-future", started_at="2027-01-01T00:00:00Z", ended_at="2099-01-01T00:00:00Z", duration_seconds=20
+    ),
+)
 case("generic", generic("time-tomorrow", started_at="2026-11-03T09:00:00Z"))
 case("generic", generic("time-backwards", started_at=iso(10), ended_at=iso(0), duration_seconds=20))
 case("atoms",
-    wire("time-backwards-later", "post-conversation", callData={"answerTime": iso(10), "endTime": iso(40), "callDuration": 30}),
+    wire("time-backwards-later", "post-conversation",
+         callData={"answerTime": iso(10), "endTime": iso(40), "callDuration": 30}),
     wire("time-backwards-later", "analytics-completed", callData={"endTime": iso(-100)}))  # fmt: skip
 case("synthflow", synthflow("zone-offset", start_time=iso(0, "+00:00"), timezone="America/New_York"))
 case("synthflow", synthflow("zone-winter", start_time=iso(-5 * 3600, ""), timezone="America/New_York"))
@@ -301,17 +428,30 @@ case("synthflow", synthflow("zone-unknown", start_time=iso(0, ""), timezone="Mid
 case("generic", generic("zone-generic", started_at=iso(3600, ""), timezone="Europe/Berlin"))
 case("bland", bland("zone-bland", started_at=iso(-8 * 3600, ""), timezone="America/Los_Angeles"))
 ZONES = {
-    "zone-offset": BEGAN, "zone-winter": BEGAN, "zone-summer": 1_782_979_200, "zone-number": BEGAN, "zone-minutes": BEGAN,
+    "zone-offset": BEGAN, "zone-winter": BEGAN, "zone-summer": 1_782_979_200, "zone-number": BEGAN,
+    "zone-minutes": BEGAN,
     "zone-unknown": BEGAN, "zone-generic": BEGAN, "zone-bland": BEGAN,
 }  # fmt: skip
 
 # Nothing on one side of a merge.
 case("synthflow", synthflow("merge-null", {"prompt_variables": None}))
 case("synthflow", synthflow("merge-name", {"name": None, "prompt_variables": {"customer_name": "Ann Lee"}}))
-case("synthflow", synthflow("merge-null-inside", {"prompt_variables": {"customer_name": None, "shop": "one"}}))
+case(
+    "synthflow", synthflow("merge-null-inside", {"prompt_variables": {"customer_name": None, "shop": "one"}})
+)
 case("synthflow", synthflow("merge-word", {"prompt_variables": {"customer_name": "{{customer_name}}"}}))
-case("vapi", vapi("merge-vapi", customer={"name": "Ann Lee"}, artifact={"variableValues": {"customer_name": ""}}))
-case("retell", retell("merge-retell", retell_llm_dynamic_variables={"customer_name": "Ann Lee"}, collected_dynamic_variables=None))
+case(
+    "vapi",
+    vapi("merge-vapi", customer={"name": "Ann Lee"}, artifact={"variableValues": {"customer_name": ""}}),
+)
+case(
+    "retell",
+    retell(
+        "merge-retell",
+        retell_llm_dynamic_variables={"customer_name": "Ann Lee"},
+        collected_dynamic_variables=None,
+    ),
+)
 case("atoms", atoms("merge-events", variables={"customer_name": "Ann Lee"}), atoms(
     "merge-events", "analytics.completed", variables={"customer_name": "None"}, metrics={}))  # fmt: skip
 MERGED = [
@@ -324,7 +464,11 @@ TALK = {
     "analysis": {"call_successful": "failure", "transcript_summary": "A parcel was lost."},
 }
 case("elevenlabs", elevenlabs("bare-whole", **TALK))
-case("elevenlabs", {"data": elevenlabs("bare-untyped", **TALK)["data"]}, elevenlabs("bare-data", **TALK)["data"])
+case(
+    "elevenlabs",
+    {"data": elevenlabs("bare-untyped", **TALK)["data"]},
+    elevenlabs("bare-data", **TALK)["data"],
+)
 
 
 def events(land: "Land") -> Iterator["Event"]:
@@ -352,7 +496,9 @@ def facts(warehouse: "Warehouse", columns: str, like: str) -> dict[str, Any]:
         f"select calls.call_id, {columns} from intermediate.int_call_outcomes as calls "
         f"inner join intermediate.int_calls as facts using (call_key) where calls.call_id like '{like}'"
     )
-    return {row.pop("call_id"): next(iter(row.values())) if len(row) == 1 else tuple(row.values()) for row in rows}
+    return {
+        row.pop("call_id"): next(iter(row.values())) if len(row) == 1 else tuple(row.values()) for row in rows
+    }
 
 
 def test_every_platforms_number_is_read(built: "Warehouse") -> None:
@@ -362,7 +508,9 @@ def test_every_platforms_number_is_read(built: "Warehouse") -> None:
 
 def test_a_withheld_number_is_nobodys(built: "Warehouse") -> None:
     assert facts(built, "calls.customer_phone", "withheld-%") == {
-        f"withheld-{source}-{number}": None for source in ("generic", "retell") for number in range(len(WITHHELD))
+        f"withheld-{source}-{number}": None
+        for source in ("generic", "retell")
+        for number in range(len(WITHHELD))
     }
     twilio_calls = facts(built, "calls.customer_phone", "CA000000%")
     assert list(twilio_calls.values()) == [None] * len(WITHHELD)
@@ -382,15 +530,19 @@ def test_the_first_leg_speaks_and_all_legs_count(built: "Warehouse") -> None:
 
 def test_words_for_nothing_are_nothing(built: "Warehouse") -> None:
     columns = (
-        "calls.agent_id, calls.disposition, calls.end_reason, calls.summary, calls.customer_phone, calls.customer_name, "
+        "calls.agent_id, calls.disposition, calls.summary, calls.customer_phone, calls.customer_name, "
         "calls.customer_email, calls.issue_type"
     )
-    wanted = (*[None] * 7, "general")
-    assert facts(built, columns, "nothing-%") == {f"nothing-{number:02}": wanted for number in range(len(NOTHING))}
+    wanted = (*[None] * 6, "general")
+    assert facts(built, columns, "nothing-%") == {
+        f"nothing-{number:02}": wanted for number in range(len(NOTHING))
+    }
 
 
 def test_words_that_mean_something_stay(built: "Warehouse") -> None:
-    assert facts(built, "calls.customer_name", "meant-%") == {f"meant-{n}": name for n, name in enumerate(MEANT)}
+    assert facts(built, "calls.customer_name", "meant-%") == {
+        f"meant-{n}": name for n, name in enumerate(MEANT)
+    }
     assert facts(built, "calls.customer_name", "half-%") == {"half-a-placeholder": "Ann"}
     second = facts(built, "calls.customer_name, calls.customer_email", "second-%")
     assert second == {"second-spelling": ("Ann", "ann@example.com")}
@@ -425,7 +577,9 @@ def test_a_transcript_as_one_text_has_turns_and_an_opening(built: "Warehouse") -
 
 
 def test_a_customers_mail_quotes_only_a_written_summary(built: "Warehouse") -> None:
-    rows = built.rows("select call_id, template, summary from sync.sync_emails where call_id like 'text-%' order by 1")
+    rows = built.rows(
+        "select call_id, template, summary from sync.sync_emails where call_id like 'text-%' order by 1"
+    )
     quoted = {row["call_id"]: row["summary"] for row in rows}
     assert quoted["text-summed-up"] == "A parcel was lost."
     tickets = built.rows("select call_id, description from sync.sync_tickets where call_id like 'bare-%'")
@@ -436,7 +590,11 @@ def test_times_that_are_not_believed(built: "Warehouse") -> None:
     columns = "calls.started_at, epoch(calls.ended_at) as ended, calls.duration_seconds"
     found = facts(built, columns, "time-%")
     # without times of its own, the call ended when its event says so
-    assert found["time-future"] == (datetime.fromtimestamp(BEGAN + 40, UTC).replace(tzinfo=None), BEGAN + 60, 20)
+    assert found["time-future"] == (
+        datetime.fromtimestamp(BEGAN + 40, UTC).replace(tzinfo=None),
+        BEGAN + 60,
+        20,
+    )
     assert found["time-tomorrow"][0] == datetime(2026, 11, 3, 9)  # noqa: DTZ001 - plain UTC
     assert found["time-backwards"][1:] == (BEGAN + 30, 20)
     assert found["time-backwards-later"][1:] == (BEGAN + 40, 30)
@@ -451,7 +609,10 @@ def test_nothing_on_one_side_keeps_the_other(built: "Warehouse") -> None:
 
 
 def test_a_conversation_without_its_envelope_is_the_same(built: "Warehouse") -> None:
-    columns = "calls.customer_phone, calls.direction, calls.summary, facts.turn_count, epoch(calls.ended_at), calls.has_analytics"
+    columns = (
+        "calls.customer_phone, calls.direction, calls.summary, facts.turn_count, "
+        "epoch(calls.ended_at), calls.has_analytics"
+    )
     found = facts(built, columns, "bare-%")
     wanted = (NUMBER, "inbound", "A parcel was lost.", 2, BEGAN + 30, True)
     assert found == dict.fromkeys(["bare-whole", "bare-untyped", "bare-data"], wanted)

@@ -1,4 +1,4 @@
-"""Callers' numbers as dbt and as the destinations read them: one answer, libphonenumber's, for every spelling and region."""
+"""Callers' numbers as dbt and the destinations read them: libphonenumber's answer for every spelling and region."""
 
 import csv
 import unicodedata
@@ -26,9 +26,29 @@ MACROS: Any = (
     .make_module()
 )
 
-# Where national numbers differ most: with and without a trunk prefix, of 8 to 11 digits, with a 0 that stays, with a prefix
-# that is rewritten.
-MANY = ["US", "DE", "AT", "IT", "ES", "FR", "GB", "NO", "CN", "BR", "IN", "RU", "HU", "JP", "AE", "AR", "BY", "MX", "AU"]
+# Where national numbers differ most: with and without a trunk prefix, of 8 to 11 digits, with a 0 that stays, with a
+# prefix that is rewritten.
+MANY = [
+    "US",
+    "DE",
+    "AT",
+    "IT",
+    "ES",
+    "FR",
+    "GB",
+    "NO",
+    "CN",
+    "BR",
+    "IN",
+    "RU",
+    "HU",
+    "JP",
+    "AE",
+    "AR",
+    "BY",
+    "MX",
+    "AU",
+]
 ADA = "+12025550144"
 
 
@@ -154,7 +174,8 @@ WITHHELD = ("266696687", "7378742833", "86282452253", "2562533", "8656696")
 def test_what_is_no_number(region: str) -> None:
     asked = [
         "", " ", "+", "anonymous", "Restricted", "UNAVAILABLE", "unknown", "private", "blocked", "withheld", "None",
-        "{{user_number}}", "XXXXXXXX", "+1202555XXXX", "0", "0000000000", "+00000000", "sip:anonymous@anonymous.invalid",
+        "{{user_number}}", "XXXXXXXX", "+1202555XXXX", "0", "0000000000", "+00000000",
+        "sip:anonymous@anonymous.invalid",
         "<sip:ann@example.com>", "sip:192.0.2.1", "sip:192.0.2.1:5060", "client:ann", "ann1@example.com", "12",
         "1.20256e10", "1.20256E+10", "4,91556E+12", "+1.2026e+10", "12345678901234567890", "+999123456789", "1" * 129,
         *WITHHELD, *(f"+{code}" for code in WITHHELD), *(f"sip:{code}@carrier.example.com" for code in WITHHELD),
@@ -165,12 +186,21 @@ def test_what_is_no_number(region: str) -> None:
 
 
 def test_a_short_number_is_its_digits() -> None:
-    assert read_by_both(["71234", "110", "9-1-1", "sip:1001@10.0.0.5"], "US") == ["71234", "110", "911", "1001"]
+    assert read_by_both(["71234", "110", "9-1-1", "sip:1001@10.0.0.5"], "US") == [
+        "71234",
+        "110",
+        "911",
+        "1001",
+    ]
     assert read_by_both(["110", "112"], "DE") == ["110", "112"]
 
 
 def test_a_local_number_of_a_uri_names_its_country() -> None:
-    asked = ["tel:555-0144;phone-context=+1-202", "tel:030-123456;phone-context=+49", "tel:7042;phone-context=example.com"]
+    asked = [
+        "tel:555-0144;phone-context=+1-202",
+        "tel:030-123456;phone-context=+49",
+        "tel:7042;phone-context=example.com",
+    ]
     assert read_by_both(asked, "US") == ["+12025550144", "+4930123456", "7042"]
 
 

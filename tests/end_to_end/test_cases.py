@@ -1,6 +1,7 @@
-"""Deliveries that went wrong in public bug reports, carried through one receiver and one pass: every check of every case.
+"""Deliveries that went wrong in public bug reports, carried through one receiver and one pass.
 
-The repository has copies with ids, numbers and words of its own. The cases in `../shared/cases` join them where they are at hand.
+The repository has copies with ids, numbers and words of its own. The cases in `../shared/cases` join them where they
+are at hand.
 """
 
 import json

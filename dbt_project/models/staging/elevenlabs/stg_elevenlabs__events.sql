@@ -56,7 +56,8 @@ with
                     "case when json_type(payload, '$.data') = 'OBJECT' then json_extract(payload, '$.data') else payload end",
                     said_in_data,
                 )
-            }} as conversation
+            }}
+            as conversation
         from {{ source("raw", "call_events") }}
         where source = 'elevenlabs'
     ),
