@@ -118,6 +118,7 @@
                 coalesce(bool_or(has_everybody_left), false) as has_everybody_left,
                 {{ newest("parent_call_id") }} as parent_call_id,
                 {{ newest("line_status") }} as line_status,
+                {{ newest("dial_result") }} as said_dial_result,
                 {{ newest("end_reason") }} as end_reason,
                 {{ newest("disposition") }} as said_disposition,
                 {{ newest("summary") }} as said_summary,
@@ -126,24 +127,54 @@
                 {{ newest("recording_url") }} as recording_url,
                 {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
                 {{ newest_of_each_name("case when is_first_person then variables end") }} as variables,
-                {{ newest_measures("metrics") }} as metrics
+                cast(coalesce(sum(names_left_out), 0) as bigint) as names_left_out
             from counted_events
             group by call_key
         ),
 
         -- Measures by their canonical names. Of several of one name: what the platform's own row says, then
         -- what is spelled so, then the first by spelling, then the first of an event; empty ones say nothing.
-        entries as (select call_key, source, {{ map_rows("metrics") }} as entry from merged),
+        sent_measures as (
+            select
+                call_key,
+                source,
+                recency,
+                {{ list_positions("metrics") }} as place,
+                {{ list_rows("metrics") }} as measure
+            from events
+        ),
+
+        -- Of a name, all that the newest event says that has a value for it; of a name without any value,
+        -- what the newest says. In the order sent, what has no value last.
+        newest_measures as (
+            select
+                *,
+                coalesce(
+                    max(case when measure.value is not null then recency end) over same_name,
+                    max(recency) over same_name
+                ) as newest_recency
+            from sent_measures
+            window same_name as (partition by call_key, measure.name)
+        ),
 
         measured as (
             select
                 call_key,
                 source,
-                {{ to_snake_case("entry.key") }} as spelling,
-                entry.key as spelled,
-                {{ list_positions("entry.value") }} as measure_number,
-                {{ list_rows("entry.value") }} as measure
-            from entries
+                {{ to_snake_case("measure.name") }} as spelling,
+                measure.name as spelled,
+                measure,
+                row_number() over (
+                    partition by call_key, measure.name order by measure.value is null, place
+                ) as measure_number
+            from newest_measures
+            where recency = newest_recency
+        ),
+
+        measures_of_calls as (
+            select call_key, {{ list_of_measures("spelled", "measure_number", "measure") }} as metrics
+            from measured
+            group by call_key
         ),
 
         said_measures as (
@@ -187,8 +218,9 @@
 
         -- Transcripts are fetched, not merged: an aggregate would hold all of them in memory.
         transcribed as (
-            select merged.*, canonical.canonical_metrics, events.turns
+            select merged.*, measures_of_calls.metrics, canonical.canonical_metrics, events.turns
             from merged
+            left join measures_of_calls on merged.call_key = measures_of_calls.call_key
             left join canonical on merged.call_key = canonical.call_key
             left join events on merged.turns_event_key = events.event_key
         ),
@@ -306,6 +338,19 @@
                     case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
                 ) as duration_seconds,
                 line_status,
+                -- The platform's own field first; a person may have talked to what a measure knows for a machine.
+                coalesce(
+                    nullif(said_dial_result, 'person'),
+                    case when {{ to_boolean(measure(["in_voicemail"])) }} then 'voicemail' end,
+                    {{ to_dial_result_of_line(measure(["answered_by"])) }},
+                    case
+                        when
+                            not {{ to_boolean(measure(["answered_by_human"])) }}
+                            and line_status not in ('failed', 'cancelled')
+                        then 'voicemail'
+                    end,
+                    said_dial_result
+                ) as dial_result,
                 end_reason,
                 coalesce(
                     {{ to_snake_case(measure(["call_outcome", "disposition"])) }}, said_disposition
@@ -327,6 +372,8 @@
                 recording_url,
                 turns,
                 coalesce({{ list_length("turns") }}, 0) as turn_count,
+                coalesce({{ turns_of_role("turns", "customer") }}, 0) as customer_turn_count,
+                names_left_out,
                 variables,
                 metrics
             from timed

@@ -9,27 +9,31 @@
 
 {# Maps of several events as one; each name from the newest event that has it. #}
 {% macro newest_of_each_name(column) -%}
-    list_reduce(
-        list({{ column }} order by recency) filter (where {{ column }} is not null),
-        lambda older,
-        newer:map_concat(older, newer)
-    )
+    {{
+        last_of_each_name(
+            "flatten(list(list_zip(map_keys("
+            ~ column
+            ~ "), map_values("
+            ~ column
+            ~ ")) order by recency) filter (where "
+            ~ column
+            ~ " is not null))",
+            prefers_meaningful=true
+        )
+    }}
 {%- endmacro %}
 
-{# Measures of several events as one map; each name as the newest event has it that says a value for it. #}
-{% macro newest_measures(column) -%}
-    list_reduce(
-        list({{ column }} order by recency) filter (where {{ column }} is not null),
-        lambda older,
-        newer:map_concat(
-            older,
-            map_from_entries(
-                list_filter(
-                    map_entries(newer),
-                    lambda entry:entry.value[1].value is not null or older[entry.key][1].value is null
-                )
-            )
+{# Rows of measures as one list of (name, number, value, confidence, reasoning); `number` tells those of one name apart. #}
+{% macro list_of_measures(name, number, measure) -%}
+    list(
+        struct_pack(
+            name := {{ name }},
+            number := {{ number }},
+            value := {{ measure }}.value,
+            confidence := {{ measure }}.confidence,
+            reasoning := {{ measure }}.reasoning
         )
+        order by {{ name }}, {{ number }}
     )
 {%- endmacro %}
 

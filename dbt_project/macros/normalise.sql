@@ -149,6 +149,56 @@
     end
 {%- endmacro %}
 
+{# Whom a dial reached, by a word that a platform has for it: `person`, `voicemail` (any machine), `busy`, `no_answer`, `declined`,
+   `cancelled`, `failed`. Null for every other word, such as one that says who hung up. A lookup: the database plans a `case` of
+   as many branches, in every staging model, for much longer. #}
+{% macro to_dial_result(value, leave_out=[]) -%}
+    {%- set words = {
+        "person": ["person", "human", "human_residence", "human_business", "answered"],
+        "voicemail": [
+            "voicemail",
+            "voicemail_reached",
+            "voicemail_left",
+            "voicemail_message_left",
+            "left_voicemail",
+            "hangup_on_voicemail",
+            "machine",
+            "machine_start",
+            "machine_end_beep",
+            "machine_end_silence",
+            "machine_end_other",
+            "answering_machine",
+            "ivr",
+            "ivr_reached",
+            "fax",
+            "fax_detected",
+        ],
+        "busy": ["busy", "user_busy", "dial_busy", "customer_busy", "line_busy"],
+        "no_answer": [
+            "no_answer",
+            "noanswer",
+            "dial_no_answer",
+            "customer_did_not_answer",
+            "not_answered",
+            "unanswered",
+            "unjoined",
+        ],
+        "declined": ["declined", "rejected", "user_declined", "call_rejected"],
+        "cancelled": ["cancelled", "canceled", "originator_cancel"],
+        "failed": ["failed", "dial_failed", "invalid_destination", "not_found"],
+    } -%}
+    {%- set pairs = [] -%}
+    {%- for result, spellings in words.items() if result not in leave_out -%}
+        {%- for spelling in spellings -%} {%- do pairs.append("'" ~ spelling ~ "': '" ~ result ~ "'") -%} {%- endfor -%}
+    {%- endfor -%}
+    map { {{ pairs | join(", ") }} } [{{ to_snake_case(value) }}]
+{%- endmacro %}
+
+{# The same by a line's status. `failed` and `cancelled` also end calls on which somebody spoke, so a status alone says no such thing. #}
+{% macro to_dial_result_of_line(value) -%}
+    {{ to_dial_result(value, leave_out=["failed", "cancelled"]) }}
+{%- endmacro %}
+
 {# Three events carry a call; the same three under every name a platform gives them. Other events keep their name. #}
 {% macro to_event_type(value) -%}
     case

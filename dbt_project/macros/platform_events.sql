@@ -3,13 +3,15 @@
    `analytics_end_the_call`: the platform's last event is end and analytics in one. It stays one row, which closes the call too.
    `transcript_text`: a column of `said` with the transcript as one text, for when there is no list of turns.
    `zone`: a column of `said` with the zone of times that name none. `leg_id`: a column of `said` that says whose leg of the call the
-   event tells of; null where it tells of the call as a whole. #}
+   event tells of; null where it tells of the call as a whole.
+   `dial_result`: what the platform itself says of whom the dial reached, as an expression of `said`; see `to_dial_result`. #}
 {% macro platform_events(
     said,
     analytics_end_the_call=false,
     transcript_text=none,
     zone=none,
-    leg_id="cast(null as varchar)"
+    leg_id="cast(null as varchar)",
+    dial_result="cast(null as varchar)"
 ) %}
     {%- set rules = phone_rules() -%}
     {%- set ends_call -%}
@@ -76,6 +78,7 @@
             coalesce(said_ended_at, case when ends_call then happened_at end) as ended_at,
             {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
             {{ to_line_status("line_status_text") }} as line_status,
+            {{ to_dial_result(dial_result) }} as dial_result,
             nullif(trim(end_reason), '') as end_reason,
             {{ to_snake_case(meaningful("disposition_text")) }} as disposition,
             {{ meaningful("summary") }} as summary,
@@ -83,7 +86,8 @@
             {{ turns_of(turns_or_text("transcript", transcript_text) if transcript_text else "transcript") }}
             as turns,
             {{ json_object_to_map("variables") }} as variables,
-            {{ measures_to_map("measures") }} as metrics
+            {{ named_measures("measures") }} as metrics,
+            {{ names_left_out("variables", "measures") }} as names_left_out
         from ranked
     )
 {% endmacro %}

@@ -113,7 +113,7 @@ with
         from transcripts
     ),
 
-    {{ platform_events("said", transcript_text="transcript_text", zone="zone") }}
+    {{ platform_events("said", transcript_text="transcript_text", zone="zone", dial_result=to_dial_result_of_line("line_status_text")) }}
 
 select *
 from final

@@ -85,6 +85,8 @@ with
                 then 'no_answer'
                 when body.queue_status like '%error%'
                 then 'failed'
+                when body.status in ('busy', 'no-answer', 'failed', 'canceled', 'cancelled')
+                then body.status
                 when body.completed = 'true'
                 then 'completed'
                 else body.status
@@ -97,6 +99,9 @@ with
                 then body.answered_by
                 else coalesce(body.call_ended_by, body.error_message)
             end as end_reason,
+            coalesce(
+                {{ to_dial_result("body.answered_by") }}, {{ to_dial_result_of_line("body.status") }}
+            ) as dialled,
             body.disposition_tag as disposition_text,
             body.summary as summary,
             body.recording_url as recording_url,
@@ -135,7 +140,7 @@ with
         from calls
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", zone="zone") }}
+    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", zone="zone", dial_result="dialled") }}
 
 select *
 from final

@@ -68,7 +68,9 @@ with
             conversation.metadata as metadata,
             conversation.metadata.phone_call as phone_call,
             conversation.metadata.body as dial,
-            conversation.analysis as analysis
+            conversation.analysis as analysis,
+            -- a column of its own: what a lambda reads beside its list is copied for each element, here once a turn
+            conversation.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
 
@@ -126,6 +128,7 @@ with
                 case when phone_call.call_result <> 'answered' then phone_call.call_result end,
                 metadata.termination_reason
             ) as end_reason,
+            coalesce(conversation.failure_reason, phone_call.call_result) as dialled,
             {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
             analysis.transcript_summary as summary,
             cast(null as varchar) as recording_url,
@@ -140,7 +143,7 @@ with
                     'role':turn.role,
                     'content':turn.message,
                     'timestamp':
-                    {{ moment_in_call("metadata.start_time_unix_secs || '000'", "turn.time_in_call_secs") }},
+                    {{ moment_in_call("start_milliseconds", "turn.time_in_call_secs") }},
                     'until':cast(null as varchar)
                 }
             ) as transcript,
@@ -172,7 +175,7 @@ with
         from conversations
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text") }}
+    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled") }}
 
 select *
 from final

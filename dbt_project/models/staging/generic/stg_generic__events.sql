@@ -8,6 +8,7 @@
     "ended_at": "VARCHAR",
     "duration_seconds": "VARCHAR",
     "status": "VARCHAR",
+    "answered_by": "VARCHAR",
     "parent_call_id": "VARCHAR",
     "end_reason": "VARCHAR",
     "disposition": "VARCHAR",
@@ -58,6 +59,7 @@ with
             body.data.ended_at as ended_at_text,
             body.data.duration_seconds as duration_text,
             body.data.status as line_status_text,
+            body.data.answered_by as answered_by,
             body.data.parent_call_id as parent_call_id,
             body.data.end_reason as end_reason,
             body.data.disposition as disposition_text,
@@ -73,7 +75,7 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said", transcript_text="transcript_text", zone="zone") }}
+    {{ platform_events("said", transcript_text="transcript_text", zone="zone", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")") }}
 
 select *
 from final

@@ -10,6 +10,8 @@
     "duration_sec": "VARCHAR",
     "hangup_cause": "VARCHAR",
     "reason": "VARCHAR",
+    "call_session_id": "VARCHAR",
+    "result": "VARCHAR",
     "recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
     "public_recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
     "messages": transcript_shape(),
@@ -54,6 +56,10 @@ with
             body.data.event_type = 'call.conversation.ended' as is_conversation,
             coalesce(body.data.event_type in ('call.initiated', 'call.answered'), false) as is_leg_start,
             coalesce(body.data.event_type = 'call.hangup', false) as is_leg_end,
+            -- Whom a transfer reached, a later leg, says nothing of the customer.
+            body.data.event_type in ('call.machine.detection.ended', 'call.machine.premium.detection.ended')
+            and {{ is_first_leg("body.data.payload.call_session_id", "body.data.payload.call_leg_id") }}
+            as is_machine_detection,
             list_concat(
                 coalesce(body.data.payload.results, []),
                 flatten(
@@ -124,6 +130,12 @@ with
                 when event_type = 'call.end'
                 then coalesce(body.data.payload.hangup_cause, body.data.payload.reason)
             end as end_reason,
+            case
+                when is_machine_detection
+                then body.data.payload.result
+                when event_type = 'call.end'
+                then case body.data.payload.hangup_cause when 'timeout' then 'no_answer' else body.data.payload.hangup_cause end
+            end as dialled,
             cast(null as varchar) as disposition_text,
             list_last(
                 list_filter(
@@ -152,7 +164,7 @@ with
         from legs
     ),
 
-    {{ platform_events("said", leg_id="leg_id") }}
+    {{ platform_events("said", leg_id="leg_id", dial_result="dialled") }}
 
 select *
 from final

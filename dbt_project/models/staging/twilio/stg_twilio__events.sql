@@ -87,6 +87,11 @@ with
                 then said.answeredby
                 else said.callstatus
             end as end_reason,
+            -- The machine detection's own callback has no status.
+            coalesce(
+                {{ to_dial_result("said.answeredby") }},
+                case when event_type = 'call.end' then said.callstatus end
+            ) as dialled,
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             said.recordingurl as recording_url,
@@ -96,7 +101,7 @@ with
         from lines
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", dial_result="dialled") }}
 
 select *
 from final
