@@ -54,7 +54,9 @@
                     list_transform(
                         list_filter(
                             list_zip(
-                                list_prepend(null, list_transform(by_name, lambda entry:entry.name)), by_name, true
+                                list_prepend(null, list_transform(by_name, lambda entry:entry.name)),
+                                by_name,
+                                true
                             ),
                             lambda entry:entry[1] is distinct from entry[2].name
                         ),

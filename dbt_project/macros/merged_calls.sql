@@ -338,7 +338,8 @@
                     case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
                 ) as duration_seconds,
                 line_status,
-                -- The platform's own field first; a person may have talked to what a measure knows for a machine.
+                -- The platform's own field first; a person may have talked to what a measure knows for a
+                -- machine.
                 coalesce(
                     nullif(said_dial_result, 'person'),
                     case when {{ to_boolean(measure(["in_voicemail"])) }} then 'voicemail' end,

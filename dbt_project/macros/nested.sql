@@ -18,7 +18,7 @@
             ~ ")) order by recency) filter (where "
             ~ column
             ~ " is not null))",
-            prefers_meaningful=true
+            prefers_meaningful=true,
         )
     }}
 {%- endmacro %}

@@ -48,7 +48,8 @@
 
 {# ISO 8601 without an offset. #}
 {% macro local_time_pattern() -%}
-    {{ return("[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?") }}
+    {%- set pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?" -%}
+    {{ return(pattern) }}
 {%- endmacro %}
 
 {# A local time of a zone that is an offset: +02:00, UTC+2, GMT-0530. #}

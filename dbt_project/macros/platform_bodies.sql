@@ -85,7 +85,7 @@
                 'name':field[1].name,
                 'value':field[1].value,
                 'confidence':cast(null as double),
-                'reasoning':case when field[3] and field[2] = field[1].name then field[4] end
+                'reasoning': case when field[3] and field[2] = field[1].name then field[4] end
             }
         )
     )[1]
@@ -105,7 +105,8 @@
    first. `receiver/sources/telnyx.py` decides the same. #}
 {% macro is_first_leg(session, leg) -%}
     coalesce(
-        abs(cast({{ ticks_of_uuid(session) }} as bigint) - cast({{ ticks_of_uuid(leg) }} as bigint)) < 10000000,
+        abs(cast({{ ticks_of_uuid(session) }} as bigint) - cast({{ ticks_of_uuid(leg) }} as bigint))
+        < 10000000,
         true
     )
 {%- endmacro %}
@@ -119,7 +120,10 @@
             )
         then
             try_cast(
-                '0x' || substr({{ value }}, 16, 3) || substr({{ value }}, 10, 4) || substr({{ value }}, 1, 8) as bigint
+                '0x'
+                || substr({{ value }}, 16, 3)
+                || substr({{ value }}, 10, 4)
+                || substr({{ value }}, 1, 8) as bigint
             )
     end
 {%- endmacro %}

@@ -113,7 +113,14 @@ with
         from transcripts
     ),
 
-    {{ platform_events("said", transcript_text="transcript_text", zone="zone", dial_result=to_dial_result_of_line("line_status_text")) }}
+    {{
+        platform_events(
+            "said",
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result=to_dial_result_of_line("line_status_text"),
+        )
+    }}
 
 select *
 from final

@@ -140,7 +140,15 @@ with
         from calls
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", zone="zone", dial_result="dialled") }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

@@ -69,7 +69,8 @@ with
             conversation.metadata.phone_call as phone_call,
             conversation.metadata.body as dial,
             conversation.analysis as analysis,
-            -- a column of its own: what a lambda reads beside its list is copied for each element, here once a turn
+            -- a column of its own: what a lambda reads beside its list is copied for each element, here
+            -- once a turn
             conversation.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
@@ -175,7 +176,11 @@ with
         from conversations
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled") }}
+    {{
+        platform_events(
+            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled"
+        )
+    }}
 
 select *
 from final

@@ -75,7 +75,14 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said", transcript_text="transcript_text", zone="zone", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")") }}
+    {{
+        platform_events(
+            "said",
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")",
+        )
+    }}
 
 select *
 from final

@@ -46,7 +46,8 @@ with
         where source = 'retell'
     ),
 
-    -- The start as a column of its own: what a lambda reads beside its list is copied for each element, here once a turn.
+    -- The start as a column of its own: what a lambda reads beside its list is copied for each element,
+    -- here once a turn.
     calls as (
         select
             *,

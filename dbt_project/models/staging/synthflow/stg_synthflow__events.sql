@@ -59,7 +59,8 @@ with
             cast(null as varchar) as parent_call_id,
             body.call.end_call_reason as end_reason,
             coalesce(
-                {{ to_dial_result_of_line("body.call.status") }}, {{ to_dial_result("body.call.end_call_reason") }}
+                {{ to_dial_result_of_line("body.call.status") }},
+                {{ to_dial_result("body.call.end_call_reason") }}
             ) as dialled,
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
@@ -67,13 +68,23 @@ with
             {{ no_transcript() }} as transcript,
             body.call.transcript as transcript_text,
             {{
-                merged_objects(["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"])
+                merged_objects(
+                    ["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"]
+                )
             }} as variables,
             {{ measures_with_feedback("body.analysis") }} as measures
         from deliveries
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", zone="zone", dial_result="dialled") }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

@@ -134,7 +134,13 @@ with
                 when is_machine_detection
                 then body.data.payload.result
                 when event_type = 'call.end'
-                then case body.data.payload.hangup_cause when 'timeout' then 'no_answer' else body.data.payload.hangup_cause end
+                then
+                    case
+                        body.data.payload.hangup_cause
+                        when 'timeout'
+                        then 'no_answer'
+                        else body.data.payload.hangup_cause
+                    end
             end as dialled,
             cast(null as varchar) as disposition_text,
             list_last(

@@ -164,7 +164,11 @@ with
         from messages
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="end_reason") }}
+    {{
+        platform_events(
+            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="end_reason"
+        )
+    }}
 
 select *
 from final
