@@ -374,6 +374,7 @@
                 turns,
                 coalesce({{ list_length("turns") }}, 0) as turn_count,
                 coalesce({{ turns_of_role("turns", "customer") }}, 0) as customer_turn_count,
+                {{ has_speakers("turns") }} as has_speakers,
                 names_left_out,
                 variables,
                 metrics
