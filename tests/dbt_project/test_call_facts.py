@@ -574,7 +574,9 @@ def test_a_transcript_as_one_text_has_turns_and_an_opening(built: "Warehouse") -
     assert summaries["text-blank"] == (None, False)
     assert summaries["text-nobody"] == ("The caller asked where the parcel was.", False)
     assert turns["text-nobody"] == [(None, "The caller asked where the parcel was.")]
-    answered = built.rows("select call_id from marts.calls where call_id like 'text-nob%' and answer_status = 'answered'")
+    answered = built.rows(
+        "select call_id from marts.calls where call_id like 'text-nob%' and answer_status = 'answered'"
+    )
     assert answered == [{"call_id": "text-nobody"}]
 
 

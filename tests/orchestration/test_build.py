@@ -51,8 +51,12 @@ def test_the_country_of_numbers_is_the_setting_s(
     monkeypatch.chdir(project.parent)
     (project.parent / ".env").write_text("AFTERCALL_PHONE_REGION=de\n")
     assert build.project_version() != before
-    (project / "models" / "region.sql").write_text("select '{{ phone_rules().country_code }}' as country_code")
-    (project / "models" / "exported.sql").write_text("select '{{ env_var(\"AFTERCALL_PHONE_REGION\") }}' as region")
+    (project / "models" / "region.sql").write_text(
+        "select '{{ phone_rules().country_code }}' as country_code"
+    )
+    (project / "models" / "exported.sql").write_text(
+        "select '{{ env_var(\"AFTERCALL_PHONE_REGION\") }}' as region"
+    )
     build.build(settings, ["--select", "phone_regions", "region", "exported"])
     with warehouse.connect(settings) as connection:
         assert connection.execute("select * from exported, region").fetchall() == [("de", "49")]
