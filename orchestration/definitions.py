@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+import orchestration.pools  # noqa: F401 - changes how runs wait
 from orchestration.assets.channels import channel_assets
 from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.freshness import freshness_checks

@@ -8,7 +8,7 @@ import dagster as dg
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import dispatch, open_outbox
-from orchestration import build, warehouse
+from orchestration import build, pools, running, warehouse
 from orchestration import instance as dagster_instance
 from orchestration.config import OrchestrationSettings
 
@@ -26,9 +26,11 @@ def run_until_done(
     integrations: IntegrationSettings,
     say: Callable[[str], None] = lambda _: None,
     everything: bool = False,
+    check_signals: Callable[[], None] = lambda: None,
 ) -> int:
     """Passes until nothing new has landed and nothing is due now; how many it took.
 
+    `check_signals` is called after each pass: a signal that came meanwhile is no failed pass, and raises there.
     Raises PassFailed, and WarehouseBusy when another `aftercall run` is at work.
     """
     dagster_instance.prepare(settings)
@@ -36,14 +38,17 @@ def run_until_done(
         warehouse.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
         dg.DagsterInstance.get() as instance,
     ):
-        _bury_the_killed(instance)
+        _fail_orphaned_runs(instance, settings)
         for number in range(1, MOST_PASSES + 1):
             started = time.monotonic()
             try:
-                one_pass(settings, instance, everything)
+                with pools.watched(lambda: pools.free_the_dead(instance, settings)):
+                    one_pass(settings, instance, everything)
             except PassFailed:
+                check_signals()
                 _tell_problems(settings, integrations, instance)
                 raise
+            check_signals()
             _look_for_problems(settings, integrations, instance)
             say(f"pass {number}: {time.monotonic() - started:.1f} s")
             if not _is_work_left(settings, integrations, instance):
@@ -106,11 +111,14 @@ def _is_work_left(
         )
 
 
-def _bury_the_killed(instance: dg.DagsterInstance) -> None:
-    """Runs of this command that were killed look alive for ever; under the lock, none of them is."""
-    for run in instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags=_LAUNCHED_BY)
-    ):
+def _fail_orphaned_runs(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
+    """Fail the runs whose processes are gone and free their pools: without a daemon nobody else would.
+
+    Under the lock of this command no other run of the command lives, whatever else can be told of such a run.
+    """
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses, tags=_LAUNCHED_BY)):
         instance.report_run_failed(run, "its process was killed")
-        # its pool slots too: without a daemon nobody else would give them back
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        running.sweep(settings.dagster, {run.run_id})
+    pools.free_the_dead(instance, settings)

@@ -4,6 +4,7 @@ A sensor decides whether to run, and never opens the warehouse.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -57,11 +58,15 @@ def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
 
 
 def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | None:
-    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None."""
+    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None.
+
+    Infinite for an end in the future: the clock was set back, and no pause may become longer by that.
+    """
     last = _newest(instance, *jobs)
     if last is None or last.end_time is None or last.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
         return None
-    return datetime.now(UTC).timestamp() - last.end_time
+    ago = datetime.now(UTC).timestamp() - last.end_time
+    return ago if ago >= 0 else math.inf
 
 
 @dg.sensor(
@@ -139,7 +144,7 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
 def published_sensor(
     context: dg.SensorEvaluationContext, aftercall: Aftercall
 ) -> dg.RunRequest | dg.SkipReason:
-    """Compares the files' times only: the warehouse stays closed."""
+    """Compares the versions alone: the warehouse stays closed."""
     settings = aftercall.orchestration()
     if job := _under_way(
         context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name

@@ -167,7 +167,7 @@ def described(
     views = {key for key, is_view in IN_ORDER.items() if is_view}
     left = (views & context.selected_asset_keys) - built_outputs.keys()
     copied = metadata.of_published(settings, left)
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, "call_events", "received_at")
         rows = metadata.of_relations(connection, [(key.path[0], key.path[1]) for key in built_outputs])
         days = _days(connection)

@@ -93,7 +93,7 @@ def _loaded(
     settings: OrchestrationSettings, report: pipeline.LoadReport, age: str, *tables: str
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, tables[0], age)
         held = metadata.of_relations(connection, [(warehouse.RAW, table) for table in tables])
         for table in tables:

@@ -17,6 +17,10 @@ def up_command() -> None:
     They listen on 127.0.0.1 at the ports 8080, 8081 and 3000, unless AFTERCALL_RECEIVER_BIND, AFTERCALL_BOARD_BIND and
     AFTERCALL_DAGSTER_BIND say where.
     """
+    import dagster as dg
+
+    from orchestration import clock
+
     settings = OrchestrationSettings()
     instance.prepare(settings)
     try:
@@ -29,8 +33,12 @@ def up_command() -> None:
             for name, url in processes.addresses(settings).items():
                 click.echo(f"{name:<10}{url}")
             click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
+            watch = clock.ClockWatch()
             while True:
                 children.check()
+                if watch.was_set_back():
+                    with dg.DagsterInstance.get() as opened:
+                        clock.bring_back(opened, time.time())
                 time.sleep(0.5)
     except KeyboardInterrupt:
         click.echo("stopped")

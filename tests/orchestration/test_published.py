@@ -10,10 +10,11 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import orjson
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from orchestration import parquet, publish
+from orchestration import parquet, publish, warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
@@ -36,25 +37,77 @@ def settings(built: Installation, monkeypatch: pytest.MonkeyPatch) -> Orchestrat
     return OrchestrationSettings()
 
 
-def aged(path: Path, seconds: float) -> None:
-    then = time.time() - seconds
-    os.utime(path, (then, then))
+def aged(settings: OrchestrationSettings, seconds: float) -> None:
+    """As if the last copy had been published so long ago."""
+    note = settings.published.with_name("copied.json")
+    entries = orjson.loads(note.read_bytes())
+    for entry in entries.values():
+        entry["seconds"] = time.monotonic() - seconds
+    note.write_bytes(orjson.dumps(entries))
+
+
+def restart_the_machine(settings: OrchestrationSettings) -> None:
+    note = settings.published.with_name("copied.json")
+    entries = orjson.loads(note.read_bytes())
+    for entry in entries.values():
+        entry |= {"boot": "another", "seconds": time.monotonic() + 1e6}
+    note.write_bytes(orjson.dumps(entries))
+
+
+def change(settings: OrchestrationSettings) -> None:
+    """Hold the warehouse to change it, as each load and build does."""
+    with warehouse.writing(settings):
+        pass
 
 
 def test_a_copy_waits_until_the_last_one_is_old_enough(settings: OrchestrationSettings) -> None:
-    aged(settings.published, 10)
+    publish.publish(settings)
+    aged(settings, 10)
     assert 19 < publish.wait_seconds(settings) <= 20
-    aged(settings.published, 31)
+    aged(settings, 31)
     assert publish.wait_seconds(settings) == 0
-    aged(settings.published, -3600)  # the clock was set back
-    assert publish.wait_seconds(settings) <= settings.publish_every_seconds
+    aged(settings, 0)
+    restart_the_machine(settings)
+    assert publish.wait_seconds(settings) == 0
+
+
+@pytest.mark.parametrize("days", [-1 / 24, 1 / 24, 365, -365])
+def test_no_clock_decides_what_is_published(settings: OrchestrationSettings, days: float) -> None:
+    """The files may be of any time, as after a copy from another machine, or the clock set to any."""
+    publish.publish(settings)
+    there = settings.published.stat().st_mtime + days * 86_400
+    os.utime(settings.published, (there, there))
+    assert not publish.is_behind(settings)
+    change(settings)
+    assert publish.is_behind(settings)
+    aged(settings, 12)
+    assert 0 < publish.wait_seconds(settings) <= settings.publish_every_seconds - 12
+    publish.publish(settings)
+    assert not publish.is_behind(settings)
+
+
+def test_a_copy_from_elsewhere_is_published_over_at_once(settings: OrchestrationSettings) -> None:
+    publish.publish(settings)
+    beside = settings.published.with_name("beside")
+    beside.write_bytes(settings.published.read_bytes())
+    beside.replace(settings.published)
+    future = time.time() + 3_600
+    os.utime(settings.published, (future, future))
+    assert publish.is_behind(settings)
+    assert publish.wait_seconds(settings) == 0
 
 
 def test_it_is_behind_when_the_warehouse_was_written_since(settings: OrchestrationSettings) -> None:
     publish.publish(settings)
     assert not publish.is_behind(settings)
-    aged(settings.published, 60)
-    aged(settings.warehouse, 30)
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
+        assert connection.execute("select count(*) from marts.calls").fetchall()[0][0] > 0
+    assert not publish.is_behind(settings)
+    with duckdb.connect(str(settings.warehouse)) as connection:  # by hand, beside all that counts
+        connection.execute("create or replace table by_hand as select 1 as one")
+    assert publish.is_behind(settings)
+    publish.publish(settings)
+    change(settings)
     assert publish.is_behind(settings)
     nowhere = settings.model_copy(update={"home": settings.home / "new"})
     assert not publish.is_behind(nowhere)
@@ -91,13 +144,13 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
 
     assert copied()
     assert isinstance(look(), dg.SkipReason)
-    aged(settings.published, 5)
+    aged(settings, 5)
     assert not copied(**{SPARING_TAG: "yes"})
     assert copied(**{SPARING_TAG: "no"})
-    aged(settings.published, 5)
-    settings.warehouse.touch()
+    aged(settings, 5)
+    change(settings)
     assert "the last copy is fresh" in look().skip_message
-    aged(settings.published, 31)
+    aged(settings, 31)
     assert isinstance(look(), dg.RunRequest)
     assert copied(**{SPARING_TAG: "yes"})
 
