@@ -1,6 +1,7 @@
 """A clock that is set back: what Dagster noted in the future is brought back to now.
 
-Otherwise no sensor and no schedule runs until the clock is there again. Waits of our own are measured by a clock that only runs forward, or end where a time lies in the future.
+Otherwise no sensor and no schedule runs until the clock is there again. Waits of our own are measured by a clock that
+only runs forward, or end where a time lies in the future.
 """
 
 import time

@@ -8,8 +8,8 @@ import dagster as dg
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import dispatch, open_outbox
-from orchestration import build, pools, running, warehouse
 from orchestration import instance as dagster_instance
+from orchestration import pools, running, warehouse
 from orchestration.config import OrchestrationSettings
 
 MOST_PASSES = 50
@@ -52,18 +52,28 @@ def run_until_done(
             _look_for_problems(settings, integrations, instance)
             say(f"pass {number}: {time.monotonic() - started:.1f} s")
             if not _is_work_left(settings, integrations, instance):
-                return number
-    return MOST_PASSES
+                break
+        _keep_house(settings, instance)
+    return number
+
+
+def _keep_house(settings: OrchestrationSettings, instance: dg.DagsterInstance) -> None:
+    """Remove what is over the limits: no schedule does, where passes are started by hand or by cron."""
+    from orchestration import history, history_files
+    from orchestration.jobs import pass_job
+
+    if history.is_due(instance, settings, pass_job.name):
+        history.prune(instance, settings, history_files.is_space_short(settings))
 
 
 def one_pass(settings: OrchestrationSettings, instance: dg.DagsterInstance, everything: bool = False) -> None:
     """The job that the landing sensor starts, in this process. Raises PassFailed."""
-    from orchestration.assets.models import MODELS
+    from orchestration.assets.models import is_complete
     from orchestration.assets.published import SPARING_TAG
     from orchestration.definitions import defs
     from orchestration.jobs import complete_job, pass_job, reconcile_job
 
-    usual = pass_job if build.is_remembered(settings, MODELS) else complete_job
+    usual = pass_job if is_complete(settings) else complete_job
     job = defs.resolve_job_def((reconcile_job if everything else usual).name)
     # no sensor follows that could make up for a copy that was left out
     tags = {**_LAUNCHED_BY, SPARING_TAG: "no"}
