@@ -12,9 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import orjson
 import sqlalchemy as sa
-from dagster._core.events import DagsterEventType, StepOutputData
+from dagster._core.events import StepMaterializationData
 from dagster._core.events.log import EventLogEntry
+from dagster._core.execution.plan.outputs import StepOutputData
 from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import (
     SQLITE_EVENT_LOG_FILENAME,
     ConsolidatedSqliteEventLogStorage,
@@ -25,6 +28,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 FOLDER = "history"
+_PAGE_BYTES = 8192
+_VERSIONS = ("dagster/code_version", "dagster/data_version", "dagster/input_")
 
 
 class EventLog(ConsolidatedSqliteEventLogStorage):
@@ -52,7 +57,8 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             for left in folder.glob(f"{fresh.name}*"):
                 left.unlink()
             with sqlite3.connect(fresh) as connection:
-                # before the first table, so that pages can be given back one by one
+                # before the first table: pages can be given back one by one, and hold several events each
+                connection.execute(f"pragma page_size = {_PAGE_BYTES}")
                 connection.execute("pragma auto_vacuum = incremental")
                 connection.execute("vacuum")
             connection.close()
@@ -79,8 +85,13 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             yield connection
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Write an event; of an output's metadata nothing, since the materialisation after it has the same."""
-        super().store_event(_without_metadata(event))
+        """Write an event, without what the log has elsewhere."""
+        super().store_event(_lighter(event))
+
+    def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
+        """The row of an event, its JSON without blanks."""
+        row: dict[str, Any] = super()._event_to_row(event)
+        return {**row, "event": orjson.dumps(orjson.loads(row["event"])).decode()}
 
     def watch(self, run_id: str, cursor: str | None, callback: Any) -> None:
         """Call back with each new event of a run; the page of a run in the UI lives by that."""
@@ -108,11 +119,29 @@ def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
     connection.execute("pragma synchronous = normal")
 
 
-def _without_metadata(event: EventLogEntry) -> EventLogEntry:
+def _lighter(event: EventLogEntry) -> EventLogEntry:
+    """The event without what stands elsewhere, or what nobody here asks for.
+
+    An output's metadata is that of the materialisation after it. The message, the step and the names of job and step
+    stand there twice. The versions of all inputs of an asset were a third of what is left: without them Dagster goes by
+    the times of the materialisations when it says whether an asset is out of date.
+    """
     inner = event.dagster_event
-    if inner is None or inner.event_type is not DagsterEventType.STEP_OUTPUT:
+    if inner is None:
         return event
-    output = inner.event_specific_data
-    if not isinstance(output, StepOutputData) or not output.metadata:
-        return event
-    return event._replace(dagster_event=inner._replace(event_specific_data=output._replace(metadata={})))
+    data: Any = inner.event_specific_data
+    if isinstance(data, StepOutputData):
+        data = data._replace(metadata={})
+    elif isinstance(data, StepMaterializationData) and data.materialization.tags:
+        kept = {
+            name: value for name, value in data.materialization.tags.items() if not name.startswith(_VERSIONS)
+        }
+        data = data._replace(materialization=_with_tags(data.materialization, kept))
+    lighter = inner._replace(event_specific_data=data, logging_tags={}, node_handle=None)
+    return event._replace(dagster_event=lighter, user_message="" if inner.message else event.user_message)
+
+
+def _with_tags(one: dg.AssetMaterialization, tags: Mapping[str, str]) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        one.asset_key, description=one.description, metadata=one.metadata, partition=one.partition, tags=tags
+    )

@@ -47,7 +47,7 @@ def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> 
     owners=["team:platform"],
     pool="run_history",
     description="Runs, their events and logs, and ticks of sensors: removed beyond `AFTERCALL_RUNS_KEPT` of each job "
-    "and after `AFTERCALL_RUNS_KEPT_DAYS`, and all but the newest while space is short. What made an asset last, a check's "
+    "and after `AFTERCALL_RUNS_KEPT_DAYS`, all but the newest while space is short. What made an asset last, a check's "
     "last result and materialised days stay.",
 )
 def run_history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
