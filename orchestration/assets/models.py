@@ -28,6 +28,9 @@ MODELS, AFTERMATH = "models", "outcomes"
 LEAN = "test_type:unit"
 # models that hold days, each of which can be counted anew by itself
 BY_DAY = "by_day"
+# models that a pass builds
+OF_A_PASS = "pass"
+_EVENTS = dg.AssetKey(["raw", "call_events"])
 _DBT_SECONDS = "Execution Duration"
 _FOLLOWS = "a view: it holds what its tables hold; not counted, to keep a pass fast"
 # dbt's names for what Dagster shows anyway, in every event
@@ -65,6 +68,18 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The data team owns every model."""
         return OWNERS
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The model; one of a pass that reads staging views waits for the load below them, which a pass leaves out."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id)
+        if node is None or OF_A_PASS not in node["tags"]:
+            return spec
+        upstream = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
+        reads_views = any(one is not None and one["schema"] == "staging" for one in upstream)
+        return spec.merge_attributes(deps=[_EVENTS]) if reads_views else spec
 
     def get_asset_check_spec(
         self,
