@@ -29,7 +29,7 @@ LEAN = "test_type:unit"
 # models that hold days, each of which can be counted anew by itself
 BY_DAY = "by_day"
 # models that a pass builds
-OF_A_PASS = "pass"
+INCREMENT = "pass"
 _EVENTS = dg.AssetKey(["raw", "call_events"])
 _DBT_SECONDS = "Execution Duration"
 _FOLLOWS = "a view: it holds what its tables hold; not counted, to keep a pass fast"
@@ -75,7 +75,7 @@ class ModelTranslator(DagsterDbtTranslator):
         """The model; one of a pass that reads staging views waits for the load below them, which a pass leaves out."""
         spec = super().get_asset_spec(manifest, unique_id, project)
         node = manifest["nodes"].get(unique_id)
-        if node is None or OF_A_PASS not in node["tags"]:
+        if node is None or INCREMENT not in node["tags"]:
             return spec
         upstream = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
         reads_views = any(one is not None and one["schema"] == "staging" for one in upstream)
