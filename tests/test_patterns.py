@@ -97,7 +97,9 @@ def literals(tree: ast.AST) -> Iterator[tuple[int, str, str | bytes, int]]:
 def of_macros() -> Iterator[tuple[str, str]]:
     """Patterns that dbt's macros hand to Python. Those of DuckDB's own functions are RE2's, which is linear."""
     for file in sorted((ROOT / "dbt_project").rglob("*.sql")):
-        for call in re.finditer(r'modules\.re\.\w+\(\s*("(?:[^"\\]|\\.)*")', file.read_text(encoding="utf-8")):
+        for call in re.finditer(
+            r'modules\.re\.\w+\(\s*("(?:[^"\\]|\\.)*")', file.read_text(encoding="utf-8")
+        ):
             yield f"{file.relative_to(ROOT)}", ast.literal_eval(call[1])
 
 
@@ -246,6 +248,7 @@ def faults(found: Found) -> list[str]:
     """The hostile texts for which the pattern takes more than linear time."""
     is_bytes, run = isinstance(found.pattern.pattern, bytes), run_of(found)
     for make in hostile(found.pattern):
+
         def text_of(n: int, make: Callable[[int], str] = make) -> Any:
             return make(n).encode("utf-8", "replace") if is_bytes else make(n)
 

@@ -14,7 +14,7 @@ import orjson
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from orchestration import parquet, publish, warehouse
+from orchestration import build, parquet, publish, warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
@@ -95,6 +95,28 @@ def test_a_copy_from_elsewhere_is_published_over_at_once(settings: Orchestration
     os.utime(settings.published, (future, future))
     assert publish.is_behind(settings)
     assert publish.wait_seconds(settings) == 0
+
+
+def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on(
+    settings: OrchestrationSettings,
+) -> None:
+    """The copy, and who fills the outbox, remember a build of a year ahead."""
+    from orchestration.assets.models import LEAN, MODELS, OUTCOMES
+
+    tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
+    with warehouse.writing(settings), warehouse.connect(settings, read_only=False) as connection:
+        for table in tables:
+            connection.execute(f"update intermediate.{table} set built_at = built_at + interval 365 days")
+        remembered = connection.execute("select max(built_at) from intermediate.int_due_actions").fetchall()
+    publish.publish(settings)
+    build.build_all(settings, MODELS, ["--exclude", OUTCOMES, LEAN, "--full-refresh"])
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
+        for table in tables:
+            newest = connection.execute(f"select min(built_at) from intermediate.{table}").fetchall()
+            assert newest > remembered, table
+    assert publish.is_behind(settings)
+    assert publish.publish(settings).renewed is None
+    assert publish.publish(settings).renewed == 0
 
 
 def test_it_is_behind_when_the_warehouse_was_written_since(settings: OrchestrationSettings) -> None:
