@@ -48,18 +48,18 @@ class OrchestrationSettings(Home):
         description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
     )
 
-    runs_kept: int = Field(
+    run_retention_count: int = Field(
         default=500, ge=10, description="finished runs of each job that Dagster's history keeps"
     )
-    runs_kept_days: int = Field(
+    run_retention_days: int = Field(
         default=30,
         ge=1,
         description="days after which a finished run is removed; the newest ten of a job stay",
     )
-    ticks_kept_hours: int = Field(
+    tick_retention_hours: int = Field(
         default=24, ge=1, description="hours after which a look of a sensor is removed from Dagster's history"
     )
-    logs_kept_bytes: int = Field(
+    log_max_bytes: int = Field(
         default=50 << 20,
         ge=1 << 10,
         description="size in bytes from which a log of `aftercall up` is begun anew; its end stays beside",

@@ -133,10 +133,10 @@ def _lighter(event: EventLogEntry) -> EventLogEntry:
     if isinstance(data, StepOutputData):
         data = data._replace(metadata={})
     elif isinstance(data, StepMaterializationData) and data.materialization.tags:
-        kept = {
+        tags = {
             name: value for name, value in data.materialization.tags.items() if not name.startswith(_VERSIONS)
         }
-        data = data._replace(materialization=_with_tags(data.materialization, kept))
+        data = data._replace(materialization=_with_tags(data.materialization, tags))
     lighter = inner._replace(event_specific_data=data, logging_tags={}, node_handle=None)
     return event._replace(dagster_event=lighter, user_message="" if inner.message else event.user_message)
 

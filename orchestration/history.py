@@ -14,6 +14,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import sqlalchemy as sa
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.execution.backfill import (
+    BULK_ACTION_TERMINAL_STATUSES,
+    BulkActionsFilter,
+    BulkActionStatus,
+)
 from dagster._core.scheduler.instigation import TickStatus
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
@@ -21,6 +26,7 @@ from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as Ev
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.runs.schema import RunsTable, RunTagsTable
 from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 
 from orchestration import history_files, running
 from orchestration.config import OrchestrationSettings
@@ -47,12 +53,13 @@ class PruneReport:
 
 
 def is_due(instance: dg.DagsterInstance, settings: OrchestrationSettings, job: str) -> bool:
-    """True if `prune` would find enough to remove, told by the job that runs most: for who has no schedule."""
+    """True if `prune` would find enough to remove, judged by the job that runs most: for who has no schedule."""
     finished = dg.RunsFilter(job_name=job, statuses=FINISHED_STATUSES)
-    if instance.get_runs_count(finished) > settings.runs_kept * 1.1 or history_files.is_space_short(settings):
+    count = instance.get_runs_count(finished)
+    if count > settings.run_retention_count * 1.1 or history_files.is_space_short(settings):
         return True
-    oldest = instance.get_run_records(dg.RunsFilter(statuses=FINISHED_STATUSES), limit=1, ascending=True)
-    return bool(oldest) and oldest[0].create_timestamp < _too_old(settings) - timedelta(days=1)
+    oldest = instance.get_run_records(finished, limit=1, ascending=True)
+    return count > NEWEST and oldest[0].create_timestamp < _too_old(settings) - timedelta(days=1)
 
 
 def prune(
@@ -80,15 +87,15 @@ def prune(
 
 
 def _too_old(settings: OrchestrationSettings) -> datetime:
-    return datetime.now(UTC) - timedelta(days=settings.runs_kept_days)
+    return datetime.now(UTC) - timedelta(days=settings.run_retention_days)
 
 
 def _split(
     instance: dg.DagsterInstance, settings: OrchestrationSettings, is_short: bool
 ) -> tuple[int, list[str]]:
     """How many finished runs stay, and the ids of those that do not, the oldest first."""
-    needed, too_old = _runs_of_assets(instance), _too_old(settings)
-    most = NEWEST if is_short else max(settings.runs_kept, NEWEST)
+    needed, backfills, too_old = _runs_of_assets(instance), _open_backfills(instance), _too_old(settings)
+    most = NEWEST if is_short else max(settings.run_retention_count, NEWEST)
     of_job, surplus, left = Counter[str](), list[str](), 0
     cursor = None
     while True:
@@ -100,13 +107,19 @@ def _split(
             of_job[run.job_name] += 1
             number = of_job[run.job_name]
             is_over = number > most or (number > NEWEST and record.create_timestamp < too_old)
-            if is_over and run.run_id not in needed:
+            if is_over and run.run_id not in needed and run.tags.get(BACKFILL_ID_TAG) not in backfills:
                 surplus.append(run.run_id)
             else:
                 left += 1
         if len(records) < _PAGE:
             return left, surplus[::-1]
         cursor = records[-1].dagster_run.run_id
+
+
+def _open_backfills(instance: dg.DagsterInstance) -> set[str]:
+    """The backfills that are under way: each goes by its runs."""
+    under_way = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
+    return {one.backfill_id for one in instance.get_backfills(filters=BulkActionsFilter(statuses=under_way))}
 
 
 def _runs_of_assets(instance: dg.DagsterInstance) -> set[str]:
@@ -177,7 +190,7 @@ def _ids() -> sa.Select[tuple[str]]:
 def _purge_ticks(instance: dg.DagsterInstance, settings: OrchestrationSettings, is_short: bool) -> None:
     """A schedule's ticks are few and say when it ran last; a sensor's are some 60,000 a day."""
     now = datetime.now(UTC)
-    of_sensors = now - (_TICKS_WHILE_SHORT if is_short else timedelta(hours=settings.ticks_kept_hours))
+    of_sensors = now - (_TICKS_WHILE_SHORT if is_short else timedelta(hours=settings.tick_retention_hours))
     for state in instance.all_instigator_state():
         before = of_sensors if state.instigator_type is InstigatorType.SENSOR else _too_old(settings)
         instance.purge_ticks(

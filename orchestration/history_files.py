@@ -64,7 +64,7 @@ def give_back(settings: OrchestrationSettings) -> int:
         except sqlite3.OperationalError as error:
             LOG.info("%s gives nothing back now: %s", file, error)
         freed += before - file.stat().st_size
-    return freed + sum(_cut(log, settings.logs_kept_bytes) for log in (settings.home / "logs").glob("*.log"))
+    return freed + sum(_cut(log, settings.log_max_bytes) for log in (settings.home / "logs").glob("*.log"))
 
 
 def _shrink(file: Path) -> None:

@@ -45,7 +45,7 @@ run_retries:
   enabled: true
   # what a person starts by hand is not repeated; the jobs' own tags ask for more
   max_retries: 0
-# housekeeping removes runs, and ticks sooner than this: AFTERCALL_RUNS_KEPT, AFTERCALL_TICKS_KEPT_HOURS
+# housekeeping removes runs, and ticks sooner than this: AFTERCALL_RUN_RETENTION_COUNT, AFTERCALL_TICK_RETENTION_HOURS
 retention:
   sensor:
     purge_after_days:

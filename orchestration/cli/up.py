@@ -4,7 +4,7 @@ import time
 
 import click
 
-from orchestration import instance
+from orchestration import clock, instance
 from orchestration.cli import processes
 from orchestration.config import OrchestrationSettings
 from receiver.serve import serve
@@ -17,10 +17,6 @@ def up_command() -> None:
     They listen on 127.0.0.1 at the ports 8080, 8081 and 3000, unless AFTERCALL_RECEIVER_BIND, AFTERCALL_BOARD_BIND and
     AFTERCALL_DAGSTER_BIND say where.
     """
-    import dagster as dg
-
-    from orchestration import clock
-
     settings = OrchestrationSettings()
     instance.prepare(settings)
     try:
@@ -37,8 +33,7 @@ def up_command() -> None:
             while True:
                 children.check()
                 if watch.was_set_back():
-                    with dg.DagsterInstance.get() as opened:
-                        clock.bring_back(opened, time.time())
+                    clock.bring_back_apart(processes.environment(settings))
                 time.sleep(0.5)
     except KeyboardInterrupt:
         click.echo("stopped")

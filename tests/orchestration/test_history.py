@@ -78,7 +78,7 @@ def instance(
 
 def settings() -> OrchestrationSettings:
     """Limits below the least that may be set, so that few runs are over them."""
-    return OrchestrationSettings().model_copy(update={"runs_kept": 5})
+    return OrchestrationSettings().model_copy(update={"run_retention_count": 5})
 
 
 def day(number: int) -> str:
@@ -240,7 +240,7 @@ def test_the_watch_notices_a_clock_that_was_set_back(monkeypatch: pytest.MonkeyP
 
 
 def test_a_log_is_begun_anew_and_its_writer_goes_on(tmp_path: Path) -> None:
-    home = OrchestrationSettings(home=tmp_path, logs_kept_bytes=4_096)
+    home = OrchestrationSettings(home=tmp_path, log_max_bytes=4_096)
     (tmp_path / "logs").mkdir()
     log = tmp_path / "logs" / "receiver.log"
     with log.open("ab", buffering=0) as writer:
