@@ -47,8 +47,8 @@ def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> 
     owners=["team:platform"],
     pool="run_history",
     description="Runs, their events and logs, and ticks of sensors: removed beyond AFTERCALL_RUN_RETENTION_COUNT of "
-    "each job and after AFTERCALL_RUN_RETENTION_DAYS, all but the newest while space is short. What made an asset last, "
-    "a check's last result and materialised days stay.",
+    "each job and after AFTERCALL_RUN_RETENTION_DAYS, all but the newest while space is short. What made an asset "
+    "last, a check's last result and materialised days stay.",
 )
 def run_history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
     """Remove what is over the limits, and say what is left."""
