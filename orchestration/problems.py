@@ -1,9 +1,10 @@
-"""What is wrong with the whole: the outbox's findings, runs that fail again, and busy sources that fell silent.
+"""What is wrong with the whole: the outbox's findings, failing runs, silent busy sources, events that are set aside.
 
 One function looks into everything and has the ledger tell what begins and what is over. A sensor calls it every minute,
 and so does `aftercall run`. The warehouse stays closed: what is usual for a source is read from the published copy.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,15 +15,17 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Finding, Outbox, problems
 from orchestration import publish
 from orchestration.config import OrchestrationSettings
+from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.pipeline import landing_backlog
 
 RAW = "raw/call_events"
-RUNS, SOURCES = "runs_succeed", "busy_sources_are_heard"
+RUNS, SOURCES, ASIDE = "runs_succeed", "busy_sources_are_heard", "no_event_is_set_aside"
 SILENT = "silent:"
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 # The same hour of the same weekday: a shop that is closed on Sundays is not missed on one.
 _USUAL = (timedelta(days=7), timedelta(days=14))
 _HOUR = timedelta(hours=1)
+_NAMED = 5
 _CALLS = """
     select source, count(*) filter (where started_at > ?::timestamp and started_at <= ?::timestamp)
     from calls group by source
@@ -38,7 +41,11 @@ def evaluate(
     now: datetime,
 ) -> problems.Reconciled:
     """Look into everything; open, tell and resolve. Raises BadAlerts if the settings of alerts cannot be followed."""
-    findings = [*problems.find(outbox.engine, integrations, now), *failing_runs(instance)]
+    findings = [
+        *problems.find(outbox.engine, integrations, now),
+        *failing_runs(instance),
+        *events_set_aside(settings),
+    ]
     unsure = []
     try:
         findings += silent_sources(settings, integrations, now)
@@ -64,6 +71,27 @@ def failing_runs(instance: dg.DagsterInstance) -> Iterator[Finding]:
                 f"The last two failed: {ids}",
                 "Open the run in the Dagster UI; nothing is lost, a new run goes on where it stopped.",
             )
+
+
+def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
+    """Events that alone broke a build and are in no number and no action; one finding per build that they broke."""
+    batches: dict[str, list[HeldEvent]] = defaultdict(list)
+    for event in noticed(settings):
+        batches[event.quarantined_at].append(event)
+    for moment, events in batches.items():
+        named = "; ".join(
+            f"{event.source} {event.event_type} of call {event.call_id or 'unknown'} ({event.reason})"
+            for event in events[:_NAMED]
+        )
+        others = f"; and {len(events) - _NAMED} more" if len(events) > _NAMED else ""
+        yield Finding(
+            f"quarantine:{moment}",
+            f"{RAW}:{ASIDE}",
+            f"{len(events)} event{'s are' if len(events) > 1 else ' is'} set aside",
+            f"Each alone breaks the build: {named}{others}",
+            "Nothing is lost. To see them: aftercall quarantine list. To bring them back, after an update: "
+            "aftercall quarantine release",
+        )
 
 
 class CannotTell(Exception):
