@@ -111,7 +111,7 @@ def all_patterns() -> list[Usage]:
 
     def add(place: str, pattern: re.Pattern[Any], methods: set[str]) -> None:
         key = (pattern.pattern, pattern.flags)
-        tried = methods if methods and methods <= FROM_THE_BEGINNING else EVERYWHERE
+        tried = frozenset(methods) if methods and methods <= FROM_THE_BEGINNING else EVERYWHERE
         known = usages.get(key)
         usages[key] = Usage(place, pattern, tried | (known.methods if known else frozenset()))
 
