@@ -93,7 +93,7 @@ def _checks() -> Iterator[tuple[str, str | None]]:
     unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
     yield "senders can be verified, or are on this machine", hint if unsigned else None
-    for name, url in addresses(settings).items():
+    for name, url in addresses().items():
         up = answers(f"{url}/server_info" if name == "dagster" else f"{url}/healthz")
         yield f"{name} {'answers at' if up else 'is not running at'} {url}", None
 
