@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -24,6 +25,7 @@ from integrations.board.access import Access, NotAllowed, refuse_open, without_t
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import home_token
 from integrations.board.hub import Hub
+from receiver import private
 from receiver.hosting import (
     ask,
     end_with_parent,
@@ -55,6 +57,8 @@ def serve(settings: BoardSettings | None = None) -> None:
     """
     settings = settings or BoardSettings()
     refuse_open(settings)
+    with suppress(OSError):  # what cannot be written is said where it is needed
+        private.prepare(settings.home)
     refuse_taken_address(settings.host, settings.port, "AFTERCALL_BOARD_BIND")
     if settings.is_open:
         home_token(settings)  # a worker that could not have one would be started again for ever

@@ -9,6 +9,7 @@ from orchestration import instance
 from orchestration.cli import processes
 from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
+from receiver import private
 from receiver.serve import serve
 
 _LOOKS_SECONDS = 0.5
@@ -23,6 +24,7 @@ def up_command() -> None:
     """
     settings = OrchestrationSettings()
     processes.refuse_to_start()
+    private.prepare(settings.home)
     instance.prepare(settings)
     try:
         with Children(processes.environment(settings), settings.home, settings.home / "logs") as children:
