@@ -7,16 +7,24 @@ from typing import Any
 
 import pytest
 
-PASSES = 40
-AT_A_TIME = 10
-# the commands a person would give, ten passes in one process: starting them would take longer than all they do
-MANY_PASSES = """
+from tests import homes
+from tests.conftest import ARRIVAL, MARTS
+
+PASSES = 10
+LOADS_AND_BUILDS = 40
+# what a pass does before it acts, for each part of the traffic in turn
+LOAD_AND_BUILD = """
 import sys
+from orchestration import build
 from orchestration.cli import main
+from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
+settings = OrchestrationSettings()
 url, *parts = sys.argv[1:]
 for part in parts:
     main(["replay", part, "--url", url], standalone_mode=False)
-    main(["run"], standalone_mode=False)
+    assert pipeline.load_events(settings).read_bytes
+    build.build(settings, ["--selector", "pass"])
 """
 
 
@@ -104,26 +112,46 @@ def test_what_was_done_flows_back(processed: Any) -> None:
     assert told == [row[:2] for row in processed.outbox("select action_key, status from actions order by 1")]
 
 
-def test_the_same_traffic_again_changes_nothing(processed: Any, calls_folder: Path) -> None:
-    before = processed.marts(without=()), actions(processed)
-    with processed.receiver():
-        processed.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", processed.url)
-    processed.aftercall("run")
-    assert (processed.marts(without=()), actions(processed)) == before
-
-
-@pytest.mark.timeout(2_400)
-def test_in_reverse_order_and_forty_passes_the_same_marts(
-    processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
+def test_the_same_traffic_again_changes_nothing(
+    processed: Any, installation: Any, calls_folder: Path
 ) -> None:
+    homes.copy(processed.home, installation.home, with_landing=True)
+    before = installation.marts(without=()), actions(installation)
+    with installation.receiver():
+        installation.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", installation.url)
+    installation.aftercall("run")
+    assert (installation.marts(without=()), actions(installation)) == before
+
+
+def parts_in_reverse(calls_folder: Path, folder: Path, count: int) -> list[str]:
+    """Files of the recorded deliveries, the last first."""
     lines = (calls_folder / "sgd.ndjson").read_bytes().splitlines(keepends=True)[::-1]
-    size = -(-len(lines) // PASSES)
-    parts = [tmp_path / f"{number}.ndjson" for number in range(PASSES)]
+    size = -(-len(lines) // count)
+    parts = [folder / f"{number}.ndjson" for number in range(count)]
     for number, part in enumerate(parts):
         part.write_bytes(b"".join(lines[number * size : (number + 1) * size]))
+    return [str(part) for part in parts]
+
+
+def test_in_reverse_order_and_ten_passes_the_same_marts(
+    processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
+) -> None:
+    installation.built()
     with installation.receiver():
-        for start in range(0, PASSES, AT_A_TIME):
-            some = map(str, parts[start : start + AT_A_TIME])
-            said = installation.python(MANY_PASSES, installation.url, *some)
-            assert said.count("done after") == AT_A_TIME
+        for part in parts_in_reverse(calls_folder, tmp_path, PASSES):
+            installation.aftercall("replay", part, "--url", installation.url)
+            assert "done after" in installation.aftercall("run")
     assert installation.marts() == processed.marts()
+
+
+def test_in_reverse_order_and_forty_loads_and_builds_the_same_calls(
+    processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
+) -> None:
+    installation.built()
+    with installation.receiver():
+        parts = parts_in_reverse(calls_folder, tmp_path, LOADS_AND_BUILDS)
+        installation.python(LOAD_AND_BUILD, installation.url, *parts)
+    for mart in MARTS:
+        columns = [str(row[0]) for row in processed.mart(f"describe {mart}") if row[0] not in ARRIVAL]
+        rows = f"select {', '.join(columns)} from {{}} order by all"
+        assert installation.warehouse(rows.format(f"marts.{mart}")) == processed.mart(rows.format(mart)), mart
