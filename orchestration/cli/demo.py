@@ -64,7 +64,7 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
                 actions = _wait_for_actions(children, plan, deadline)
                 published = _wait_for_marts(children, settings, plan, deadline)
             found = demo_table.lines(plan, published, actions, report.sent - report.accepted)
-            demo_table.show(console, found, published, actions, logs)
+            demo_table.show(found, published, actions, logs)
             for name, url in (urls | processes.pages()).items():
                 click.echo(f"{name:<10}{url}")
             click.echo(f"numbers   {settings.published} (DuckDB)")
