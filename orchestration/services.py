@@ -5,6 +5,7 @@ command which asks for an address answers at once.
 """
 
 import hashlib
+import json
 import os
 import socket
 import stat
@@ -12,8 +13,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-import yaml
 
 from orchestration.config import CODE_LOCATION, PROJECT_ROOT, DagsterSettings
 
@@ -24,11 +23,11 @@ _CODE_SERVER_SECONDS = 120.0
 
 
 def prepare_workspace(settings: DagsterSettings) -> Path:
-    """Write the file that leads web server and daemon to the code server; returns its path."""
+    """Write the file that leads web server and daemon to the code server; returns its path. JSON is YAML too."""
     path = settings.dagster / "workspace.yaml"
     server = {"grpc_server": {"socket": str(code_socket(settings)), "location_name": LOCATION}}
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.write_text(yaml.safe_dump({"load_from": [server]}), encoding="utf-8")
+    part.write_text(json.dumps({"load_from": [server]}), encoding="utf-8")
     part.replace(path)
     return path
 

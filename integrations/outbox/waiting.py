@@ -43,10 +43,7 @@ def waiting(engine: Engine, pauses: Sequence[Pause]) -> list[Waiting]:
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return [
-        Waiting(channel, destination, count, _of_group(pauses, channel, destination, failed, again, error))
-        for channel, destination, count, failed, again, error in rows
-    ]
+    return [Waiting(row[0], row[1], row[2], _of_group(pauses, *row._tuple())) for row in rows]
 
 
 def reason(engine: Engine, action: Action, pauses: Sequence[Pause]) -> str:
@@ -73,6 +70,7 @@ def _of_group(
     pauses: Sequence[Pause],
     channel: str,
     destination: str,
+    _: int,
     failed: int,
     again: datetime | None,
     error: str | None,

@@ -34,7 +34,10 @@ STYLES = {"sent": "green", "dead": "red", "retrying": "yellow", "skipped": "dim"
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 @click.pass_context
 def actions_command(context: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
-    """List actions, the last changed first; with a command, look at them or act upon them."""
+    """List actions, the last changed first, below what needs a person; with a command, look at them or act upon them.
+
+    With a filter the actions stand alone.
+    """
     if context.invoked_subcommand is not None:
         if any(wanted.values()):
             raise click.UsageError(f"write the filters behind {context.invoked_subcommand}, not before it")
@@ -48,7 +51,8 @@ def actions_command(context: click.Context, /, limit: int, as_json: bool, **want
                 [_plain(asdict(one)) | {"reason": why} for one, why in zip(actions, reasons, strict=True)]
             )
             return
-        show_attention(outbox, settings)
+        if not any(wanted.values()):
+            show_attention(outbox, settings)
     if not actions:
         say("no such actions")
         return

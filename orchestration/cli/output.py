@@ -72,7 +72,10 @@ class Listing:
 
 def say(text: str, style: str = "") -> None:
     """Print a sentence; a terminal breaks it by itself, so that what is copied has no breaks."""
-    Console(soft_wrap=True, highlight=False).print(Text(text, style))
+    if is_terminal():
+        Console(soft_wrap=True, highlight=False).print(Text(text, style))
+    else:
+        click.echo(text)
 
 
 def say_json(value: Any) -> None:
