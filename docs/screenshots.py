@@ -40,6 +40,8 @@ def main() -> None:
     """Write `docs/images/*.png`."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)), browser() as page:
+        # one cookie for both: a browser sends it to every port of a host
+        page.get(f"{BOARD}/?token={token(Path(folder))}")
         groups = ",".join(quote(f"global@global:{group}", safe="") for group in OPEN_GROUPS)
         # first: a call on the line begins a pass, and what runs has no state to show
         picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
@@ -47,6 +49,11 @@ def main() -> None:
         picture(page, "board", BOARD, "by agent and issue")
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
         picture(page, "board-phone", BOARD, "by agent and issue")
+
+
+def token(home: Path) -> str:
+    """What the demo's board and Dagster ask for."""
+    return (home / "demo" / "access-token").read_text(encoding="ascii").strip()
 
 
 def ring() -> None:
