@@ -11,7 +11,7 @@ install = $(BIN)/uv pip install --quiet --python $(1) --require-hashes $(2) || \
 DEMO_FLAGS := $(if $(filter 1,$(DEMO_EXIT)),--exit)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test suites systems superset check format dictionary docs screenshots bench lock clean
+.PHONY: help setup demo test suites systems superset check check-types check-python check-sql check-dictionary format dictionary docs screenshots bench lock clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -50,11 +50,20 @@ superset: setup  ## Apache Superset in an environment of its own (900 MB), for t
 	$(call install,$(VENV)/superset/bin/python,-r tests/orchestration/superset.txt)
 
 check: setup  ## lint, format and types of Python and SQL; the data dictionary is fresh
+	@$(MAKE) --no-print-directory --jobs 2 check-types check-python check-sql check-dictionary
+
+check-types:
+	$(BIN)/mypy
+
+check-python:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+
+check-sql:
 	$(BIN)/sqlfmt --check --quiet dbt_project
 	$(BIN)/sqlfluff lint --nocolor --disable-progress-bar --processes 0 dbt_project/models dbt_project/tests
+
+check-dictionary:
 	$(BIN)/python -m docs.dictionary --check
 
 format: setup  ## put everything into the house's format

@@ -19,10 +19,10 @@ from tests import homes
 from tests.commands import Command
 from tests.skips import pytest_addoption as pytest_addoption
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.traffic import Traffic, recorded, simulated
 
 ROOT = Path(__file__).resolve().parent.parent
 AFTERCALL = "from orchestration.cli import main; main()"
-CALLS = ROOT.parent / "shared" / "calls"
 MARTS = (
     "calls", "call_outcomes", "call_conversations", "call_metrics", "call_turns", "call_variables", "customers",
     "agents", "call_metrics_daily", "call_volume", "call_concurrency", "scorecard_daily", "scorecard_weekly",
@@ -200,25 +200,23 @@ def installation(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def calls_folder() -> Path:
-    """Recorded traffic with the results that the rules give for it; not part of the project."""
-    if not CALLS.is_dir():
-        pytest.skip("needs the recorded calls in ../shared/calls")
-    return CALLS
+def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    """A thousand recorded calls where they are at hand, three hundred simulated ones anywhere else."""
+    return recorded() or simulated(tmp_path_factory.mktemp("traffic"))
 
 
 def _run_once(home: Path) -> None:
     Installation(home, free_port()).aftercall("run")
 
 
-def _take_recorded_calls(home: Path) -> None:
-    taking = Installation(home, free_port()).built()
-    with taking.receiver():
-        taking.aftercall("replay", str(CALLS / "sgd.ndjson"), "--url", taking.url, "--clients", "16")
-    taking.aftercall("run")
-
-
 @pytest.fixture(scope="session")
-def processed(calls_folder: Path) -> Installation:
-    """An installation that took the recorded calls in one pass; tests may not change it."""
-    return Installation(homes.shared("processed", _take_recorded_calls), free_port())
+def processed(traffic: Traffic) -> Installation:
+    """An installation that took the traffic in one pass; tests may not change it."""
+
+    def take(home: Path) -> None:
+        taking = Installation(home, free_port()).built()
+        with taking.receiver():
+            taking.aftercall("replay", str(traffic.file), "--url", taking.url, "--clients", "16")
+        taking.aftercall("run")
+
+    return Installation(homes.shared("processed", take), free_port())
