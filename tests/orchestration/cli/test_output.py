@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import DueAction, Outbox, dispatch, open_outbox
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Installation, free_port
 from tests.integrations import servers
 from tests.integrations.servers import says
 
@@ -28,28 +29,52 @@ REDMINE = {
 }
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """A home whose Redmine answers 401 to everything: six tickets wait."""
+
+    installation: Installation
+    settings: dict[str, str]
+
+    def piped(self, *arguments: str) -> str:
+        """What a program reads; colours are asked for all the same, as CI does."""
+        return self.installation.ask(*arguments, FORCE_COLOR="1", **self.settings)
+
+    def on_screen(self, *arguments: str) -> str:
+        """What stands on a terminal of 80 columns, without colours."""
+        ours, theirs = pty.openpty()
+        with subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            cwd=ROOT,
+            env=self.installation.environment(COLUMNS="80", TERM="xterm", **self.settings),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            os.close(theirs)
+            pieces = []
+            with suppress(OSError):  # the other end is gone
+                while piece := os.read(ours, 1 << 16):
+                    pieces.append(piece)
+            os.close(ours)
+            process.wait(60)
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(pieces).decode()).replace("\r\n", "\n")
+
+
 @pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment of a home whose Redmine answers 401 to everything: six tickets wait."""
-    home = tmp_path_factory.mktemp("stopped") / "home"
-    home.mkdir()
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stopped]:
+    installation = Installation(tmp_path_factory.mktemp("stopped") / "home", free_port()).built()
     with servers.running() as redmine, pytest.MonkeyPatch.context() as patched:
         redmine.always = lambda _: says(401, {})
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
-        told = {
-            "AFTERCALL_HOME": str(home),
-            "AFTERCALL_REDMINE_URL": redmine.url,
-            "AFTERCALL_IGNORE_ACTION_AGE": "1",
-        }
-        environment = clean | REDMINE | told
-        for name, value in environment.items():
+        told = REDMINE | {"AFTERCALL_REDMINE_URL": redmine.url}
+        for name, value in installation.environment(**told).items():
             patched.setenv(name, value)
         settings = IntegrationSettings()
         with open_outbox(settings.outbox_url) as outbox:
             fill(outbox, settings)
             dispatch(outbox, "ticket", settings)
             assert [pause.destination for pause in outbox.pauses()] == ["redmine"]
-        yield environment
+        yield Stopped(installation, told)
 
 
 def fill(outbox: Outbox, settings: IntegrationSettings) -> None:
@@ -66,40 +91,6 @@ def fill(outbox: Outbox, settings: IntegrationSettings) -> None:
     )
 
 
-def piped(environment: dict[str, str], *arguments: str) -> str:
-    """What a program reads; colours are asked for all the same, as CI does."""
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        cwd=ROOT,
-        env=environment | {"FORCE_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    ).stdout
-
-
-def on_screen(environment: dict[str, str], *arguments: str) -> str:
-    """What stands on a terminal of 80 columns, without colours."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        cwd=ROOT,
-        env=environment | {"COLUMNS": "80", "TERM": "xterm"},
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        os.close(theirs)
-        pieces = []
-        with suppress(OSError):  # the other end is gone
-            while piece := os.read(ours, 1 << 16):
-                pieces.append(piece)
-        os.close(ours)
-        process.wait(60)
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(pieces).decode())
-
-
 def unfolded(screen: str) -> str:
     """The text of a column that was folded: each of its pieces stands below the one before."""
     return "".join(
@@ -107,8 +98,8 @@ def unfolded(screen: str) -> str:
     )
 
 
-def test_a_pipe_gets_a_line_per_action_with_its_whole_key(stopped: dict[str, str]) -> None:
-    rows = [row.split("\t") for row in piped(stopped, "actions").splitlines()]
+def test_a_pipe_gets_a_line_per_action_with_its_whole_key(stopped: Stopped) -> None:
+    rows = [row.split("\t") for row in stopped.piped("actions").splitlines()]
     (attention,) = [row for row in rows if row[0] == "attention"]
     assert attention[1].startswith("ticket has stopped at redmine until")
     assert "AFTERCALL_REDMINE_KEY" in "".join(attention)
@@ -118,55 +109,46 @@ def test_a_pipe_gets_a_line_per_action_with_its_whole_key(stopped: dict[str, str
     assert all("redmine has stopped, and is tried again at" in row[6] for row in actions)
 
 
-def test_on_a_narrow_terminal_a_key_folds_and_is_not_cut(stopped: dict[str, str]) -> None:
-    screen = on_screen(stopped, "actions", "--call", CALL)
+def test_on_a_narrow_terminal_a_key_folds_and_is_not_cut(stopped: Stopped) -> None:
+    screen = stopped.on_screen("actions", "--call", CALL)
     assert "…" not in screen
     assert KEY in unfolded(screen)
     assert max(map(len, screen.splitlines())) <= 80
 
 
-def test_one_action_says_why_it_waits_and_its_json_can_be_read(stopped: dict[str, str]) -> None:
-    shown = piped(stopped, "actions", "show", KEY)
+def test_one_action_says_why_it_waits_and_its_json_can_be_read(stopped: Stopped) -> None:
+    shown = stopped.piped("actions", "show", KEY)
     facts = dict(row.split("\t")[1:] for row in shown.splitlines() if row.startswith("fact\t"))
     assert facts["action key"] == KEY
     assert facts["reason"].startswith("redmine has stopped, and is tried again at")
     assert "AFTERCALL_REDMINE_KEY" in facts["reason"]
-    for text in (shown, on_screen(stopped, "actions", "show", KEY)):
-        unix = text.replace("\r\n", "\n")
-        content, _ = json.JSONDecoder().raw_decode(unix[unix.index("\n{\n") + 1 :])
+    for text in (shown, stopped.on_screen("actions", "show", KEY)):
+        content, _ = json.JSONDecoder().raw_decode(text[text.index("\n{\n") + 1 :])
         assert content["title"].startswith("Car:")
-    read = json.loads(piped(stopped, "actions", "show", KEY, "--json"))
+    read = json.loads(stopped.piped("actions", "show", KEY, "--json"))
     assert (read["action_key"], read["status"], read["reason"]) == (KEY, "pending", facts["reason"])
-    (listed,) = json.loads(piped(stopped, "actions", "--call", CALL, "--json"))
+    (listed,) = json.loads(stopped.piped("actions", "--call", CALL, "--json"))
     assert listed["reason"] == facts["reason"]
 
 
-def test_doctor_says_its_verdict_first_and_names_every_setting_whole(stopped: dict[str, str]) -> None:
-    said = piped(stopped, "doctor").splitlines()
+def test_doctor_says_its_verdict_first_and_names_every_setting_whole(stopped: Stopped) -> None:
+    said = stopped.piped("doctor").splitlines()
     assert re.fullmatch(r"Every part can work; \d+ doors are open\.", said[0])
     settings = dict(row.split("\t")[1:3] for row in said if row.startswith("setting\t"))
     assert {"AFTERCALL_WEBHOOK_URL_TICKET", "AFTERCALL_DAGSTER_PASSWORD", "AFTERCALL_HOME"} <= settings.keys()
-    assert settings["AFTERCALL_HOME"] == stopped["AFTERCALL_HOME"]
-    screen = on_screen(stopped, "doctor").splitlines()
+    assert settings["AFTERCALL_HOME"] == str(stopped.installation.home)
+    screen = stopped.on_screen("doctor").splitlines()
     assert screen[0] == said[0]
     assert not any("…" in line for line in screen)
     for name in ("AFTERCALL_TICKETS", "AFTERCALL_REDMINE_URL"):
         assert any(name in line for line in screen), screen
 
 
-# the alert that the channel has stopped may have gone out in the same run
-def test_a_run_ends_with_what_waits_and_why(stopped: dict[str, str]) -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "run"],
-        cwd=ROOT,
-        env=stopped,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert said.returncode == 0, said.stderr[-3_000:]
-    first, *rest = said.stdout.splitlines()
-    assert re.fullmatch(r"done after \d+ pass(es)?: (1 sent|nothing was sent); 6 wait", first), said.stdout
+def test_a_run_ends_with_what_waits_and_why(stopped: Stopped) -> None:
+    said = stopped.piped("run")
+    first, *rest = said.splitlines()
+    # the alert that the channel has stopped goes out in the same run
+    assert re.fullmatch(r"done after \d+ pass(es)?: 1 sent; 6 wait", first), said
     assert rest[0].startswith("ticket: 6 wait for redmine: redmine has stopped, and is tried again at")
     assert any(row.startswith("attention\tticket has stopped at redmine until") for row in rest)
-    assert "nothing is due" not in said.stdout
+    assert "nothing is due" not in said
