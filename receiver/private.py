@@ -39,7 +39,7 @@ def prepare(home: Path) -> None:
 def exposed(home: Path) -> Iterator[tuple[Path, int]]:
     """Each file and folder of a home that others than its owner have rights to, and these rights; links are left out.
 
-    A folder that is there for all, such as `/tmp` or the user's own directory, counts itself as no home: only what
+    A folder that is there for all, such as `/tmp` or the user's own directory, is no home of its own: only what
     aftercall wrote into it is looked at.
     """
     with suppress(OSError):

@@ -6,7 +6,6 @@ Asked of what really answers where something runs, else of the settings. Closing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 import requests
 
@@ -91,11 +90,11 @@ def _believed_header(settings: BoardSettings) -> Iterator[Door]:
 
 
 def _readable_files(settings: BoardSettings) -> Iterator[Door]:
-    found = [path for path, _ in private.exposed(settings.home)]
-    if found:
-        named = ", ".join(str(path) for path in islice(found, _NAMED))
-        more = ", and more" if len(found) > _NAMED else ""
+    readable = [path for path, _ in private.exposed(settings.home)]
+    if readable:
+        named = ", ".join(str(path) for path in readable[:_NAMED])
+        more = ", and more" if len(readable) > _NAMED else ""
         yield Door(
-            f"others can read {len(found)} files and folders of the home: {named}{more}",
+            f"others can read {len(readable)} files and folders of the home: {named}{more}",
             "close them: aftercall init",
         )

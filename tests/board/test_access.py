@@ -126,8 +126,8 @@ def test_the_token_lasts_as_long_as_the_home_and_only_its_owner_reads_it(home: P
 
 def test_processes_that_start_together_have_one_token() -> None:
     with multiprocessing.get_context("fork").Pool(8) as pool:
-        found = pool.map(home_token, [BoardSettings()] * 32, chunksize=1)
-    assert len(set(found)) == 1
+        tokens = pool.map(home_token, [BoardSettings()] * 32, chunksize=1)
+    assert len(set(tokens)) == 1
 
 
 def test_a_token_that_cannot_be_kept_is_said_with_its_file(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
     home, port = tmp_path_factory.mktemp("guarded") / "home", free_port()
     process = started(home, AFTERCALL_DAGSTER_BIND=f"127.0.0.1:{port}")
     try:
-        found = Ui(f"http://127.0.0.1:{port}", dg.DagsterInstance.from_config(str(home / "dagster")))
-        wait_until(lambda: found.get("/server_info", {}).ok, "Dagster's web server")
-        yield found
+        server = Ui(f"http://127.0.0.1:{port}", dg.DagsterInstance.from_config(str(home / "dagster")))
+        wait_until(lambda: server.get("/server_info", {}).ok, "Dagster's web server")
+        yield server
     finally:
         ended(process)
 

@@ -72,13 +72,13 @@ def die_and_live_again(home: Path, *parts: str) -> None:
 
 def leaders(home: Path, *parts: str) -> dict[str, int]:
     """The process that `aftercall up` itself started, by a part of its command."""
-    found = {}
+    pids = {}
     for process in processes_of(home):
         with suppress(psutil.Error):
             command = " ".join(process.cmdline())
             is_leader = os.getpgid(process.pid) == process.pid
-            found |= {part: process.pid for part in parts if is_leader and part in command}
-    return found
+            pids |= {part: process.pid for part in parts if is_leader and part in command}
+    return pids
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def found() -> list[str]:
+def doors_open() -> list[str]:
     return [door.what for door in open_doors()]
 
 
 def test_where_all_is_signed_and_closed_no_door_is_open() -> None:
-    assert found() == []
+    assert doors_open() == []
 
 
 def test_each_source_that_takes_unsigned_events_is_a_door(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,10 +43,10 @@ def test_each_source_that_takes_unsigned_events_is_a_door(monkeypatch: pytest.Mo
     for source in ("atoms", "vapi"):
         monkeypatch.delenv(f"AFTERCALL_SECRET_{source.upper()}")
     takes = "the receiver takes unsigned events from anybody"
-    assert found() == [f"{takes}: atoms", f"{takes}: vapi"]
+    assert doors_open() == [f"{takes}: atoms", f"{takes}: vapi"]
     monkeypatch.delenv("AFTERCALL_RECEIVER_ALLOW_UNSIGNED")
     monkeypatch.setenv("AFTERCALL_RECEIVER_BIND", "0.0.0.0:8080")
-    assert found() == []
+    assert doors_open() == []
 
 
 @pytest.mark.parametrize("part", ["BOARD", "DAGSTER"])
@@ -56,17 +56,17 @@ def test_a_page_that_shows_itself_is_a_door_and_one_that_asks_is_none(
     with servers.running() as page:
         monkeypatch.setenv(f"AFTERCALL_{part}_BIND", page.url.removeprefix("http://"))
         page.always = lambda _: says(401, {})
-        assert found() == []
+        assert doors_open() == []
         page.always = lambda _: says(200, {"data": {"version": "1"}})
-        (door,) = found()
+        (door,) = doors_open()
     assert door.endswith("asks nobody who they are")
 
 
 def test_a_header_that_any_program_here_can_send_is_a_door(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AFTERCALL_BOARD_USER_HEADER", "X-Forwarded-User")
-    assert len(found()) == 1
+    assert len(doors_open()) == 1
     monkeypatch.setenv("AFTERCALL_TRUSTED_PROXIES", "192.0.2.7")
-    assert found() == []
+    assert doors_open() == []
 
 
 def test_what_others_can_read_is_a_door_that_init_closes(home: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_others_can_read_is_a_door_that_init_closes(home: Path) -> None:
     (home / "landing").chmod(0o755)
     (home / "outbox.sqlite").write_text("")
     (home / "outbox.sqlite").chmod(0o640)
-    (door,) = found()
+    (door,) = doors_open()
     assert door.startswith("others can read 2 files and folders of the home: ")
     assert str(home / "landing") in door
     said = CliRunner().invoke(main, ["doctor"]).output.splitlines()

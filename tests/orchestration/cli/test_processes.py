@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ import psutil
 import pytest
 
 from orchestration.cli import children as module
+from orchestration.cli import processes
 from orchestration.cli.children import Children
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
 
 # like a command that was started with `&` in a script: there, shells have Ctrl-C ignored
 COMMAND = """
@@ -186,3 +188,25 @@ def test_the_receiver_is_asked_to_end_when_the_others_are_gone(tmp_path: Path) -
         children.start("board", program("board", 0.3))
         tend_until(children, lambda: {"receiver", "board"} <= {path.name for path in tmp_path.iterdir()}, [])
     assert (tmp_path / "order").read_text().split() == ["board", "receiver"]
+
+
+@pytest.mark.parametrize("part", ["RECEIVER", "BOARD", "DAGSTER"])
+def test_up_starts_nothing_where_an_address_is_taken_or_open_to_others(
+    part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AFTERCALL_HOME", str(tmp_path))
+    for name in ("RECEIVER", "BOARD", "DAGSTER"):
+        monkeypatch.setenv(f"AFTERCALL_{name}_BIND", f"127.0.0.1:{free_port()}")
+    processes.refuse_to_start()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv(f"AFTERCALL_{part}_BIND", f"127.0.0.1:{taken.getsockname()[1]}")
+        with pytest.raises(SystemExit, match=f"AFTERCALL_{part}_BIND"):
+            processes.refuse_to_start()
+    monkeypatch.setenv(f"AFTERCALL_{part}_BIND", f"0.0.0.0:{free_port()}")
+    if part == "RECEIVER":  # its sources ask for their secrets
+        processes.refuse_to_start()
+    else:
+        with pytest.raises(SystemExit, match=f"AFTERCALL_{part}_PASSWORD"):
+            processes.refuse_to_start()
