@@ -45,8 +45,8 @@ def doctor_command(every: bool) -> None:
     say(_verdict(len(problems), len(doors)), "bold red" if problems else "bold")
     for what, problem in problems:
         say(f"bad  {what}: {problem}", "red")
-    for what, times in _together(doors):
-        say(f"open {what}{times}", "yellow")
+    for what, remedy in _together(doors):
+        say(f"open {what}: {remedy}", "yellow")
     for what, problem in checks:
         if problem is None:
             say(f"ok   {what}")
@@ -70,10 +70,10 @@ def _together(doors: Iterable[Door]) -> Iterator[tuple[str, str]]:
     sources = [door for door in doors if isinstance(door, SourceDoor)]
     for door in doors:
         if not isinstance(door, SourceDoor) or not is_terminal():
-            yield door.what, f": {door.remedy}"
+            yield door.what, door.remedy
     if sources and is_terminal():
         names = ", ".join(door.source for door in sources)
-        yield f"{sources[0].of_receiver}: {names}", ": set AFTERCALL_SECRET_<SOURCE>"
+        yield f"{sources[0].of_receiver}: {names}", "set AFTERCALL_SECRET_<SOURCE>"
 
 
 def _show_settings(every: bool) -> None:
