@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from integrations.board.config import Guarded
 from integrations.board.home_token import home_token
-from receiver.config import is_loopback
-from receiver.networks import Address, contains
+from receiver.networks import Address, contains, is_loopback
 
 LONGEST_NAME = 80
 TOKEN_PARAMETER = "token"  # noqa: S105 - the name of a parameter, not a secret

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
-from receiver.config import Bind, Listening, is_loopback
-from receiver.networks import Network, networks
+from receiver.config import Bind, Listening
+from receiver.networks import Network, is_loopback, networks
 
 
 class Guarded(Listening):

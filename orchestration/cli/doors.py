@@ -3,7 +3,6 @@
 Asked of what really answers where something runs, else of the settings. Closing a door belongs to the operator.
 """
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,14 +12,10 @@ from integrations.board.config import BoardSettings, Guarded
 from orchestration.config import DagsterSettings
 from receiver import private
 from receiver.config import ReceiverSettings, setting_name
-from receiver.gate import gate
-from receiver.problems import Problem
-from receiver.sources import SOURCES
+from receiver.exposure import open_sources
 
 _ANSWERS_WITHIN_SECONDS = 2
 _NAMED = 3
-# as a program of this machine sends it, and a proxy on this machine that adds no header
-_PLAIN = {"host": "127.0.0.1", "content-type": "application/json"}
 
 
 @dataclass(frozen=True)
@@ -51,19 +46,10 @@ def open_doors() -> list[Door]:
 
 
 def _unsigned_sources(settings: ReceiverSettings) -> Iterator[Door]:
-    for name, source in sorted(SOURCES.items()):
-        try:
-            gate(source, settings).believe(_PLAIN, b"{}", time.time())
-        except Problem:
-            continue
-        whom = "anybody" if settings.receiver_allow_unsigned else "any program of this machine"
-        takes = f"the receiver takes unsigned events from {whom}"
-        yield SourceDoor(
-            f"{takes}: {name}",
-            f"set AFTERCALL_SECRET_{setting_name(name).upper()}",
-            source=name,
-            of_receiver=takes,
-        )
+    for name, senders in open_sources(settings).items():
+        takes = f"the receiver takes unsigned events from {senders}"
+        setting = f"AFTERCALL_SECRET_{setting_name(name).upper()}"
+        yield SourceDoor(f"{takes}: {name}", f"set {setting}", source=name, of_receiver=takes)
 
 
 def _shown(settings: Guarded, path: str, title: str) -> Iterator[Door]:

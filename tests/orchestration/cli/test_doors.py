@@ -42,7 +42,7 @@ def test_each_source_that_takes_unsigned_events_is_a_door(monkeypatch: pytest.Mo
     monkeypatch.setenv("AFTERCALL_RECEIVER_ALLOW_UNSIGNED", "1")
     for source in ("atoms", "vapi"):
         monkeypatch.delenv(f"AFTERCALL_SECRET_{source.upper()}")
-    takes = "the receiver takes unsigned events from anybody"
+    takes = "the receiver takes unsigned events from anybody who reaches the receiver"
     assert doors_open() == [f"{takes}: atoms", f"{takes}: vapi"]
     monkeypatch.delenv("AFTERCALL_RECEIVER_ALLOW_UNSIGNED")
     monkeypatch.setenv("AFTERCALL_RECEIVER_BIND", "0.0.0.0:8080")
