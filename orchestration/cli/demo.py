@@ -27,8 +27,8 @@ _EVERY = 1_000_000
 _POLL_SECONDS = 0.5
 # on a busy machine Dagster needs minutes to import everything
 _START_SECONDS = 300
-# where the processes listen, and who may see the board
-_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_BIND|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
+# where the processes listen, and who may see the board and Dagster
+_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
 
 
 @click.command("demo")
