@@ -61,7 +61,7 @@ def token(home: Path) -> str:
 
 
 def ring(home: Path) -> None:
-    """Calls that began a while ago, so that somebody is on the line; landed by hand, as nobody can sign for the demo."""
+    """Calls that began a while ago, so that somebody is on the line; landed by hand: nobody can sign for the demo."""
     store = open_landing(home / "demo")
     for number, phone in enumerate(CALLERS):
         began = datetime.now(UTC) - timedelta(seconds=47 * number)
