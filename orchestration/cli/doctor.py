@@ -45,11 +45,10 @@ def doctor_command(every: bool) -> None:
     say(_verdict(len(problems), len(doors)), "bold red" if problems else "bold")
     for what, problem in problems:
         say(f"bad  {what}: {problem}", "red")
-    for what, remedy in _together(doors):
-        say(f"open {what}: {remedy}", "yellow")
-    for what, problem in checks:
-        if problem is None:
-            say(f"ok   {what}")
+    for what, close in _together(doors):
+        say(f"open {what}: {close}", "yellow")
+    for what in (what for what, problem in checks if problem is None):
+        say(f"ok   {what}")
     _show_settings(every or not is_terminal())
     if problems:
         raise SystemExit(1)

@@ -72,7 +72,7 @@ def die_and_live_again(home: Path, *parts: str) -> None:
 
 def leaders(home: Path, *parts: str) -> dict[str, int]:
     """The process that `aftercall up` itself started, by a part of its command."""
-    pids = {}
+    pids: dict[str, int] = {}
     for process in processes_of(home):
         with suppress(psutil.Error):
             command = " ".join(process.cmdline())

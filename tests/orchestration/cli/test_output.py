@@ -38,7 +38,7 @@ class Stopped:
 
     def piped(self, *arguments: str) -> str:
         """What a program reads; colours are asked for all the same, as CI does."""
-        return self.installation.ask(*arguments, FORCE_COLOR="1", **self.settings)
+        return self.installation.ask(*arguments, code=0, FORCE_COLOR="1", **self.settings)
 
     def on_screen(self, *arguments: str) -> str:
         """What stands on a terminal of 80 columns, without colours."""

@@ -162,7 +162,8 @@ def test_a_killed_child_is_started_again_and_one_that_lived_long_without_a_longe
 
 @pytest.mark.usefixtures("quick")
 def test_what_cannot_be_started_again_is_tried_later_and_stops_nothing_else(tmp_path: Path) -> None:
-    program, said = tmp_path / "program", []
+    program = tmp_path / "program"
+    said: list[str] = []
     program.write_text("#!/bin/sh\nexit 1\n")
     program.chmod(0o755)
     with Children({}, Path("/")) as children:
