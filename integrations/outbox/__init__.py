@@ -9,6 +9,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
 from integrations.outbox.alerts import BadAlerts, alert
+from integrations.outbox.attention import Attention, AttentionItem, needs_attention
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
 from integrations.outbox.outbox import Outbox, open_outbox
@@ -47,6 +48,8 @@ def dispatch(
 __all__ = [
     "Action",
     "Attempt",
+    "Attention",
+    "AttentionItem",
     "Backlog",
     "BadAlerts",
     "Changes",
@@ -65,5 +68,6 @@ __all__ = [
     "Problem",
     "alert",
     "dispatch",
+    "needs_attention",
     "open_outbox",
 ]
