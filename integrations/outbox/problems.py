@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, case, func, insert, or_, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import circuit
@@ -104,9 +104,11 @@ def _is_alert_due(finding: Finding, problem: Problem, now: datetime) -> bool:
 
 def _is_new(connection: Connection, past: Finding) -> bool:
     """Whether the ledger does not know yet that a problem has ended."""
-    known = select(problems.c.resolved_at).where(problems.c.key == past.key, problems.c.since == past.since)
-    row = connection.execute(known).first()
-    return row is None or row[0] is None
+    is_this = or_(problems.c.since == past.since, problems.c.resolved_at >= past.over_at)
+    known = select(problems.c.key).where(
+        problems.c.key == past.key, problems.c.resolved_at.is_not(None), is_this
+    )
+    return connection.execute(known).first() is None
 
 
 def _record_past(write: Write, past: Finding, settings: IntegrationSettings, now: datetime) -> list[Problem]:
@@ -291,7 +293,7 @@ def _waiting(
     return [finding for finding in findings if finding.key not in told]
 
 
-def _next_try(pause: Pause | None, next_attempt_at: datetime | None) -> datetime | None:
+def _next_try(pause: Pause | None, next_attempt_at: Any) -> datetime | None:
     return pause.until if pause else next_attempt_at
 
 
