@@ -19,7 +19,7 @@ from integrations.board.numbers import numbers
 from integrations.board.parts import PARTS
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, NotPossible, Outbox
+from integrations.outbox import Action, NotPossible, Outbox, why_waiting
 from receiver.landing import LandingStore
 
 POLICY = (
@@ -130,7 +130,7 @@ def views(
         found = ledger.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
         return render_template(
             "actions.html.j2", actions=found[: ledger.PAGE], more=len(found) > ledger.PAGE, page=page,
-            wanted=wanted, channels=CHANNELS, statuses=ledger.STATUSES, times=TIMES,
+            wanted=wanted, channels=CHANNELS, statuses=ledger.STATES, times=TIMES,
         )  # fmt: skip
 
     def wanted_action(ref: str) -> Action:
@@ -143,9 +143,10 @@ def views(
     def action(ref: str) -> str:
         found = wanted_action(ref)
         look = ledger.look(outbox, found, systems)
+        reason = why_waiting(outbox, systems, found, datetime.now(UTC))
         return render_template(
             "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
-            interventions=outbox.interventions(found.action_key), mail=_mail(look), record=_record(look),
+            interventions=outbox.interventions(found.action_key), reason=reason, mail=_mail(look), record=_record(look),
         )  # fmt: skip
 
     @pages.get("/mail/<path:ref>")

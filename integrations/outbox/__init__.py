@@ -9,7 +9,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
 from integrations.outbox.alerts import BadAlerts, alert
-from integrations.outbox.attention import Attention, AttentionItem, needs_attention
+from integrations.outbox.attention import Attention, AttentionItem, needs_attention, why_waiting
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
 from integrations.outbox.outbox import Outbox, open_outbox
@@ -70,4 +70,5 @@ __all__ = [
     "dispatch",
     "needs_attention",
     "open_outbox",
+    "why_waiting",
 ]

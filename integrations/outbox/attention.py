@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
 from integrations.outbox import problems
+from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.looks import last_look
 from integrations.outbox.outbox import Outbox
-from integrations.outbox.records import Finding, Problem
+from integrations.outbox.records import Action, Finding, Problem
 
 NO_LOOK = "looks"
 """Key of the item that says that nobody looks for problems."""
@@ -45,6 +47,12 @@ class AttentionItem:
     def kind(self) -> str:
         """What it is about: `stopped`, `paused`, `dead`, `runs` and so on."""
         return self.key.partition(":")[0]
+
+    @property
+    def channel(self) -> str | None:
+        """The channel whose actions it concerns; None if it concerns more than a channel."""
+        of_channel = next((part for part in self.key.split(":")[1:] if part in CHANNELS), None)
+        return of_channel if self.kind in ("stopped", "paused", "dead", "waiting") else None
 
 
 @dataclass(frozen=True)
@@ -85,6 +93,17 @@ def needs_attention(
         if key not in findings and not problems.is_of_outbox(problem.subject):
             items.append(_recorded(problem, next_tries.get(key)))
     return Attention(tuple(sorted(items, key=_rank)), look.at if look else None)
+
+
+def why_waiting(
+    outbox: Outbox, settings: IntegrationSettings, action: Action, now: datetime
+) -> AttentionItem | None:
+    """Why an action waits though nothing is wrong with itself: its destination has stopped, or its channel is off."""
+    if action.status not in UNSETTLED:
+        return None
+    reasons = (f"stopped:{action.channel}:{action.destination}", f"paused:{action.channel}")
+    items = {item.key: item for item in needs_attention(outbox, settings, now).items}
+    return next((items[key] for key in reasons if key in items), None)
 
 
 def _seen_now(finding: Finding, problem: Problem | None) -> AttentionItem:
