@@ -99,11 +99,12 @@ def summary(outbox: Outbox, since: datetime) -> Summary:
     )
     counts: dict[str, dict[str, int]] = {channel: {} for channel in CHANNELS}
     with reading(outbox.engine) as connection:
-        for channel, status, destination, is_closed, number in connection.execute(query):
+        for row in connection.execute(query):
+            channel, status, number = str(row[0]), str(row[1]), int(row[4])
             of = counts.setdefault(channel, {})
-            name = _state(status, destination, bool(is_closed))
+            name = _state(status, str(row[2]), bool(row[3]))
             for each in {name, "waiting"} if status in WAITING else {name}:
-                of[each] = of.get(each, 0) + int(number)
+                of[each] = of.get(each, 0) + number
         return Summary(counts, [as_action(row) for row in connection.execute(troubled).mappings()])
 
 

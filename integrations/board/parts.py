@@ -21,7 +21,7 @@ from integrations.board.hub import Hub
 from integrations.board.ledger import Summary
 from integrations.board.live import LiveView
 from integrations.board.marts import Marts, MartsUnreadable
-from integrations.board.numbers import Numbers, numbers, scores
+from integrations.board.numbers import Numbers, durations, numbers, scores
 from integrations.config import IntegrationSettings
 from integrations.outbox import Attention, Outbox, needs_attention
 
@@ -58,6 +58,7 @@ class Parts(threading.Thread):
         self._around = Around()
         self._numbers: Numbers | None = None
         self._scores: dict[str, int] = {}
+        self._durations: dict[str, float] = {}
         self._summary: Summary | None = None
         self._attention: Attention | None = None
         self._problem = ""
@@ -90,6 +91,7 @@ class Parts(threading.Thread):
                     self._numbers = numbers(self._marts, self._settings.zone)
                     told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
                     self._scores = scores(self._marts, told)
+                    self._durations = durations(self._marts, told)
                     self._draw_feed()
                     marts_version = version
                 if (written := (ledger.version(self._outbox), today)) != outbox_version:
@@ -124,7 +126,13 @@ class Parts(threading.Thread):
 
     def _draw_feed(self) -> None:
         with self._drawing:  # two threads draw it, and the older state must not come last
-            self._put("feed", live=self._live, scores=self._scores, receiver=self._settings.receiver_bind)
+            self._put(
+                "feed",
+                live=self._live,
+                scores=self._scores,
+                durations=self._durations,
+                receiver=self._settings.receiver_bind,
+            )
 
     def _draw_shared(self) -> None:
         """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
