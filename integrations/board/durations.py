@@ -67,7 +67,6 @@ _PLACES = {
     ),
     "elevenlabs": _Places(("data.metadata.call_duration_secs",), ("data.metadata.start_time_unix_secs",)),
     "generic": _Places(("data.duration_seconds",), ("data.started_at",), ("data.ended_at",)),
-    "livekit": _Places(),
     "retell": _Places(
         ("call.duration_ms",),
         ("call.start_timestamp",),
@@ -75,7 +74,6 @@ _PLACES = {
         {"call.duration_ms": 1000.0},
     ),
     "synthflow": _Places(("call.duration",), ("call.start_time",)),
-    "telnyx": _Places(("data.payload.duration_sec",)),
     "twilio": _Places(("CallDuration",), inside=_twilio_fields),
     "ultravox": _Places((), ("call.joined",), ("call.ended",)),
     "vapi": _Places(
@@ -84,8 +82,8 @@ _PLACES = {
         ("message.endedAt", "message.call.endedAt"),
     ),
 }
-ONE_EVENT_PER_LEG = frozenset({"livekit"})
-"""Sources of which every person who leaves is an end: the last of them is known only when nobody is left."""
+ONE_EVENT_PER_LEG = frozenset({"livekit", "telnyx"})
+"""Sources that tell of each person who comes and goes. Their first end says nothing of the call; the models do."""
 
 
 def span_of(source: str, payload: bytes, received: str, occurred: str | None) -> Span:
@@ -106,7 +104,7 @@ def span_of(source: str, payload: bytes, received: str, occurred: str | None) ->
 def duration(
     source: str, end: Span | None, analytics: Span | None, started: str | None, arrived_seconds: float | None
 ) -> Duration | None:
-    """How long a call took, by the best of what is known; None if nothing is.
+    """How long a call took, by the best of what is known; None if nothing is, or only how long one leg took.
 
     Args:
         source: the platform.
@@ -115,6 +113,8 @@ def duration(
         started: when it started, as its start event has it.
         arrived_seconds: seconds between the arrivals of its start and its end.
     """
+    if source in ONE_EVENT_PER_LEG:
+        return None
     spans = [span for span in (analytics, end) if span is not None]
     seconds = next((span.seconds for span in spans if span.seconds is not None), None)
     if seconds is not None:
@@ -123,7 +123,7 @@ def duration(
     over = next((span.ended for span in spans if span.ended), None)
     seconds = _between(began, over)
     if seconds is not None:
-        return Duration(seconds, is_at_least=source in ONE_EVENT_PER_LEG)
+        return Duration(seconds)
     return Duration(arrived_seconds, is_at_least=True) if arrived_seconds is not None else None
 
 
