@@ -30,6 +30,9 @@ MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src d
 """For a rendered mail: its own styles and nothing else, not even our scripts."""
 TIMES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 USER_KEY = "aftercall.user"
+LONGEST_BODY = 64 << 10
+"""So much of a raw body is shown, in bytes: a page has up to 50 of them."""
+MOST_TURNS = 1000
 LOG = logging.getLogger("aftercall.board")
 
 
@@ -119,7 +122,8 @@ def views(
             abort(404)
         return render_template(
             "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,
-            line=_timeline(landed, found), pretty=_pretty, turns=told.turns,
+            line=_timeline(landed, found), pretty=_pretty, turns=told.turns[:MOST_TURNS],
+            more_turns=len(told.turns) - MOST_TURNS,
         )  # fmt: skip
 
     @pages.get("/actions")
@@ -208,10 +212,15 @@ def _timeline(landed: calls.Landed, found: list[Action]) -> list[Moment]:
 
 
 def _pretty(payload: bytes) -> str:
+    """A body with a field per line, as far as it is shown. A long or deep one stays as it came: indents would multiply it."""
+    cut = payload[:LONGEST_BODY].decode("utf-8", "replace")
+    if len(payload) > LONGEST_BODY:
+        return f"{cut}\n… and {len(payload) - LONGEST_BODY:,} bytes more: aftercall landing cat --call"
     try:
-        return orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        return payload.decode("utf-8", "replace")
+        lines = orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2)
+    except (orjson.JSONDecodeError, TypeError):  # no JSON, or nested too deeply to be written again
+        return cut
+    return lines.decode() if len(lines) <= 4 * LONGEST_BODY else cut
 
 
 def _mail(look: ledger.Look) -> email.message.EmailMessage | None:
