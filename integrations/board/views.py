@@ -135,6 +135,7 @@ def views(
         return render_template(
             "actions.html.j2", actions=found[: ledger.PAGE], more=len(found) > ledger.PAGE, page=page,
             wanted=wanted, channels=CHANNELS, statuses=ledger.STATES, times=TIMES,
+            stops=[stop for stop in outbox.pauses() if wanted["channel"] in ("", stop.channel)],
         )  # fmt: skip
 
     def wanted_action(ref: str) -> Action:
@@ -165,10 +166,7 @@ def views(
             html, content_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": MAIL_POLICY}
         )
 
-    @pages.post("/operate/<what>/<path:ref>")
-    def operate(what: str, ref: str) -> Response:
-        if what not in ("retry", "give_up"):
-            abort(404)
+    def only_own_forms() -> None:
         if not access.is_own(
             user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
         ):
@@ -176,6 +174,18 @@ def views(
                 403,
                 "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
             )
+
+    @pages.post("/resume/<channel>/<destination>")
+    def resume(channel: str, destination: str) -> Response:
+        only_own_forms()
+        outbox.resume(channel, destination)
+        return redirect(url_for("board.actions", channel=channel, status="waiting", done="resume"), 303)  # type: ignore[return-value]
+
+    @pages.post("/operate/<what>/<path:ref>")
+    def operate(what: str, ref: str) -> Response:
+        if what not in ("retry", "give_up"):
+            abort(404)
+        only_own_forms()
         who = user()
         name = who.name if who.is_known else " ".join(request.form.get("who", "").split())[:LONGEST_NAME]
         if not name:
@@ -212,7 +222,7 @@ def _timeline(landed: calls.Landed, found: list[Action]) -> list[Moment]:
 
 
 def _pretty(payload: bytes) -> str:
-    """A body with a field per line, as far as it is shown. A long or deep one stays as it came: indents would multiply it."""
+    """A body with a field per line, as far as it is shown. A long or deep one stays as it came."""
     cut = payload[:LONGEST_BODY].decode("utf-8", "replace")
     if len(payload) > LONGEST_BODY:
         return f"{cut}\n… and {len(payload) - LONGEST_BODY:,} bytes more: aftercall landing cat --call"
