@@ -79,7 +79,8 @@ def test_arrival_times_are_said_to_be_at_least(own: dict[str, Any]) -> None:
 
 
 def test_hostile_durations_are_none() -> None:
-    for value in (-1, "NaN", "inf", 1e300, True, [], {}, "1" * 5000, None):
+    values: tuple[Any, ...] = (-1, "NaN", "inf", 1e300, True, [], {}, "1" * 5000, None)
+    for value in values:
         assert ended((1.5, START), (0, end(duration_seconds=value))) == Duration(1.5, is_at_least=True), value
 
 
