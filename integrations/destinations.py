@@ -42,6 +42,7 @@ class Delivery:
         call_id: the call.
         payload: what to render.
         at: the moment of this try, UTC.
+        known_since: when the outbox first held the action, UTC: nothing was made for it before.
         contact_id: for a CRM note or task: the contact's id in the same destination, where known.
         earlier: what the same destination made for the same call on this channel, the oldest first.
         links: addresses of what other channels made for the same call, by its kind: `ticket`, `contact`.
@@ -54,6 +55,7 @@ class Delivery:
     call_id: str | None
     payload: Mapping[str, Any]
     at: datetime
+    known_since: datetime | None = None
     contact_id: str | None = None
     earlier: tuple[Earlier, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)

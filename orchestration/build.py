@@ -56,20 +56,21 @@ def _parsed_path(settings: OrchestrationSettings) -> Path:
     return settings.dbt_target / "dagster" / f"{digest[:16]}.msgpack"
 
 
-_held: dict[Path, Any] = {}
+# by the name of the file, which says of which project it is: the parse is the same for every home
+_held: dict[str, Any] = {}
 
 
 def hold_parsed(settings: OrchestrationSettings) -> None:
     """Keep the project as it was parsed, for the next dbt command of this process, or of each fork of it."""
     path = _parsed_path(settings)
-    _held[path] = _read_parsed(path)
+    _held[path.name] = _read_parsed(path)
 
 
 def _parsed(settings: OrchestrationSettings) -> Any:
     """The project as it was parsed for `ensure_manifest`, if it was: dbt then need not look through its files."""
     path = _parsed_path(settings)
     # a command writes to it, so that it serves one
-    return _held.pop(path, None) or _read_parsed(path)
+    return _held.pop(path.name, None) or _read_parsed(path)
 
 
 def _read_parsed(path: Path) -> Any:

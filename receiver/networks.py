@@ -1,6 +1,6 @@
 """Where a request came from, and whether that lies in a list of networks.
 
-Addresses only; which source may send from where is in the settings, and what a stranger is answered belongs to
+Addresses and hosts only; which source may send from where is in the settings, and what a stranger is answered belongs to
 `receiver.gate`.
 """
 
@@ -26,6 +26,12 @@ def networks(text: str) -> tuple[Network, ...]:
 def contains(listed: Iterable[Network], address: Address | None) -> bool:
     """Whether one of the networks holds the address; an unknown one is in none."""
     return address is not None and any(address in network for network in listed)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
+    address = _address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def sender(peer: str, forwarded: str | None, proxies: Iterable[Network]) -> Address | None:

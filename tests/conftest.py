@@ -1,7 +1,6 @@
 """What every test may use: a state directory of its own, and the whole of aftercall in processes of its own."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +15,14 @@ import pytest
 import requests
 import sqlalchemy as sa
 
+from tests import homes
+from tests.commands import Command
 from tests.skips import pytest_addoption as pytest_addoption
 from tests.skips import pytest_runtest_makereport as pytest_runtest_makereport
+from tests.traffic import Traffic, recorded, simulated
 
 ROOT = Path(__file__).resolve().parent.parent
-CALLS = ROOT.parent / "shared" / "calls"
+AFTERCALL = "from orchestration.cli import main; main()"
 MARTS = (
     "calls", "call_outcomes", "call_conversations", "call_metrics", "call_turns", "call_variables", "customers",
     "agents", "call_metrics_daily", "call_volume", "call_concurrency", "scorecard_daily", "scorecard_weekly",
@@ -30,42 +32,35 @@ MARTS = (
 LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")
 # when an event arrived and was loaded is not the same in two installations; everything else is
 ARRIVAL = ("updated_at", "last_loaded_at")
-_shared_home: Path
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # to import the code location is to parse the dbt project into a home: one for all workers, and not the checkout's
-    global _shared_home
-    if not hasattr(config, "workerinput"):
-        os.environ["AFTERCALL_HOME"] = tempfile.mkdtemp(prefix="aftercall-tests-")
-    _shared_home = Path(os.environ["AFTERCALL_HOME"])
+    homes.share(config)
     # what is started in the background of a script has Ctrl-C ignored, and would hand that on to all it starts
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(os.environ.pop("AFTERCALL_HOME"), ignore_errors=True)
+    homes.remove(config)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
+    """Begin with the long tests, and keep a file's tests on one worker, which makes their fixtures once.
+
+    The tests of a file that is marked `spread` share nothing worth that.
+    """
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+        place = LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+        return item.get_closest_marker("slow") is None, place
 
     items.sort(key=rank)
-
-
-def hand_on_the_parse(home: Path) -> None:
-    """Spare a new home the parse of the dbt project, which is the same in each and takes as long as a pass."""
-    from orchestration import build
-    from orchestration.config import OrchestrationSettings
-
-    target = OrchestrationSettings(home=home).dbt_target
-    if not target.exists():
-        parsed = build.ensure_manifest(OrchestrationSettings(home=_shared_home)).parent
-        shutil.copytree(parsed, target / parsed.name)
+    for item in items:
+        if not item.get_closest_marker("spread") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT / "tests").as_posix()))
 
 
 @dataclass(frozen=True)
@@ -90,24 +85,37 @@ class Installation:
             **more,
         }
 
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **more: str) -> Command:
         """`aftercall …` in the background."""
-        return self.start_python("from orchestration.cli import main; main()", *arguments, **more)
+        return self.start_python(AFTERCALL, *arguments, **more)
 
-    def start_python(self, program: str, *arguments: str, **more: str) -> subprocess.Popen[bytes]:
+    def start_python(self, program: str, *arguments: str, **more: str) -> Command:
         """`python -c program …` in the background."""
-        hand_on_the_parse(self.home)
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
-            cwd=ROOT,
-            env=self.environment(**more),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+        homes.hand_on_the_parse(self.home)
+        return Command(program, arguments, ROOT, self.environment(**more), self._new_log())
+
+    def _new_log(self) -> Path:
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkstemp(prefix="output-", suffix=".log", dir=self.home.parent)[1])
+
+    def built(self) -> "Installation":
+        """This installation as a first pass leaves it that had nothing to load; what has landed stays to be loaded."""
+        homes.copy(homes.shared("built", _run_once), self.home)
+        return self
 
     def aftercall(self, *arguments: str, **more: str) -> str:
         """`aftercall …`, and what it printed; fails the test unless it ends with 0."""
         return _output(self.start(*arguments, **more))
+
+    def ask(self, *arguments: str, code: int = 0, **more: str) -> str:
+        """What `aftercall …` prints for a program to read; what it prints as errors where it has to end with `code`."""
+        if self.home.exists():
+            homes.hand_on_the_parse(self.home)
+        environment = self.environment(COLUMNS="160", **more)
+        process = Command(AFTERCALL, arguments, ROOT, environment, self._new_log(), self._new_log())
+        output, errors = (stream.decode() for stream in process.communicate(timeout=900))
+        assert process.returncode == code, (output + errors)[-5_000:]
+        return errors if code else output
 
     def python(self, program: str, *arguments: str, **more: str) -> str:
         """`python -c program …`, and what it printed; fails the test unless it ends with 0."""
@@ -143,7 +151,7 @@ class Installation:
         return Receiver(self)
 
 
-def _output(process: subprocess.Popen[bytes]) -> str:
+def _output(process: Command) -> str:
     output = process.communicate(timeout=900)[0].decode()
     assert process.returncode == 0, output[-5_000:]
     return output
@@ -192,18 +200,23 @@ def installation(tmp_path: Path) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def calls_folder() -> Path:
-    """Recorded traffic with the results that the rules give for it; not part of the project."""
-    if not CALLS.is_dir():
-        pytest.skip("needs the recorded calls in ../shared/calls")
-    return CALLS
+def traffic(tmp_path_factory: pytest.TempPathFactory) -> Traffic:
+    """A thousand recorded calls where they are at hand, three hundred simulated ones anywhere else."""
+    return recorded() or simulated(tmp_path_factory.mktemp("traffic"))
 
 
-@pytest.fixture(scope="module")
-def processed(tmp_path_factory: pytest.TempPathFactory, calls_folder: Path) -> Installation:
-    """An installation that took the recorded calls in one pass; tests may not change it."""
-    made = Installation(tmp_path_factory.mktemp("processed") / "home", free_port())
-    with made.receiver():
-        made.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", made.url, "--clients", "16")
-    made.aftercall("run")
-    return made
+def _run_once(home: Path) -> None:
+    Installation(home, free_port()).aftercall("run")
+
+
+@pytest.fixture(scope="session")
+def processed(traffic: Traffic) -> Installation:
+    """An installation that took the traffic in one pass; tests may not change it."""
+
+    def take(home: Path) -> None:
+        taking = Installation(home, free_port()).built()
+        with taking.receiver():
+            taking.aftercall("replay", str(traffic.file), "--url", taking.url, "--clients", "16")
+        taking.aftercall("run")
+
+    return Installation(homes.shared("processed", take), free_port())

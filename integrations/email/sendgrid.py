@@ -23,7 +23,7 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import bodies, message
-from integrations.errors import Busy, Paused, Retryable
+from integrations.errors import Busy, Paused, Retryable, Unreachable
 from integrations.http import checked_url
 from integrations.rendering import line
 from integrations.rest import RestClient
@@ -90,7 +90,10 @@ class SendGrid:
         mail = self._mail(delivery)
         answer = self._client.request("POST", "/v3/mail/send", json=request_of(mail, delivery))
         if answer.status != _ACCEPTED:
-            raise Retryable(f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}")
+            raise Unreachable(
+                f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}",
+                may_be_done=True,
+            )
         return answer.headers.get("X-Message-Id") or str(mail["Message-ID"])
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ A mail server cannot be asked what it has sent. Every try of an action carries t
 mailboxes recognise a repeat. What a mail says is `rendering`, who gets none is `recipients`.
 """
 
+import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
-from integrations.errors import Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.errors import Paused, Refused, Retryable, Unreachable, Unsendable, is_no_connection
 from integrations.http import QUOTED
 from integrations.rendering import line
 
@@ -29,6 +30,13 @@ from integrations.rendering import line
 _LOGIN = frozenset({530, 534, 535, 538})
 _TOO_LARGE = 552
 _CLOSING = 421
+# RFC 3463: what a 4xx concerns. The mail system and a congested one (4.3.x, 4.4.5) are everybody's.
+_ENHANCED = re.compile(r"4\.(\d{1,3})\.(\d{1,3})\b")
+_OF_THE_SYSTEM, _CONGESTED = ("3",), ("4", "5")
+# Without such a code: an error of the server itself, and no room left. A 450 is of one mailbox (RFC 5321, 4.2.3).
+_ITS_OWN_TROUBLE = frozenset({421, 431, 432, 451, 452, 454})
+# Putting off a sender whom the server does not know yet: for one recipient, and over within minutes.
+_GREYLISTED = re.compile(r"gr[ae]y-?\s?list", re.I)
 
 
 def open_destination(settings: IntegrationSettings) -> "SmtpDestination":
@@ -212,7 +220,7 @@ def _options(server: smtplib.SMTP, mail: EmailMessage) -> list[str]:
     options = ["BODY=8BITMIME"] if server.has_extn("8bitmime") else []
     if getattr(mail.policy, "utf8", False):
         if not server.has_extn("smtputf8"):
-            raise Refused("the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)")
+            raise Unsendable("the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)")
         options.append("SMTPUTF8")
     return options
 
@@ -226,17 +234,26 @@ def _reset(server: smtplib.SMTP) -> None:
 
 
 def _reply(what: str, code: int, reply: bytes | str, *, is_sender: bool = False) -> Exception:
-    """The failure kind of a reply: 4xx passes, 5xx does not; what concerns login or sender concerns every mail."""
+    """The failure kind of a reply: 4xx passes, 5xx does not; all mail needs server, login and sender."""
     told = f"the mail server {what}: {code} {_words(reply)}"
     if code in _LOGIN:
         return Paused(f"{told}. Look at AFTERCALL_SMTP_USERNAME, _PASSWORD and _SECURITY")
     if code < 500:
-        return Retryable(told)
+        is_of_all = is_sender or _concerns_all(code, _words(reply))
+        return Unreachable(told) if is_of_all else Retryable(told)
     if is_sender and code != _TOO_LARGE:
         return Paused(
             f"{told}. Look at AFTERCALL_EMAIL_FROM_ADDRESS, and at what your mail server lets you send"
         )
     return Refused(told)
+
+
+def _concerns_all(code: int, words: str) -> bool:
+    """True if a 4xx to one recipient or mail is the server's own trouble, so that the next mail would meet it too."""
+    enhanced = _ENHANCED.match(words)
+    if code == _CLOSING or enhanced is None:
+        return code in _ITS_OWN_TROUBLE and not (code != _CLOSING and _GREYLISTED.search(words))
+    return enhanced[1] in _OF_THE_SYSTEM or enhanced.groups() == _CONGESTED
 
 
 def _words(reply: bytes | str) -> str:
@@ -270,7 +287,8 @@ def _kind(error: Exception, settings: IntegrationSettings) -> Exception:
         )
     if isinstance(error, smtplib.SMTPResponseException):
         told = _words(error.smtp_error)
-        return Retryable(f"the mail server answered {error.smtp_code} {told}")
+        # Before any mail was begun: at the connection, the greeting, the encryption or the login.
+        return Unreachable(f"the mail server answered {error.smtp_code} {told}")
     # smtplib wraps the one in the other while it reads a reply.
     if isinstance(error, TimeoutError) or "timed out" in str(error):
         return Unreachable(f"the mail server was silent for {settings.smtp_seconds:g} s", may_be_done=True)

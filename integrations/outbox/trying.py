@@ -89,6 +89,7 @@ class Trier:
             action.call_id,
             action.payload,
             at=self.clock(),
+            known_since=action.created_at,
             contact_id=contact_id,
             earlier=() if kept else made_before(self.engine, action, self.name),
             links=links(self.engine, action, self.settings) if action.channel == "slack" else {},

@@ -22,6 +22,7 @@ from dbt.cli.main import dbtRunner
 from receiver.body import parse, parse_form
 from receiver.envelope import seal
 from receiver.sources import SOURCES
+from tests import homes
 
 BODIES = Path(__file__).parents[1] / "receiver" / "sources" / "bodies"
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -205,12 +206,15 @@ def new_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 @pytest.fixture(scope="session")
 def built_warehouse(new_warehouse: Callable[[], Warehouse]) -> Callable[[], Warehouse]:
     """Makes warehouses that were built while nothing had come yet, so that a pass is all they need."""
-    first = new_warehouse()
-    first.build_without_tests()
+
+    def build(home: Path) -> None:
+        first = new_warehouse()
+        first.build_without_tests()
+        shutil.copytree(first.home, home)
 
     def make() -> Warehouse:
         warehouse = new_warehouse()
-        shutil.copyfile(first.path, warehouse.path)
+        shutil.copyfile(homes.shared("built-by-dbt", build) / warehouse.path.name, warehouse.path)
         return warehouse
 
     return make

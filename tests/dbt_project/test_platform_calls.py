@@ -50,11 +50,11 @@ def bodies() -> Iterator[tuple[str, bytes, bool]]:
 
 
 @pytest.fixture(scope="module")
-def built(new_warehouse: Callable[[], "Warehouse"], make_event: type["Event"]) -> "Warehouse":
+def built(built_warehouse: Callable[[], "Warehouse"], make_event: type["Event"]) -> "Warehouse":
     """All bodies in one load and one build."""
-    warehouse = new_warehouse()
+    warehouse = built_warehouse()
     warehouse.load([landed(*each, make_event) for each in bodies()])
-    warehouse.build_without_tests()
+    warehouse.build_pass()
     warnings = ("warn_unknown_event_types", "warn_end_reasons_without_category")
     assert warehouse.dbt("test", "--select", *warnings) == dict.fromkeys(warnings, "pass")
     return warehouse

@@ -21,9 +21,8 @@ def contents(warehouse: "Warehouse", schema: str, leave_out: Sequence[str] = ARR
     return found
 
 
-def in_passes(new_warehouse: "NewWarehouse", chunks: Sequence[Sequence["Event"]]) -> "Warehouse":
-    warehouse = new_warehouse()
-    warehouse.build_without_tests()
+def in_passes(built_warehouse: "NewWarehouse", chunks: Sequence[Sequence["Event"]]) -> "Warehouse":
+    warehouse = built_warehouse()
     for chunk in chunks:
         warehouse.load(chunk)
         warehouse.build_pass()
@@ -36,19 +35,19 @@ def cut(events: Sequence["Event"], pieces: int) -> list[Sequence["Event"]]:
 
 
 def test_reversed_in_passes(
-    new_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
+    built_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
 ) -> None:
-    warehouse = in_passes(new_warehouse, cut(awkward_events[::-1], 4))
+    warehouse = in_passes(built_warehouse, cut(awkward_events[::-1], 4))
     assert contents(warehouse, "marts") == contents(awkward, "marts")
 
 
 def test_shuffled_repeated_and_partitioned(
-    new_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
+    built_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
 ) -> None:
     chance = random.Random(7)
     events = [*awkward_events, *chance.sample(awkward_events, len(awkward_events) // 2)]
     chance.shuffle(events)
-    warehouse = in_passes(new_warehouse, cut(events, 5))
+    warehouse = in_passes(built_warehouse, cut(events, 5))
     assert contents(warehouse, "marts") == contents(awkward, "marts")
     due = "select action_key from intermediate.int_due_actions"
     once = {row["action_key"] for row in awkward.rows(due)}
@@ -65,10 +64,9 @@ def test_a_pass_without_news_touches_nothing(awkward: "Warehouse", awkward_event
 
 
 def test_a_pass_that_stopped_half_way_is_caught_up_with(
-    new_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
+    built_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
 ) -> None:
-    warehouse = new_warehouse()
-    warehouse.build_without_tests()
+    warehouse = built_warehouse()
     first, second = cut(awkward_events, 2)
     warehouse.load(first)
     warehouse.dbt("run", "--select", "int_events")
@@ -81,10 +79,9 @@ def test_a_pass_that_stopped_half_way_is_caught_up_with(
 
 
 def test_what_was_due_stays_due_through_a_full_refresh(
-    new_warehouse: "NewWarehouse", make_event: type["Event"]
+    built_warehouse: "NewWarehouse", make_event: type["Event"]
 ) -> None:
-    warehouse = new_warehouse()
-    warehouse.build_without_tests()
+    warehouse = built_warehouse()
     end = {"event": "call.end", "disposition": "unsuccessful", "variables": {"customer_name": "Ada"}}
     warehouse.load([make_event("atoms", "call.end", "c", end, "2026-11-02T08:00:00")])
     warehouse.build_pass()

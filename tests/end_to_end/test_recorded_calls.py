@@ -5,25 +5,52 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
+from tests import homes
+from tests.conftest import ARRIVAL, MARTS
+from tests.traffic import Traffic
 
-PASSES = 40
-AT_A_TIME = 10
-# the commands a person would give, ten passes in one process: starting them would take longer than all they do
-MANY_PASSES = """
+PASSES = 10
+LOADS_AND_BUILDS = 40
+# what a pass does before it acts, for each part of the traffic in turn
+LOAD_AND_BUILD = """
 import sys
+from orchestration import build
 from orchestration.cli import main
+from orchestration.config import OrchestrationSettings
+from orchestration.load import pipeline
+settings = OrchestrationSettings()
 url, *parts = sys.argv[1:]
 for part in parts:
     main(["replay", part, "--url", url], standalone_mode=False)
-    main(["run"], standalone_mode=False)
+    assert pipeline.load_events(settings).read_bytes
+    build.build(settings, ["--selector", "pass"])
 """
 
 
-@pytest.fixture(scope="module")
-def wanted(calls_folder: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((calls_folder / "sgd.expected.json").read_text())
-    return loaded
+# each total by its name in what is expected
+TOTALS = {
+    "calls": "select count(*) from calls",
+    "started": "select count(*) filter (has_start) from calls",
+    "analysed": "select count(*) filter (has_analytics) from calls",
+    "total_duration_seconds": "select round(sum(duration_seconds), 1) from calls",
+    "total_turns": "select sum(turn_count) from calls",
+    "customers": "select count(*) from customers",
+}
+COUNTS = {
+    "by_direction": "select direction, count(*) from calls group by 1",
+    "by_disposition": "select disposition, count(*) from call_outcomes group by 1",
+    "by_issue_type": "select issue_type, count(*) from call_outcomes group by 1",
+    "by_resolved": "select is_resolved, count(*) from call_outcomes group by 1",
+    "by_satisfaction": "select satisfaction_score, count(*) from call_outcomes group by 1",
+}
+# each fact of a call by its name in what is expected
+FACTS = {
+    "call_id": "call_id", "direction": "direction", "customer_phone": "customer_phone",
+    "duration_seconds": "duration_seconds", "turns": "turn_count", "disposition": "disposition",
+    "satisfaction": "satisfaction_score", "resolved": "is_resolved", "issue_type": "issue_type", "vip": "is_vip",
+    "transferred": "is_transfer_requested", "follow_up": "needs_follow_up", "has_start": "has_start",
+    "has_analytics": "has_analytics",
+}  # fmt: skip
 
 
 def as_text(rows: list[tuple[object, ...]]) -> dict[str, object]:
@@ -37,33 +64,17 @@ def actions(installation: Any) -> list[tuple[object, ...]]:
     return rows
 
 
-def test_every_total_agrees(processed: Any, wanted: dict[str, Any]) -> None:
-    total = wanted["summary"]
-    outcome = processed.mart(
-        "select count(*), count(*) filter (has_start), count(*) filter (has_analytics),"
-        " round(sum(duration_seconds), 1), sum(turn_count) from calls"
-    )[0]
-    assert outcome == (
-        total["calls"], total["started"], total["analysed"],
-        total["total_duration_seconds"], total["total_turns"],
-    )  # fmt: skip
+def test_every_total_agrees(processed: Any, traffic: Traffic) -> None:
+    total = traffic.totals
+    for name in TOTALS.keys() & total.keys():
+        assert processed.mart(TOTALS[name]) == [(total[name],)], name
+    for name in COUNTS.keys() & total.keys():
+        assert as_text(processed.mart(COUNTS[name])) == total[name], name
     assert processed.warehouse("select count(*) from raw.call_events") == [(total["distinct_events"],)]
-    for column, name in (
-        ("disposition", "by_disposition"),
-        ("satisfaction_score", "by_satisfaction"),
-        ("issue_type", "by_issue_type"),
-    ):
-        rows = processed.mart(f"select {column}, count(*) from call_outcomes group by 1")
-        assert as_text(rows) == total[name]
-    rows = processed.mart("select is_resolved, count(*) from call_outcomes group by 1")
-    assert as_text(rows) == total["by_resolved"]
-    rows = processed.mart("select direction, count(*) from calls group by 1")
-    assert as_text(rows) == total["by_direction"]
-    assert processed.mart("select count(*) from customers") == [(total["customers"],)]
 
 
-def test_every_action_agrees(processed: Any, wanted: dict[str, Any]) -> None:
-    total = wanted["summary"]
+def test_every_action_agrees(processed: Any, traffic: Traffic) -> None:
+    total = traffic.totals
     rows = processed.outbox("select kind, status, payload from actions")
     kinds = Counter(kind for kind, _, _ in rows)
     assert {status for _, status, _ in rows} == {"sent", "skipped"}
@@ -83,20 +94,11 @@ def test_every_action_agrees(processed: Any, wanted: dict[str, Any]) -> None:
     ]
 
 
-def test_every_call_agrees(processed: Any, wanted: dict[str, Any]) -> None:
-    found = {
-        row[0]: row[1:]
-        for row in processed.mart(
-            "select call_id, direction, customer_phone, duration_seconds, turn_count, disposition,"
-            " satisfaction_score, is_resolved, issue_type, is_vip, is_transfer_requested, needs_follow_up,"
-            " has_start, has_analytics from calls join call_outcomes using (source, call_id)"
-        )
-    }
-    fields = (
-        "direction", "customer_phone", "duration_seconds", "turns", "disposition", "satisfaction", "resolved",
-        "issue_type", "vip", "transferred", "follow_up", "has_start", "has_analytics",
-    )  # fmt: skip
-    assert found == {call["call_id"]: tuple(call[name] for name in fields) for call in wanted["calls"]}
+def test_every_call_agrees(processed: Any, traffic: Traffic) -> None:
+    names = [name for name in FACTS if name in traffic.calls[0]]
+    columns = ", ".join(FACTS[name] for name in names)
+    rows = processed.mart(f"select {columns} from calls join call_outcomes using (source, call_id)")
+    assert sorted(rows) == sorted(tuple(call[name] for name in names) for call in traffic.calls)
 
 
 def test_what_was_done_flows_back(processed: Any) -> None:
@@ -104,26 +106,34 @@ def test_what_was_done_flows_back(processed: Any) -> None:
     assert told == [row[:2] for row in processed.outbox("select action_key, status from actions order by 1")]
 
 
-def test_the_same_traffic_again_changes_nothing(processed: Any, calls_folder: Path) -> None:
-    before = processed.marts(without=()), actions(processed)
-    with processed.receiver():
-        processed.aftercall("replay", str(calls_folder / "sgd.ndjson"), "--url", processed.url)
-    processed.aftercall("run")
-    assert (processed.marts(without=()), actions(processed)) == before
-
-
-@pytest.mark.timeout(2_400)
-def test_in_reverse_order_and_forty_passes_the_same_marts(
-    processed: Any, installation: Any, calls_folder: Path, tmp_path: Path
-) -> None:
-    lines = (calls_folder / "sgd.ndjson").read_bytes().splitlines(keepends=True)[::-1]
-    size = -(-len(lines) // PASSES)
-    parts = [tmp_path / f"{number}.ndjson" for number in range(PASSES)]
-    for number, part in enumerate(parts):
-        part.write_bytes(b"".join(lines[number * size : (number + 1) * size]))
+def test_the_same_traffic_again_changes_nothing(processed: Any, installation: Any, traffic: Traffic) -> None:
+    homes.copy(processed.home, installation.home, with_landing=True)
+    before = installation.marts(without=()), actions(installation)
     with installation.receiver():
-        for start in range(0, PASSES, AT_A_TIME):
-            some = map(str, parts[start : start + AT_A_TIME])
-            said = installation.python(MANY_PASSES, installation.url, *some)
-            assert said.count("done after") == AT_A_TIME
+        installation.aftercall("replay", str(traffic.file), "--url", installation.url)
+    installation.aftercall("run")
+    assert (installation.marts(without=()), actions(installation)) == before
+
+
+def test_in_reverse_order_and_ten_passes_the_same_marts(
+    processed: Any, installation: Any, traffic: Traffic, tmp_path: Path
+) -> None:
+    installation.built()
+    with installation.receiver():
+        for part in traffic.parts(tmp_path, PASSES, in_reverse=True):
+            installation.aftercall("replay", part, "--url", installation.url)
+            assert "done after" in installation.aftercall("run")
     assert installation.marts() == processed.marts()
+
+
+def test_in_reverse_order_and_forty_loads_and_builds_the_same_calls(
+    processed: Any, installation: Any, traffic: Traffic, tmp_path: Path
+) -> None:
+    installation.built()
+    with installation.receiver():
+        parts = traffic.parts(tmp_path, LOADS_AND_BUILDS, in_reverse=True)
+        installation.python(LOAD_AND_BUILD, installation.url, *parts)
+    for mart in MARTS:
+        columns = [str(row[0]) for row in processed.mart(f"describe {mart}") if row[0] not in ARRIVAL]
+        rows = f"select {', '.join(columns)} from {{}} order by all"
+        assert installation.warehouse(rows.format(f"marts.{mart}")) == processed.mart(rows.format(mart)), mart

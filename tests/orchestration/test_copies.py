@@ -27,7 +27,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Orchestrati
     first.write_bytes(b"".join(lines[::2]))
     for path in others:
         path.unlink()
-    made = Installation(home, free_port())
+    made = Installation(home, free_port()).built()
     made.aftercall("run")
     first.with_name("20991231T000000000000Z-0000000a.ndjson").write_bytes(rest)
     made.aftercall("run")

@@ -233,7 +233,7 @@ def test_nothing_is_lost_while_receivers_write_and_the_housekeeper_is_killed(ins
         posters = [threading.Thread(target=post, args=(worker,)) for worker in range(4)]
         for poster in posters:
             poster.start()
-        for wait in (5.0, 6.5, 8.0):
+        for wait in (1.0, 2.5, 4.0):
             keeper = installation.start_python(LOAD_AND_TIDY)
             time.sleep(wait)
             os.kill(keeper.pid, signal.SIGKILL)
@@ -242,7 +242,7 @@ def test_nothing_is_lost_while_receivers_write_and_the_housekeeper_is_killed(ins
         for poster in posters:
             poster.join()
         keeper = installation.start_python(LOAD_AND_TIDY)
-        time.sleep(6)
+        time.sleep(3)
         (installation.home / "enough").touch()
         said = keeper.communicate(timeout=300)[0].decode()
         assert keeper.returncode == 0, said
@@ -314,12 +314,8 @@ print(json.dumps([
 
 def cat(installation: Any, *arguments: str, code: int = 0) -> str:
     """What the command wrote to standard output, or to standard error if it was to fail."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from orchestration.cli import main; main()", "landing", "cat", *arguments],
-        cwd=ROOT, env=installation.environment(), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr
-    return done.stderr if code else done.stdout
+    printed: str = installation.ask("landing", "cat", *arguments, code=code)
+    return printed
 
 
 def test_dagster_shows_what_was_done(tmp_path: Path, land: Any, monkeypatch: pytest.MonkeyPatch) -> None:

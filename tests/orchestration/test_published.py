@@ -26,7 +26,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Installation:
     """Six simulated calls after one pass."""
     made = Installation(tmp_path_factory.mktemp("published") / "home", free_port())
     land(made.home, calls=6)
-    made.aftercall("run")
+    made.built().aftercall("run")
     return made
 
 

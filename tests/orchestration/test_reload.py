@@ -32,6 +32,7 @@ pipeline.load_events(OrchestrationSettings())
 def loaded(installation: Any, land: Any) -> Any:
     """Twelve calls over two hours, one segment of them archived, in the raw tables."""
     land(installation.home, calls=12)
+    installation.built()
     store = open_landing(installation.home)
     store.archive(next(store.segments()))
     installation.python(LOAD)
@@ -90,7 +91,7 @@ def test_only_what_was_received_in_the_window_comes_back(loaded: Any) -> None:
 
 def test_killed_and_given_again_all_is_back_and_will_be_built_anew(loaded: Any) -> None:
     whole, states = loaded.warehouse(KEYS), set[int]()
-    for wait in (2.0, 2.5, 3.0, 4.0):
+    for wait in (0.3, 0.6, 1.0, 1.5):
         delete(loaded.home, "true")
         process = loaded.start("reload", *SINCE, "--no-build")
         time.sleep(wait)

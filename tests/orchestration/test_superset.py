@@ -46,7 +46,7 @@ class Superset:
 def published(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Installation:
     made = Installation(tmp_path_factory.mktemp("superset") / "home", free_port())
     land(made.home, calls=20)
-    made.aftercall("run")
+    made.built().aftercall("run")
     return made
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,8 @@ from orchestration.load.landed import envelope_of
 from orchestration.trace import trace
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
+from tests.conftest import Installation
 
-ROOT = Path(__file__).parents[2]
 HOSTILE = "[red]shout[/red] \u001b[2J\u001b]0;gone\u0007 \u202egnirts \u0085 end"
 AT = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
 TWIN, LATE = "twin-1", "late-1"
@@ -41,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Path:
         event("atoms", TWIN, ended, AT + timedelta(seconds=2)),
     ]
     append(home, entries, AT)
-    command(home, "run")
+    Installation(home, 0).built().aftercall("run")
     append(
         home, [event("atoms", LATE, {"event": "call.start", "call_id": LATE}, AT)], AT + timedelta(hours=5)
     )
@@ -64,14 +62,7 @@ def append(home: Path, entries: list[bytes], at: datetime) -> None:
 
 
 def command(home: Path, *arguments: str, code: int = 0) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
-    done = subprocess.run(
-        [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
-        cwd=ROOT, env=clean | {"AFTERCALL_HOME": str(home), "AFTERCALL_IGNORE_ACTION_AGE": "1", "COLUMNS": "160"},
-        capture_output=True, timeout=600, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, done.stderr.decode()[-5_000:]
-    return (done.stderr if code else done.stdout).decode()
+    return Installation(home, 0).ask(*arguments, code=code)
 
 
 def settings_of(home: Path) -> tuple[OrchestrationSettings, IntegrationSettings]:

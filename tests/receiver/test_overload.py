@@ -81,7 +81,7 @@ def test_half_open_and_idle_connections_are_closed(start_receiver: Callable[...,
     for number, connection in enumerate(half_open):
         connection.sendall(HEAD[: 1 + number])
     silent, idle = connect(url), connect(url)
-    idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert post(url).status_code == 200
     assert all(rest(connection)[:12] in (b"HTTP/1.1 408", b"") for connection in half_open)
     assert rest(silent) == b""

@@ -98,7 +98,7 @@ def test_little_known() -> None:
 
 
 def test_no_channel_is_refused() -> None:
-    with pytest.raises(Refused, match="no Slack channel"):
+    with pytest.raises(Refused, match="Cannot post transfer_requested to Slack: no channel"):
         message(delivery(slack(slack_channel=None)), SETTINGS)
 
 

@@ -1,10 +1,7 @@
 """A change of rule tried on the history of a real pass: what would differ, beside what the pass's own marts say."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,8 +14,8 @@ from integrations.config import IntegrationSettings
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from orchestration.whatif.compare import Transition, compare
 from orchestration.whatif.scratch import CONFIGURED, PROPOSED, keep_side
+from tests.conftest import Installation
 
-ROOT = Path(__file__).parents[3]
 CALLS = 40
 SINCE = ("--since", "2026-11-02")
 Row = tuple[Any, ...]
@@ -29,21 +26,14 @@ def home(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Path:
     """After one pass over simulated calls; a trial was killed in it once."""
     home = tmp_path_factory.mktemp("tried") / "home"
     land(home, calls=CALLS)
-    command(home, "run")
+    Installation(home, 0).built().aftercall("run")
     (home / "whatif" / "scratch").mkdir(parents=True)
     (home / "whatif" / "scratch" / "warehouse.duckdb").write_bytes(b"half a file")
     return home
 
 
 def command(home: Path, *arguments: str, code: int = 0) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
-    done = subprocess.run(
-        [sys.executable, "-c", "from orchestration.cli import main; main()", *arguments],
-        cwd=ROOT, env=clean | {"AFTERCALL_HOME": str(home), "AFTERCALL_IGNORE_ACTION_AGE": "1", "COLUMNS": "160"},
-        capture_output=True, timeout=900, check=False,
-    )  # fmt: skip
-    assert done.returncode == code, (done.stdout + done.stderr).decode()[-5_000:]
-    return (done.stderr if code else done.stdout).decode()
+    return Installation(home, 0).ask(*arguments, code=code)
 
 
 def warehouse(path: Path, query: str, *values: object) -> list[Row]:

@@ -32,7 +32,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, ListAp
         recovery = asking(api, home.home)
         recover(settings, recovery, "atoms", Bounds(NOW - timedelta(days=41), NOW - timedelta(days=39)))
         recover(settings, recovery, "atoms")
-    home.aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
+    home.built().aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
     return home, api
 
 

@@ -15,8 +15,8 @@ from receiver.sources import SOURCES
 from receiver.sources.base import direction, moment
 
 ATOMS = SOURCES["atoms"]
-ID, CALL = "69fd96578d7c3809f58ce555", "CALL-1778226705739-7e4c17"
-CUSTOMER = "+916296641821"
+ID, CALL = "6a20a1b2c4", "CALL-1790932440250-3fa9c1"
+CUSTOMER = "+12025550161"
 
 
 @pytest.mark.parametrize(
@@ -26,22 +26,22 @@ CUSTOMER = "+916296641821"
             "pre-conversation",
             WebhookEventPreConversation,
             "call.start",
-            "69fd96118fd277fc807e4c23",
-            datetime(2026, 5, 8, 7, 51, 45, 739000, UTC),
+            "6a20a1b2c3",
+            datetime(2026, 10, 2, 9, 14, 0, 250000, UTC),
         ),
         (
             "post-conversation",
             WebhookEventPostConversation,
             "call.end",
             ID,
-            datetime(2026, 5, 8, 7, 52, 48, 164000, UTC),
+            datetime(2026, 10, 2, 9, 15, 7, 600000, UTC),
         ),
         (
             "analytics-completed",
             WebhookEventAnalyticsCompleted,
             "analytics.completed",
-            "69fd96632b717269846aa433",
-            datetime(2026, 5, 8, 7, 52, 48, 164000, UTC),
+            "6a20a1b2c5",
+            datetime(2026, 10, 2, 9, 15, 7, 600000, UTC),
         ),
     ],
 )
@@ -58,19 +58,19 @@ def test_documented_wire_bodies(
 
 
 @pytest.mark.parametrize(
-    ("name", "minute", "phone", "way"),
+    ("name", "time_of_day", "phone", "way"),
     [
-        ("call.start", 30, "+15551234567", "inbound"),
-        ("call.end", 35, None, None),
-        ("analytics.completed", 36, None, None),
+        ("call.start", "09:20:00", "+12025550162", "inbound"),
+        ("call.end", "09:24:10", None, None),
+        ("analytics.completed", "09:25:00", None, None),
     ],
 )
 def test_documented_seed_bodies(
-    name: str, minute: int, phone: str | None, way: str | None, atoms_body: Callable[[str], bytes]
+    name: str, time_of_day: str, phone: str | None, way: str | None, atoms_body: Callable[[str], bytes]
 ) -> None:
     facts = ATOMS.facts(json.loads(atoms_body(f"seed-{name}")), {})
     assert facts == Facts(
-        None, name, "call_xyz789", datetime(2024, 7, 15, 14, minute, tzinfo=UTC), phone, way
+        None, name, "call_seed_4711", datetime.fromisoformat(f"2026-10-02T{time_of_day}Z"), phone, way
     )
 
 

@@ -1,0 +1,28 @@
+"""Imported once by the process that `tests.commands` forks: whatever a command would import on its way.
+
+Nothing here opens a database or starts a thread, because each fork would share it.
+"""
+
+import gc
+from importlib import import_module
+
+from orchestration import build
+from orchestration.config import CODE_LOCATION, OrchestrationSettings
+
+for module in (
+    "alembic.command",
+    "dagster._core.storage.sqlite_storage",
+    "dbt.adapters.duckdb",
+    "dbt.cli.main",
+    "dbt.task.build",
+    "dlt.destinations.impl.duckdb.duck",
+    "orchestration.cli.run",
+    "orchestration.passes",
+    "rich.console",
+):
+    import_module(module)
+import_module(CODE_LOCATION).defs.get_repository_def()
+build.hold_parsed(OrchestrationSettings())
+# a fork shares each page until it is written, and the collector writes to all that it looks at
+gc.collect()
+gc.freeze()
