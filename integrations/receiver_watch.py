@@ -25,7 +25,7 @@ _SUBJECT = "raw/call_events:receiver_takes_events"
 _SECONDS = 2.0
 _LARGEST_BYTES = 4 << 20
 _COUNT = re.compile(r"aftercall_receiver_(refused|events)_total\{([^{}\n]*)\} ([0-9.eE+]+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="([^"\\\n]*)"')
+_LABEL = re.compile(r'(?<!\w)(\w+)="([^"\\\n]*)"')
 # what the receiver cannot help, or says by itself that it is not ready
 _OTHER_REASONS = frozenset({"landing", "busy", "not_found", "method", "error"})
 
