@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Watch(threading.Thread):
         super().__init__(name="watch", daemon=True)
         self._settings, self._show = settings, show
         self._samples: list[receiver_watch.Sample] = []
+        self._down_since: datetime | None = None
         self._ended = threading.Event()
 
     def run(self) -> None:
@@ -55,6 +56,8 @@ class Watch(threading.Thread):
         settings = self._settings
         bind = settings.receiver_bind
         findings = receiver_watch.receiver_findings(bind)
+        self._down_since = (self._down_since or datetime.now(UTC)) if findings else None
+        findings = [replace(finding, since=self._down_since) for finding in findings]
         newest = receiver_watch.sample(bind, datetime.now(UTC)) if not findings else None
         if newest is not None:
             self._samples = receiver_watch.watched(self._samples, newest)

@@ -14,7 +14,7 @@ from integrations.outbox import problems
 from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.looks import last_look
 from integrations.outbox.outbox import Outbox
-from integrations.outbox.records import Action, Finding, Problem
+from integrations.outbox.records import AT_ONCE, Action, Finding, Problem
 
 NO_LOOK = "looks"
 """Key of the item that says that nobody looks for problems."""
@@ -86,7 +86,7 @@ def needs_attention(
     findings |= {finding.key: finding for finding in more}
     if (silence := _silence(look.at if look else None, settings, now)) is not None:
         findings[silence.key] = silence
-    items = [_seen_now(finding, recorded.get(key)) for key, finding in findings.items()]
+    items = [_seen_now(finding, recorded.get(key), now) for key, finding in findings.items()]
     next_tries = look.next_tries if look else {}
     for key, problem in recorded.items():
         # The outbox's own problems were looked up just now: what is not among those is over.
@@ -106,16 +106,18 @@ def why_waiting(
     return next((items[key] for key in reasons if key in items), None)
 
 
-def _seen_now(finding: Finding, problem: Problem | None) -> AttentionItem:
+def _seen_now(finding: Finding, problem: Problem | None, now: datetime) -> AttentionItem:
+    since = problem.since if problem else finding.since
+    wait = finding.alert_after
+    is_urgent = wait is not None and now - (since or now) >= wait
     return AttentionItem(
         finding.key,
         finding.headline,
         finding.details,
         finding.remedy,
-        since=problem.since if problem else finding.since,
+        since=since,
         next_try_at=finding.next_try_at,
-        is_urgent=finding.alert_after == timedelta(0)
-        or (problem is not None and problem.told_at is not None),
+        is_urgent=is_urgent or (problem is not None and problem.told_at is not None),
     )
 
 
@@ -137,6 +139,9 @@ def _silence(looked_at: datetime | None, settings: IntegrationSettings, now: dat
         if looked_at
         else "No look so far: Dagster's daemon has not run yet.",
         "Start Dagster's daemon: aftercall up. Where nobody starts one, aftercall run looks after each pass.",
+        # What has just been started has not looked yet.
+        alert_after=AT_ONCE if looked_at else None,
+        since=looked_at,
     )
 
 

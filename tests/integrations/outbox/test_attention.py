@@ -29,7 +29,7 @@ def listed(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -
 
 def test_nobody_has_looked_until_somebody_looks(outbox: Outbox, make_settings: Settings) -> None:
     settings = make_settings()
-    assert listed(outbox, settings) == [("looks", True)]
+    assert listed(outbox, settings) == [("looks", False)]
     look(outbox, settings)
     attention = needs_attention(outbox, settings, NOW + 5 * MINUTE)
     assert (attention.is_clear, attention.looked_at) == (True, NOW)
@@ -128,7 +128,19 @@ def test_a_look_of_another_version_counts_as_none(
 ) -> None:
     outbox.set_watermark("problems:last_look", value)
     assert last_look(outbox.engine) is None
-    assert listed(outbox, make_settings()) == [("looks", True)]
+    assert listed(outbox, make_settings()) == [("looks", False)]
+
+
+def test_a_receiver_that_is_down_is_urgent_once_it_is_down_for_longer_than_a_restart(
+    outbox: Outbox, make_settings: Settings
+) -> None:
+    settings = make_settings(alert_look_minutes=0)
+    down = Finding(
+        "receiver", "x:y", "The receiver does not answer", "so", "Start it", alert_after=MINUTE, since=NOW
+    )
+    for minutes, is_urgent in ((0, False), (0.9, False), (1, True)):
+        (item,) = needs_attention(outbox, settings, NOW + minutes * MINUTE, [down]).items
+        assert (item.key, item.is_urgent, item.since) == ("receiver", is_urgent, NOW)
 
 
 def test_an_action_that_waits_says_why(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
