@@ -25,7 +25,7 @@ def process_lock(engine: Engine, name: str, *, wait: bool) -> Iterator[bool]:
 
 @contextmanager
 def _file_lock(path: str, wait: bool) -> Iterator[bool]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
