@@ -44,6 +44,9 @@ class OrchestrationSettings(Home):
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
     )
+    problem_sensor_seconds: int = Field(
+        default=60, ge=1, description="shortest pause between two looks for problems, in seconds"
+    )
     landing_retention_days: int = Field(
         default=0,
         ge=0,
