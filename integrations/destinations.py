@@ -42,6 +42,7 @@ class Delivery:
         call_id: the call.
         payload: what to render.
         at: the moment of this try, UTC.
+        known_since: when the outbox first held the action, UTC: nothing was made for it before.
         contact_id: for a CRM note or task: the contact's id in the same destination, where known.
         earlier: what the same destination made for the same call on this channel, the oldest first.
         links: addresses of what other channels made for the same call, by its kind: `ticket`, `contact`.
@@ -54,6 +55,7 @@ class Delivery:
     call_id: str | None
     payload: Mapping[str, Any]
     at: datetime
+    known_since: datetime | None = None
     contact_id: str | None = None
     earlier: tuple[Earlier, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
@@ -157,6 +159,15 @@ class Linked(Destination, Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsAddresses(Destination, Protocol):
+    """A CRM that can be asked which e-mail addresses it holds for a number."""
+
+    def addresses(self, phone: str) -> frozenset[str]:
+        """The addresses of every contact that has the number, in small letters."""
+        ...
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a destination takes at once, by its vendor's word; a destination says so as its attribute `limits`.
@@ -168,6 +179,23 @@ class Limits:
 
     concurrency: int = 1
     per_second: float | None = None
+
+
+@runtime_checkable
+class Knockable(Destination, Protocol):
+    """A destination that can find out, without sending anything, whether its system answers at all."""
+
+    def knock(self) -> None:
+        """Return if the system answers, whatever it says. Raises Unreachable or Busy."""
+        ...
+
+
+def can_be_asked(destination: Destination) -> bool:
+    """False if the destination cannot tell what it has: its attribute `can_be_asked` says so.
+
+    Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
+    """
+    return bool(getattr(destination, "can_be_asked", True))
 
 
 @runtime_checkable

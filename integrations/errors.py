@@ -1,7 +1,14 @@
-"""What a destination may say went wrong, and how much of it may be written down.
+"""What a destination may say went wrong, what that says of the system, and how much of it may be written down.
 
 A destination raises one of these; anything else that escapes from it counts as `Retryable`.
 What follows from an error (when to try again, when to give up) belongs to `integrations.outbox`.
+
+| raised | speaks of | its destination |
+|---|---|---|
+| `Unreachable`, `Busy`, `Paused`, `Forbidden` | the system | stops, at once or after some in a row |
+| `Refused`, `Gone` | the record, in the system's words | stops after many in a row: it is hardly the records |
+| `Retryable` itself | the record, for now: a lock, a full mailbox | goes on |
+| `Unsendable`, `Skipped` | the record, in our words: the system was not asked | goes on; they are no part of a row |
 """
 
 import errno
@@ -13,12 +20,15 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 ERROR_LIMIT = 2_000
+# Longer texts are cut before they are searched for secrets; what is kept of them is far shorter.
+_LONGEST_SEARCHED = 65_536
 
+# Each must take linear time: the text may be a stranger's. So none begins with a repetition.
 _CREDENTIALS = (
     re.compile(r"(?P<keep>://)[^/\s:@]*:[^/\s@]+(?=@)"),
     re.compile(r"(?P<keep>\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}", re.I),
     re.compile(
-        r"(?P<keep>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?)"
+        r"(?P<keep>(?:password|passwd|secret|token|api[_-]?key|authorization)[\"']?\s*[=:]\s*[\"']?)"
         r"(?!bearer\b|basic\b)[^\s\"'&,;]{3,}",
         re.I,
     ),
@@ -28,7 +38,23 @@ _CREDENTIALS = (
 
 
 class Refused(Exception):
-    """The system will never take this action as it is: the action is dead at once."""
+    """The system will never take this action as it is: the action is dead, unless the system refuses all others too.
+
+    Args:
+        message: what happened, without secrets.
+        details: the system's whole answer, to look up which part of the record it speaks of. Never shown.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
+
+
+class Unsendable(Refused):
+    """aftercall itself refuses the action, before any system is asked: this says nothing of the system.
+
+    The action is dead. The refusal is no part of a row of refusals, and does not end one.
+    """
 
 
 class Gone(Refused):
@@ -36,7 +62,9 @@ class Gone(Refused):
 
 
 class Retryable(Exception):
-    """It failed now and may work later.
+    """The record failed now and may work later: somebody holds a lock, or one mailbox is full.
+
+    The action uses up a try. What says that the system as a whole does not work is `Unreachable`.
 
     Args:
         message: what happened, without secrets.
@@ -49,33 +77,50 @@ class Retryable(Exception):
 
 
 class Unreachable(Retryable):
-    """It failed before the system could say anything: no connection, no name, no answer, a gateway without it.
+    """The system does not work now, whatever the record.
 
-    Several in a row stop the destination, because a system that is down need not cost every action an attempt.
+    There is no connection or no answer, an error of its own (every 5xx, 408, 425), a page where data was promised, or a
+    mail server puts everybody off. Several in a row stop the destination, because a system that is down must not cost
+    the actions their tries.
 
     Args:
         message: what happened, without secrets.
         after: how long the system asks to wait.
-        may_be_done: the request had left: only its answer is missing. Then every try counts, also one that finds out
-            whether the system is back, or a thing that cannot be looked for would be sent for ever.
+        may_be_done: the request had left and no answer says what became of it. False: the system did not get it, or
+            says itself that it did not carry it out.
+        is_answered: somebody answered in the system's place, say a gateway: that counts as a failed try, not as one
+            without an end.
     """
 
-    def __init__(self, message: str, after: timedelta | None = None, *, may_be_done: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        after: timedelta | None = None,
+        *,
+        may_be_done: bool = False,
+        is_answered: bool = False,
+    ) -> None:
         super().__init__(message, after)
-        self.may_be_done = may_be_done
+        self.may_be_done, self.is_answered = may_be_done, is_answered
+
+    @property
+    def is_lost(self) -> bool:
+        """True if nobody knows what became of the request, and nobody said anything."""
+        return self.may_be_done and not self.is_answered
 
 
 class Busy(Retryable):
-    """It failed because the system asks everybody to wait (429): the whole destination does, without an alert.
+    """The system asks everybody to wait (429, a used-up quota): the whole destination does, without an alert.
 
-    Being told to wait is no failure of the action: neither it nor the others lose an attempt.
+    Being asked to wait is no failure of the action: neither it nor the others lose an attempt.
     """
 
 
 class Skipped(Exception):
-    """It must not be done, and that is no failure: a suppressed address, a domain that is only an example.
+    """The action must not be done, and that is no failure: no address, a suppressed one, a domain for examples.
 
-    The action is skipped with this reason until its content changes or a person tries it again.
+    The action is skipped with this reason until its content changes or a person tries it again. No system was asked:
+    the skip is no part of a row.
     """
 
 
@@ -121,6 +166,7 @@ def describe(error: BaseException, settings: BaseSettings) -> str:
 
 def redact(text: str, settings: BaseSettings) -> str:
     """The text with every secret of the settings, and all that looks like a credential, replaced by ***."""
+    text = text[:_LONGEST_SEARCHED]
     for secret in sorted(_secrets(settings), key=len, reverse=True):
         text = text.replace(secret, "***")
     for pattern in _CREDENTIALS:

@@ -8,10 +8,10 @@ words, never a URL, because in some URLs the path is the key; for the same reaso
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from html import unescape
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
@@ -24,16 +24,24 @@ from requests import exceptions as failures
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
 from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.pages import is_page, text_of
 from integrations.rendering import line
 
 LARGEST_ANSWER = 4 << 20
 QUOTED = 300
-WORTH_A_RETRY = frozenset({408, 425})
-# A gateway that says that the system behind it is not there, or a system that says so itself.
-NOBODY_BEHIND = frozenset({502, 503, 504})
+LONGEST_DETAILS = 65_536
+# 420 is what some said before there was a 429.
+TOO_MANY = frozenset({420, 429})
+# Somebody else holds this one record.
+LOCKED = 423
+# Below 500, and yet of the system: it did not get the whole request in time, or does not take it yet.
+NOT_NOW = frozenset({408, 425})
+# A gateway got no answer, or none that it understood: the system behind it may have done what it was asked.
+ANSWER_LOST = frozenset({502, 504, 520, 524, 598, 599})
+# An API answers these in its own form; in the form of a page they come from whoever stands in for it.
+_OF_A_STAND_IN = frozenset({404, 405, 410})
 # The key, the address or a proxy is wrong: so it will be for the next action too.
 WRONG_FOR_ALL = frozenset({401, 403, 407})
-_TAGS = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 _PATH = re.compile(r"""(?<=[\s"'=(])(\w+://[^/\s"']*)?/[^\s"')]*""")
 
 
@@ -61,16 +69,24 @@ class Answer:
         """The body as text, undecodable bytes replaced."""
         return self.body.decode("utf-8", "replace")
 
+    @property
+    def is_page(self) -> bool:
+        """True if the body is HTML, by its type or its first character."""
+        return is_page(
+            self.headers.get("Content-Type", ""), self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
+        )
+
     def json(self) -> dict[str, Any]:
-        """The body as the JSON object that was promised; Retryable if it is none, because nobody knows then."""
+        """The body as the JSON object that was promised; Unreachable if it is none, as of a page of maintenance."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError:
             value = None
         if not isinstance(value, dict):
-            raise Retryable(
+            raise Unreachable(
                 f"{self.system} answered {self.status} without the JSON object it promises: "
-                f"{words(self.headers, self.body) or 'nothing'}"
+                f"{words(self.headers, self.body) or 'nothing'}",
+                may_be_done=True,
             )
         return value
 
@@ -86,6 +102,9 @@ class HttpClient:
         authorise: adds the credentials to a request's headers.
         wrong_for_all: statuses that stop the channel, besides 401, 403, 407 and redirects.
     """
+
+    # Whether the system itself says by a page that something is not there.
+    answers_pages = False
 
     def __init__(
         self,
@@ -115,7 +134,7 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask once. Raises Busy, Unreachable, Retryable, Refused or Paused for everything that is not a whole 2xx."""
+        """Ask once. Raises Busy, Unreachable, Refused or Paused for everything that is not a whole 2xx."""
         sent = dict(headers or {})
         if json is not None:
             body = orjson.dumps(json)
@@ -141,6 +160,11 @@ class HttpClient:
             self._not_answered(error)
         return self._judged(answer)
 
+    def knock(self) -> None:
+        """Return if anybody answers at the address, by OPTIONS, which changes nothing. Raises Unreachable or Busy."""
+        with suppress(Refused, Paused):
+            self.request("OPTIONS")
+
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
@@ -161,7 +185,9 @@ class HttpClient:
                 f"{self.system} did not end its answer within {self.whole:g} s", may_be_done=True
             ) from None
         if isinstance(error, _TooLarge):
-            raise Retryable(f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB") from None
+            raise Unreachable(
+                f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB", may_be_done=True
+            ) from None
         cause = _root(error)
         if isinstance(error, failures.SSLError) and "certificate" in str(error).lower():
             reason = getattr(cause, "verify_message", "") or "certificate verify failed"
@@ -188,18 +214,27 @@ class HttpClient:
     def _judged(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:
             return answer
-        told = words(answer.headers, answer.body)
-        message = f"{self.system} answered {answer.status}{': ' if told else ''}{told}"
-        raise self.kind(answer.status, answer.headers, message)
+        quoted = words(answer.headers, answer.body)
+        raise self._failure(answer, f"{self.system} answered {answer.status}{': ' if quoted else ''}{quoted}")
+
+    def _failure(self, answer: Answer, message: str) -> Exception:
+        """The failure kind of an answer that is not 2xx."""
+        error = self.kind(answer.status, answer.headers, message)
+        if not isinstance(error, Refused):
+            return error
+        if answer.status in _OF_A_STAND_IN and answer.is_page and not self.answers_pages:
+            return Unreachable(f"{message}. Look at {self.setting}")
+        error.details = answer.text[:LONGEST_DETAILS]
+        return error
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx."""
         after = retry_after(headers.get("Retry-After"), datetime.now(UTC))
-        if status == 429:
+        if status in TOO_MANY:
             return Busy(message, after)
-        if status in NOBODY_BEHIND:
-            return Unreachable(message, after, may_be_done=status != 503)
-        if status >= 500 or status in WORTH_A_RETRY:
+        if status >= 500 or status in NOT_NOW:
+            return Unreachable(message, after, may_be_done=status in ANSWER_LOST, is_answered=True)
+        if status == LOCKED:
             return Retryable(message, after)
         if status == 403:
             return Forbidden(f"{message}. Look at {self.setting}")
@@ -222,10 +257,9 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
 
 def words(headers: Mapping[str, str], body: bytes) -> str:
     """What a system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
-    text = body[:65_536].decode("utf-8", "replace")
-    if "html" in headers.get("Content-Type", "").lower() or text.lstrip()[:1] == "<":
-        text = unescape(_TAGS.sub(" ", text))
-    return line(text, QUOTED)
+    text = body[:LONGEST_DETAILS].decode("utf-8", "replace")
+    kind = headers.get("Content-Type", "")
+    return line(text_of(text) if is_page(kind, text) else text, QUOTED)
 
 
 def checked_url(value: str, setting: str) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from integrations.errors import Refused, Retryable
-from integrations.http import Answer, HttpClient
+from integrations.errors import Refused, Retryable, Unreachable
+from integrations.http import LONGEST_DETAILS, Answer, HttpClient
 from integrations.rendering import line
 
 LONGEST_TOLD = 500
@@ -20,7 +20,16 @@ class Missing(Refused):
 
 
 class Conflict(Retryable):
-    """409: somebody else was faster. After a look at what is there now it may work."""
+    """409: somebody else was faster. After a look at what is there now it may work.
+
+    Args:
+        message: what happened, without secrets.
+        details: the system's whole answer, which may name the record that is there already. Never shown.
+    """
+
+    def __init__(self, message: str, details: str = "") -> None:
+        super().__init__(message)
+        self.details = details
 
 
 class RestClient(HttpClient):
@@ -46,33 +55,43 @@ class RestClient(HttpClient):
         return super().kind(status, headers, message)
 
     def change(self, method: str, path: str, json: Any) -> None:
-        """Ask for something that is answered by nothing or a JSON object; Retryable for anything else, say a page."""
+        """Ask for something that is answered by nothing or a JSON object; Unreachable for anything else, say a page."""
         answer = self.request(method, path, json=json)
         if answer.body.strip():
             answer.json()
 
     def listed(self, told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-        """The list of objects that an answer promises; Retryable if there is none."""
+        """The list of objects that an answer promises; Unreachable if there is none."""
         found = told.get(name)
         if not isinstance(found, list):
-            raise Retryable(f"{self.system} answered without the list {name} that it promises")
+            raise Unreachable(
+                f"{self.system} answered without the list {name} that it promises", may_be_done=True
+            )
         return [one for one in found if isinstance(one, dict)]
 
     def part(self, told: Mapping[str, Any], *names: str) -> Any:
-        """What an answer promises at this place; Retryable if there is nothing."""
+        """What an answer promises at this place; Unreachable if there is nothing."""
         found: Any = told
         for name in names:
             found = found.get(name) if isinstance(found, dict) else None
         if found is None:
-            raise Retryable(f"{self.system} answered without the {'.'.join(names)} that it promises")
+            raise Unreachable(
+                f"{self.system} answered without the {'.'.join(names)} that it promises", may_be_done=True
+            )
         return found
+
+    def _failure(self, answer: Answer, message: str) -> Exception:
+        """The failure kind of an answer that is not 2xx; a conflict keeps the whole answer too."""
+        error = super()._failure(answer, message)
+        if isinstance(error, Conflict):
+            error.details = answer.text[:LONGEST_DETAILS]
+        return error
 
     def _judged(self, answer: Answer) -> Answer:
         if not 200 <= answer.status < 300:
-            told = self._words(answer.body)
-            if told:
-                message = f"{self.system} answered {answer.status}: {told}"
-                raise self.kind(answer.status, answer.headers, message)
+            quoted = self._words(answer.body)
+            if quoted:
+                raise self._failure(answer, f"{self.system} answered {answer.status}: {quoted}")
         return super()._judged(answer)
 
     def _words(self, body: bytes) -> str:

@@ -8,7 +8,8 @@ import logging
 import orjson
 from flask import Blueprint, Flask, Response
 
-from receiver.config import SECRET_PREFIX, ReceiverSettings
+from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
+from receiver.exposure import UnsignedFrom, unsigned_from
 from receiver.landing import LandingStore, LandingUnavailable, open_landing
 from receiver.metrics import Metrics
 from receiver.problems import Problem, register_problems
@@ -73,15 +74,18 @@ def _say_what_is_unsigned(settings: ReceiverSettings) -> None:
     for name in sorted(SOURCES):
         if settings.secrets_for(name) and SOURCES[name].takes_address and not settings.receiver_public_url:
             LOG.warning("source %s is refused (401) until AFTERCALL_RECEIVER_PUBLIC_URL is set", name)
-        setting = f"{SECRET_PREFIX}{name.upper()}"
-        if settings.secrets_for(name) or settings.is_loopback:
+        if settings.secrets_for(name):
             continue
-        if settings.receiver_allow_unsigned:
-            LOG.warning(
-                "ANYONE who reaches %s can send %s events: %s is not set",
-                settings.receiver_bind,
-                name,
-                setting,
-            )
-        else:
-            LOG.warning("source %s is refused (401) until %s is set", name, setting)
+        setting = f"{SECRET_PREFIX}{setting_name(name).upper()}"
+        match unsigned_from(settings, name):
+            case UnsignedFrom.ANYBODY:
+                LOG.warning(
+                    "ANYONE who reaches %s can send %s events: %s is not set",
+                    settings.receiver_bind,
+                    name,
+                    setting,
+                )
+            case UnsignedFrom.NOBODY:
+                LOG.warning("source %s is refused (401) until %s is set", name, setting)
+            case UnsignedFrom.THIS_MACHINE:
+                continue

@@ -24,6 +24,7 @@ from receiver.logs import FLUSH_SECONDS, Log, digest
 from receiver.metrics import Metrics
 from receiver.problems import UNEXPECTED, Problem, busy, document, landing_unavailable
 from receiver.reading import Reader
+from receiver.repeats import Repeats
 
 LOG = logging.getLogger("aftercall.receiver")
 WEBHOOKS = "/webhooks/"
@@ -61,6 +62,7 @@ class Bridge:
         )
         self._parsing = ThreadPoolExecutor(_THREADS, "parsing")
         self._looking = ThreadPoolExecutor(_THREADS, "looking")
+        self._repeats = Repeats(settings.receiver_repeats)
         self._server = server_environment(
             settings.host, settings.port, is_multiprocess=settings.receiver_workers > 1
         )
@@ -128,7 +130,7 @@ class Bridge:
             else:
                 answer = await self._loop.run_in_executor(self._parsing, ask, self._app, environ)
             if exchange.line is not None:
-                await self._make_durable(exchange.line)
+                await self._land(exchange, exchange.line)
             return answer
         finally:
             self._queued -= 1
@@ -137,11 +139,19 @@ class Bridge:
         if self._queued >= self._settings.receiver_queue:
             raise busy()
 
-    async def _make_durable(self, line: bytes) -> None:
+    async def _land(self, exchange: Exchange, line: bytes) -> None:
+        """Return when the event is on disk, by this line or by those before it."""
+        if not self._repeats.begin(exchange.event_key):
+            exchange.is_repeat = True
+            return
+        is_durable = False
         try:
             await self._commit.append(line)
+            is_durable = True
         except LandingUnavailable as error:
             raise landing_unavailable() from error
+        finally:
+            self._repeats.end(exchange.event_key, is_durable=is_durable)
 
     def _committed(self, lines: int, seconds: float, failure: str | None) -> None:
         self._metrics.committed(lines, seconds)

@@ -5,7 +5,6 @@ The only module of this floor that reads the environment (and `.env`). Every set
 """
 
 import hashlib
-import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from receiver.networks import Network, networks
+from receiver.networks import Network, is_loopback, networks
 from receiver.sources import SOURCES
 
 ENV_FILE = ".env"
@@ -149,14 +148,6 @@ def _checked_address(value: str) -> str:
     return value
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def setting_name(source: str) -> str:
     """A source's name as settings have it."""
     return source.lower().replace("-", "_")
@@ -206,7 +197,19 @@ class ReceiverSettings(Listening):
     )
     receiver_allow_unsigned: bool = Field(
         default=False,
-        description="accept sources without a secret although other machines can reach the receiver",
+        description="accept sources without a secret from anybody who reaches the receiver",
+    )
+    receiver_unproven_bytes: int = Field(
+        default=256 << 10,
+        ge=1,
+        description="largest body, in bytes, of a source whose body must be parsed before its signature can be "
+        "checked (Synthflow, Twilio); a larger one is answered 413",
+    )
+    receiver_repeats: int = Field(
+        default=10,
+        ge=0,
+        description="times that each process writes one event to the landing store; a further repeat is answered "
+        "200 and counted only; 0 writes every one",
     )
     landing_segment_bytes: int = Field(
         default=64 << 20,
@@ -285,8 +288,13 @@ class ReceiverSettings(Listening):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the receiver; a proxy in front lets others through."""
-        return is_loopback(self.host) and not self.trusted_proxies.strip()
+        """Whether only this machine can reach the receiver, as far as the settings show.
+
+        No setting shows a proxy that adds no header, and loopback is where proxies connect from. So a secret, a public
+        address or a named proxy counts as a sign that platforms reach the receiver through one.
+        """
+        is_deployed = self.trusted_proxies.strip() or self.receiver_public_url or any(self.secrets.values())
+        return is_loopback(self.host) and not is_deployed
 
     def address_of(self, source: str) -> str | None:
         """Where a platform reaches a source; None if `receiver_public_url` is not set."""

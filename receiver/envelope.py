@@ -5,12 +5,17 @@ How a platform says these facts belongs to `receiver.sources`; all other meaning
 
 import hashlib
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 
+from receiver.identity import Identity, of_body, of_parts
+
 MAX_TEXT = 255
+LATEST = timedelta(days=1)
+"""How far after its arrival an event may say that it happened: clocks are off, and zones are mistaken."""
 # control characters, and surrogates, which UTF-8 cannot carry
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # a raw line break cannot stand inside a JSON string, so these are all between tokens
@@ -27,6 +32,8 @@ class Facts:
     occurred_at: datetime | None = None
     customer_phone: str | None = None
     direction: str | None = None
+    identity: Identity | None = field(default=None, compare=False)
+    """What names the event where the platform gives it no id; None: the whole body does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +50,18 @@ class Envelope:
     direction: str | None
 
 
-def seal(source: str, facts: Facts, body: bytes, received_at: datetime) -> Envelope:
-    """The envelope of a delivery; without an id of the platform's own its id is `body_id`."""
+def seal(source: str, facts: Facts, body: bytes, received_at: datetime, value: Any = None) -> Envelope:
+    """The envelope of a delivery; `value` is the parsed body.
+
+    Its id is the platform's own, else the digest of its identity, else that of the body. A time more than a day after
+    `received_at` is not believed.
+    """
     return Envelope(
-        event_id=safe_id(facts.event_id) or body_id(source, body),
+        event_id=safe_id(facts.event_id) or _event_id(source, facts.identity, body, value),
         source=source,
         event_type=safe_text(facts.event_type),
         call_id=safe_id(facts.call_id),
-        occurred_at=utc(facts.occurred_at),
+        occurred_at=utc(_believed(facts.occurred_at, received_at)),
         received_at=utc(received_at) or "",
         customer_phone=safe_text(facts.customer_phone),
         direction=facts.direction,
@@ -66,8 +77,16 @@ def line(envelope: Envelope, body: bytes) -> bytes:
 
 
 def body_id(source: str, body: bytes) -> str:
-    """`sha256:` and the hex digest over the source's name, a newline, and the body."""
+    """`sha256:` and the hex digest over the source's name, a newline, and the body (or what stands for it)."""
     return "sha256:" + hashlib.sha256(source.encode() + b"\n" + body).hexdigest()
+
+
+def _event_id(source: str, identity: Identity | None, body: bytes, value: Any) -> str:
+    return body_id(source, of_body(value, body) if identity is None else of_parts(identity))
+
+
+def _believed(moment: datetime | None, received_at: datetime) -> datetime | None:
+    return moment if moment is None or moment - received_at <= LATEST else None
 
 
 def safe_id(value: str | None) -> str | None:

@@ -18,7 +18,11 @@ _SANE = re.compile(r"(?=[0-9._=-]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._=-]{7,127}")
 
 @dataclass(slots=True)
 class Exchange:
-    """`reason` says from a closed list why the answer is not 200. Keys of `headers` are lower case."""
+    """`reason` says from a closed list why the answer is not 200. Keys of `headers` are lower case.
+
+    `event_key` is the same for every delivery of one event; `is_repeat`: it was on disk often enough, so that this one
+    was not landed.
+    """
 
     request_id: str
     headers: Mapping[str, str]
@@ -28,6 +32,8 @@ class Exchange:
     event_type: str | None = None
     reason: str | None = None
     line: bytes | None = None
+    event_key: bytes = b""
+    is_repeat: bool = False
 
 
 _numbers = itertools.count(1)

@@ -46,8 +46,12 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
         self._accepted = Counter(
-            "aftercall_receiver_events", "Deliveries that are on disk, duplicates included",
+            "aftercall_receiver_events", "Deliveries whose event is on disk, repeats included",
             ["source", "event_type"], registry=self.registry,
+        )  # fmt: skip
+        self._repeats = Counter(
+            "aftercall_receiver_repeats", "Deliveries of an event that was on disk often enough: not landed again",
+            ["source"], registry=self.registry,
         )  # fmt: skip
         self._bytes = Counter(
             "aftercall_receiver_landed_bytes", "Bytes of bodies that are on disk", registry=self.registry
@@ -77,7 +81,10 @@ class Metrics:
             self._new[self._refused, source, exchange.reason or "error"] += 1
             return
         self._new[self._accepted, source, self.known_type(exchange.event_type)] += 1
-        self._new[self._bytes,] += len(exchange.body)
+        if exchange.is_repeat:
+            self._new[self._repeats, source] += 1
+        else:
+            self._new[self._bytes,] += len(exchange.body)
         self._newest[source] = time.time()
 
     def flush(self, queued: int) -> None:

@@ -28,6 +28,12 @@ def contains(listed: Iterable[Network], address: Address | None) -> bool:
     return address is not None and any(address in network for network in listed)
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
+    address = _address(host)
+    return host.lower() == "localhost" if address is None else address.is_loopback
+
+
 def sender(peer: str, forwarded: str | None, proxies: Iterable[Network]) -> Address | None:
     """Who sent a request, or None if that cannot be known.
 

@@ -21,6 +21,7 @@ from receiver.exchange import ENVIRON_KEY, Exchange, request_id
 from receiver.gate import gate
 from receiver.landing import LandingStore, LandingUnavailable
 from receiver.problems import Problem, landing_unavailable, too_large
+from receiver.repeats import event_key
 from receiver.sources import SOURCES
 
 
@@ -44,8 +45,9 @@ def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore) -> Blu
         gates[name].believe(headers, exchange.body, time.time(), request.environ.get("QUERY_STRING", ""))
         parsed, body = _read_as(is_form, exchange.body)
         facts = trial.facts(parsed) or source.facts(parsed, headers)
-        envelope = seal(name, facts, body, datetime.now(UTC))
+        envelope = seal(name, facts, body, datetime.now(UTC), parsed)
         exchange.event_id, exchange.event_type = envelope.event_id, envelope.event_type
+        exchange.event_key = event_key(name, envelope.call_id, envelope.event_id)
         exchange.line = line(envelope, body)
         if served is None:
             _append(landing, exchange.line)

@@ -24,14 +24,21 @@
 {%- endmacro %}
 
 {# Pairs of name and value as a map; of a name that stands twice, the last value that is not null. Sorted, so that equal names are
-   neighbours: a search for each name in the whole list takes memory by the square of its length. #}
-{% macro last_of_each_name(pairs) -%}
+   neighbours: a search for each name in the whole list takes memory by the square of its length.
+   Where `prefers_meaningful`, words for nothing count only for a name that has nothing else. #}
+{% macro last_of_each_name(pairs, prefers_meaningful=false) -%}
+    {%- set place -%}
+        {%- if prefers_meaningful -%}
+            case when {{ stands_for_nothing("cast(pair[2] as varchar)") }} then 1000000000 - place else -place end
+        {%- else -%} -place
+        {%- endif -%}
+    {%- endset -%}
     {%- set by_name -%}
         list_sort(
             list_transform(
                 list_filter({{ pairs }}, lambda pair:pair[2] is not null),
                 lambda pair,
-                place: {'name':pair[1], 'place': -place, 'value':pair[2]}
+                place: {'name':pair[1], 'place': {{ place }}, 'value':pair[2]}
             )
         )
     {%- endset -%}

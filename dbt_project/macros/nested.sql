@@ -2,6 +2,11 @@
 {# The value of the newest event that has one, by the `recency` of the events of a call. #}
 {% macro newest(column) -%} max_by({{ column }}, recency) {%- endmacro %}
 
+{# The value of the row with the earliest moment, which may be null; of several at one moment the first by `order`. #}
+{% macro value_of_first(column, moment, order) -%}
+    min_by(struct_pack(held := {{ column }}), struct_pack(moment := {{ moment }}, tie := {{ order }})).held
+{%- endmacro %}
+
 {# Maps of several events as one; each name from the newest event that has it. #}
 {% macro newest_of_each_name(column) -%}
     {{
@@ -12,7 +17,8 @@
             ~ column
             ~ ")) order by recency) filter (where "
             ~ column
-            ~ " is not null))"
+            ~ " is not null))",
+            prefers_meaningful=true,
         )
     }}
 {%- endmacro %}
@@ -33,11 +39,19 @@
 
 {# The first of several spellings of a variable that says anything. #}
 {% macro variable(spellings) -%}
-    coalesce(
-        {% for name in spellings %}
-            nullif(trim(variables['{{ name }}']), ''){{ ", " if not loop.last }}
-        {% endfor %}
-    )
+    {%- set values = [] -%}
+    {%- for name in spellings -%} {%- do values.append("variables['" ~ name ~ "']") -%} {%- endfor -%}
+    {{ first_meaningful(values) }}
+{%- endmacro %}
+
+{# The first of several spellings of a variable that holds an e-mail address. #}
+{% macro email_variable(spellings) -%}
+    {%- set values = [] -%}
+    {%- for name in spellings -%} {%- do values.append("variables['" ~ name ~ "']") -%} {%- endfor -%}
+    list_filter(
+        list_transform([{{ values | join(", ") }}], lambda sent:{{ to_email_address("sent") }}),
+        lambda address:address is not null
+    )[1]
 {%- endmacro %}
 
 {# A row per entry of a map column, as `entry.key` and `entry.value`; or per element of a list. #}

@@ -12,7 +12,7 @@
     {%- set said -%}
         list_filter({{ pairs }}, lambda pair:json_type(pair[2]) <> 'NULL')
     {%- endset -%}
-    to_json({{ last_of_each_name(said) }})
+    to_json({{ last_of_each_name(said, prefers_meaningful=true) }})
 {%- endmacro %}
 
 {# A moment of the call as text, from the Unix milliseconds of its start and the seconds since. #}

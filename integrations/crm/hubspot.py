@@ -8,7 +8,9 @@ is first needed, and found without a search, which in HubSpot is some seconds be
 is searched by its number.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from integrations import phones
@@ -19,6 +21,7 @@ from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Refused
 from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot, changed, new_object
+from integrations.optional_parts import Part
 from integrations.rest import Conflict, Missing
 
 KEY = "aftercall_key"
@@ -27,6 +30,8 @@ OBJECTS = {"contact": "contacts", "note": "notes", "task": "tasks"}
 _BESIDE = {"contact": "phone", "note": "hs_note_body", "task": "hs_task_body"}
 _ASSOCIATIONS = {"note": NOTE_TO_CONTACT, "task": TASK_TO_CONTACT}
 PRIORITIES = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
+_NUMBERS, _ADDRESSES = ("phone", "mobilephone"), ("email", "hs_additional_emails")
+_EXISTING = re.compile(r"Existing ID: (\d{1,20})", re.IGNORECASE)
 # HubSpot takes 65,536 characters (its reference "Notes", "Tasks").
 LONGEST_HTML = 60_000
 # Notes and tasks go with the scopes of contacts.
@@ -77,13 +82,23 @@ class HubSpotCrm(Crm):
             any_of += [{f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile")]
         if email:
             any_of.append({"email": email})
-        for one in self.client.search("contacts", any_of, ["phone", "mobilephone", "email"], limit=100):
-            told = self.client.part(one, "properties")
-            numbers = tuple(str(told[name]) for name in ("phone", "mobilephone") if told.get(name))
-            created = str(self.client.part(one, "createdAt"))
-            yield Candidate(
-                str(self.client.part(one, "id")), created, numbers, (str(told.get("email") or ""),)
-            )
+        return map(
+            self._candidate, self.client.search("contacts", any_of, [*_NUMBERS, *_ADDRESSES], limit=100)
+        )
+
+    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+        """The contact of `Contact already exists. Existing ID: 100`: the one that has the address."""
+        existing = _EXISTING.search(error.details)
+        names = [*_NUMBERS, *_ADDRESSES]
+        contact = self.client.get("contacts", existing[1], names) if existing else None
+        return [self._candidate(contact)] if contact else []
+
+    def optional(self, made: Record) -> tuple[Part, ...]:
+        """Of a contact what every CRM's can do without, of a task its priority and type."""
+        if made.kind == "task":
+            return tuple(Part(name, (name,)) for name in ("hs_task_priority", "hs_task_type"))
+        named = {"email": ("email", "INVALID_EMAIL"), "name": ("firstname", "lastname")}
+        return tuple(replace(part, words=named.get(part.name, part.words)) for part in super().optional(made))
 
     def held(self, kind: str, identity: str) -> Held | None:
         """The object; of a contact that was merged the one that it became part of, under that one's id."""
@@ -170,6 +185,14 @@ class HubSpotCrm(Crm):
 
     def _on(self, made: Record, contact_id: str | None) -> dict[str, int]:
         return {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
+
+    def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
+        values = self.client.part(contact, "properties")
+        numbers = tuple(str(values[name]) for name in _NUMBERS if values.get(name))
+        # HubSpot writes the further addresses of a contact into one text, with semicolons.
+        addresses = ";".join(str(values[name]) for name in _ADDRESSES if values.get(name)).split(";")
+        identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
+        return Candidate(str(identity), str(created), numbers, tuple(filter(None, addresses)))
 
     def _may_read(self, objects: str) -> str:
         self.client.request("GET", f"/crm/v3/objects/{objects}", params={"limit": "1"}).json()

@@ -1,6 +1,8 @@
 """What every CRM has in common: find the contact, create or fill in, hang notes and tasks on it, compare.
 
-A system's own words for all this are in its file, which contact is meant is `matching`, what is written `rendering`.
+A contact whose number only the call itself claims (`Record.is_verified`) is created if there is none, and otherwise
+left as it is. A system's own words for all this are in its file, which contact is meant is `matching`, what is written
+`rendering`.
 """
 
 from abc import ABC, abstractmethod
@@ -15,6 +17,7 @@ from integrations.crm.rendering import Record, record
 from integrations.destinations import Delivery, Limits
 from integrations.errors import Gone, Paused, Refused
 from integrations.http import HttpClient
+from integrations.optional_parts import Omission, Part, write_without_refused
 from integrations.rest import Conflict, Missing
 
 # What a contact may be told of besides name, address and number: AFTERCALL_CRM_FIELDS.
@@ -47,36 +50,39 @@ class Crm(ABC):
         if self.region and not phones.is_region(self.region):
             raise Paused("set AFTERCALL_PHONE_REGION to a country like US or DE, or to nothing")
         self.own = own_fields(settings.crm_fields)
+        # Else an address that a caller claims would be one that the CRM holds at the next call.
+        self._takes_addresses = not settings.email_only_known
 
     def find(self, delivery: Delivery) -> str | None:
         """The record that carries the action's key; for a contact, else the one that is the caller."""
         made = record(delivery)
-        found = self.marked(made)
-        if found is None and made.kind == "contact":
-            candidates = self.candidates(made.phone, made.email)
-            return chosen(candidates, made.phone, made.email, self.region)
-        return found
+        marked = self.marked(made)
+        if marked is None and made.kind == "contact":
+            email = made.email if self._takes_addresses else ""
+            return chosen(self.candidates(made.phone, email), made.phone, email, self.region)
+        return marked
+
+    def addresses(self, phone: str) -> frozenset[str]:
+        """The e-mail addresses of every contact that has the number, in small letters."""
+        return frozenset(
+            address.strip().lower()
+            for contact in self.candidates(phone, "")
+            if any(phones.same(number, phone, self.region) for number in contact.phones)
+            for address in contact.emails
+            if address.strip()
+        )
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Create it, or fill in that one; returns its id. Gone if that one is not there any more."""
         made = record(delivery)
         if external_id is None:
             on = None if made.kind == "contact" else self._contact(delivery, made)
-            return self._without_bad_email(
-                made, self.wanted(made), lambda fields: self.create(made, fields, on)
-            )
+            return self._written(made, self.wanted, lambda one, fields: self._created(one, fields, on))
         held = self.held(made.kind, external_id)
         if held is None:
             raise Gone(f"{self.client.system} has no {made.kind} {external_id} any more")
-        changes = due(held.fields, self.wanted(made), self.ours(made.kind))
-        if not changes:
-            return held.identity
         try:
-            return self._without_bad_email(
-                made,
-                changes,
-                lambda fields: self.change(made, held.identity, fields) if fields else held.identity,
-            )
+            return self._filled_in(made, held)
         except Missing as error:
             raise Gone(str(error)) from None
 
@@ -87,7 +93,7 @@ class Crm(ABC):
         if held is None:
             on = None if made.kind == "contact" else self._known(delivery, made)
             return self.new(made, self.wanted(made), on)
-        changes = due(held.fields, self.wanted(made), self.ours(made.kind))
+        changes = self._due(made, held)
         return self.changes(made, changes) if changes else None
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
@@ -98,7 +104,7 @@ class Crm(ABC):
         if held is None:
             return wanted
         kept = {name: held.fields.get(name, "") for name in wanted}
-        return {**kept, **due(held.fields, wanted, self.ours(made.kind))}
+        return {**kept, **self._due(made, held)}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         """The same fields as they are in the system; None if the record is gone."""
@@ -127,11 +133,27 @@ class Crm(ABC):
         if made.kind != "contact":
             return self.texts(made)
         own = {field: made.own(told) for told, field in self.own.items()}
-        return {"name": str(made.values["name"]), "phone": made.phone, "email": made.email} | own
+        email = made.email if self._takes_addresses else ""
+        return {"name": str(made.values["name"]), "phone": made.phone, "email": email} | own
 
     def ours(self, kind: str) -> Collection[str]:
         """Fields that an update overwrites: those of the settings, the texts of notes and tasks."""
         return self.own.values() if kind == "contact" else self.text_fields
+
+    def optional(self, made: Record) -> tuple[Part, ...]:
+        """What the record can do without, by the names of `wanted`, the likeliest cause of a refusal first."""
+        if made.kind != "contact":
+            return ()
+        own = (Part(field, (field,), order=1) for field in self.own.values())
+        return (Part("email", ("email",)), Part("name", ("name",), order=1), *own)
+
+    def lessened(self, fields: Mapping[str, str], left_out: Omission) -> dict[str, str]:
+        """The fields without what is left out."""
+        return {name: value for name, value in fields.items() if name not in left_out}
+
+    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+        """The contacts that a refusal names as being there already, as they are now."""
+        return ()
 
     @abstractmethod
     def texts(self, made: Record) -> dict[str, str]:
@@ -161,18 +183,54 @@ class Crm(ABC):
         held = self.held("contact", delivery.contact_id) if delivery.contact_id else None
         return self.find(_caller(delivery, made)) if held is None else held.identity
 
-    def _without_bad_email(
-        self, made: Record, fields: Mapping[str, str], write: Callable[[Mapping[str, str]], str]
-    ) -> str:
-        """Write; if the system takes it only without the e-mail address (not one, or another contact's), so be it."""
+    def _due(self, made: Record, held: Held) -> dict[str, str]:
+        """What an update writes; nothing to a contact whose number is only claimed."""
+        if made.kind == "contact" and not made.is_verified:
+            return {}
+        return due(held.fields, self.wanted(made), self.ours(made.kind))
+
+    def _filled_in(self, made: Record, held: Held) -> str:
+        if not self._due(made, held):
+            return held.identity
+        return self._written(
+            made,
+            lambda one: self._due(one, held),
+            lambda one, fields: self.change(one, held.identity, fields) if fields else held.identity,
+        )
+
+    def _created(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+        """Create it; where the system says that the caller's contact is there already, fill in that one."""
         try:
-            return write(fields)
-        except (Gone, Missing):
+            return self.create(made, fields, contact_id)
+        except (Missing, Gone):
             raise
-        except (Refused, Conflict):
-            if made.kind != "contact" or not fields.get("email"):
+        except (Refused, Conflict) as error:
+            email = fields.get("email", "")
+            known = (
+                chosen(self.named_by(error), made.phone, email, self.region)
+                if made.kind == "contact"
+                else None
+            )
+            held = self.held("contact", known) if known else None
+            if held is None:
                 raise
-            return write({name: value for name, value in fields.items() if name != "email"})
+            return self._filled_in(made, held)
+
+    def _written(
+        self,
+        made: Record,
+        fields_of: Callable[[Record], Mapping[str, str]],
+        write: Callable[[Record, Mapping[str, str]], str],
+    ) -> str:
+        """Write the record, without the parts that the system refuses and that it does not need."""
+
+        def lessened_and_written(left_out: Omission) -> str:
+            one = replace(made, left_out=left_out.note)
+            return write(one, self.lessened(fields_of(one), left_out))
+
+        # A conflict of a contact is about its address, which is another contact's.
+        refusals = (Refused, Conflict) if made.kind == "contact" else (Refused,)
+        return write_without_refused(lessened_and_written, self.optional(made), refusals=refusals)
 
 
 def _caller(delivery: Delivery, made: Record) -> Delivery:

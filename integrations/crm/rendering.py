@@ -5,7 +5,6 @@ a CRM knows the fields is in its own file.
 """
 
 import hashlib
-import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,11 +15,11 @@ from typing import Any
 import orjson
 
 from integrations.destinations import Delivery
-from integrations.errors import Refused
-from integrations.rendering import Rendered, line, prose, templates
+from integrations.errors import Unsendable
+from integrations.rendering import LONGEST_ADDRESS, Rendered, is_address, line, prose, templates
 
 LONGEST_KEY = 200
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
+LONGEST_NAME = 2_000
 _FOLDER = Path(__file__).parent / "templates"
 
 
@@ -36,6 +35,7 @@ class Record:
         call: `call_id` and `source`.
         at: the moment of this try, UTC.
         contact_id: the contact that it hangs on, as far as that is known.
+        left_out: what the system refuses of it, as a note; empty if nothing.
     """
 
     kind: str
@@ -45,6 +45,12 @@ class Record:
     call: Mapping[str, str]
     at: datetime
     contact_id: str = ""
+    left_out: str = ""
+
+    @property
+    def is_verified(self) -> bool:
+        """False if nobody but the call itself says whose number it is: the variables of a web call can claim any."""
+        return bool(self.values.get("is_phone_verified", True))
 
     @property
     def email(self) -> str:
@@ -91,6 +97,7 @@ class Record:
 
         # Only the body may be long; how long it becomes depends on what must be escaped in it.
         body = str(self.values.get("body") or "")
+        body += f"\n\nLeft out: {self.left_out}" if self.left_out else ""
         whole, rooms = rendered(len(body)), range(1, len(body) + 1)
         return (
             whole
@@ -100,7 +107,7 @@ class Record:
 
 
 def record(delivery: Delivery) -> Record:
-    """What is to be written; Refused as `fields` says."""
+    """What is to be written; Unsendable as `fields` says."""
     values = fields(delivery)
     key = line(delivery.action_key, LONGEST_KEY + 1)
     if len(key) > LONGEST_KEY:
@@ -123,13 +130,13 @@ def fields(delivery: Delivery) -> dict[str, Any]:
     """The record's fields, cleaned.
 
     Raises:
-        Refused: for a kind that no CRM record has, or a record without a phone to hang it on.
+        Unsendable: for a kind that no CRM record has, or a record without a phone to hang it on.
     """
     if delivery.kind not in _FIELDS:
-        raise Refused(f"there is no CRM record {delivery.kind!r}; there are {', '.join(_FIELDS)}")
+        raise Unsendable(f"there is no CRM record {delivery.kind!r}; there are {', '.join(_FIELDS)}")
     phone = line(delivery.payload.get("phone"), 32)
     if not phone:
-        raise Refused(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
+        raise Unsendable(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
     return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone} | _FIELDS[
         delivery.kind
     ](delivery.payload)
@@ -160,10 +167,11 @@ def _call(delivery: Delivery) -> dict[str, str]:
 
 def _contact(told: Any) -> dict[str, Any]:
     return {
-        "name": line(told.get("name")),
+        "name": line(told.get("name"), LONGEST_NAME),
         # What is no address would only keep a CRM from taking the rest.
-        "email": email if _ADDRESS.fullmatch(email := line(told.get("email"), 254)) else "",
+        "email": email if is_address(email := line(told.get("email"), LONGEST_ADDRESS + 1)) else "",
         "is_vip": told.get("is_vip") is True,
+        "is_phone_verified": told.get("is_phone_verified") is not False,
         "last_call_at": line(told.get("last_call_at"), 40),
         "call_count": _number(told.get("call_count")) or 0,
     }

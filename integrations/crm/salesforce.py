@@ -23,15 +23,27 @@ from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
 from integrations.crm.salesforce_client import SalesforceClient
+from integrations.crm.salesforce_fields import (
+    LONGEST_COMPANY,
+    LONGEST_EMAIL,
+    LONGEST_SUBJECT,
+    LONGEST_TEXT,
+    OPTIONAL,
+    as_text,
+    cut,
+    duplicates,
+    object_of,
+    sosl,
+)
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Paused, Refused
-from integrations.rest import Missing
+from integrations.optional_parts import Omission, Part
+from integrations.rendering import fit
+from integrations.rest import Conflict, Missing
 
-PREFIXES = {"003": "Contact", "00Q": "Lead", "00T": "Task"}
 NUMBERS = ("Phone", "MobilePhone")
 PRIORITIES = {"high": "High", "normal": "Normal", "low": "Low"}
-# Salesforce's object reference, "Task": Subject and Description.
-LONGEST_SUBJECT, LONGEST_TEXT = 255, 32_000
+DESCRIPTION = "Description"
 _FOUND = ("Id", "CreatedDate", *NUMBERS, "Email")
 _OF_TASKS = (
     "Subject", "Description", "ActivityDate", "Status", "Priority", "TaskSubtype", "CallDurationInSeconds",
@@ -86,32 +98,73 @@ class SalesforceCrm(Crm):
         records = self._query(f"SELECT {names} FROM Contact WHERE {where}")  # noqa: S608 - quoted
         records += self._query(f"SELECT {names} FROM Lead WHERE IsConverted = false AND ({where})")  # noqa: S608
         if written:
-            terms = " OR ".join(f'"{_sosl(one)}"' for one in written)
+            terms = " OR ".join(f'"{sosl(one)}"' for one in written)
             told = self.client.api.search(
                 f"FIND {{{terms}}} IN PHONE FIELDS "
                 f"RETURNING Contact({names}), Lead({names} WHERE IsConverted = false) LIMIT 200"
             )
             records += self.client.listed(told, "searchRecords") if told else []
-        for one in records:
-            identity = str(self.client.part(one, "Id"))
-            numbers = tuple(str(one[name]) for name in NUMBERS if one.get(name))
-            # By the alphabet a Contact comes before a Lead.
-            age = f"{_object(identity)} {one.get('CreatedDate')}"
-            yield Candidate(identity, age, numbers, (str(one.get("Email") or ""),))
+        return map(self._candidate, records)
+
+    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+        """The contacts and leads of `DUPLICATES_DETECTED`, which a rule of the org takes for the same person."""
+        for identity in duplicates(error.details):
+            try:
+                yield self._candidate(self._read(identity, _FOUND) or {})
+            except Missing:
+                continue
+
+    def wanted(self, made: Record) -> dict[str, str]:
+        """The fields; what does not fit into one, or was left out, stands in a contact's description."""
+        fields = super().wanted(made)
+        if made.kind != "contact":
+            return fields
+        name, email = fields["name"], fields["email"]
+        told = [
+            f"Full name: {name}" if cut(name) != split(name) else "",
+            f"E-mail: {email}" if len(email) > LONGEST_EMAIL else "",
+            f"Left out: {made.left_out}" if made.left_out else "",
+        ]
+        fields["email"] = "" if len(email) > LONGEST_EMAIL else email
+        return fields | {DESCRIPTION: "\n".join(filter(None, told))}
+
+    def optional(self, made: Record) -> tuple[Part, ...]:
+        """Of a contact its address, each of its names, its description and own fields; of a task all but its text."""
+        if made.kind != "contact":
+            names = (
+                "Priority",
+                "TaskSubtype",
+                "CallDurationInSeconds",
+                "CallDisposition",
+                "Status",
+                "ActivityDate",
+            )
+            return tuple(Part(name, (name,)) for name in names)
+        named = (Part(name, words, order=int(name != "email")) for name, words in OPTIONAL.items())
+        own = (Part(field, (field,), order=1) for field in self.own.values())
+        return (*named, *own, Part(DESCRIPTION, (DESCRIPTION,), order=2))
+
+    def lessened(self, fields: Mapping[str, str], left_out: Omission) -> dict[str, str]:
+        """The fields without what is left out; a name may lose its first or its last."""
+        less = super().lessened(fields, left_out)
+        last = split(less.get("name", ""))[1]
+        if last and "first name" in left_out:
+            less["name"] = last
+        if "last name" in left_out:
+            less.pop("name", None)
+        return less
 
     def held(self, kind: str, identity: str) -> Held | None:
         """The record; of a lead that was converted the contact that it became."""
         names = [*_OF_TASKS, self._key]
         if kind == "contact":
             names = ["FirstName", "LastName", *NUMBERS, "Email", *self.own.values()]
-            names += ["ConvertedContactId"] if _object(identity) == "Lead" else []
+            names += ["ConvertedContactId"] if object_of(identity) == "Lead" else []
         try:
-            told = self.client.api.restful(
-                f"sobjects/{_object(identity)}/{identity}", {"fields": ",".join(names)}
-            )
+            told = self._read(identity, names)
         except Missing:
             return None
-        values = {name: _text((told or {}).get(name)) for name in names}
+        values = {name: as_text((told or {}).get(name)) for name in names}
         if kind != "contact":
             return Held(identity, values)
         if values.get("ConvertedContactId"):
@@ -127,7 +180,7 @@ class SalesforceCrm(Crm):
         """A call that was made, or something to do on a day."""
         title = made.values["title"] if made.kind == "note" else made.values["subject"]
         common = {
-            "Subject": title[:LONGEST_SUBJECT],
+            "Subject": fit(title, LONGEST_SUBJECT),
             "Description": made.text(LONGEST_TEXT),
             self._key: made.key,
         }
@@ -153,7 +206,7 @@ class SalesforceCrm(Crm):
         if made.kind != "contact":
             return {**values, "WhoId": contact_id} if contact_id else values
         values.setdefault("LastName", phones.readable(made.phone, self.region))
-        return values | ({"Company": self._company} if self._new == "Lead" else {})
+        return values | ({"Company": fit(self._company, LONGEST_COMPANY)} if self._new == "Lead" else {})
 
     def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it; a task's contact or lead is part of it."""
@@ -165,8 +218,10 @@ class SalesforceCrm(Crm):
         return str(self.client.part(told, "id"))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
-        """Write these fields."""
-        self._object_api(_object(identity)).update(identity, self.changes(made, fields), headers=_ALLOW)
+        """Write these fields; a contact's description only where there is none."""
+        if made.kind == "contact" and DESCRIPTION in fields and self._is_described(identity):
+            fields = {name: value for name, value in fields.items() if name != DESCRIPTION}
+        self._object_api(object_of(identity)).update(identity, self.changes(made, fields), headers=_ALLOW)
         return identity
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -194,6 +249,42 @@ class SalesforceCrm(Crm):
             raise Refused(f"{name}s have no {', '.join(missing)} that the app's user may edit")
         return "yes"
 
+    def _due(self, made: Record, held: Held) -> dict[str, str]:
+        """What an update writes; a contact's description only tells of what is written beside it."""
+        changes = super()._due(made, held)
+        if made.kind == "contact" and not ({"name", "email"} & changes.keys() or made.left_out):
+            changes.pop(DESCRIPTION, None)
+        return changes
+
+    def _is_described(self, identity: str) -> bool:
+        """Whether people wrote a description, or keep it from the app's user."""
+        try:
+            return bool((self._read(identity, [DESCRIPTION]) or {}).get(DESCRIPTION))
+        except Missing:
+            raise
+        except Refused:
+            return True
+
+    def _read(self, identity: str, names: Iterable[str]) -> Any:
+        """The record's fields; without fields of one's own where somebody deleted one of them."""
+        path = f"sobjects/{object_of(identity)}/{identity}"
+        try:
+            return self.client.api.restful(path, {"fields": ",".join(names)})
+        except Missing:
+            raise
+        except Refused:
+            less = [name for name in names if name not in self.own.values()]
+            if len(less) == len([*names]):
+                raise
+            return self.client.api.restful(path, {"fields": ",".join(less)})
+
+    def _candidate(self, found: Mapping[str, Any]) -> Candidate:
+        identity = str(self.client.part(found, "Id"))
+        numbers = tuple(str(found[name]) for name in NUMBERS if found.get(name))
+        # By the alphabet a Contact comes before a Lead.
+        age = f"{object_of(identity)} {found.get('CreatedDate')}"
+        return Candidate(identity, age, numbers, (str(found.get("Email") or ""),))
+
     def _object_api(self, name: str) -> SFType:
         made = getattr(self.client.api, name)
         assert isinstance(made, SFType)  # noqa: S101 - what the library makes of any name but two
@@ -217,24 +308,6 @@ class SalesforceCrm(Crm):
         renamed = {"phone": "Phone", "email": "Email"}
         values = {renamed.get(name, name): value for name, value in values.items()}
         if "name" in values:
-            first, last = split(values.pop("name"))
+            first, last = cut(values.pop("name"))
             values |= {"FirstName": first, "LastName": last} if last else {"LastName": first}
         return values
-
-
-def _object(identity: str) -> str:
-    """What an id is of: its first three characters tell."""
-    return PREFIXES.get(identity[:3], "Contact")
-
-
-def _text(value: Any) -> str:
-    """A value as aftercall writes it: true and false in small letters, whole numbers without a point."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return "" if whole is None else str(whole)
-
-
-def _sosl(text: str) -> str:
-    """Text for SOSL, in which no character is an operator."""
-    return re.sub(r"""([?&|!{}\[\]()^~*:\\"'+\-])""", r"\\\1", text)

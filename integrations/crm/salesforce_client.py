@@ -5,6 +5,7 @@ URLs into its errors; so the session that it is given goes through `RestClient`.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -13,16 +14,35 @@ import requests
 from simple_salesforce.api import Salesforce
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused, Retryable
-from integrations.http import Answer, checked_url
+from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
+from integrations.http import Answer, checked_url, retry_after
 from integrations.rendering import line
 from integrations.rest import LONGEST_TOLD, RestClient
 
 SETTING = "AFTERCALL_SALESFORCE_CLIENT_SECRET"
 VERSION = "62.0"
 _HEADERS = ("content-type", "sforce-duplicate-rule-header")
-# 400s that say nothing of what was sent (Salesforce, "Status codes and error responses").
-_PASSING = ("UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TIMEOUT")
+# What Salesforce says by its codes, whatever the status (its reference "Status codes and error responses").
+_LOCKED = frozenset({"UNABLE_TO_LOCK_ROW", "QUERY_TIMEOUT", "ROW_LOCKED"})
+_NOT_NOW = frozenset(
+    {
+        "SERVER_UNAVAILABLE", "SERVICE_UNAVAILABLE", "UNKNOWN_EXCEPTION", "INTERNAL_SERVER_ERROR",
+        "FUNCTIONALITY_TEMPORARILY_UNAVAILABLE", "ORG_IN_MAINTENANCE",
+    }
+)  # fmt: skip
+_USED_UP = frozenset(
+    {
+        "REQUEST_LIMIT_EXCEEDED", "CONCURRENT_REQUEST_LIMIT_EXCEEDED", "EXCEEDED_MAX_CONCURRENT_REQUESTS",
+        "TOO_MANY_APEX_REQUESTS",
+    }
+)  # fmt: skip
+# Nothing gets through before a person does something in Salesforce.
+_FOR_A_PERSON = frozenset(
+    {
+        "API_CURRENTLY_DISABLED", "API_DISABLED_FOR_ORG", "INACTIVE_ORG_OR_USER", "ORG_LOCKED",
+        "STORAGE_LIMIT_EXCEEDED",
+    }
+)  # fmt: skip
 
 
 class Expired(Paused):
@@ -83,9 +103,15 @@ class SalesforceClient(RestClient):
         """The failure kind of a status that is not 2xx."""
         if status == 401:
             return Expired(f"{message}. Look at {SETTING}")
-        if status == 403 and "REQUEST_LIMIT_EXCEEDED" in message:
-            return Busy(message)
-        if any(code in message for code in _PASSING):
+        # Only the first code counts: what follows may quote what a stranger said.
+        code = next(iter(message.partition(f"{status}: ")[2].split(":")), "")
+        if code in _USED_UP:
+            return Busy(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
+        if code in _FOR_A_PERSON:
+            return Paused(f"{message}. Look at Salesforce's setup")
+        if code in _NOT_NOW:
+            return Unreachable(message)
+        if code in _LOCKED:
             return Retryable(message)
         return Refused(message) if status == 300 else super().kind(status, headers, message)
 
@@ -136,7 +162,7 @@ class _Session(requests.Session):
             try:
                 orjson.loads(answer.body)
             except orjson.JSONDecodeError:
-                raise Retryable(
-                    f"Salesforce answered {answer.status} without the JSON that it promises"
+                raise Unreachable(
+                    f"Salesforce answered {answer.status} without the JSON that it promises", may_be_done=True
                 ) from None
         return response

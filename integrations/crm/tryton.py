@@ -9,6 +9,7 @@ It needs the modules `party` and `project`. Nothing in Tryton is unique by a key
 line that names the action, and that line is looked for before one is made.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from integrations.crm.records import Crm, Held
 from integrations.crm.rendering import Record
 from integrations.crm.tryton_client import Tryton, escaped
 from integrations.destinations import Finding, Limits, finding
-from integrations.errors import Refused
+from integrations.errors import Refused, Retryable
 
 PARTY = "party.party"
 MODELS = {"contact": PARTY, "note": "ir.note", "task": "project.work"}
@@ -35,6 +36,15 @@ NUMBERS = ("phone", "mobile", "other")
 LONGEST_TEXT = 30_000
 # Fewer digits than this stand in too many numbers in the same order.
 FEWEST_DIGITS = 7
+
+
+# Tryton gives a party its code, and says in its user's language that another took the same one at the moment.
+_CODE = re.compile(r"code|kod|kód|cód|cod[iu]|код|šifr|代码|کد|ລະຫັດ", re.IGNORECASE)
+ATTEMPTS = 4
+
+
+class CodeTaken(Retryable):
+    """Others took the codes that Tryton wanted to give; a moment later it gives another."""
 
 
 def open_destination(settings: IntegrationSettings) -> "TrytonCrm":
@@ -132,8 +142,16 @@ class TrytonCrm(Crm):
         return self._party(made, fields) if made.kind == "contact" else dict(fields)
 
     def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
-        """Make it."""
-        return self.client.create(MODELS[made.kind], self.new(made, fields, contact_id))
+        """Make it. CodeTaken if others took every code that Tryton wanted to give."""
+        body = self.new(made, fields, contact_id)
+        for _ in range(ATTEMPTS):
+            try:
+                return self.client.create(MODELS[made.kind], body)
+            except Refused as error:
+                if made.kind != "contact" or not _CODE.search(str(error)):
+                    raise
+                taken = error
+        raise CodeTaken(str(taken))
 
     def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields. Tryton lets nobody change a note: it is made anew in the old one's place."""

@@ -13,7 +13,7 @@ import orjson
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Retryable
+from integrations.errors import Paused, Unreachable
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
 
@@ -26,6 +26,8 @@ class Tryton(RestClient):
     Raises:
         Paused: if address or key is missing.
     """
+
+    answers_pages = True
 
     def __init__(self, settings: IntegrationSettings) -> None:
         key = settings.tryton_key.get_secret_value().strip()
@@ -55,7 +57,7 @@ class Tryton(RestClient):
         answer = self._asked("GET", model, fields, params=params)
         found = answer if isinstance(answer, list) else [None]
         if not all(isinstance(one, dict) and "id" in one for one in found):
-            raise Retryable(f"Tryton answered a search for {model} with something else than records")
+            raise Unreachable(f"Tryton answered a search for {model} with something else than records")
         return found
 
     def get(self, model: str, identity: str, fields: Sequence[str]) -> dict[str, Any] | None:
@@ -83,7 +85,7 @@ class Tryton(RestClient):
         """What the user may do with the records of models: read, write, create, delete. Asks only."""
         told = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
         if not isinstance(told, dict) or not all(isinstance(told.get(model), dict) for model in models):
-            raise Retryable("Tryton answered a question for rights with something else")
+            raise Unreachable("Tryton answered a question for rights with something else")
         return told
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
@@ -100,7 +102,7 @@ class Tryton(RestClient):
     ) -> dict[str, Any]:
         told = self._asked(method, path, fields, json=values)
         if not isinstance(told, dict) or "id" not in told:
-            raise Retryable(f"Tryton answered {method} {path} with something else than a record")
+            raise Unreachable(f"Tryton answered {method} {path} with something else than a record")
         return told
 
     def _asked(
@@ -122,7 +124,7 @@ class Tryton(RestClient):
         try:
             return orjson.loads(answer.body)
         except orjson.JSONDecodeError:
-            raise Retryable(f"Tryton answered {method} {path} without the JSON that it promises") from None
+            raise Unreachable(f"Tryton answered {method} {path} without the JSON that it promises") from None
 
 
 def escaped(text: str) -> str:

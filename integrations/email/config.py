@@ -33,6 +33,12 @@ class EmailSettings(Home):
         False,
         description="1: no e-mail to a customer of whom the call's variable email_consent does not say yes.",
     )
+    email_only_known: bool = Field(
+        False,
+        description="1: write only to addresses that the CRM of AFTERCALL_CRM already holds for the caller's number; "
+        "then no address that a caller names gets into the CRM.",
+    )
+    email_quotes_summary: bool = Field(True, description="0: no e-mail quotes what was noted about the call.")
     brand_name: str = Field("", description="Name on top of every e-mail; default: the sender's name.")
     brand_logo_url: str = Field(
         "", description="https address of a logo (PNG, up to 180 x 48 pixels are shown); empty: the name."

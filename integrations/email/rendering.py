@@ -4,7 +4,6 @@ Which template goes to whom, and in which language, was decided in `sync_emails`
 """
 
 import hashlib
-import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -15,31 +14,28 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.email.brand import brand
 from integrations.email.templating import ALERT, TEMPLATES, Wording, wording
-from integrations.errors import Paused, Refused
-from integrations.rendering import Rendered, line, prose, words
+from integrations.errors import Paused, Skipped, Unsendable
+from integrations.rendering import Rendered, is_address, line, prose, unlinked, words
 
 SUMMARY_LIMIT = 2_000
 OVER = "Resolved: "
 """How the headline of an alert begins whose problem is over."""
-# Stricter than RFC 5322 on purpose: one mailbox, no quoting, no comment, no route.
-_ADDRESS = re.compile(
-    r"[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+@[^\s@<>()\[\]\\,;:\"\x00-\x1f\x7f]+\.[^\s@<>()\[\]\\,;:\"]+"
-)
 
 
 def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     """The mail of an action; the same action always has the same Message-ID.
 
     Raises:
-        Refused: if the template does not exist or the address is not exactly one mailbox.
+        Unsendable: if the template does not exist.
+        Skipped: if the address is not exactly one mailbox: a word that stands for nothing, or two addresses.
         Paused: if a template or a setting of the brand is broken.
     """
     told = delivery.payload
     template = line(told.get("template"))
     if template not in (*TEMPLATES, ALERT):
-        raise Refused(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
+        raise Unsendable(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
-    to, ascii_only = _recipient(told.get("to_address"), line(told.get("customer_name"), 80))
+    to, ascii_only = _recipient(told.get("to_address"), unlinked(line(told.get("customer_name"), 80)))
     unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest) if template in TEMPLATES else []
     made = _wording(delivery, template, _web_address(unsubscribe), settings)
     mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
@@ -87,13 +83,17 @@ def _wording(
 ) -> Wording:
     payload = delivery.payload
     topic = words(payload.get("issue_type"), "")
-    told = {
+    quotes = template == ALERT or settings.email_quotes_summary
+    said = {
         "name": line(payload.get("customer_name"), 80),
         "topic": "" if topic == "general" else topic[:1].upper() + topic[1:],
-        "summary": prose(payload.get("summary"), SUMMARY_LIMIT),
+        "summary": prose(payload.get("summary"), SUMMARY_LIMIT) if quotes else "",
         "reference": line(delivery.call_id, 80),
-        "unsubscribe_url": unsubscribe_url,
     }
+    if template != ALERT:
+        # Whoever calls can have any words sent to any address, under our name: none of them is a link.
+        said = {name: unlinked(value) for name, value in said.items()}
+    told = {**said, "unsubscribe_url": unsubscribe_url}
     if template == ALERT:
         headline = line(payload.get("headline"), 200)
         told |= {
@@ -119,15 +119,20 @@ def _web_address(addresses: list[str]) -> str:
 def _recipient(value: object, name: str) -> tuple[Address, bool]:
     # Judged as it came: cleaning first could turn two addresses into one that nobody meant.
     address = "" if value is None else str(value).strip()
-    if len(address) > 254 or not _ADDRESS.fullmatch(address) or "\ufffd" in line(address):
-        raise Refused(f"{line(address, 80)!r} is not an e-mail address")
+    if not is_address(address) or "\ufffd" in line(address):
+        raise _no_address(address)
     user, _, domain = address.rpartition("@")
     try:
         host = domain if domain.isascii() else domain.encode("idna").decode()
         mailbox = _mailbox(name, f"{user}@{host}")
     except (ValueError, MessageError, IndexError):
-        raise Refused(f"{line(address, 80)!r} is not an e-mail address") from None
+        raise _no_address(address) from None
     return mailbox, user.isascii()
+
+
+def _no_address(address: str) -> Skipped:
+    # What a person said counts as no address where it is none; it may still come.
+    return Skipped(f"no address: {line(address, 80)!r} is not an e-mail address")
 
 
 def _mailbox(name: str, address: str) -> Address:

@@ -23,7 +23,7 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import bodies, message
-from integrations.errors import Busy, Paused, Retryable
+from integrations.errors import Busy, Paused, Retryable, Unreachable
 from integrations.http import checked_url
 from integrations.rendering import line
 from integrations.rest import RestClient
@@ -58,6 +58,7 @@ class SendGrid:
     """
 
     name = "sendgrid"
+    can_be_asked = False
     # Mail Send names no limit of its own; what is too much answers 429 with the moment to go on.
     limits = Limits(concurrency=8)
 
@@ -90,7 +91,10 @@ class SendGrid:
         mail = self._mail(delivery)
         answer = self._client.request("POST", "/v3/mail/send", json=request_of(mail, delivery))
         if answer.status != _ACCEPTED:
-            raise Retryable(f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}")
+            raise Unreachable(
+                f"SendGrid answered {answer.status}, not {_ACCEPTED}: {line(answer.text, 200)}",
+                may_be_done=True,
+            )
         return answer.headers.get("X-Message-Id") or str(mail["Message-ID"])
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
@@ -117,6 +121,10 @@ class SendGrid:
                 _SCOPE if may else f"give the key the scope {_SCOPE} (Mail Send: full access)",
             )
         yield from content(self._settings)
+
+    def knock(self) -> None:
+        """Return if SendGrid answers; sends nothing. Raises Unreachable or Busy."""
+        self._client.knock()
 
     def close(self) -> None:
         """Close the connections."""

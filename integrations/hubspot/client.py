@@ -4,19 +4,22 @@ Which objects there are and what they say belongs to the channels' folders.
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Refused
-from integrations.http import checked_url
+from integrations.errors import Busy, Paused, Refused
+from integrations.http import checked_url, retry_after
 from integrations.rest import Missing, RestClient
 
 SETTING = "AFTERCALL_HUBSPOT_TOKEN"
 # Types of association that HubSpot itself defines (its reference "Associations v4, association type ids").
 TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT, CALL_TO_CONTACT = 16, 202, 204, 194
+# "Migration in progress" (HubSpot, "HTTP error codes").
+MOVING = 477
 
 
 class HubSpot(RestClient):
@@ -38,6 +41,12 @@ class HubSpot(RestClient):
 
         url = checked_url(settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
         super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, told=error_words)
+
+    def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
+        """The failure kind of a status that is not 2xx; HubSpot has one of its own while it moves an account."""
+        if status == MOVING:
+            return Busy(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
+        return super().kind(status, headers, message)
 
     def get(
         self, kind: str, identity: str, properties: Sequence[str], *, by: str | None = None

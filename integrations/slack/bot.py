@@ -7,38 +7,38 @@ Scopes: `chat:write`, and to look before posting `channels:read` and `channels:h
 `groups:read` and `groups:history`). The bot must be a member of the channels.
 """
 
-import logging
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPException
-from ssl import SSLCertVerificationError
 from typing import Any
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web import SlackResponse
-
 from integrations.config import IntegrationSettings
-from integrations.deadline import DeadlineExceeded, within
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
-from integrations.http import checked_url, retry_after
+from integrations.errors import Paused, Refused, Retryable, Unreachable
 from integrations.rendering import line
+from integrations.slack.api import SETTING, SlackApi, ThreadGone
 from integrations.slack.errors import slack_error
 from integrations.slack.rendering import EVENT_TYPE, message
 
-_SETTING = "AFTERCALL_SLACK_BOT_TOKEN"
 # The first to post, the others to look before.
 SCOPES = ("chat:write", "channels:read", "channels:history")
-# A message is looked for among those of this time, and of so many pages; a crash is hardly older.
-LOOK_BACK = timedelta(days=1)
-PAGES, PAGE = 20, 200
+# A message is looked for from the moment at which the outbox first held its action: none can be older. By so much may
+# Slack's clock and ours differ.
+CLOCKS_DIFFER = timedelta(hours=1)
+PAGES, PAGE = 100, 200
 
 
 def open_destination(settings: IntegrationSettings) -> "SlackBot":
     """The workspace that the token belongs to."""
     return SlackBot(settings)
+
+
+@dataclass(frozen=True)
+class _Posted:
+    """Our messages in a channel or thread since `start`: `channel:timestamp` by action key."""
+
+    start: datetime
+    by_key: dict[str, str]
 
 
 class SlackBot:
@@ -53,22 +53,11 @@ class SlackBot:
     limits = Limits(concurrency=1, per_second=1.0)
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        token = settings.slack_bot_token.get_secret_value().strip()
-        if not token:
-            raise Paused(f"set {_SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings")
-        # The client's own log holds whole messages; what matters comes back as errors.
-        silent = logging.Logger("aftercall.slack", logging.CRITICAL + 1)
-        self._api = WebClient(
-            token,
-            base_url=checked_url(settings.slack_api_url, "AFTERCALL_SLACK_API_URL").rstrip("/") + "/",
-            timeout=max(1, round(settings.http_read_seconds)),
-            logger=silent,
-            retry_handlers=[],
-        )
+        self._api = SlackApi(settings)
         self._settings = settings
-        self._whole, self._look_first = settings.http_whole_seconds, settings.slack_look_first
+        self._look_first = self.can_be_asked = settings.slack_look_first
         self._ids: dict[str, str] = {}
-        self._posted: dict[tuple[str, str], dict[str, str]] = {}
+        self._posted: dict[tuple[str, str], _Posted] = {}
         self._gone: set[tuple[str, str]] = set()
 
     def find(self, delivery: Delivery) -> str | None:
@@ -83,7 +72,7 @@ class SlackBot:
         if thread:
             try:
                 found = self._known(*thread, delivery)
-            except _ThreadGone:
+            except ThreadGone:
                 self._gone.add(thread)
             else:
                 if found:
@@ -93,12 +82,14 @@ class SlackBot:
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, into the thread of the call's first message here if there is one; returns `channel:timestamp`."""
         made = self.body(delivery, external_id)
-        told = self._ask("chat.postMessage", made["channel"], json=made)
-        channel, timestamp = told.get("channel"), told.get("ts")
+        answer = self._api.call("chat.postMessage", made["channel"], json=made).data
+        channel, timestamp = answer.get("channel"), answer.get("ts")
         if not channel or not timestamp:
-            raise Retryable("Slack answered ok, but not which message it made")
+            raise Unreachable("Slack answered ok, but not which message it made", may_be_done=True)
         posted = f"{channel}:{timestamp}"
-        self._posted.get((str(channel), made.get("thread_ts", "")), {})[delivery.action_key] = posted
+        known = self._posted.get((str(channel), made.get("thread_ts", "")))
+        if known:
+            known.by_key[delivery.action_key] = posted
         return posted
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
@@ -110,14 +101,12 @@ class SlackBot:
     def check(self) -> Iterator[Finding]:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
         try:
-            told = self._asked("auth.test", "the token")
+            reply = self._api.call("auth.test")
         except (Paused, Refused, Retryable) as error:
             yield Finding("credentials", False, str(error))
             return
-        data = told.data if isinstance(told.data, dict) else {}
-        yield Finding("credentials", True, f"{data.get('user')} in {data.get('team')}")
-        names = {str(name).lower(): str(value) for name, value in told.headers.items()}
-        granted = {scope.strip() for scope in names.get("x-oauth-scopes", "").split(",")}
+        yield Finding("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
+        granted = {scope.strip() for scope in reply.headers.get("x-oauth-scopes", "").split(",")}
         missing = [scope for scope in SCOPES[: None if self._look_first else 1] if scope not in granted]
         yield Finding(
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
@@ -128,10 +117,14 @@ class SlackBot:
     def check_channel(self, name: str) -> Finding:
         """Whether the bot can read a channel, which it can where it is a member."""
         try:
-            self._look(self._channel_id(name), "", datetime.now(UTC))
+            self._look(self._channel_id(name), "", datetime.now(UTC) - CLOCKS_DIFFER)
         except (Paused, Refused, Retryable) as error:
             return Finding(f"channel {name}", False, str(error))
         return Finding(f"channel {name}", True, "the bot can read it")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._api.close()
 
     def _thread(self, delivery: Delivery, channel: str) -> tuple[str, str] | None:
         """Channel id and timestamp of the first message about the same call in the same Slack channel."""
@@ -143,9 +136,11 @@ class SlackBot:
         return None
 
     def _known(self, channel: str, thread: str, delivery: Delivery) -> str | None:
-        if (channel, thread) not in self._posted:
-            self._posted[channel, thread] = self._look(channel, thread, delivery.at)
-        return self._posted[channel, thread].get(delivery.action_key)
+        start = (delivery.known_since or delivery.at) - CLOCKS_DIFFER
+        posted = self._posted.get((channel, thread))
+        if posted is None or posted.start > start:
+            posted = self._posted[channel, thread] = _Posted(start, self._look(channel, thread, start))
+        return posted.by_key.get(delivery.action_key)
 
     def _channel_id(self, name: str) -> str:
         if not name.startswith("#"):
@@ -153,7 +148,7 @@ class SlackBot:
         if name not in self._ids:
             self._ids |= self._channels(name)
         if name not in self._ids:
-            raise slack_error("channel_not_found", name, setting=_SETTING)
+            raise slack_error("channel_not_found", name, setting=SETTING)
         return self._ids[name]
 
     def _channels(self, wanted: str) -> dict[str, str]:
@@ -161,87 +156,32 @@ class SlackBot:
         found: dict[str, str] = {}
         parameters = {"exclude_archived": "true", "limit": "1000", "types": "public_channel,private_channel"}
         while wanted not in found:
-            told = self._ask("conversations.list", wanted, params=parameters)
-            found |= {f"#{one['name']}": one["id"] for one in told.get("channels") or ()}
-            cursor = (told.get("response_metadata") or {}).get("next_cursor")
+            answer = self._api.call("conversations.list", wanted, form=parameters).data
+            found |= {f"#{one['name']}": one["id"] for one in answer.get("channels") or ()}
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
             parameters["cursor"] = cursor
         return found
 
-    def _look(self, channel: str, thread: str, at: datetime) -> dict[str, str]:
-        """Our messages in a channel or thread by action key."""
+    def _look(self, channel: str, thread: str, start: datetime) -> dict[str, str]:
+        """Our messages in a channel since `start`, or in a thread, by action key."""
         found: dict[str, str] = {}
         parameters = {"channel": channel, "limit": str(PAGE), "include_all_metadata": "true"}
         if thread:
             parameters["ts"] = thread
         else:
-            parameters["oldest"] = str((at - LOOK_BACK).timestamp())
+            parameters["oldest"] = f"{start.timestamp():.6f}"
         for _ in range(PAGES):
             method = "conversations.replies" if thread else "conversations.history"
-            told = self._ask(method, channel, params=parameters)
-            for one in told.get("messages") or ():
+            answer = self._api.call(method, channel, form=parameters).data
+            for one in answer.get("messages") or ():
                 metadata = one.get("metadata") or {}
                 key = (metadata.get("event_payload") or {}).get("action_key")
                 if metadata.get("event_type") == EVENT_TYPE and key:
                     found[key] = f"{channel}:{one['ts']}"
-            cursor = (told.get("response_metadata") or {}).get("next_cursor")
+            cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
             parameters["cursor"] = cursor
         return found
-
-    def _ask(self, method: str, where: str, **arguments: Any) -> Mapping[str, Any]:
-        """What a method of the Web API answers."""
-        told = self._asked(method, where, **arguments).data
-        if not isinstance(told, dict):
-            raise Retryable(f"Slack answered {method} with something that is not JSON")
-        return told
-
-    def _asked(self, method: str, where: str, **arguments: Any) -> SlackResponse:
-        """Call a method; every failure as one of the kinds, without a cause that holds the request."""
-        try:
-            return within(self._whole, lambda: self._api.api_call(method, **arguments))
-        except SlackApiError as error:
-            raise _kind(error, method, where) from None
-        except DeadlineExceeded:
-            raise Unreachable(
-                f"Slack did not end its answer to {method} within {self._whole:g} s", may_be_done=True
-            ) from None
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            if isinstance(reason, SSLCertVerificationError):
-                raise Paused(
-                    "Slack's API shows a certificate that is not to be trusted; look at AFTERCALL_SLACK_API_URL"
-                ) from None
-            text = getattr(reason, "strerror", None) or type(reason).__name__
-            raise Unreachable(
-                f"Slack could not be asked for {method} ({line(text, 200)})",
-                may_be_done=not is_no_connection(reason),
-            ) from None
-
-
-class _ThreadGone(Refused):
-    """Somebody deleted the message that the thread hung on."""
-
-
-def _kind(error: SlackApiError, method: str, where: str) -> Exception:
-    response = error.response
-    status, headers = getattr(response, "status_code", 0), getattr(response, "headers", None) or {}
-    data = response if isinstance(response, dict) else getattr(response, "data", None)
-    code = str(data.get("error") or "") if isinstance(data, dict) else ""
-    known = re.fullmatch(r"[a-z][a-z0-9_]*", code)
-    names = {str(name).title(): str(value) for name, value in headers.items()}
-    if status == 429:
-        return Busy(
-            f"Slack answered 429 for {method}", retry_after(names.get("Retry-After"), datetime.now(UTC))
-        )
-    if status in (401, 403) and not known:
-        kind = Forbidden if status == 403 else Paused
-        return kind(f"Slack answered {status} for {method}. Look at {_SETTING}")
-    if status >= 500 or not known:
-        return Retryable(f"Slack answered {status or 'without JSON'} for {method}")
-    if code == "thread_not_found":
-        return _ThreadGone(f"Slack answered {code} for {method} in {where}")
-    needed = str(data.get("needed") or "") if isinstance(data, dict) else ""
-    return slack_error(code, f"{method} in {where}", setting=_SETTING, headers=names, needed=needed)

@@ -6,7 +6,7 @@ How a message is posted, and what it says, does not belong here.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable
+from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
 from integrations.http import retry_after
 from integrations.rendering import line
 
@@ -28,12 +28,15 @@ MENDABLE = frozenset(
         "restricted_action_read_only_channel",
     }
 )  # fmt: skip
-PASSING = frozenset(
+# Slack or the workspace as a whole does not work now, whatever the message.
+NOT_NOW = frozenset(
     {
         "fatal_error", "internal_error", "message_limit_exceeded", "request_timeout", "rollup_error",
-        "service_unavailable", "team_added_to_org", "team_not_found",
+        "server_error", "service_unavailable", "team_added_to_org", "team_not_found", "temporarily_unavailable",
+        "upstream_timeout",
     }
 )  # fmt: skip
+BUSY = frozenset({"ratelimited", "rate_limited", "too_many_requests"})
 _HINTS = {
     "not_in_channel": "invite the bot to the channel",
     "channel_not_found": "make the channel, or invite the bot if it is private",
@@ -56,12 +59,15 @@ def slack_error(
     code = line(code, 200)
     hint = _HINTS.get(code, "")
     message = f"Slack answered {code or 'nothing'} for {where}" + (f": {hint}" if hint else "")
-    if code in ("ratelimited", "rate_limited"):
-        return Busy(message, retry_after((headers or {}).get("Retry-After"), datetime.now(UTC)))
+    after = retry_after((headers or {}).get("Retry-After"), datetime.now(UTC))
+    if code in BUSY:
+        return Busy(message, after)
+    if code in NOT_NOW:
+        return Unreachable(message, after)
     if code in WRONG_FOR_ALL:
         # It may be the resource that the request names, not the token.
         kind = Forbidden if code == "access_denied" else Paused
         return kind(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
-    if code in PASSING or code in MENDABLE:
+    if code in MENDABLE:
         return Retryable(message)
     return Refused(message)

@@ -11,7 +11,7 @@ import orjson
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Refused
+from integrations.errors import Unsendable
 from integrations.links import board, call_page
 from integrations.rendering import Rendered, line, moment, prose
 from integrations.slack import blocks
@@ -19,7 +19,6 @@ from integrations.slack import blocks
 EVENT_TYPE = "aftercall_action"
 ALERT = "pipeline_alert"
 OVER = "Resolved: "
-_ICONS = {"transfer_requested": "📞", "unhappy_customer": "⚠️", "vip_call": "⭐"}
 _PROBLEM, _RESOLVED = "🔴", "✅"
 _LINKS = {"ticket": "Open the ticket", "contact": "Open the contact"}
 
@@ -28,13 +27,15 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> dict[str, Any]
     """Arguments of `chat.postMessage`; `metadata` carries the action's key, so that it can be found again.
 
     Raises:
-        Refused: if no Slack channel is named.
+        Unsendable: if no Slack channel is named.
         Paused: if the board's address is none.
     """
     told = delivery.payload
     channel = line(told.get("slack_channel"), 80)
     if not channel:
-        raise Refused("no Slack channel is named; see the seed of channels")
+        raise Unsendable(
+            f"Cannot post {line(delivery.kind)} to Slack: no channel is set. Add it to seeds/slack_channels.csv"
+        )
     headline = line(told.get("headline"), 300) or line(delivery.kind).replace("_", " ").capitalize()
     looks = _alert if delivery.kind == ALERT else _about_a_call
     return {
@@ -59,7 +60,7 @@ def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
 
 def _about_a_call(delivery: Delivery, headline: str, settings: IntegrationSettings) -> Iterator[blocks.Block]:
     told = delivery.payload
-    icon = _ICONS.get(delivery.kind)
+    icon = line(told.get("icon"), 8)
     yield blocks.header(f"{icon} {headline}" if icon else headline)
     summary = prose(told.get("summary"))
     # Said in the headline already, unless that had to be cut.

@@ -12,10 +12,10 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Forbidden, Paused, Refused, Retryable
+from integrations.errors import Forbidden, Paused, Refused, Retryable, Unreachable
 from integrations.http import HttpClient, checked_url
 from integrations.rendering import line
-from integrations.slack.errors import MENDABLE, PASSING, WRONG_FOR_ALL, slack_error
+from integrations.slack.errors import BUSY, MENDABLE, NOT_NOW, WRONG_FOR_ALL, slack_error
 from integrations.slack.rendering import message
 
 _SETTING = "AFTERCALL_SLACK_WEBHOOK_URL"
@@ -39,6 +39,7 @@ class SlackWebhook:
     """
 
     name = "webhook"
+    can_be_asked = False
     # Slack's word: one message a second for each webhook.
     limits = Limits(concurrency=1, per_second=1.0)
 
@@ -61,7 +62,7 @@ class SlackWebhook:
             raise self._here(_meant(str(error), channel) or error) from None
         if answer.text.strip() != "ok":
             told = f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
-            raise self._here(_meant(answer.text, channel) or Retryable(told))
+            raise self._here(_meant(answer.text, channel) or Unreachable(told, may_be_done=True))
         return f"webhook:{delivery.action_key}"
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
@@ -84,6 +85,10 @@ class SlackWebhook:
             else:
                 yield Finding(named, False, "something answers at this address that is not Slack")
 
+    def knock(self) -> None:
+        """Return if Slack answers at the first of the addresses; posts nothing. Raises Unreachable or Busy."""
+        self._client(next(iter(self._urls)) or "#").knock()
+
     def close(self) -> None:
         """Close every connection."""
         for client in self._clients.values():
@@ -97,7 +102,7 @@ class SlackWebhook:
     def _client(self, channel: str) -> HttpClient:
         url = self._urls.get(channel.lower()) or self._urls.get(_EVERY_OTHER)
         if url is None:
-            raise Refused(f"there is no webhook for {channel}: add {channel}=URL to {_SETTING}")
+            raise Forbidden(f"there is no webhook for {channel}: add {channel}=URL to {_SETTING}")
         if url not in self._clients:
             self._clients[url] = HttpClient(
                 f"Slack's webhook for {channel}", self._settings, url, setting=_SETTING
@@ -120,5 +125,5 @@ def _urls(setting: str) -> dict[str, str]:
 
 def _meant(text: str, channel: str) -> Exception | None:
     """What one of Slack's codes in an answer means; None if there is none of them."""
-    codes = set(re.findall(r"[a-z]+(?:_[a-z]+)+", text)) & (WRONG_FOR_ALL | MENDABLE | PASSING)
+    codes = set(re.findall(r"[a-z_]+", text)) & (WRONG_FOR_ALL | MENDABLE | NOT_NOW | BUSY)
     return slack_error(min(codes), channel, setting=_SETTING) if codes else None

@@ -4,16 +4,29 @@ A system's own words for all this are in its file.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
 from integrations.errors import Gone, Paused, Refused
+from integrations.optional_parts import WHOLE, Omission, Part, write_without_refused
 from integrations.rest import Missing, RestClient
 from integrations.ticket.rendering import Ticket, ticket
-from integrations.ticket.updating import Update, Written, gone, update
+from integrations.ticket.updating import Update, Written, gone, lessened, update
+
+TRANSCRIPT = Part("transcript", ("description", "content", "comment", "html_body", "body", "notes"), order=2)
+"""The last thing that a ticket is written without: its text is too long, or holds what a system does not take."""
+_LEFT_OUT = "Left out"
+
+
+def without(made: Ticket, left_out: Omission) -> Ticket:
+    """The ticket as it is told without these parts: it says so itself."""
+    if not left_out:
+        return made
+    transcript = "" if TRANSCRIPT.name in left_out else made.transcript
+    return replace(made, facts=(*made.facts, (_LEFT_OUT, left_out.note)), transcript=transcript)
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Desk(ABC):
 
     name: str
     limits = Limits()
+    optional: tuple[Part, ...] = ()
+    """What a new ticket can do without, besides `TRANSCRIPT`. A field of `fields` has its own name."""
 
     def __init__(self, client: RestClient, settings: IntegrationSettings) -> None:
         self.client, self._board = client, settings.board_url
@@ -48,11 +63,13 @@ class Desk(ABC):
         """Create it, or tell that one what is new; Gone if that one is not there any more."""
         made = ticket(delivery, self._board)
         if external_id is None:
-            return self.create(delivery, made)
+            return write_without_refused(
+                lambda left_out: self.create(delivery, without(made, left_out), left_out), self._parts()
+            )
         try:
             held, due = self._due(made, external_id)
             if due is not None:
-                self.change(external_id, due, held)
+                self._as_far_as_taken(due, held, lambda less: self.change(external_id, less, held))
         except Missing:
             raise gone(self.client.system, external_id) from None
         except Paused as error:
@@ -65,12 +82,12 @@ class Desk(ABC):
         """What `send` would write; None if the ticket says all this already."""
         made = ticket(delivery, self._board)
         if external_id is None:
-            return self.new(made)
+            return self._new(made)
         try:
             held, due = self._due(made, external_id)
         except (Missing, Gone):
-            return self.new(made)
-        return self.changes(due, held) if due else None
+            return self._new(made)
+        return self._as_far_as_taken(due, held, lambda less: self.changes(less, held)) if due else None
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields of a new ticket, by the system's own names; of one that is there, how an update would leave it.
@@ -111,16 +128,16 @@ class Desk(ABC):
         """Where a new ticket goes; never changed afterwards."""
 
     @abstractmethod
-    def new(self, made: Ticket) -> dict[str, Any]:
-        """The body that makes it."""
+    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+        """The body that makes it. Refused, naming the part, if it is known before that the system has no such thing."""
 
     @abstractmethod
     def changes(self, due: Update, held: Held) -> dict[str, Any]:
         """The body that writes an update."""
 
     @abstractmethod
-    def create(self, delivery: Delivery, made: Ticket) -> str:
-        """Make it, with what `updating` wants kept on it; returns its id."""
+    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+        """Make it, with what `updating` wants kept on it and without these parts; returns its id."""
 
     @abstractmethod
     def held(self, external_id: str) -> Held:
@@ -129,6 +146,32 @@ class Desk(ABC):
     @abstractmethod
     def change(self, external_id: str, due: Update, held: Held) -> None:
         """Write an update in one request, so that no crash leaves half of it."""
+
+    def _parts(self) -> tuple[Part, ...]:
+        return (*self.optional, TRANSCRIPT)
+
+    def _new(self, made: Ticket) -> Any:
+        return write_without_refused(
+            lambda left_out: self.new(without(made, left_out), left_out), self._parts()
+        )
+
+    def _as_far_as_taken(self, due: Update, held: Held, write: Callable[[Update], Any]) -> Any:
+        """What `write` makes of the update, or of the update without the fields that the system refuses."""
+        known = {part.name: part for part in self.optional}
+        parts = [known.get(name, Part(name, (name,))) for name in due.fields]
+
+        def lessened_and_written(left_out: Omission) -> Any:
+            less = lessened(due, left_out.parts, held.last)
+            if less.told and left_out:
+                less = replace(less, told=without(less.told, left_out))
+            if less.told or less.fields:
+                return write(less)
+            if not left_out.is_named:
+                # Then it was hardly the fields: the ticket takes nothing any more.
+                raise Refused(left_out.reason)
+            return None
+
+        return write_without_refused(lessened_and_written, [*parts, *([TRANSCRIPT] if due.told else [])])
 
     def _due(self, made: Ticket, external_id: str) -> tuple[Held, Update | None]:
         held = self.held(external_id)

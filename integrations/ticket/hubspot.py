@@ -17,6 +17,8 @@ from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
 from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
+from integrations.optional_parts import WHOLE, Omission, Part
+from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
 from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, description, fitted
@@ -52,6 +54,11 @@ class HubSpotTickets(Desk):
     # The smallest plan takes 100 requests in ten seconds and five searches a second (HubSpot, "API usage guidelines"),
     # a ticket takes up to five.
     limits = Limits(concurrency=3, per_second=2.0)
+    optional = (
+        Part("pipeline", ("hs_pipeline", "hs_pipeline_stage", "pipeline", "stage")),
+        Part("hs_ticket_priority", ("hs_ticket_priority", "priority")),
+        Part("contact", ("association", "associations", "contact", "associationTypeId")),
+    )
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
@@ -79,42 +86,52 @@ class HubSpotTickets(Desk):
     def fields(self, made: Ticket) -> Mapping[str, str]:
         """Subject, priority and the text."""
         return {
-            "subject": made.title[:LONGEST_TITLE],
+            "subject": fit(made.title, LONGEST_TITLE),
             "hs_ticket_priority": made.priority.upper(),
             "content": _content(made),
         }
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's pipeline and stage; Refused if the settings name none."""
+        """The queue's pipeline and stage; Forbidden if the settings name none."""
         target = self._stages.needed(made.queue)
         pipeline, _, stage = target.partition("/")
         return {"hs_pipeline": pipeline, "hs_pipeline_stage": stage}
 
-    def create(self, delivery: Delivery, made: Ticket) -> str:
+    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
         """Make it, on its contact; if HubSpot says that its key is taken, it is that one."""
         self._prepare()
         try:
-            return str(self.client.part(self.client.create("tickets", *self._new(made)), "id"))
+            answer = self.client.create("tickets", *self._properties(made, left_out))
         except (Refused, Conflict):
-            found = self.find(delivery)
-            if found is None:
+            ticket = self.find(delivery)
+            if ticket is None:
                 raise
-            return found
+            return ticket
+        return str(self.client.part(answer, "id"))
 
-    def new(self, made: Ticket) -> dict[str, Any]:
+    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it."""
-        return new_object(*self._new(made))
+        return new_object(*self._properties(made, left_out))
 
-    def _new(self, made: Ticket) -> tuple[dict[str, str], dict[str, int]]:
-        fields = self.fields(made)
+    def _properties(self, made: Ticket, left_out: Omission) -> tuple[dict[str, str], dict[str, int]]:
+        fields = {name: value for name, value in self.fields(made).items() if name not in left_out}
         properties = {
             **fields,
-            **self.place(made),
+            **(self._first_stage() if "pipeline" in left_out else self.place(made)),
             KEY: reference(made.external_key),
             WRITTEN: first(made, fields).dumped(),
         }
-        contact = self._contact(made)
+        contact = None if "contact" in left_out else self._contact(made)
         return properties, {contact: TICKET_TO_CONTACT} if contact else {}
+
+    def _first_stage(self) -> dict[str, str]:
+        """Where a ticket goes whose own pipeline or stage is gone: HubSpot takes none without a stage."""
+        answer = self.client.request("GET", "/crm/v3/pipelines/tickets").json()
+        for pipeline in sorted(self.client.listed(answer, "results"), key=_position):
+            stages = sorted(self.client.listed(pipeline, "stages"), key=_position)
+            if stages and not pipeline.get("archived"):
+                return {"hs_pipeline": str(pipeline.get("id")), "hs_pipeline_stage": str(stages[0].get("id"))}
+        raise Refused("HubSpot has no pipeline of tickets that has a stage: make one")
 
     def held(self, external_id: str) -> Held:
         """The ticket, and what is kept on it."""
@@ -219,6 +236,12 @@ class HubSpotTickets(Desk):
         numbers = tuple(str(told[name]) for name in _NUMBERS if told.get(name))
         identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
         return Candidate(str(identity), str(created), numbers, (str(told.get("email") or ""),))
+
+
+def _position(part: Mapping[str, Any]) -> int:
+    """Where a pipeline or stage stands among its like."""
+    order = part.get("displayOrder")
+    return order if isinstance(order, int) else 0
 
 
 def _content(made: Ticket) -> str:

@@ -22,6 +22,8 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused, Retryable
 from integrations.http import checked_url
+from integrations.optional_parts import WHOLE, Omission, Part
+from integrations.rendering import fit
 from integrations.rest import RestClient
 from integrations.ticket.adf import document
 from integrations.ticket.desk import Desk, Held
@@ -33,6 +35,7 @@ SETTING = "AFTERCALL_JIRA_TOKEN"
 LABEL = PROPERTY = "aftercall"
 # The newest issue that the search knows, some before it (it does not learn of them in order) and more after it.
 BEFORE, AT_ONCE = 20, 100
+LONGEST_SUMMARY = 255
 NEEDED = ("BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS")
 
 
@@ -51,6 +54,11 @@ class Jira(Desk):
     name = "jira"
     # Jira takes 100 POSTs and 50 PUTs a second (Atlassian, "Rate limiting"), and shares them with everybody's apps.
     limits = Limits(concurrency=4, per_second=10.0)
+
+    optional = (
+        Part("components", ("components", "component")),
+        Part("priority", ("priority",)),
+    )
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._url = checked_url(settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
@@ -82,27 +90,30 @@ class Jira(Desk):
     def fields(self, made: Ticket) -> Mapping[str, str]:
         """Summary and, if it has a name in Jira, priority."""
         priority = self._priorities.of(made.priority)
-        return {"summary": made.title, **({"priority": priority} if priority else {})}
+        return {"summary": fit(made.title, LONGEST_SUMMARY), **({"priority": priority} if priority else {})}
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's project and component; Refused if the settings name none."""
+        """The queue's project and component; Forbidden if the settings name none."""
         target = self._projects.needed(made.queue)
         project, _, component = target.partition("/")
         return {"project": project, **({"components": component} if component else {})}
 
-    def create(self, delivery: Delivery, made: Ticket) -> str:
+    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
         """Make it, with its label and what is kept on it."""
         try:
-            answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(made)).json()
+            answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(made, left_out)).json()
             return str(self.client.part(answer, "key"))
         except Retryable:
             # It may be there all the same: whoever looks next reads the newest anew.
             self._newest = None
             raise
 
-    def new(self, made: Ticket) -> dict[str, Any]:
+    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it."""
-        place, fields = self.place(made), self.fields(made)
+        place, fields = (
+            {name: value for name, value in values.items() if name not in left_out}
+            for values in (self.place(made), self.fields(made))
+        )
         told: dict[str, Any] = {
             "project": {"key": place["project"]},
             "issuetype": {"name": self._type},

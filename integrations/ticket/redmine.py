@@ -19,6 +19,8 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
 from integrations.http import checked_url
+from integrations.optional_parts import WHOLE, Omission, Part
+from integrations.rendering import fit
 from integrations.rest import RestClient
 from integrations.ticket.desk import Desk, Held
 from integrations.ticket.redmine_text import written_text
@@ -29,6 +31,7 @@ from integrations.ticket.updating import Update, Written, first, reference, seen
 SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
 NEEDED = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
+LONGEST_SUBJECT = 255
 _NOT_THERE = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
@@ -49,6 +52,13 @@ class Redmine(Desk):
     name = "redmine"
     # Redmine sets no limit; the threads of its server do, and people need them too (Puma's default is five).
     limits = Limits(concurrency=2)
+
+    # Redmine refuses in the language of the key's user: often no name is in it.
+    optional = (
+        Part("priority", ("priority",)),
+        Part("category", ("category",)),
+        Part("tracker", ("tracker",)),
+    )
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._url = checked_url(settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
@@ -92,28 +102,31 @@ class Redmine(Desk):
     def fields(self, made: Ticket) -> Mapping[str, str]:
         """Subject and, if it has a name in Redmine, priority."""
         priority = self._priorities.of(made.priority)
-        return {"subject": made.title, **({"priority": priority} if priority else {})}
+        return {"subject": fit(made.title, LONGEST_SUBJECT), **({"priority": priority} if priority else {})}
 
     def place(self, made: Ticket) -> Mapping[str, str]:
-        """The queue's project and category; Refused if the settings name none."""
+        """The queue's project and category; Forbidden if the settings name none."""
         project, _, category = self._projects.needed(made.queue).partition("/")
         return {"project": project, **({"category": category} if category else {})}
 
-    def create(self, delivery: Delivery, made: Ticket) -> str:
+    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
         """Make it, with the reference below its text."""
-        answer = self.client.request("POST", "/issues.json", json=self.new(made)).json()
+        answer = self.client.request("POST", "/issues.json", json=self.new(made, left_out)).json()
         return str(self.client.part(answer, "issue", "id"))
 
-    def new(self, made: Ticket) -> dict[str, Any]:
-        """The body that makes it."""
-        fields, place = self.fields(made), self.place(made)
+    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+        """The body that makes it; Refused, naming the part, if Redmine has no such priority, category or tracker."""
+        fields, place = (
+            {name: value for name, value in values.items() if name not in left_out}
+            for values in (self.fields(made), self.place(made))
+        )
         project = place["project"]
         told: dict[str, Any] = {
             "project_id": project,
             **self._ids(fields),
             "description": self._text(made, first(made, fields)),
         }
-        if self._tracker:
+        if self._tracker and "tracker" not in left_out:
             told["tracker_id"] = self._named(project, "trackers", self._tracker)
         if "category" in place:
             told["category_id"] = self._named(project, "issue_categories", place["category"])
@@ -237,7 +250,7 @@ class Redmine(Desk):
             self._priority_ids = {str(one.get("name")): int(one["id"]) for one in listed}
         if name not in self._priority_ids:
             there = ", ".join(self._priority_ids)
-            raise Paused(
+            raise Refused(
                 f"Redmine has no priority {name!r} but {there}. Look at AFTERCALL_REDMINE_PRIORITIES"
             )
         return self._priority_ids[name]
@@ -247,9 +260,10 @@ class Redmine(Desk):
             str(one.get("name")): int(one["id"]) for one in self.client.listed(self._about(project), kind)
         }
         if name not in there:
-            raise Paused(
+            raise Refused(
                 f"Redmine's project {project} has no {name!r} among its {kind} ({', '.join(there)}). Look at "
-                "AFTERCALL_REDMINE_PROJECTS and AFTERCALL_REDMINE_TRACKER"
+                "AFTERCALL_REDMINE_PROJECTS and AFTERCALL_REDMINE_TRACKER",
+                details={"trackers": "tracker", "issue_categories": "category"}[kind],
             )
         return there[name]
 

@@ -19,9 +19,10 @@ from integrations.rendering import Rendered, line, moment, prose, shorten, templ
 PRIORITIES = ("low", "normal", "high", "urgent")
 LONGEST = 60_000
 LONGEST_SUMMARY = 8_000
+LONGEST_NAME = 2_000
 RESOLVED_LATER = "A later report says that the issue was resolved."
-# Context of the call, which nobody needs to hear of again.
-NO_NEWS = frozenset({"Time", "Voice agent", "On the board"})
+# Context of the call, and what a system did not take: nobody needs to hear of that again.
+NO_NEWS = frozenset({"Time", "Voice agent", "On the board", "Left out"})
 _FOLDER = Path(__file__).parent / "templates"
 # `sync_tickets` puts the transcript below the summary, each turn after its speaker.
 _TRANSCRIPT = re.compile(r"(?:\A|\n\n)(?=(?:Agent|Customer): )")
@@ -64,7 +65,7 @@ def ticket(delivery: Delivery, board_url: str = "") -> Ticket:
     Raises Paused if the board has an address that is none.
     """
     told = delivery.payload
-    name, phone = line(told.get("customer_name")), line(told.get("customer_phone"), 32)
+    name, phone = line(told.get("customer_name"), LONGEST_NAME), line(told.get("customer_phone"), 32)
     email = line(told.get("customer_email"), 254)
     summary, transcript = _parts(prose(told.get("description"), LONGEST))
     is_resolved = told.get("is_resolved") is True

@@ -6,7 +6,7 @@ Which system a ticket goes to is not said here.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrations.errors import Paused, Refused
+from integrations.errors import Forbidden, Paused
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Targets:
         return self.named.get(name.lower(), self.other)
 
     def needed(self, name: str) -> str:
-        """The same; Refused, naming the setting, if it does not say."""
+        """The same; Forbidden, naming the setting, if it does not say."""
         target = self.of(name)
         if target is None:
-            raise Refused(f"{self.setting} says nothing for {name!r}, and nothing for all others")
+            raise Forbidden(f"{self.setting} says nothing for {name!r}, and nothing for all others")
         return target
 
     def all(self) -> list[str]:

@@ -6,7 +6,7 @@ How a system keeps it belongs to the systems' files.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -102,6 +102,19 @@ def update(
     if last.text != new.text:
         told = replace(made, transcript="") if last.transcript == new.transcript else made
     return Update(changed, told, replace(new, fields=digests)) if changed or told else None
+
+
+def lessened(due: Update, left_out: Collection[str], last: Written | None) -> Update:
+    """The update without these fields; what is kept on the ticket of them is what was kept there before."""
+    if not left_out:
+        return due
+    known = last.fields if last else {}
+    digests = {
+        name: known.get(name, "") if name in left_out else digest
+        for name, digest in due.written.fields.items()
+    }
+    fields = {name: value for name, value in due.fields.items() if name not in left_out}
+    return replace(due, fields=fields, written=replace(due.written, fields=digests))
 
 
 def gone(system: str, external_id: str) -> Gone:

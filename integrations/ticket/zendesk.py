@@ -24,7 +24,8 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import Paused, Refused
 from integrations.http import checked_url
-from integrations.rendering import shorten
+from integrations.optional_parts import WHOLE, Omission, Part
+from integrations.rendering import fit, is_address, shorten
 from integrations.rest import RestClient
 from integrations.ticket.desk import Desk, Held
 from integrations.ticket.rendering import Ticket, fitted
@@ -34,6 +35,7 @@ from integrations.ticket.updating import Update, Written, first, gone, read
 SETTING = "AFTERCALL_ZENDESK_TOKEN"
 LONGEST_SUBJECT, LONGEST_COMMENT = 150, 60_000
 LONGEST_KEY = 255
+LONGEST_NAME = 255
 TAG = "aftercall"
 AUDITS, PAGES = 100, 20
 
@@ -53,6 +55,14 @@ class Zendesk(Desk):
     name = "zendesk"
     # The smallest plan takes 200 requests a minute, and a ticket takes two to four (Zendesk, "Rate limits").
     limits = Limits(concurrency=2, per_second=0.8)
+
+    optional = (
+        Part("address", ("requester", "email"), order=0),
+        Part("requester", ("requester", "requester_id", "user", "phone", "name"), order=1),
+        Part("group_id", ("group", "group_id"), order=1),
+        Part("priority", ("priority",), order=1),
+        Part("tags", ("tags",), order=1),
+    )
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
@@ -83,34 +93,36 @@ class Zendesk(Desk):
 
     def fields(self, made: Ticket) -> Mapping[str, str]:
         """Subject and priority."""
-        return {"subject": shorten(_text(made.title), LONGEST_SUBJECT), "priority": made.priority}
+        return {"subject": fit(_text(made.title), LONGEST_SUBJECT), "priority": made.priority}
 
     def place(self, made: Ticket) -> Mapping[str, str]:
         """The group, if the settings name one for the queue."""
         group = self._groups.of(made.queue)
         return {"group_id": group} if group else {}
 
-    def create(self, delivery: Delivery, made: Ticket) -> str:
+    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
         """Make it, for the requester who called."""
-        body = self.new(made, self._requester(made))
+        body = self.new(made, left_out, self._requester(made, left_out))
         seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), body["ticket"]])
         headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
         answer = self.client.request("POST", "/api/v2/tickets", json=body, headers=headers).json()
         return str(self.client.part(answer, "ticket", "id"))
 
-    def new(self, made: Ticket, requester: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def new(
+        self, made: Ticket, left_out: Omission = WHOLE, requester: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The body that makes it; a requester who is not there yet is shown as the user who is made first."""
-        fields = self.fields(made)
-        told: dict[str, Any] = {
+        fields = {name: value for name, value in self.fields(made).items() if name not in left_out}
+        body: dict[str, Any] = {
             **fields,
             **{name: int(value) for name, value in self.place(made).items()},
-            **(self._requester(made, is_shown=True) if requester is None else requester),
+            **(self._requester(made, left_out, is_shown=True) if requester is None else requester),
             "external_id": _external_id(made.external_key),
             "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
             "comment": {"html_body": _html(made), "public": False},
             "metadata": {TAG: first(made, fields).dumped()},
         }
-        return {"ticket": told}
+        return {"ticket": {name: value for name, value in body.items() if name not in left_out}}
 
     def held(self, external_id: str) -> Held:
         """The ticket and the newest of our notes in its audits."""
@@ -195,17 +207,18 @@ class Zendesk(Desk):
                 break
         return last
 
-    def _requester(self, made: Ticket, *, is_shown: bool = False) -> dict[str, Any]:
+    def _requester(self, made: Ticket, left_out: Omission, *, is_shown: bool = False) -> dict[str, Any]:
         """Who called: by e-mail, else by phone; without either the token's own user stands in."""
-        if made.customer_email:
-            return {
-                "requester": {"name": made.customer_name or made.customer_email, "email": made.customer_email}
-            }
+        if "requester" in left_out:
+            return {}
+        name, address = fit(made.customer_name, LONGEST_NAME), made.customer_email
+        if is_address(address) and "address" not in left_out:
+            return {"requester": {"name": name or address, "email": address}}
         if not re.fullmatch(r"\+\d{5,15}", made.customer_phone):
             return {}
         known = self._known(made.customer_phone)
         user = {
-            "name": made.customer_name or made.customer_phone,
+            "name": name or made.customer_phone,
             "phone": made.customer_phone,
             "external_id": f"aftercall:{made.customer_phone}",
             "role": "end-user",

@@ -4,7 +4,7 @@ import time
 
 import click
 
-from orchestration import instance
+from orchestration import clock, instance
 from orchestration.cli import processes
 from orchestration.config import OrchestrationSettings
 from receiver.serve import serve
@@ -29,8 +29,11 @@ def up_command() -> None:
             for name, url in processes.addresses(settings).items():
                 click.echo(f"{name:<10}{url}")
             click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
+            watch = clock.ClockWatch()
             while True:
                 children.check()
+                if watch.was_set_back():
+                    clock.bring_back_apart(processes.environment(settings))
                 time.sleep(0.5)
     except KeyboardInterrupt:
         click.echo("stopped")

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from orchestration.load.repeated_names import without_repeated_names
+
 FIELDS = (
     "event_id",
     "source",
@@ -89,6 +91,8 @@ class Parsed:
 def parse(connection: duckdb.DuckDBPyConnection, data: bytes, start: int) -> Parsed:
     """Events and rejects of whole lines that begin at byte `start` of their segment.
 
+    Of a name that stands twice in an object of a payload only the last value stays.
+
     A line whose only fault is an unpaired surrogate escape (a platform cut an emoji in two) is repaired to
     U+FFFD; the landing store keeps it as it was sent.
     """
@@ -152,7 +156,18 @@ def _pair(table: pa.Table) -> tuple[list[int], list[str]]:
 
 
 def _events(table: pa.Table) -> pa.Table:
-    return table.drop_columns(["reason", "position", "line"])
+    events = table.drop_columns(["reason", "position", "line"])
+    payloads = events["payload"]
+    changed = [
+        None if payload is None else without_repeated_names(payload)
+        for payload in payloads.cast(pa.large_binary()).to_pylist()
+    ]
+    if not any(changed):
+        return events
+    anew = pa.array(changed, pa.large_binary()).cast(pa.large_string()).cast(payloads.type)
+    return events.set_column(
+        events.column_names.index("payload"), "payload", pc.coalesce(pa.chunked_array([anew]), payloads)
+    )
 
 
 def _rejected(table: pa.Table) -> pa.Table:

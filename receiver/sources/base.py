@@ -5,9 +5,12 @@ Every function here takes any JSON value and never raises. Nothing about one pla
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from typing import Any, ClassVar, Protocol, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from receiver.body import BigInteger
 from receiver.envelope import Facts
 
 CALL_START, CALL_END, ANALYTICS_COMPLETED = "call.start", "call.end", "analytics.completed"
@@ -46,6 +49,9 @@ class Source(Protocol):
     takes_address: ClassVar[bool] = False
     """Whether the platform signs the address that it called, so that `at` must be told."""
 
+    reads_before_verifying: ClassVar[bool] = False
+    """Whether `verify` has to parse the body to know what is signed; such bodies have a limit of their own."""
+
     def at(self, url: str | None) -> Self:
         """The source for one request to `url`, for platforms that sign the address too; None is unknown."""
         return self
@@ -77,8 +83,10 @@ def text(*values: Any) -> str | None:
 
 
 def identifier(*values: Any) -> str | None:
-    """The first value that can be an id: a text, or an integer in decimal."""
+    """The first value that can be an id: a text, or an integer in decimal, however long."""
     for value in values:
+        if isinstance(value, BigInteger):
+            return value.digits
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         if isinstance(value, str) and value.strip():
@@ -86,15 +94,29 @@ def identifier(*values: Any) -> str | None:
     return None
 
 
-def moment(value: Any) -> datetime | None:
-    """An ISO 8601 time in UTC; one without an offset is taken as UTC; anything else is None."""
+def moment(value: Any, zone: Any = None) -> datetime | None:
+    """An ISO 8601 time in UTC; anything else is None.
+
+    A time without an offset is one of `zone` (`America/New_York`), or of UTC if that names none.
+    """
     if not isinstance(value, str):
         return None
     try:
         parsed = datetime.fromisoformat(value.strip())
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        if parsed.tzinfo is None:
+            parsed = parsed.replace(tzinfo=_zone(zone) if isinstance(zone, str) else UTC)
+        return parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _zone(name: str) -> tzinfo:
+    """The time zone of that name; UTC if there is none."""
+    try:
+        return ZoneInfo(name.strip())
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        return UTC
 
 
 def moment_of(seconds: Any) -> datetime | None:
@@ -115,6 +137,12 @@ def moment_of_milliseconds(milliseconds: Any) -> datetime | None:
         return moment_of(milliseconds / 1000)
     except OverflowError:
         return None
+
+
+def parts(value: Any, *names: str) -> dict[str, Any]:
+    """Those members of a JSON object that stand in it, for an identity."""
+    fields = mapping(value)
+    return {name: fields[name] for name in names if fields.get(name) is not None}
 
 
 def direction(*values: Any) -> str | None:

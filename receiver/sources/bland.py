@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from receiver.envelope import Facts
+from receiver.identity import Identity
 from receiver.signatures import hmac_sha256_hex, verify_hmac_sha256_hex
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, text
+from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
 
 _AFTER_THE_CALL = {
     "call_length",
@@ -20,6 +21,21 @@ _AFTER_THE_CALL = {
     "queue_status",
     "concatenated_transcript",
 }
+_OF_CALL = (
+    "status",
+    "completed",
+    "queue_status",
+    "answered_by",
+    "error_message",
+    "call_length",
+    "corrected_duration",
+    "started_at",
+    "disposition_tag",
+    "summary",
+    "analysis",
+    "transcripts",
+    "concatenated_transcript",
+)
 _LONGEST_SECONDS = 7 * 86400
 
 
@@ -52,14 +68,21 @@ class Bland(Source):
         fields = mapping(body)
         inbound = fields.get("inbound")
         way = ("inbound" if inbound else "outbound") if isinstance(inbound, bool) else None
+        call_id = identifier(fields.get("call_id"), fields.get("c_id"))
         is_whole = bool(_AFTER_THE_CALL & fields.keys())
         return Facts(
             event_type=ANALYTICS_COMPLETED if is_whole else text(fields.get("category")),
-            call_id=identifier(fields.get("call_id"), fields.get("c_id")),
+            call_id=call_id,
             occurred_at=_end(fields),
             customer_phone=text(fields.get({"inbound": "from", "outbound": "to"}.get(way or "", ""))),
             direction=way,
+            identity=_identity(call_id, fields) if is_whole else None,
         )
+
+
+def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
+    """What the body says of the call: it comes again with other addresses, and with other variables (`now`)."""
+    return None if call_id is None else (call_id, parts(fields, *_OF_CALL))
 
 
 def _end(fields: dict[str, Any]) -> datetime | None:

@@ -7,9 +7,11 @@ elevenlabs.io/docs/eleven-agents/workflows/post-call-webhooks.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from receiver.envelope import Facts
+from receiver.identity import Identity
 from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hmac_sha256_hex
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
@@ -21,10 +23,19 @@ from receiver.sources.base import (
     mapping,
     moment,
     moment_of,
+    parts,
     text,
 )
 
-_TYPES = {"post_call_transcription": ANALYTICS_COMPLETED, "call_initiation_failure": CALL_END}
+_TRANSCRIPTION = "post_call_transcription"
+_TYPES = {_TRANSCRIPTION: ANALYTICS_COMPLETED, "call_initiation_failure": CALL_END}
+_OF_CONVERSATION = (
+    "status",
+    "failure_reason",
+    "transcript",
+    "analysis",
+    "conversation_initiation_client_data",
+)
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v0=([0-9a-f]{64})", re.ASCII)
 TOLERANCE_SECONDS = 30 * 60
 """How old a signature may be in the vendor's verifier, which takes any of the future; here it counts both ways."""
@@ -67,23 +78,51 @@ class ElevenLabs(Source):
         return {"ElevenLabs-Signature": f"t={timestamp},v0={digest}"}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`external_number` is the human's, whoever called whom; without a phone call it was on the web."""
+        """`external_number` is the human's, whoever called whom; without a phone call it was on the web.
+
+        A conversation without the envelope, as the API gives it, is the event after a call.
+        """
         fields = mapping(body)
-        data = mapping(fields.get("data"))
+        data = mapping(fields.get("data")) or fields
         metadata = mapping(data.get("metadata"))
         phone_call = mapping(metadata.get("phone_call"))
         dial = mapping(metadata.get("body"))
-        kind = text(fields.get("type"))
+        call_id = identifier(data.get("conversation_id"))
+        kind = text(fields.get("type")) or _kind_of_bare(data)
         sent_at = fields.get("event_timestamp")
         return Facts(
             event_type=_TYPES.get(kind, kind) if kind else None,
-            call_id=identifier(data.get("conversation_id")),
-            occurred_at=moment_of(sent_at) or moment(sent_at),
+            call_id=call_id,
+            occurred_at=moment_of(sent_at) or moment(sent_at) or _end(metadata),
             customer_phone=text(phone_call.get("external_number"), dial.get("To"), dial.get("to_number")),
             direction=direction(
                 phone_call.get("direction"), dial.get("Direction"), _otherwise(kind, metadata)
             ),
+            identity=_identity(kind, call_id, data),
         )
+
+
+def _kind_of_bare(data: dict[str, Any]) -> str | None:
+    """The event type of a conversation that comes without one; None if it is no conversation that has ended."""
+    if text(data.get("conversation_id")) is None or not isinstance(data.get("metadata"), dict):
+        return None
+    has_ended = text(data.get("status")) in (None, "done", "failed")
+    return _TRANSCRIPTION if has_ended and {"transcript", "analysis"} & data.keys() else None
+
+
+def _identity(kind: str | None, call_id: str | None, data: dict[str, Any]) -> Identity | None:
+    """Once a conversation; only another analysis or transcript makes another event. The time is perhaps the try's."""
+    if call_id is None or kind not in (_TRANSCRIPTION, *_TYPES, "post_call_audio"):
+        return None
+    return (kind, call_id, parts(data, *_OF_CONVERSATION))
+
+
+def _end(metadata: dict[str, Any]) -> datetime | None:
+    """When the conversation ended, by its start and duration; None where either is missing."""
+    began_at, seconds = (metadata.get(name) for name in ("start_time_unix_secs", "call_duration_secs"))
+    if isinstance(began_at, int | float) and isinstance(seconds, int | float) and seconds >= 0:
+        return moment_of(began_at + seconds)
+    return None
 
 
 def _otherwise(kind: str | None, metadata: dict[str, Any]) -> str | None:
@@ -91,4 +130,4 @@ def _otherwise(kind: str | None, metadata: dict[str, Any]) -> str | None:
     if "body" in metadata:
         return "outbound"
     elsewhere = any(metadata.get(way) for way in ("phone_call", "whatsapp", "sms"))
-    return "web" if kind == "post_call_transcription" and not elsewhere else None
+    return "web" if kind == _TRANSCRIPTION and not elsewhere else None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from receiver.envelope import Facts
+from receiver.identity import Identity
 from receiver.signatures import (
     TOLERANCE_SECONDS,
     BadSignature,
@@ -17,6 +18,7 @@ from receiver.signatures import (
     hmac_sha256_hex,
     verify_hmac_sha256_hex,
 )
+from receiver.sources import base
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
@@ -27,10 +29,18 @@ from receiver.sources.base import (
     identifier,
     mapping,
     moment_of_milliseconds,
+    parts,
     text,
 )
 
 _TYPES = {"call_started": CALL_START, "call_ended": CALL_END, "call_analyzed": ANALYTICS_COMPLETED}
+_OF_ANALYSIS = (
+    "call_analysis",
+    "call_status",
+    "disconnection_reason",
+    "transcript",
+    "collected_dynamic_variables",
+)
 _SIGNATURE = re.compile(r"v=([0-9]{1,15}),d=([0-9a-f]{64})", re.ASCII)
 
 
@@ -75,16 +85,36 @@ class Retell(Source):
         """A web call has neither a direction nor numbers; the analysis has no time but the end of the call."""
         fields = mapping(body)
         call = mapping(fields.get("call"))
-        kind = text(fields.get("event"))
-        kind = _TYPES.get(kind, kind) if kind else None
+        event = text(fields.get("event"))
+        kind = _TYPES.get(event, event) if event else None
+        call_id = identifier(call.get("call_id"))
         way = direction(call.get("direction"), call.get("call_type"))
         numbers = {"inbound": call.get("from_number"), "outbound": call.get("to_number")}
         return Facts(
             event_type=kind,
-            call_id=identifier(call.get("call_id")),
+            call_id=call_id,
             occurred_at=moment_of_milliseconds(
                 call.get("start_timestamp" if kind == CALL_START else "end_timestamp")
             ),
             customer_phone=text(numbers.get(way or "")),
             direction=way,
+            identity=_identity(kind, call_id, call),
         )
+
+
+def _identity(kind: str | None, call_id: str | None, call: dict[str, Any]) -> Identity | None:
+    """A call starts once and ends once. Its analysis can be asked for again, and then comes again if it says otherwise.
+
+    Addresses of recordings may be signed anew for each try.
+    """
+    if call_id is None:
+        return None
+    match kind:
+        case base.CALL_START:
+            return (kind, call_id, call.get("start_timestamp"))
+        case base.CALL_END:
+            return (kind, call_id, call.get("end_timestamp"))
+        case base.ANALYTICS_COMPLETED:
+            return (kind, call_id, call.get("end_timestamp"), parts(call, *_OF_ANALYSIS))
+        case _:
+            return None

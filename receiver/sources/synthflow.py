@@ -13,8 +13,10 @@ from typing import Any
 from receiver.body import BadBody, parse, without_mark
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, match
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, text
+from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
 
+_OF_CALL = ("status", "start_time", "duration", "transcript", "end_call_reason", "custom_end_call_reason")
+_OF_BODY = ("status", "event", "type", "analysis", "executed_actions", "collected_variables")
 _BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 
 
@@ -29,6 +31,8 @@ class Synthflow(Source):
         "SYNTHFLOW-SIGNATURE",
         "X-SYNTHFLOW-SIGNATURE",
     )
+
+    reads_before_verifying = True
 
     setup = Setup(
         platform="Synthflow",
@@ -46,8 +50,8 @@ class Synthflow(Source):
         claimed = next((claim.strip() for claim in found if claim), None)
         if claimed is None:
             raise BadSignature(Reason.MISSING)
-        signed = _call_id(body)
-        if not _BASE64_DIGEST.fullmatch(claimed) or signed is None:
+        # the cheap look first: the body is a stranger's until the end
+        if not _BASE64_DIGEST.fullmatch(claimed) or (signed := _call_id(body)) is None:
             raise BadSignature(Reason.MALFORMED)
         match([_signature(secret, signed).encode() for secret in secrets], [claimed.encode()])
 
@@ -56,14 +60,19 @@ class Synthflow(Source):
         return {"HTTP_SYNTHFLOW_SIGNATURE": _signature(secret, _call_id(body) or "")}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """There is one event, end and analysis at once; it has no time but its start and duration."""
+        """There is one event, end and analysis at once; it has no time but its start and duration.
+
+        It names itself by what it says of the call: a repeat may have another address of the recording.
+        """
         fields = mapping(body)
         call = mapping(fields.get("call"))
+        call_id = identifier(call.get("call_id"))
         return Facts(
             event_type=ANALYTICS_COMPLETED if call else text(fields.get("event"), fields.get("type")),
-            call_id=identifier(call.get("call_id")),
-            occurred_at=moment(call.get("end_time")),
+            call_id=call_id,
+            occurred_at=moment(call.get("end_time"), call.get("timezone")),
             customer_phone=text(mapping(fields.get("lead")).get("phone_number")),
+            identity=None if call_id is None else (call_id, parts(call, *_OF_CALL), parts(fields, *_OF_BODY)),
         )
 
 

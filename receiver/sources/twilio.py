@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from receiver.body import FORM, BadBody, form_fields, kind_of
 from receiver.envelope import Facts
+from receiver.identity import Identity
 from receiver.signatures import BadSignature, Reason, match
 from receiver.sources.base import (
     CALL_END,
@@ -26,6 +27,7 @@ from receiver.sources.base import (
     identifier,
     mapping,
     moment,
+    parts,
     text,
 )
 
@@ -45,6 +47,8 @@ class Twilio(Source):
 
     signature_headers: tuple[str, ...] = ("X-Twilio-Signature", "X-Twilio-Webhooks-Signature-Settings")
     takes_forms = True
+
+    reads_before_verifying = True
 
     takes_address = True
 
@@ -101,15 +105,27 @@ class Twilio(Source):
             or (data or event)
         )
         kind = text(fields.get("CallStatus"))
+        call_id = identifier(fields.get("CallSid"), data.get("CallSid"), data.get("sid"))
         way = direction(fields.get("Direction"))
         return Facts(
             event_id=identifier(event.get("id")) if data else None,
             event_type=_TYPES.get(kind, kind) if kind else _other_type(event, fields),
-            call_id=identifier(fields.get("CallSid"), data.get("CallSid"), data.get("sid")),
+            call_id=call_id,
             occurred_at=_rfc2822(fields.get("Timestamp")) or moment(event.get("time")),
             customer_phone=_customer(way, fields),
             direction=way,
+            identity=_identity(call_id, fields),
         )
+
+
+def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
+    """The callbacks of a call are numbered; the recordings of a call have an id each."""
+    if call_id is None:
+        return None
+    for number in ("SequenceNumber", "RecordingSid"):
+        if text(fields.get(number)):
+            return (call_id, parts(fields, number, "CallStatus", "RecordingStatus", "Timestamp"))
+    return None
 
 
 def _customer(way: str | None, fields: dict[str, Any]) -> str | None:

@@ -75,14 +75,17 @@ class Ultravox(Source):
         fields = mapping(body)
         call = mapping(fields.get("call"))
         kind = text(fields.get("event"))
+        call_id = identifier(call.get("callId"))
+        time = call.get(_TIMES.get(kind or "", "ended"))
         way, number = _line(mapping(call.get("medium")))
         caller = mapping(mapping(mapping(call.get("requestContext")).get("ultravox")).get("sip"))
         return Facts(
             event_type=_TYPES.get(kind, kind) if kind else None,
-            call_id=identifier(call.get("callId")),
-            occurred_at=moment(call.get(_TIMES.get(kind or "", "ended"))),
+            call_id=call_id,
+            occurred_at=moment(time),
             customer_phone=text(number, caller.get("caller_id")),
             direction=way,
+            identity=(kind, call_id, time) if kind in _TIMES and call_id and text(time) else None,
         )
 
 

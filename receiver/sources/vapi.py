@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from receiver.envelope import Facts
+from receiver.identity import Identity
 from receiver.signatures import (
     TOLERANCE_SECONDS,
     BadSignature,
@@ -29,11 +30,14 @@ from receiver.sources.base import (
     mapping,
     moment,
     moment_of_milliseconds,
+    parts,
     text,
 )
 
 _REPORT, _STATUS = "end-of-call-report", "status-update"
 _STATUSES = {"in-progress": CALL_START, "ended": CALL_END}
+_OF_REPORT = ("endedReason", "startedAt", "endedAt", "analysis", "summary", "transcript", "messages")
+_OF_ARTIFACT = ("transcript", "messages", "variableValues", "structuredOutputs", "scorecards")
 _TIMESTAMP = re.compile(r"[0-9]{10}([0-9]{3})?", re.ASCII)
 _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 
@@ -90,6 +94,8 @@ class Vapi(Source):
         message = mapping(mapping(body).get("message"))
         call = mapping(message.get("call"))
         kind = text(message.get("type"))
+        call_id = identifier(call.get("id"))
+        identity = _identity(kind, call_id, message)
         if kind == _STATUS:
             kind = _STATUSES.get(text(message.get("status")) or "", kind)
         elif kind == _REPORT:
@@ -99,11 +105,27 @@ class Vapi(Source):
         customer = mapping(message.get("customer")) or mapping(call.get("customer"))
         return Facts(
             event_type=kind,
-            call_id=identifier(call.get("id")),
+            call_id=call_id,
             occurred_at=(ended_at if kind == ANALYTICS_COMPLETED else None) or sent_at,
             customer_phone=text(customer.get("number")),
             direction=direction(call.get("type")),
+            identity=identity,
         )
+
+
+def _identity(kind: str | None, call_id: str | None, message: dict[str, Any]) -> Identity | None:
+    """A status has its own time. The report comes once a call, so only what it says of the call can make another.
+
+    Its timestamp is perhaps that of the try, and its recordings' addresses are signed anew for each.
+    """
+    if call_id is None:
+        return None
+    if kind == _REPORT:
+        artifact = parts(message.get("artifact"), *_OF_ARTIFACT)
+        return (kind, call_id, parts(message, *_OF_REPORT), artifact)
+    if kind == _STATUS and message.get("timestamp") is not None:
+        return (kind, call_id, message.get("status"), message["timestamp"])
+    return None
 
 
 def _verify_hmac(

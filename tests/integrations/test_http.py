@@ -12,7 +12,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
-from integrations.http import HttpClient, checked_url, retry_after
+from integrations.http import HttpClient, checked_url, retry_after, words
 from tests.integrations import servers
 from tests.integrations.examples import NOW
 from tests.integrations.servers import System, says
@@ -74,10 +74,10 @@ def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Refused), (401, Paused), (403, Forbidden), (404, Refused), (407, Paused), (408, Retryable),
-        (409, Refused), (422, Refused), (425, Retryable), (429, Busy), (500, Retryable), (501, Retryable),
-        (502, Unreachable), (503, Unreachable), (504, Unreachable), (301, Paused), (302, Paused), (307, Paused),
-        (304, Paused),
+        (400, Refused), (401, Paused), (403, Forbidden), (404, Refused), (407, Paused), (408, Unreachable),
+        (409, Refused), (420, Busy), (422, Refused), (423, Retryable), (425, Unreachable), (429, Busy),
+        (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+        *((status, Unreachable) for status in (500, 501, 502, 503, 504, 505, 507, 508, *range(520, 531), 598, 599)),
     ],
 )  # fmt: skip
 def test_what_a_status_means(system: System, client: Make, status: int, kind: type[Exception]) -> None:
@@ -90,6 +90,32 @@ def test_what_a_status_means(system: System, client: Make, status: int, kind: ty
     assert len(system.requests) == 1
     if kind is Paused:
         assert "AFTERCALL_DESK_URL" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "may_be_done"),
+    [(408, False), (425, False), (500, False), (502, True), (503, False), (504, True), (520, True), (521, False),
+     (522, False), (524, True), (525, False), (530, False)],
+)  # fmt: skip
+def test_whether_an_error_of_the_system_leaves_open_what_was_done(
+    system: System, client: Make, status: int, may_be_done: bool
+) -> None:
+    system.script.append(says(status, b"", {"Retry-After": "7"}))
+    with pytest.raises(Unreachable) as error:
+        client(system.url).request("POST", json={})
+    assert (error.value.may_be_done, error.value.after) == (may_be_done, timedelta(seconds=7))
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+def test_a_page_where_an_api_has_its_own_form_comes_from_a_stand_in(
+    system: System, client: Make, status: int
+) -> None:
+    system.script += [servers.html(status), says(status, {"message": "no such ticket"})]
+    with pytest.raises(Unreachable, match=f"Desk answered {status}: Oops"):
+        client(system.url).request("POST", json={})
+    with pytest.raises(Refused) as error:
+        client(system.url).request("POST", json={})
+    assert error.value.details == '{"message": "no such ticket"}'
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -156,8 +182,20 @@ def test_a_success_that_is_not_what_was_promised(
     system: System, client: Make, answer: servers.Answer
 ) -> None:
     system.script.append(answer)
-    with pytest.raises(Retryable, match="Desk answered 200 without the JSON object it promises"):
+    with pytest.raises(Unreachable, match="Desk answered 200 without the JSON object it promises") as error:
         client(system.url).request("GET").json()
+    assert error.value.may_be_done
+
+
+@pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("<p>a<b>c</p>", "a c"), ("<script>x<y</script >z", "z"), ("<STYLE>x</style><b>z", "z"),
+        ("<script>x", ""), ("<style>a</script>b</style>c", "c"), ("a < b", "a < b"), ("&lt;p&gt;", "<p>"),
+    ],
+)  # fmt: skip
+def test_the_text_of_a_page(page: str, text: str) -> None:
+    assert words({"Content-Type": "text/html"}, page.encode()) == text
 
 
 def test_of_a_page_only_its_text_is_quoted(system: System, client: Make) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.rendering import line, prose, shorten, templates, words
+from integrations.rendering import fit, line, prose, shorten, templates, words
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,21 @@ def test_what_is_too_long_says_so_and_cuts_no_letter_in_two() -> None:
     assert shorten("ab👩\u200d👧cd", 4) == "ab…"
     assert shorten("cafe\u0301s!", 5) == "caf…"
     assert shorten("\u0301" * 10, 5) == "…"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "cut"),
+    [
+        ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("👩👩👩", 6, "👩👩👩"), ("👩👩👩", 5, "👩👩…"),
+        ("👩👩👩", 4, "👩…"),
+        ("👍🏽👍🏽", 7, "👍🏽…"), ("🇩🇪🇫🇷🇮🇹", 11, "🇩🇪🇫🇷…"), ("🇩🇪🇫🇷🇮🇹", 8, "🇩🇪…"), ("e\u0301e\u0301x", 4, "e\u0301…"),
+        ("1\ufe0f\u20e32\ufe0f\u20e3", 5, "1\ufe0f\u20e3…"), ("👨\u200d👩\u200d👧\u200d👦!", 11, "…"),
+        ("\u1112\u1161\u11ab\u1100\u1173\u11af", 5, "\u1112\u1161\u11ab…"), ("नमस्ते जी", 4, "नम…"),
+    ],
+)  # fmt: skip
+def test_a_text_fits_into_the_units_that_systems_count(text: str, limit: int, cut: str) -> None:
+    assert fit(text, limit) == cut
+    assert len(fit(text, limit).encode("utf-16-le")) // 2 <= limit
 
 
 def test_codes_as_words() -> None:

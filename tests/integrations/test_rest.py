@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Refused, Retryable
+from integrations.errors import Refused, Unreachable
 from integrations.rest import Conflict, Missing, RestClient
 from tests.integrations import servers
 from tests.integrations.servers import Answer, System, says
@@ -74,13 +74,13 @@ def test_a_change_is_answered_by_nothing_or_an_object(
     if is_fine:
         client().change("PUT", "/1", {})
     else:
-        with pytest.raises(Retryable, match="without the JSON object"):
+        with pytest.raises(Unreachable, match="without the JSON object"):
             client().change("PUT", "/1", {})
 
 
 @pytest.mark.parametrize("told", [{}, {"rows": None}, {"rows": {"id": 1}}])
 def test_what_was_promised_and_is_not_there_is_asked_for_again(client: Make, told: dict[str, Any]) -> None:
-    with pytest.raises(Retryable, match="Desk answered without the list rows that it promises"):
+    with pytest.raises(Unreachable, match="Desk answered without the list rows that it promises"):
         client().listed(told, "rows")
-    with pytest.raises(Retryable, match=r"Desk answered without the rows\.first that it promises"):
+    with pytest.raises(Unreachable, match=r"Desk answered without the rows\.first that it promises"):
         client().part(told, "rows", "first")

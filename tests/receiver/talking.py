@@ -18,7 +18,7 @@ Started = tuple[str, Path, subprocess.Popen[bytes]]
 JSON = {"Content-Type": "application/json"}
 
 
-HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def post(url: str, body: bytes = b'{"call_id":"x"}') -> requests.Response:

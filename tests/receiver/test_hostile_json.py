@@ -202,7 +202,7 @@ def test_every_case_of_our_own(receiver: tuple[str, Path]) -> None:
     assert {key: value(loaded[key]) for key in kept} == {key: value(text) for key, text in kept.items()}
 
 
-HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 

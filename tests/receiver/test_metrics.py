@@ -79,7 +79,7 @@ def test_counts_of_all_processes_neither_fall_nor_double_when_one_is_killed(
 def test_what_a_killed_process_had_waiting_is_forgotten_and_its_last_event_is_not(
     start_receiver: Callable[..., Started],
 ) -> None:
-    settings = {"receiver_workers": "2", "receiver_commit_seconds": "600"}
+    settings = {"receiver_workers": "2", "receiver_commit_seconds": "600", "receiver_repeats": "0"}
     url, home, process = start_receiver(module="tests.receiver.stallable", **settings)
     posted = 0
     while len(segments := list((home / "landing").rglob("*.ndjson"))) < 2:

@@ -55,7 +55,7 @@ def post(
 def raw(url: str, source: str, headers: bytes, body: bytes = BODY) -> bytes:
     """Headers exactly as given, which no client library would send so."""
     address = urlsplit(url)
-    head = b"POST /webhooks/%s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n"
+    head = b"POST /webhooks/%s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
     request = head % source.encode() + b"Content-Length: %d\r\n" % len(body) + headers + b"\r\n" + body
     with socket.create_connection((address.hostname or "", address.port or 0), timeout=20) as connection:
         connection.sendall(request)

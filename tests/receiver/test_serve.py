@@ -113,7 +113,7 @@ def test_awkward_but_valid_bodies(receiver: tuple[str, Path]) -> None:
 
 def test_too_large_is_refused_before_it_is_read(receiver: tuple[str, Path]) -> None:
     url, _ = receiver
-    head = b"POST /webhooks/atoms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     answer = _raw(url, head + b"Content-Length: 9999999999\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 413")
     assert b"application/problem+json" in answer

@@ -31,6 +31,7 @@ with
             agent_id,
             direction,
             customer_phone,
+            is_phone_verified,
             agent_phone,
             customer_name,
             customer_email,
@@ -52,10 +53,12 @@ with
             transfer_reason_text,
             issue_type_text,
             summary,
+            is_summary_written,
             recording_url,
             dial_result,
             turn_count,
-            customer_turn_count
+            customer_turn_count,
+            has_speakers
         from {{ ref("int_calls") }}
         where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
     ),
@@ -162,7 +165,8 @@ with
                 then end_reason_category
                 when status in ('no_answer', 'busy', 'cancelled', 'failed')
                 then status
-                when turn_count > 0
+                -- A transcript that does not say who spoke says nothing about the customer.
+                when has_speakers
                 then 'abandoned'
                 when duration_seconds <= {{ var("abandoned_within_seconds") }}
                 then 'abandoned'

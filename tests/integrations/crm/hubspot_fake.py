@@ -40,6 +40,8 @@ class FakeHubSpot(Fake):
     """Kind and name of properties that were made."""
     plain: set[tuple[str, str]] = field(default_factory=set)
     """Those whose values need not be unique."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Properties that are refused whatever their value, and in which words."""
     unknown_property: int = 400
     """How a look by a property is answered that is not there, or not unique."""
     numbers: Any = field(default_factory=lambda: count(100))
@@ -172,14 +174,26 @@ class FakeHubSpot(Fake):
     def _refused(self, kind: str, properties: dict[str, str], but: str = "") -> Reply | None:
         for name in (_OURS, "email"):
             taken = self._known(kind, properties[name], name) if properties.get(name) else None
+            taken = taken or (
+                self._by_another_address(properties.get("email", "")) if name == "email" else None
+            )
             if taken not in (None, but) and name == "email":
                 return _error(409, "CONFLICT", f"Contact already exists. Existing ID: {taken}")
             if taken not in (None, but):
                 return _error(400, "VALIDATION_ERROR", f"{name}: another object already has that value")
+        for name in self.refused.keys() & properties.keys():
+            return _error(400, "VALIDATION_ERROR", self.refused[name])
         known = {"firstname", "lastname", "phone", "email", "calls"}
         known |= {name for one, name in self.made | self.plain if one == kind}
         wrong = [name for name in properties if name not in known and not name.startswith("hs_")]
         return _error(400, "VALIDATION_ERROR", f"Property {wrong} does not exist") if wrong else None
+
+    def _by_another_address(self, address: str) -> str | None:
+        for identity, one in self.objects.items():
+            others = one["properties"].get("hs_additional_emails", "").split(";")
+            if address and address in others:
+                return identity
+        return None
 
     def _shown(self, identity: str) -> dict[str, Any]:
         one = self.objects[identity]

@@ -27,6 +27,7 @@ PERSON = (
     "Calls__c",
     "Vip__c",
     "Called__c",
+    "Description",
 )
 COLUMNS = {
     "Contact": PERSON,
@@ -38,13 +39,36 @@ COLUMNS = {
 }  # fmt: skip
 PREFIXES = {"Contact": "003", "Lead": "00Q", "Task": "00T"}
 REQUIRED = {"Contact": ["LastName"], "Lead": ["LastName", "Company"], "Task": ["Subject"]}
-LONGEST = {"Subject": 255, "Description": 32_000, "CallObject": 255}
+LONGEST = {
+    "Subject": 255, "Description": 32_000, "CallObject": 255, "FirstName": 40, "LastName": 80, "Email": 80, "Phone": 40,
+}  # fmt: skip
 NUMBERS = {"CallDurationInSeconds", "Calls__c"}
 BOOLEANS = {"IsConverted", "Vip__c"}
 
 
-def _errors(status: int, code: str, message: str) -> Answer:
-    return says(status, [{"message": message, "errorCode": code, "fields": []}])
+def _errors(status: int, code: str, message: str, *fields: str) -> Answer:
+    return says(status, [{"message": message, "errorCode": code, "fields": fields}])
+
+
+def _duplicates(name: str, found: list[dict[str, Any]]) -> Answer:
+    matches = [
+        {
+            "additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
+            "record": {"attributes": {"type": name, "url": f"{DATA}/sobjects/{name}/{one['Id']}"}, "Id": one["Id"]},
+        }
+        for one in found
+    ]  # fmt: skip
+    result = {
+        "allowSave": False, "duplicateRule": "Email", "duplicateRuleEntityType": name,
+        "errorMessage": "Use one of these records?",
+        "matchResults": [{"entityType": name, "errors": [], "matchEngine": "Exact", "matchRecords": matches}],
+    }  # fmt: skip
+    error = {
+        "duplicateResult": result,
+        "errorCode": "DUPLICATES_DETECTED",
+        "message": "Use one of these records?",
+    }
+    return says(400, [error])
 
 
 NOT_FOUND = _errors(404, "NOT_FOUND", "The requested resource does not exist")
@@ -58,6 +82,12 @@ class FakeSalesforce:
     lock: Any = field(default_factory=Lock)
     numbers: Any = field(default_factory=lambda: count(1))
     token: str = TOKEN
+    blocks_duplicates: bool = False
+    """Whether a rule of the org blocks a person whose address another has."""
+    refused_fields: tuple[str, ...] = ()
+    """Fields whose values the org takes no more."""
+    shortest: dict[str, int] = field(default_factory=dict)
+    """Lengths that a rule of the org allows, beside Salesforce's own."""
     indexed: set[str] = field(default_factory=set)
     read_only: set[str] = field(default_factory=set)
     """Objects, or fields as `Task.CallObject`, that the user may not write."""
@@ -168,6 +198,10 @@ class FakeSalesforce:
             return _errors(400, "REQUIRED_FIELD_MISSING", f"Required fields are missing: {missing}")
         if "sforce-duplicate-rule-header" in request.headers:
             self.allowed_duplicates.append(request.headers["sforce-duplicate-rule-header"])
+        if self.blocks_duplicates and values.get("Email"):
+            others = [one for one in self.all(name) if one["Email"] == values["Email"]]
+            if others:
+                return _duplicates(name, others)
         return self._refused(name, values) or says(
             201, {"id": self._insert(name, values), "success": True, "errors": []}
         )
@@ -191,12 +225,21 @@ class FakeSalesforce:
     def _refused(self, name: str, values: dict[str, Any]) -> Answer | None:
         if wrong := [one for one in values if one not in COLUMNS[name]]:
             return _errors(400, "INVALID_FIELD", f"No such column '{wrong[0]}' on sobject of type {name}")
-        if wrong := [one for one, most in LONGEST.items() if len(values.get(one) or "") > most]:
-            return _errors(400, "STRING_TOO_LONG", f"{wrong[0]}: data value too large")
+        longest = LONGEST | self.shortest
+        units = {one: len(str(value or "").encode("utf-16-le")) // 2 for one, value in values.items()}
+        if wrong := [one for one, most in longest.items() if units.get(one, 0) > most]:
+            return _errors(
+                400, "STRING_TOO_LONG", f"{wrong[0]}: data value too large (max length=x)", wrong[0]
+            )
         if wrong := [one for one in NUMBERS if not isinstance(values.get(one, 0), int)]:
             return _errors(400, "JSON_PARSER_ERROR", f"Cannot deserialize {json.dumps(values[wrong[0]])}")
         if str(values.get("Email") or "").endswith("@invalid.example.com"):
-            return _errors(400, "INVALID_EMAIL_ADDRESS", "Email: invalid email address")
+            return _errors(400, "INVALID_EMAIL_ADDRESS", "Email: invalid email address", "Email")
+        if wrong := [one for one in self.refused_fields if one in values]:
+            code = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"
+            return _errors(
+                400, code, f"bad value for restricted picklist field: {values[wrong[0]]}", wrong[0]
+            )
         return None
 
     def _insert(self, name: str, values: dict[str, Any]) -> str:

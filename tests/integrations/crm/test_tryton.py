@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from integrations.config import IntegrationSettings
-from integrations.crm.tryton import TrytonCrm
+from integrations.crm.tryton import ATTEMPTS, CodeTaken, TrytonCrm
 from integrations.destinations import Checkable, Comparable, Linked, open_destination
 from integrations.errors import Gone, Paused, Refused
 from integrations.outbox import DueAction, Outbox, dispatch
+from tests.integrations import servers
 from tests.integrations.crm.tryton_server import Office
 from tests.integrations.examples import (
     NOW,
@@ -101,6 +103,54 @@ def test_what_was_made_is_found_again(tryton: Open, phone: str, kind: str) -> No
     made = put(tryton(), action)
     assert tryton().find(delivery(action)) == made
     assert put(tryton(), action) == made
+
+
+@pytest.mark.parametrize(
+    ("words", "times", "is_made"),
+    [
+        ("The code on party must be unique.", 1, True),
+        ("Der Code für eine Partei kann nur einmal vergeben werden.", 3, True),
+        ("Le code du tiers doit être unique.", ATTEMPTS, False),
+    ],
+)
+def test_a_code_that_another_took_at_the_moment_is_asked_for_again(
+    office: Office, tryton: Open, phone: str, words: str, times: int, is_made: bool
+) -> None:
+    refused = 0
+
+    def between(request: servers.Request) -> servers.Answer:
+        nonlocal refused
+        if request.method == "POST" and "/party.party?" in request.path and refused < times:
+            refused += 1
+            return servers.says(400, {"status": 400, "message": words, "description": ""})
+        answer = requests.request(
+            request.method,
+            f"http://127.0.0.1:{office.port}{request.path}",
+            data=request.body,
+            headers={"Authorization": request.headers["authorization"], "Content-Type": "application/json"},
+            timeout=30,
+        )
+        return servers.says(answer.status_code, answer.content, {"Content-Type": "application/json"})
+
+    with servers.running() as system:
+        system.always = between
+        crm = tryton(tryton_url=f"{system.url}/crm")
+        if not is_made:
+            with pytest.raises(CodeTaken, match="unique"):
+                put(crm, contact(phone))
+            assert office.parties(phone) == []
+            return
+        made = put(crm, contact(phone))
+    (party,) = office.parties(phone)
+    assert str(party["id"]) == made
+    # It was not refused for its address, which stays.
+    assert {one["value"] for one in party["contact_mechanisms"]} >= {"ada@example.com"}
+
+
+def test_what_tryton_takes_for_no_address_is_left_out(office: Office, tryton: Open, phone: str) -> None:
+    put(tryton(), contact(phone, email="ada@-example-.com"))
+    (party,) = office.parties(phone)
+    assert (party["name"], len(party["contact_mechanisms"])) in (("Ada", 1), ("Ada", 2))
 
 
 def test_keys_that_look_like_patterns_find_only_themselves(tryton: Open, phone: str) -> None:

@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import trustme
 
 from integrations.destinations import Checkable, Limits
-from integrations.errors import Paused, Refused, Retryable, Unreachable
+from integrations.errors import Paused, Refused, Retryable, Unreachable, Unsendable
 from integrations.outbox import Outbox, dispatch
 from tests.integrations.email.office import Office, Settings, close, opened, serving
 from tests.integrations.examples import NOW, delivery
@@ -59,15 +61,31 @@ def test_one_connection_for_many_mails_and_one_message_id_for_each(
 @pytest.mark.parametrize(
     ("step", "reply", "kind", "told"),
     [
-        ("MAIL", "451 try later", Retryable, "451 try later"),
+        ("MAIL", "421 4.7.0 too many connections", Unreachable, "421"),
+        ("MAIL", "450 4.7.1 not yet", Unreachable, "450"),
+        ("MAIL", "451 try later", Unreachable, "451 try later"),
+        ("MAIL", "452 4.3.1 no room", Unreachable, "452"),
         ("MAIL", "530 authentication required", Paused, "AFTERCALL_SMTP_USERNAME"),
         ("MAIL", "553 not your address", Paused, "AFTERCALL_EMAIL_FROM_ADDRESS"),
         ("MAIL", "552 too large", Refused, "552"),
         ("RCPT", "450 greylisted", Retryable, "450 greylisted"),
+        ("RCPT", "450 4.2.1 mailbox is busy", Retryable, "4.2.1"),
+        ("RCPT", "450 4.3.2 system does not take mail now", Unreachable, "4.3.2"),
+        ("RCPT", "451 4.7.1 please try again in 300 seconds", Retryable, "4.7.1"),
+        ("RCPT", "451 Greylisted, try later", Retryable, "Greylisted"),
+        ("RCPT", "451 4.3.0 lookup of aliases failed", Unreachable, "4.3.0"),
+        ("RCPT", "451 local error in processing", Unreachable, "local error"),
+        ("RCPT", "451 4.4.5 congested", Unreachable, "4.4.5"),
+        ("RCPT", "451 4.4.1 no answer from example.com", Retryable, "4.4.1"),
+        ("RCPT", "452 4.2.2 mailbox is full", Retryable, "4.2.2"),
+        ("RCPT", "452 4.3.1 no room", Unreachable, "4.3.1"),
         ("RCPT", "550 no such user", Refused, "550 no such user"),
-        ("DATA", "452 disk full", Retryable, "452 disk full"),
+        ("DATA", "451 4.3.0 filter is down", Unreachable, "4.3.0"),
+        ("DATA", "451 4.7.1 put off", Retryable, "4.7.1"),
+        ("DATA", "452 disk full", Unreachable, "452 disk full"),
+        ("DATA", "421 4.3.2 shutting down", Unreachable, "421"),
         ("DATA", "554 looks like spam", Refused, "554 looks like spam"),
-        ("RCPT", "421 closing", Retryable, "421"),
+        ("RCPT", "421 closing", Unreachable, "421"),
     ],
 )
 def test_what_a_reply_means_and_the_next_mail_goes_out(
@@ -78,10 +96,35 @@ def test_what_a_reply_means_and_the_next_mail_goes_out(
         target = opened(make(port))
         with pytest.raises(kind, match=told) as error:
             target.send(delivery(due("1")), None)
-        assert type(error.value) in ({kind, Unreachable} if kind is Retryable else {kind})
+        assert type(error.value) is kind
+        assert not getattr(error.value, "may_be_done", False)
         target.send(delivery(due("2")), None)
         close(target)
     assert len(office.mails) == 1
+
+
+class _Doorman(socketserver.StreamRequestHandler):
+    """A mail server that says the same to everybody who comes."""
+
+    says: bytes
+
+    def handle(self) -> None:
+        self.wfile.write(self.says + b"\r\n")
+        self.rfile.readline()
+
+
+@pytest.mark.parametrize(
+    "says",
+    ["421 4.3.2 closed for an hour", "450 4.3.2 not now", "451 4.3.0 no", "452 full", "554 no service here"],
+)
+def test_a_server_that_lets_nobody_in_is_down_for_every_mail(make: Settings, says: str) -> None:
+    handler = type("Says", (_Doorman,), {"says": says.encode()})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        with pytest.raises(Unreachable, match=f"the mail server answered {says}") as error:
+            opened(make(server.server_address[1])).send(delivery(due()), None)
+        server.shutdown()
+    assert not error.value.may_be_done
 
 
 def test_a_connection_that_died_between_two_mails_is_made_anew(make: Settings, authority: trustme.CA) -> None:
@@ -218,7 +261,7 @@ def test_letters_beyond_ascii_need_a_server_that_takes_them(make: Settings, auth
                 target.send(delivery(row), None)
                 assert "SMTPUTF8" in office.options[0]
             else:
-                with pytest.raises(Refused, match="SMTPUTF8"):
+                with pytest.raises(Unsendable, match="SMTPUTF8"):
                     target.send(delivery(row), None)
             close(target)
 

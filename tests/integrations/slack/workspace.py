@@ -31,7 +31,7 @@ class Workspace:
         if channel not in self.channels.values():
             return says(200, {"ok": False, "error": "channel_not_found"})
         Block.parse_all(made["blocks"])
-        made |= {"ts": f"1762.{len(self.messages):06d}", "channel": channel}
+        made |= {"ts": f"1793606400.{len(self.messages):06d}", "channel": channel}
         self.messages.append(made)
         return says(200, {"ok": True, "channel": channel, "ts": made["ts"], "message": {}})
 
@@ -41,7 +41,12 @@ class Workspace:
 
     def conversations_history(self, request: Request) -> Answer:
         wanted = request.form()["channel"]
-        shown = [one for one in self.messages if one["channel"] == wanted and "thread_ts" not in one]
+        oldest = float(request.form().get("oldest") or 0)
+        shown = [
+            one
+            for one in self.messages
+            if one["channel"] == wanted and "thread_ts" not in one and float(one["ts"]) > oldest
+        ]
         return self._paged(request, "messages", shown[::-1])
 
     def conversations_replies(self, request: Request) -> Answer:

@@ -234,11 +234,48 @@ def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> No
     assert "INVALID_AUTHENTICATION: Authentication credentials not found. (correlation id 6cb8" in refused
 
 
+@pytest.mark.parametrize(
+    ("refused", "changes", "note"),
+    [
+        (("hs_ticket_priority",), {}, "hs ticket priority (HubSpot answered 400: VALIDATION_ERROR"),
+        ((), {"hubspot_ticket_stages": "7/9"}, "pipeline (HubSpot answered 400: VALIDATION_ERROR"),
+        ((), {"hubspot_ticket_stages": "0/9"}, "pipeline (HubSpot answered 400: VALIDATION_ERROR"),
+        (
+            ("hs_ticket_priority",), {"hubspot_ticket_stages": "0/9"},
+            "pipeline, hs ticket priority (HubSpot answered 400: VALIDATION_ERROR",
+        ),
+    ],
+)  # fmt: skip
+def test_what_hubspot_refuses_of_a_ticket_is_left_out_and_named(
+    hubspot: FakeHubSpot, desk: Make, refused: tuple[str, ...], changes: dict[str, Any], note: str
+) -> None:
+    hubspot.refused = refused
+    row = ticket(priority="urgent")
+    number = desk(**changes).send(delivery(row), None)
+    made = hubspot.tickets[number]
+    assert made.get("hs_ticket_priority") == (None if refused else "URGENT")
+    # HubSpot takes no ticket without a stage: the first of its own first pipeline.
+    assert (made["hs_pipeline"], made["hs_pipeline_stage"]) == (("12", "34") if changes else ("0", "1"))
+    assert f"Left out: {note}" in made["content"]
+    assert len(hubspot.tickets) == 1
+
+
+def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_made(
+    hubspot: FakeHubSpot, desk: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = desk()
+    # Deleted between the search, which is behind, and the ticket.
+    monkeypatch.setattr(target, "_contact", lambda made: "9")
+    number = target.send(delivery(ticket()), None)
+    assert (hubspot.hung, "Left out: contact (" in hubspot.tickets[number]["content"]) == (set(), True)
+
+
 def test_its_own_words(hubspot: FakeHubSpot, desk: Make) -> None:
+    hubspot.refused = ("subject",)
     with pytest.raises(
-        Refused, match=r"400: VALIDATION_ERROR: pipeline stage is not valid .correlation id 6cb8"
+        Refused, match=r"400: VALIDATION_ERROR: Property values were not valid: subject .correlation id 6cb8"
     ):
-        desk(hubspot_ticket_stages="0/9").send(delivery(ticket()), None)
+        desk().send(delivery(ticket()), None)
     hubspot.properties, hubspot.may_make_properties = {}, False
     with pytest.raises(Paused, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"):
         desk().send(delivery(ticket()), None)

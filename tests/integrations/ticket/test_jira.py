@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Gone, Paused, Refused
+from integrations.errors import Forbidden, Gone, Paused, Refused
 from integrations.outbox import DueAction
 from integrations.ticket.jira import Jira
 from integrations.ticket.updating import reference
@@ -24,7 +24,7 @@ from tests.integrations.faults.suite import (
     UpdateFaults,
 )
 from tests.integrations.servers import System
-from tests.integrations.ticket.fakes.jira import EMAIL, TOKEN, FakeJira, texts
+from tests.integrations.ticket.fakes.jira import EMAIL, SCREEN, TOKEN, FakeJira, texts
 
 SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
 Make = Callable[..., Jira]
@@ -198,10 +198,38 @@ def test_the_check_names_what_is_missing(jira: FakeJira, desk: Make) -> None:
     assert "401" in next(iter(desk(jira_token="wrong-token").check())).told
 
 
+@pytest.mark.parametrize(
+    ("changes", "screen", "note"),
+    [
+        ({"jira_projects": "SUP/Gone"}, SCREEN, "components (Jira answered 400: components: Component name is not"),
+        ({"jira_priorities": "urgent=P1"}, SCREEN, "priority (Jira answered 400: priority: The priority selected"),
+        ({}, ("summary", "description", "labels", "project", "issuetype"), "priority (Jira answered 400: priority: F"),
+        ({"jira_projects": "SUP/Gone", "jira_priorities": "urgent=P1"}, SCREEN, "components, priority (Jira answered"),
+    ],
+)  # fmt: skip
+def test_what_jira_refuses_of_a_ticket_is_left_out_and_named(
+    jira: FakeJira, desk: Make, changes: dict[str, Any], screen: tuple[str, ...], note: str
+) -> None:
+    jira.screen = screen
+    row = ticket(priority="urgent")
+    key = desk(**changes).send(delivery(row), None)
+    made = jira.issues[key]["fields"]
+    assert not ("Gone" in str(changes) and made.get("components"))
+    assert ("priority" in made) == ("priority" not in note.partition(" (")[0])
+    assert note in " ".join(texts(made["description"]))
+    assert len(jira.issues) == 1
+    assert desk(**changes).body(delivery(row), key) is None
+
+
+def test_a_title_of_pictures_fits_into_jiras_units(jira: FakeJira, desk: Make) -> None:
+    key = desk().send(delivery(ticket(title="👩" * 255)), None)
+    assert jira.issues[key]["fields"]["summary"] == "👩" * 127 + "…"
+
+
 def test_its_own_words(jira: FakeJira, desk: Make) -> None:
     with pytest.raises(Refused, match=r"^Jira answered 400: project: valid project is required$"):
         desk(jira_projects="NO").send(delivery(ticket()), None)
-    with pytest.raises(Refused, match="AFTERCALL_JIRA_PROJECTS says nothing for 'cars'"):
+    with pytest.raises(Forbidden, match="AFTERCALL_JIRA_PROJECTS says nothing for 'cars'"):
         desk(jira_projects="billing=BILL").send(delivery(ticket()), None)
 
 

@@ -221,6 +221,33 @@ def test_long_words_fit(redmine: Server, desk: Make) -> None:
     assert desk().find(delivery(row)) == number
 
 
+@pytest.mark.parametrize(
+    ("changes", "without", "note"),
+    [
+        ({"redmine_priorities": "urgent=Gone"}, (), "priority (Redmine has no priority"),
+        ({"redmine_projects": "desk/Gone"}, ("category",), "category (Redmine"),
+        ({"redmine_tracker": "Gone"}, (), "tracker (Redmine"),
+        (
+            {"redmine_projects": "desk/Gone", "redmine_priorities": "urgent=Gone", "redmine_tracker": "Gone"},
+            ("category",), "tracker, category (Redmine has no priority",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_gone_in_redmine_is_left_out_and_named(
+    redmine: Server, desk: Make, changes: dict[str, Any], without: tuple[str, ...], note: str
+) -> None:
+    row = due(priority="urgent")
+    number = desk(**changes).send(delivery(row), None)
+    made = issue(redmine, number)
+    assert made["priority"]["name"] == ("Normal" if "redmine_priorities" in changes else "Urgent")
+    assert not {*without} & made.keys()
+    assert made["tracker"]["name"] == "Bug"
+    assert f"Left out: {'priority, ' if len(changes) > 1 else ''}{note}" in unescape(
+        made["description"].replace("\u200b", "")
+    )
+    assert desk(**changes).body(delivery(row), number) is None
+
+
 def test_its_own_words(redmine: Server, desk: Make) -> None:
     with pytest.raises(
         Refused, match=r"^Redmine answered 422: Subject is too long \(maximum is 255 characters\)$"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from integrations.errors import Paused, Refused
+from integrations.errors import Forbidden, Paused
 from integrations.ticket.rendering import Ticket, ticket
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import first, read, reference, update
@@ -91,7 +91,7 @@ def test_names_over_there() -> None:
     assert names.all() == ["123", "456", "789"]
     few = targets("billing=1", "AFTERCALL_DESK")
     assert few.of("cars") is None
-    with pytest.raises(Refused, match="AFTERCALL_DESK says nothing for 'cars', and nothing for all others"):
+    with pytest.raises(Forbidden, match="AFTERCALL_DESK says nothing for 'cars', and nothing for all others"):
         few.needed("cars")
     assert targets("", "AFTERCALL_DESK").all() == []
 

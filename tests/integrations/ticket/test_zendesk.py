@@ -9,10 +9,10 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.errors import Gone, Paused, Refused, Retryable
-from integrations.outbox import DueAction
+from integrations.outbox import DueAction, Outbox, dispatch
 from integrations.ticket.zendesk import Zendesk
 from tests.integrations import servers
-from tests.integrations.examples import delivery, goes_out_as_shown, ticket
+from tests.integrations.examples import NOW, delivery, goes_out_as_shown, ticket
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -243,8 +243,83 @@ def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> 
 
 
 def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:
-    with pytest.raises(Refused, match=r"422: RecordInvalid: Record validation errors: Group: is invalid$"):
-        desk(zendesk_groups="7").send(delivery(ticket()), None)
+    zendesk.refused_parts = ("subject",)
+    with pytest.raises(Refused, match=r"422: RecordInvalid: Record validation errors: Subject: is invalid$"):
+        desk().send(delivery(ticket()), None)
+
+
+@pytest.mark.parametrize(
+    ("refused", "changes", "left", "note"),
+    [
+        ((), {"zendesk_groups": "7"}, {"group_id": None}, "group id (Zendesk answered 422: RecordInvalid"),
+        (("priority",), {}, {"priority": "normal"}, "priority (Zendesk answered 422"),
+        (("tags",), {}, {"tags": []}, "tags (Zendesk answered 422"),
+        (("email",), {}, {}, "address (Zendesk answered 422: RecordInvalid: Record validation errors: Requester"),
+        (("email", "phone"), {}, {"requester_id": 2}, "address, requester (Zendesk answered 422"),
+        (
+            ("email", "phone", "priority", "tags"), {"zendesk_groups": "7"},
+            {"requester_id": 2, "group_id": None, "priority": "normal", "tags": []}, "Left out:",
+        ),
+    ],
+)  # fmt: skip
+def test_what_zendesk_refuses_of_a_ticket_is_left_out_and_named(
+    zendesk: FakeZendesk,
+    desk: Make,
+    refused: tuple[str, ...],
+    changes: dict[str, Any],
+    left: dict[str, Any],
+    note: str,
+) -> None:
+    zendesk.refused_parts = refused
+    row = ticket(priority="urgent")
+    number = int(desk(**changes).send(delivery(row), None))
+    made = zendesk.tickets[number]
+    assert {name: made.get(name) for name in left} == left
+    assert note in zendesk.comments(number)[0]["html_body"]
+    assert len(zendesk.tickets) == 1
+    if refused == ("email",):
+        assert zendesk.users[made["requester_id"]]["phone"] == "+12025550143"
+    # What was left out is nobody's change, and no news.
+    assert desk(**changes).body(delivery(row), str(number)) is None
+
+
+@pytest.mark.parametrize(
+    "address", ["none", "N/A", "ann dot lee at example dot com", "{{customer_email}}", "a@b.de, c@d.de"]
+)
+def test_what_is_no_address_is_not_sent_as_one(zendesk: FakeZendesk, desk: Make, address: str) -> None:
+    number = desk().send(delivery(ticket(customer_email=address)), None)
+    caller = zendesk.users[zendesk.tickets[int(number)]["requester_id"]]
+    assert (caller.get("email"), caller["phone"]) == (None, "+12025550143")
+    assert "Left out" not in zendesk.comments(int(number))[0]["html_body"]
+
+
+def test_twelve_refused_requesters_in_a_row_stop_nothing(
+    zendesk: FakeZendesk, system: System, outbox: Outbox, tmp_path: Path
+) -> None:
+    zendesk.refused_parts = ("email",)
+    ours = IntegrationSettings(home=tmp_path, **settings(system.url))
+    outbox.fill([ticket(str(number)) for number in range(12)], NOW, ours)
+    while (report := dispatch(outbox, "ticket", ours, now=NOW)).due:
+        assert report.sent
+    assert (len(zendesk.tickets), outbox.pauses()) == (12, [])
+    assert {outbox.action(ticket(str(number)).action_key).status for number in range(12)} == {"sent"}  # type: ignore[union-attr]
+
+
+def test_an_update_goes_without_the_field_that_zendesk_refuses(zendesk: FakeZendesk, desk: Make) -> None:
+    row = ticket()
+    number = desk().send(delivery(row), None)
+    zendesk.refused_parts = ("priority",)
+    later = delivery(changed(row, priority="high", title="Later", description="More."))
+    assert desk().send(later, number) == number
+    made, comment = zendesk.tickets[int(number)], zendesk.comments(int(number))[-1]["html_body"]
+    assert (made["priority"], made["subject"]) == ("normal", "Later")
+    assert "priority (Zendesk answered 422" in comment
+    # With nothing new but the field that is refused there is nothing to write.
+    assert desk().send(later, number) == number
+    assert len(zendesk.comments(int(number))) == 2
+    zendesk.refused_parts = ()
+    desk().send(later, number)
+    assert zendesk.tickets[int(number)]["priority"] == "high"
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_a_cut_emoji_is_repaired(connection: duckdb.DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    ["null", "true", "-0.0", '"te\\u0000x\\nt"', '"null"', "[]", '{"a":1,"a":2}', "12345678901234567890123"],
+    ["null", "true", "-0.0", '"te\\u0000x\\nt"', '"null"', "[]", "12345678901234567890123"],
 )
 def test_a_body_that_is_no_object_is_still_json(connection: duckdb.DuckDBPyConnection, payload: str) -> None:
     parsed = parse(connection, line(payload), 0)

@@ -20,6 +20,8 @@
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
     "transcripts": [{"user": "VARCHAR", "text": "VARCHAR", "created_at": "VARCHAR"}],
+    "concatenated_transcript": "VARCHAR",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metadata": "JSON",
     "analysis": "JSON",
@@ -48,7 +50,7 @@ with
             coalesce(
                 try_cast(body.corrected_duration as double), try_cast(body.call_length as double) * 60
             ) as seconds,
-            {{ to_utc("body.started_at") }} as started
+            {{ to_utc("body.started_at", zone="body.timezone") }} as started
         from deliveries
     ),
 
@@ -112,6 +114,8 @@ with
                     'until':cast(null as varchar)
                 }
             ) as transcript,
+            body.concatenated_transcript as transcript_text,
+            body.timezone as zone,
             {{
                 merged_objects(
                     [
@@ -136,7 +140,15 @@ with
         from calls
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, dial_result="dialled") }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

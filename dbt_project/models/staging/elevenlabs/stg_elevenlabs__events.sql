@@ -1,4 +1,5 @@
-{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. -#}
+{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. `data` may also come bare, as the
+    platform's API answers it. -#}
 {%- set said_in_metadata = {
     "start_time_unix_secs": "VARCHAR",
     "call_duration_secs": "VARCHAR",
@@ -25,7 +26,7 @@
     "agent_id": "VARCHAR",
     "status": "VARCHAR",
     "failure_reason": "VARCHAR",
-    "transcript": [{"role": "VARCHAR", "message": "VARCHAR", "time_in_call_secs": "DOUBLE"}],
+    "transcript": "JSON",
     "metadata": said_in_metadata,
     "analysis": {
         "call_successful": "VARCHAR",
@@ -49,7 +50,14 @@ with
             occurred_at,
             received_at,
             loaded_at,
-            {{ json_fields("payload", {"event_timestamp": "VARCHAR", "data": said_in_data}) }} as body
+            {{ json_fields("payload", {"event_timestamp": "VARCHAR"}) }} as body,
+            {{
+                json_fields(
+                    "case when json_type(payload, '$.data') = 'OBJECT' then json_extract(payload, '$.data') else payload end",
+                    said_in_data,
+                )
+            }}
+            as conversation
         from {{ source("raw", "call_events") }}
         where source = 'elevenlabs'
     ),
@@ -57,14 +65,13 @@ with
     conversations as (
         select
             *,
-            body.data as conversation,
-            body.data.metadata as metadata,
-            body.data.metadata.phone_call as phone_call,
-            body.data.metadata.body as dial,
-            body.data.analysis as analysis,
+            conversation.metadata as metadata,
+            conversation.metadata.phone_call as phone_call,
+            conversation.metadata.body as dial,
+            conversation.analysis as analysis,
             -- a column of its own: what a lambda reads beside its list is copied for each element, here
             -- once a turn
-            body.data.metadata.start_time_unix_secs || '000' as start_milliseconds
+            conversation.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
 
@@ -127,7 +134,12 @@ with
             analysis.transcript_summary as summary,
             cast(null as varchar) as recording_url,
             list_transform(
-                conversation.transcript,
+                {{
+                    json_fields(
+                        "conversation.transcript",
+                        [{"role": "VARCHAR", "message": "VARCHAR", "time_in_call_secs": "DOUBLE"}],
+                    )
+                }},
                 lambda turn: {
                     'role':turn.role,
                     'content':turn.message,
@@ -136,6 +148,7 @@ with
                     'until':cast(null as varchar)
                 }
             ) as transcript,
+            {{ json_text("conversation.transcript") }} as transcript_text,
             {{
                 merged_objects(
                     [
@@ -163,7 +176,11 @@ with
         from conversations
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, dial_result="dialled") }}
+    {{
+        platform_events(
+            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled"
+        )
+    }}
 
 select *
 from final

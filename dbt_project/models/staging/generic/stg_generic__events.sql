@@ -14,7 +14,8 @@
     "disposition": "VARCHAR",
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
-    "transcript": transcript_shape(),
+    "transcript": "JSON",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metrics": "JSON",
 } -%}
@@ -64,7 +65,9 @@ with
             body.data.disposition as disposition_text,
             body.data.summary as summary,
             body.data.recording_url as recording_url,
-            body.data.transcript as transcript,
+            {{ turns_of_json("body.data.transcript") }} as transcript,
+            {{ json_text("body.data.transcript") }} as transcript_text,
+            body.data.timezone as zone,
             body.data.variables as variables,
             list_concat(
                 {{ measures_of_object("body.data.metrics") }}, {{ measures_of_list("body.data.metrics") }}
@@ -74,7 +77,10 @@ with
 
     {{
         platform_events(
-            "said", dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")"
+            "said",
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")",
         )
     }}
 

@@ -12,6 +12,7 @@
     "disconnection_reason": "VARCHAR",
     "transfer_destination": "VARCHAR",
     "recording_url": "VARCHAR",
+    "transcript": "VARCHAR",
     "scrubbed_recording_url": "VARCHAR",
     "transcript_object": [
         {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE", "end": "DOUBLE"}]}
@@ -106,6 +107,7 @@ with
                     'until':{{ moment_in_call("start_milliseconds", 'turn.words[-1]."end"') }}
                 }
             ) as transcript,
+            call.transcript as transcript_text,
             {{
                 merged_objects(
                     [
@@ -137,7 +139,7 @@ with
         from calls
     ),
 
-    {{ platform_events("said", dial_result="dialled") }}
+    {{ platform_events("said", transcript_text="transcript_text", dial_result="dialled") }}
 
 select *
 from final

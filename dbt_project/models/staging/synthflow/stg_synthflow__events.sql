@@ -7,6 +7,7 @@
     "start_time": "VARCHAR",
     "duration": "VARCHAR",
     "transcript": "VARCHAR",
+    "timezone": "VARCHAR",
     "recording_url": "VARCHAR",
 } -%}
 {%- set shape = {
@@ -51,6 +52,7 @@ with
             cast(null as varchar) as from_phone_text,
             cast(null as varchar) as to_phone_text,
             body.call.start_time as started_at_text,
+            body.call.timezone as zone,
             cast(null as varchar) as ended_at_text,
             body.call.duration as duration_text,
             body.call.status as line_status_text,
@@ -63,7 +65,8 @@ with
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             body.call.recording_url as recording_url,
-            {{ spoken_lines("body.call.transcript", "bot|human") }} as transcript,
+            {{ no_transcript() }} as transcript,
+            body.call.transcript as transcript_text,
             {{
                 merged_objects(
                     ["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"]
@@ -73,7 +76,15 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true, dial_result="dialled") }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

@@ -40,7 +40,7 @@ with
     lines as (
         select
             *,
-            said.parentcallsid is not null as is_leg,
+            said.parentcallsid is not null or coalesce(said.direction = 'outbound-dial', false) as is_leg,
             -- of a direction that is neither (`trunking-…`, or none) nobody knows which number is ours
             case
                 when said.direction = 'inbound'

@@ -38,6 +38,8 @@ class FakeHubSpot(Fake):
     contacts: dict[str, dict[str, str]] = field(default_factory=dict)
     hung: set[tuple[str, str]] = field(default_factory=set)
     may_make_properties: bool = True
+    refused: tuple[str, ...] = ()
+    """Properties that are refused whatever their value."""
     numbers: Any = field(default_factory=lambda: count(100))
 
     def is_known(self, request: Request) -> Reply | None:
@@ -56,6 +58,7 @@ class FakeHubSpot(Fake):
             ("GET", r"/crm/v3/properties/tickets/(\w+)", self._property),
             ("POST", "/crm/v3/properties/tickets", self._make_property),
             ("GET", r"/crm/v3/pipelines/tickets/(\w+)", self._pipeline),
+            ("GET", "/crm/v3/pipelines/tickets", self._pipelines),
             ("GET", r"/crm/v3/objects/(tickets|contacts)", self._some),
             ("POST", "/crm/v3/objects/tickets", self._create),
             ("GET", r"/crm/v3/objects/tickets/([\w-]+)", self._show),
@@ -90,6 +93,18 @@ class FakeHubSpot(Fake):
         stages = [{"id": number, "label": label} for number, label in STAGES[pipeline].items()]
         return Reply(200, {"id": pipeline, "label": f"Pipeline {pipeline}", "stages": stages})
 
+    def _pipelines(self, _: Request) -> Reply:
+        pipelines = [
+            {
+                "id": name,
+                "displayOrder": -int(name),
+                "archived": name == "99",
+                "stages": [{"id": stage, "displayOrder": int(stage)} for stage in stages],
+            }
+            for name, stages in (STAGES | {"99": {"1": "Old"}}).items()
+        ]
+        return Reply(200, {"results": pipelines})
+
     def _some(self, _: Request, kind: str) -> Reply:
         return Reply(200, {"results": []})
 
@@ -98,6 +113,8 @@ class FakeHubSpot(Fake):
         wrong = self._wrong(told["properties"])
         if wrong:
             return wrong
+        if any(one["to"]["id"] not in self.contacts for one in told["associations"]):
+            return _refused(400, "VALIDATION_ERROR", "CONTACT=9 is not valid: invalid association")
         number = str(next(self.numbers))
         self.tickets[number] = told["properties"]
         for one in told["associations"]:
@@ -172,7 +189,15 @@ class FakeHubSpot(Fake):
         if any(len(value) > 65_536 for value in told.values()):
             return _refused(400, "VALIDATION_ERROR", "Property values may hold 65536 characters")
         if told.get("hs_pipeline_stage", "1") not in STAGES.get(told.get("hs_pipeline", "0"), {}):
-            return _refused(400, "VALIDATION_ERROR", "pipeline stage is not valid")
+            allowed = ", ".join(f"stage {number}" for number in range(200))
+            return _refused(
+                400,
+                "VALIDATION_ERROR",
+                f'Property values were not valid: [{{"isValid":false,"message":"not one of {allowed}",'
+                '"error":"INVALID_OPTION","name":"hs_pipeline_stage"}]',
+            )
+        if wrong := set(self.refused) & told.keys():
+            return _refused(400, "VALIDATION_ERROR", f"Property values were not valid: {min(wrong)}")
         if "aftercall_key" in told and self.of(told["aftercall_key"]):
             return _refused(
                 400, "VALIDATION_ERROR", "another ticket already has that value for aftercall_key"

@@ -172,7 +172,7 @@ class FakeJira(Fake):
     def _refusal(self, fields: dict[str, Any]) -> dict[str, str]:
         wrong = {name: "Field cannot be set." for name in fields if name not in self.screen}
         summary = fields.get("summary", "x")
-        if len(summary) > 255 or "\n" in summary:
+        if len(summary.encode("utf-16-le")) > 2 * 255 or "\n" in summary:
             wrong["summary"] = "The summary is invalid because it contains newline characters or is too long."
         if "priority" in fields and fields["priority"]["name"] not in ("Highest", "High", "Medium", "Low"):
             wrong["priority"] = "The priority selected is invalid."

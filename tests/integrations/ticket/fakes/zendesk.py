@@ -36,6 +36,8 @@ class FakeZendesk(Fake):
     groups: dict[int, str] = field(default_factory=lambda: {123: "Billing", 456: "Desk"})
     seen: dict[str, tuple[Any, Reply]] = field(default_factory=dict)
     numbers: Any = field(default_factory=lambda: count(10))
+    refused_parts: tuple[str, ...] = ()
+    """Parts of a ticket, or of a user, that are refused whatever they are."""
     before_update: Any = None
     """Called before an update is taken: what a person does meanwhile."""
 
@@ -89,11 +91,9 @@ class FakeZendesk(Fake):
                 400, {"error": "IdempotentRequestError", "description": "other parameters than before"}
             )
         ticket = told["ticket"]
-        refusal = _refusal(ticket, self.groups)
+        refusal = _refusal(ticket, self.groups) | self._refused(ticket)
         if refusal:
-            return Reply(
-                422, {"error": "RecordInvalid", "description": "Record validation errors", "details": refusal}
-            )
+            return _invalid(refusal)
         number = next(self.numbers)
         requester = ticket.get("requester_id") or self._requester(ticket.get("requester"))
         self.tickets[number] = {
@@ -123,6 +123,8 @@ class FakeZendesk(Fake):
             )
         if told.get("safe_update") and told.get("updated_stamp") != ticket["updated_at"]:
             return Reply(409, {"error": "UpdateConflict", "description": "Safe Update prevented the update"})
+        if refusal := self._refused(told):
+            return _invalid(refusal)
         audit = self._write(int(number), told, author=OURS)
         return Reply(200, {"ticket": ticket, "audit": audit})
 
@@ -161,6 +163,8 @@ class FakeZendesk(Fake):
 
     def _user(self, request: Request) -> Reply:
         told = request.json()["user"]
+        if refusal := self._refused(told):
+            return _invalid(refusal)
         known = [one for one in self.users.values() if one.get("external_id") == told["external_id"]]
         user = known[0] if known else {"id": next(self.numbers)}
         self.users[user["id"]] = user | told
@@ -169,6 +173,13 @@ class FakeZendesk(Fake):
     def _group(self, _: Request, number: str) -> Reply:
         name = self.groups.get(int(number))
         return Reply(200, {"group": {"id": int(number), "name": name}}) if name else NOT_FOUND
+
+    def _refused(self, told: dict[str, Any]) -> dict[str, Any]:
+        parts = [name for name in self.refused_parts if name in told]
+        address = (told.get("requester") or {}).get("email", "")
+        if "email" in self.refused_parts and address:
+            return {"requester": [{"description": f"Requester: Email: {address} is not properly formatted"}]}
+        return {name: [{"description": f"{name.capitalize()}: is invalid"}] for name in parts}
 
     def _requester(self, told: dict[str, str] | None) -> int:
         if told is None:
@@ -192,6 +203,12 @@ class FakeZendesk(Fake):
         audits.append(audit)
         ticket["updated_at"] = _time(len(audits))
         return audit
+
+
+def _invalid(details: dict[str, Any]) -> Reply:
+    return Reply(
+        422, {"error": "RecordInvalid", "description": "Record validation errors", "details": details}
+    )
 
 
 def _refusal(ticket: dict[str, Any], groups: dict[int, str]) -> dict[str, Any]:
