@@ -21,10 +21,13 @@ from orchestration.load.held import EVENTS
 from orchestration.load.tables import ensure_tables
 
 LOG = logging.getLogger("aftercall.breaking_events")
-MOST_EVENTS = 16
+MOST_EVENTS = 32
 """Most events of one build that are set aside; more of them are a fault of the project, not of an event."""
-MOST_BUILDS = 120
+MOST_BUILDS = 400
 """Builds of copies after which the search gives up."""
+MOST_SUSPECTS = 200_000
+"""Most new events that are copied for a search."""
+_ALL_BAD = 8
 _REASON_LIMIT = 300
 _NOT_BUILT = f"""
 select event_key, source, call_id from {EVENTS}
@@ -76,7 +79,7 @@ def set_aside(settings: OrchestrationSettings, *ways: Sequence[str]) -> list[str
     """
     with warehouse.writing(settings):
         suspects, reasons = _suspects(settings), dict[str, str]()
-        if not suspects:
+        if not 0 < len(suspects) <= MOST_SUSPECTS:
             return []
         try:
             with _copies(settings, suspects) as build_of:
@@ -115,6 +118,8 @@ def find(suspects: Sequence[Suspect], build_of: Callable[[Sequence[Suspect]], Fa
     while (failure := failure_of(left)) is not None:
         if len(reasons) == MOST_EVENTS:
             raise CannotTell(f"more than {MOST_EVENTS} events break it")
+        if len(reasons) == _ALL_BAD and not good:
+            raise CannotTell("every event breaks it")
         bad = len(left)
         while bad - good > 1:
             middle = (good + bad) // 2
@@ -123,6 +128,8 @@ def find(suspects: Sequence[Suspect], build_of: Callable[[Sequence[Suspect]], Fa
                 good = middle
             else:
                 bad, failure = middle, shorter
+        if failure_of(left[:bad]) is None:
+            raise CannotTell(f"the same events built at a second try: {failure}")
         blamed = left.pop(bad - 1)
         if warehouse.ran_out_of_memory(
             failure

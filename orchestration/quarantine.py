@@ -100,12 +100,17 @@ def built_through(settings: OrchestrationSettings) -> datetime | None:
     return None
 
 
-def remember_built(settings: OrchestrationSettings) -> None:
-    """Remember that every event which is loaded now has been built. Raises WarehouseBusy."""
+def newest_load(settings: OrchestrationSettings) -> datetime | None:
+    """When the newest event was loaded, naive UTC; None without events. Raises WarehouseBusy."""
     with warehouse.writing(settings), warehouse.connect(settings) as connection:
         row = connection.execute(f"select max(loaded_at) from {EVENTS}").fetchone()  # noqa: S608
-    if row and row[0]:
-        _write_mark(settings, row[0])
+    return row[0] if row else None
+
+
+def remember_built(settings: OrchestrationSettings, loaded_at: datetime | None) -> None:
+    """Remember that every event loaded until then has been built: none of them breaks a build."""
+    if loaded_at is not None and loaded_at != built_through(settings):
+        _write_mark(settings, loaded_at)
 
 
 def _suspect_from(settings: OrchestrationSettings, loaded_at: datetime | None) -> None:

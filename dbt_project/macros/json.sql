@@ -5,20 +5,20 @@
 {%- endmacro %}
 
 {# A JSON object as a map from name to text, without its nulls; of a name that stands twice, the last. Of an object with more
-   names than `names_per_event` only so many, in the order sent. #}
-{% macro json_object_to_map(document) -%}
-    {%- set last = var("names_per_event") -%}
+   names than `most` only so many, in the order sent. #}
+{% macro json_object_to_map(document, most=none) -%}
+    {%- set places = "[:" ~ (most or var("names_per_event")) ~ "]" -%}
     {{
         last_of_each_name(
             "list_zip(json_keys("
             ~ document
-            ~ ")[:"
-            ~ last
-            ~ "], json_extract_string("
+            ~ ")"
+            ~ places
+            ~ ", json_extract_string("
             ~ document
-            ~ ", '$.*')[:"
-            ~ last
-            ~ "])"
+            ~ ", '$.*')"
+            ~ places
+            ~ ")"
         )
     }}
 {%- endmacro %}

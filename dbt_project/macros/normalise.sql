@@ -188,11 +188,13 @@
         "cancelled": ["cancelled", "canceled", "originator_cancel"],
         "failed": ["failed", "dial_failed", "invalid_destination", "not_found"],
     } -%}
-    {%- set pairs = [] -%}
-    {%- for result, spellings in words.items() if result not in leave_out -%}
-        {%- for spelling in spellings -%} {%- do pairs.append("'" ~ spelling ~ "': '" ~ result ~ "'") -%} {%- endfor -%}
+    {%- set spellings, results = [], [] -%}
+    {%- for result, spelled in words.items() if result not in leave_out -%}
+        {%- for spelling in spelled -%}
+            {%- do spellings.append("'" ~ spelling ~ "'") -%} {%- do results.append("'" ~ result ~ "'") -%}
+        {%- endfor -%}
     {%- endfor -%}
-    map { {{ pairs | join(", ") }} } [{{ to_snake_case(value) }}]
+    map([{{ spellings | join(", ") }}], [{{ results | join(", ") }}])[{{ to_snake_case(value) }}]
 {%- endmacro %}
 
 {# The same by a line's status. `failed` and `cancelled` also end calls on which somebody spoke, so a status alone says no such thing. #}

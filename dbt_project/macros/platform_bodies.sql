@@ -60,7 +60,7 @@
     {%- set by_name -%}
         list_sort(
             list_transform(
-                map_entries({{ json_object_to_map(document) }}),
+                map_entries({{ json_object_to_map(document, most=1000000000) }}),
                 lambda field: {
                     'name':regexp_replace(field.key, '_feedback$', ''),
                     'is_feedback':ends_with(field.key, '_feedback'),

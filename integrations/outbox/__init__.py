@@ -9,6 +9,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
 from integrations.outbox.alerts import BadAlerts, alert
+from integrations.outbox.engine import OutboxNotWritable
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
 from integrations.outbox.outbox import Outbox, open_outbox
@@ -59,6 +60,7 @@ __all__ = [
     "Intervention",
     "NotPossible",
     "Outbox",
+    "OutboxNotWritable",
     "OutboxTooNew",
     "Pause",
     "Preview",

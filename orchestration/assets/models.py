@@ -239,11 +239,12 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
         return
 
     def work(roomy: OrchestrationSettings, sink: build.EventSink) -> None:
+        newest = quarantine.newest_load(roomy)
         if everything or not build.is_built(roomy, MODELS):
             build.build_all(roomy, MODELS, _COMPLETE, sink)
         else:
             build.build(roomy, _PASS, sink)
-        quarantine.remember_built(roomy)
+        quarantine.remember_built(roomy, newest)
 
     yield from built(
         context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))

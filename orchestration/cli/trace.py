@@ -115,6 +115,8 @@ def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
             yield event.received_at, "received", f"{name} {line(event.event_id)}\n{removed}"
         if event.loaded_at is not None:
             loads[event.loaded_at].append(name)
+        if event.set_aside_at is not None:
+            yield event.set_aside_at, "set aside", f"{name}: {line(event.set_aside_because, 500)}"
     for when, names in loads.items():
         yield when, "loaded", ", ".join(names)
     if call.built_at is not None:

@@ -31,6 +31,7 @@ with
             agent_id,
             direction,
             customer_phone,
+            is_phone_verified,
             agent_phone,
             customer_name,
             customer_email,
@@ -181,7 +182,10 @@ with
         select
             *,
             case
-                when answer_status = 'answered' then true when answer_status not in ('open', 'unknown') then false
+                when answer_status = 'answered'
+                then true
+                when answer_status not in ('open', 'unknown')
+                then false
             end as is_reached
         from answered
     ),
@@ -190,7 +194,9 @@ with
         select
             *,
             -- A verdict on a call that reached nobody says nothing of an issue.
-            coalesce(said_resolved, case when is_reached is not false then mapped_resolved end) as is_resolved,
+            coalesce(
+                said_resolved, case when is_reached is not false then mapped_resolved end
+            ) as is_resolved,
             coalesce(
                 said_sentiment,
                 case

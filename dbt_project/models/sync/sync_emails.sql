@@ -17,6 +17,7 @@ with
             due.email_template as template,
             calls.customer_email as to_address,
             calls.customer_name,
+            calls.customer_phone,
             calls.issue_type,
             case when calls.is_summary_written then calls.summary end as summary,
             coalesce(
