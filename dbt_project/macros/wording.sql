@@ -4,9 +4,10 @@
     coalesce({{ call }}.customer_name, {{ call }}.customer_phone, 'unknown customer')
 {%- endmacro %}
 
-{# The outcome in words: the disposition, else whether it was resolved, else how the line was closed. #}
+{# The outcome in words: why nobody was reached, else the disposition, else whether it was resolved, else how the line was closed. #}
 {% macro outcome_label(call) -%}
     coalesce(
+        case when not {{ call }}.is_reached then replace({{ call }}.answer_status, '_', ' ') end,
         replace({{ call }}.disposition, '_', ' '),
         case
             when {{ call }}.is_resolved then 'resolved' when not {{ call }}.is_resolved then 'unresolved'
