@@ -301,9 +301,8 @@
                     case direction when 'inbound' then to_phone when 'outbound' then from_phone end,
                     {{ to_e164(variable(["agent_number"]), rules) }}
                 ) as agent_phone,
-                -- From the telephone network, or from the variables of a call that came by it: whoever
-                -- opens a web
-                -- page can claim any number.
+                -- From the telephone network, or from the variables of a call that came by it. Whoever
+                -- opens a web page can claim any number.
                 direction is distinct from 'web'
                 and (
                     said_customer_phone is not null or coalesce(direction in ('inbound', 'outbound'), false)

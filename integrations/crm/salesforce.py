@@ -120,13 +120,13 @@ class SalesforceCrm(Crm):
         if made.kind != "contact":
             return fields
         name, email = fields["name"], fields["email"]
-        told = [
+        sentences = [
             f"Full name: {name}" if cut(name) != split(name) else "",
             f"E-mail: {email}" if len(email) > LONGEST_EMAIL else "",
             f"Left out: {made.left_out}" if made.left_out else "",
         ]
         fields["email"] = "" if len(email) > LONGEST_EMAIL else email
-        return fields | {DESCRIPTION: "\n".join(filter(None, told))}
+        return fields | {DESCRIPTION: "\n".join(filter(None, sentences))}
 
     def optional(self, made: Record) -> tuple[Part, ...]:
         """Of a contact its address, each of its names, its description and own fields; of a task all but its text."""
@@ -278,12 +278,12 @@ class SalesforceCrm(Crm):
                 raise
             return self.client.api.restful(path, {"fields": ",".join(less)})
 
-    def _candidate(self, found: Mapping[str, Any]) -> Candidate:
-        identity = str(self.client.part(found, "Id"))
-        numbers = tuple(str(found[name]) for name in NUMBERS if found.get(name))
+    def _candidate(self, fields: Mapping[str, Any]) -> Candidate:
+        identity = str(self.client.part(fields, "Id"))
+        numbers = tuple(str(fields[name]) for name in NUMBERS if fields.get(name))
         # By the alphabet a Contact comes before a Lead.
-        age = f"{object_of(identity)} {found.get('CreatedDate')}"
-        return Candidate(identity, age, numbers, (str(found.get("Email") or ""),))
+        age = f"{object_of(identity)} {fields.get('CreatedDate')}"
+        return Candidate(identity, age, numbers, (str(fields.get("Email") or ""),))
 
     def _object_api(self, name: str) -> SFType:
         made = getattr(self.client.api, name)

@@ -84,7 +84,7 @@ def _wording(
     payload = delivery.payload
     topic = words(payload.get("issue_type"), "")
     quotes = template == ALERT or settings.email_quotes_summary
-    said = {
+    quoted = {
         "name": line(payload.get("customer_name"), 80),
         "topic": "" if topic == "general" else topic[:1].upper() + topic[1:],
         "summary": prose(payload.get("summary"), SUMMARY_LIMIT) if quotes else "",
@@ -92,8 +92,8 @@ def _wording(
     }
     if template != ALERT:
         # Whoever calls can have any words sent to any address, under our name: none of them is a link.
-        said = {name: unlinked(value) for name, value in said.items()}
-    told = {**said, "unsubscribe_url": unsubscribe_url}
+        quoted = {name: unlinked(value) for name, value in quoted.items()}
+    told = {**quoted, "unsubscribe_url": unsubscribe_url}
     if template == ALERT:
         headline = line(payload.get("headline"), 200)
         told |= {

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -165,3 +166,24 @@ def test_actions_tell_what_became_of_them(new_warehouse: "Callable[[], Warehouse
     row = warehouse.row("select * from marts.actions")
     assert (row["template"], row["call_key"]) == ("thank_you", "atoms:c")
     assert (row["seconds_from_call_end_to_sent"], row["seconds_from_due_to_sent"]) == (12.5, 7.5)
+
+
+def test_a_slack_reason_without_a_row_and_a_headline_with_an_unknown_word_fail_a_test(
+    awkward: "Warehouse", tmp_path: Path
+) -> None:
+    (compiled,) = awkward.target.rglob("compiled/**/every_due_action_has_a_channel.sql")
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copy(awkward.path, copy)
+    with duckdb.connect(str(copy)) as connection:
+        query = compiled.read_text(encoding="utf-8")
+        assert connection.execute(query).fetchall() == []
+        (seed,) = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables "
+            "where table_name = 'slack_channels'"
+        ).fetchone() or [""]
+        connection.execute(f"update {seed} set headline = 'Unhappy: {{who}}' where kind = 'unhappy_customer'")
+        connection.execute(f"delete from {seed} where kind = 'vip_call'")
+        assert sorted(connection.execute(query).fetchall()) == [
+            ("unhappy_customer", "its headline has a placeholder that nobody fills in"),
+            ("vip_call", "no row in slack_channels.csv"),
+        ]

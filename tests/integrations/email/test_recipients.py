@@ -218,3 +218,33 @@ def test_without_a_crm_that_answers_no_mail_goes_out_and_none_is_lost(
         secret = {"webhook_url": "http://x.test", "webhook_secret": "whsec_" + "A" * 40}
         with pytest.raises(Paused, match="needs a CRM that can be asked: set AFTERCALL_CRM"):
             opened(make(1, email_only_known=True, crm=crm, **secret)).send(delivery(due()), None)
+
+
+def test_twelve_words_instead_of_addresses_stop_nothing(
+    make: Settings, authority: trustme.CA, outbox: Outbox
+) -> None:
+    words = [
+        "none",
+        "n/a",
+        "ann at shop",
+        "unknown",
+        "",
+        "{{customer_email}}",
+        "a@b.de, c@d.de",
+        "@",
+        "ann@shop",
+    ]
+    office = Office()
+    with serving(office, authority, "starttls") as port:
+        settings = make(port)
+        bad = [due(f"b{number}", to_address=words[number % len(words)]) for number in range(12)]
+        outbox.fill([*bad, due("1"), due("2", to_address="eve@shop.example.com")], NOW, settings)
+        report = dispatch(outbox, "email", settings, now=NOW)
+    assert (report.sent, report.skipped, report.dead, outbox.pauses()) == (2, 12, 0, [])
+    reasons = {(outbox.action(row.action_key) or known(outbox)).last_error for row in bad}
+    assert all(str(reason).startswith("held back: no address: ") for reason in reasons)
+    # When an address arrives the mail goes out.
+    with serving(office, authority, "starttls") as port:
+        settings = make(port)
+        outbox.fill([due("b0", to_address="ada@example.com")], NOW, settings)
+        assert dispatch(outbox, "email", settings, now=NOW).sent == 1
