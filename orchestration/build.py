@@ -22,7 +22,11 @@ from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
 EventSink = Callable[[dict[str, Any]], None]
 _NOT_SOURCE = {"target", "logs", ".user.yml"}
-_COMPLETE_BUILDS = "create table if not exists complete_builds (part varchar primary key, project varchar)"
+_COMPLETE_BUILDS = """
+    create table if not exists complete_builds (part varchar primary key, project varchar);
+    alter table complete_builds add column if not exists number bigint
+"""
+_REMEMBER = "insert or replace into complete_builds (part, project, number) values (?, ?, ?)"
 _REFRESH = "refresh"
 
 
@@ -117,7 +121,7 @@ def build_all(
         invoke(settings, ["build", *arguments], sink)
         with warehouse.connect(settings, read_only=False) as connection:
             connection.execute(_COMPLETE_BUILDS)
-            connection.execute("insert or replace into complete_builds values (?, ?)", [part, project])
+            connection.execute(_REMEMBER, [part, project, warehouse.number(settings)])
         _reminder(settings, part).write_text(project, encoding="utf-8")
 
 
@@ -146,7 +150,7 @@ def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute(_COMPLETE_BUILDS)
         before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
-        connection.execute("insert or replace into complete_builds values (?, ?)", [part, _REFRESH])
+        connection.execute(_REMEMBER, [part, _REFRESH, warehouse.number(settings)])
     _reminder(settings, part).unlink(missing_ok=True)
     return str(before[0]) if before is not None else None
 
@@ -156,15 +160,26 @@ def call_off_refresh(settings: OrchestrationSettings, part: str, before: str | N
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute("delete from complete_builds where part = ?", [part])
         if before is not None:
-            connection.execute("insert into complete_builds values (?, ?)", [part, before])
+            connection.execute(_REMEMBER, [part, before, warehouse.number(settings)])
             _reminder(settings, part).write_text(before, encoding="utf-8")
+
+
+def completed(connection: duckdb.DuckDBPyConnection, catalog: str) -> int:
+    """A number of the newest complete build that the attached warehouse `catalog` remembers, another one for each."""
+    try:
+        newest = connection.execute(
+            f"select coalesce(max(number), 0) from {catalog}.main.complete_builds"  # noqa: S608 - our own name
+        ).fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):  # built by hand alone, or before numbers
+        return 0
+    return int(newest[0]) if newest else 0
 
 
 def _built_by(settings: OrchestrationSettings, part: str) -> str | None:
     """The version of the project that built the whole part last."""
     if not settings.warehouse.exists():
         return None
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         try:
             found = connection.execute(
                 "select project from complete_builds where part = ?", [part]

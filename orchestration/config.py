@@ -5,10 +5,12 @@ The only module of this floor that reads the environment (and `.env`). Every set
 """
 
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from receiver.config import Home
+from integrations.board.config import Guarded
+from receiver.config import Bind, Home
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -42,10 +44,30 @@ class OrchestrationSettings(Home):
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
     )
+    problem_sensor_seconds: int = Field(
+        default=60, ge=1, description="shortest pause between two looks for problems, in seconds"
+    )
     landing_retention_days: int = Field(
         default=0,
         ge=0,
         description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
+    )
+
+    run_retention_count: int = Field(
+        default=500, ge=10, description="finished runs of each job that Dagster's history keeps"
+    )
+    run_retention_days: int = Field(
+        default=30,
+        ge=1,
+        description="days after which a finished run is removed; the newest ten of a job stay",
+    )
+    tick_retention_hours: int = Field(
+        default=24, ge=1, description="hours after which a look of a sensor is removed from Dagster's history"
+    )
+    log_max_bytes: int = Field(
+        default=50 << 20,
+        ge=1 << 10,
+        description="size in bytes from which a log of `aftercall up` is begun anew; its end stays beside",
     )
 
     publish_every_seconds: float = Field(
@@ -72,3 +94,22 @@ class OrchestrationSettings(Home):
     def dbt_target(self) -> Path:
         """Dbt's target folder: manifest, compiled SQL and the parse cache of this home."""
         return self.home / "dbt"
+
+
+class DagsterSettings(Guarded):
+    """Where Dagster's web server listens, and who may see it."""
+
+    bind_setting: ClassVar = "dagster_bind"
+    title: ClassVar = "Dagster"
+    password_setting: ClassVar = "AFTERCALL_DAGSTER_PASSWORD"  # noqa: S105 - the name of a setting
+
+    dagster_bind: Bind = Field(default="127.0.0.1:3000", description="host:port of the Dagster UI")
+    dagster_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="password of the Dagster UI, with any name; default: the board's. Needed to listen beyond loopback",
+    )
+
+    @property
+    def password(self) -> str:
+        """The password in plain text; empty when neither this one nor the board's is configured."""
+        return self.dagster_password.get_secret_value() or super().password

@@ -4,25 +4,18 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+import orchestration.pools  # noqa: F401 - changes how runs wait
 from orchestration.assets.channels import channel_assets
 from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.freshness import freshness_checks
-from orchestration.assets.housekeeping import landing_archive
+from orchestration.assets.housekeeping import landing_archive, run_history
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import published
 from orchestration.assets.quality import quality_checks
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
 from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
-from orchestration.jobs import (
-    channel_jobs,
-    complete_job,
-    housekeeping_job,
-    pass_job,
-    publish_job,
-    reconcile_job,
-    recovery_jobs,
-)
+from orchestration.jobs import jobs
 from orchestration.resources import Aftercall
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -40,20 +33,13 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             outcomes,
             published,
             landing_archive,
+            run_history,
             *recovery_assets,
             *history_assets,
             LISTED_CALLS,
         ],
         asset_checks=[*problem_checks, *quality_checks, *freshness_checks, events_look_as_documented],
-        jobs=[
-            pass_job,
-            complete_job,
-            reconcile_job,
-            publish_job,
-            housekeeping_job,
-            *channel_jobs.values(),
-            *recovery_jobs.values(),
-        ],
+        jobs=jobs,
         sensors=sensors,
         schedules=schedules,
         resources={"aftercall": Aftercall(), **(resource_overrides or {})},

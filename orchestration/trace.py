@@ -104,7 +104,7 @@ def trace(
         return told
     state = pipeline.positions(settings)
     try:
-        with warehouse.writing(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
+        with warehouse.reading(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
             state = pipeline.loaded_positions(settings)
             if settings.warehouse.exists():
                 with warehouse.connect(settings) as connection:

@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,15 +21,16 @@ import duckdb
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import cursor, held
+from orchestration.load import cursor, held, packages
 from orchestration.load.tables import ensure_tables
-from orchestration.load.window import Window
-from receiver.landing import Segment, open_landing
+from orchestration.load.window import Window, window_parts
+from receiver.landing import open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("DATA_WRITER__COMPRESSION", "none")
+os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
 
 LANDING = "landing"
 OUTBOX = "outbox"
@@ -65,6 +66,7 @@ def pipeline(settings: OrchestrationSettings, name: str) -> Any:
     """
     if not settings.warehouse.exists():
         shutil.rmtree(settings.dlt / name, ignore_errors=True)
+    packages.remove_loaded(settings.dlt / name)
     return _pipeline(settings, name, settings.dlt)
 
 
@@ -187,7 +189,7 @@ def reload_window(
             progress(done, total)
 
     set_aside = frozenset(event.event_key for event in held.held_events(settings))
-    for part in _parts(segments, settings.load_max_bytes):
+    for part in window_parts(segments, settings.load_max_bytes):
         waiting.run(landed_before(settings, window, part, advance, set_aside))
     held.sweep(settings)
     after = _row_counts(settings)
@@ -263,18 +265,6 @@ def _count(waiting: Any, info: Any, rows: dict[str, int]) -> None:
     for table, count in trace.last_normalize_info.row_counts.items():
         if table in rows:
             rows[table] += count
-
-
-def _parts(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
-    """Segments in order, as many at a time as `most_bytes` hold, but at least one."""
-    part: list[Segment] = []
-    for segment in segments:
-        if part and sum(one.size for one in part) + segment.size > most_bytes:
-            yield part
-            part = []
-        part.append(segment)
-    if part:
-        yield part
 
 
 def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
