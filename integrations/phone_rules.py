@@ -45,8 +45,7 @@ class Rules:
 @cache
 def rules_of(region: str) -> Rules | None:
     """The rules of a country; None for what is no country with telephone numbers."""
-    about = PhoneMetadata.metadata_for_region(region.upper()) if region else None
-    return _rules(region.upper(), about) if about is not None else None
+    return _rules(region.upper(), PhoneMetadata.metadata_for_region(region.upper()) if region else None)
 
 
 @cache
@@ -74,7 +73,9 @@ def dropped_zeros() -> str:
     return "|".join(sorted({rules.drops_zero for rules in every_rule() if rules.drops_zero}))
 
 
-def _rules(region: str, about: PhoneMetadata) -> Rules:
+def _rules(region: str, about: PhoneMetadata | None) -> Rules | None:
+    if about is None or about.country_code is None or about.general_desc is None:
+        return None
     code = str(about.country_code)
     main = phonenumbers.region_code_for_country_code(about.country_code)
     is_main = main in {region, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY}
