@@ -232,7 +232,7 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
     assert "subject: normal" not in told
     assert "1 to update" in told
     assert "1 to create" in told
-    assert "1 to fail" in told
+    assert "1 to skip" in told
     assert len(did(home, "south")) == 1
     assert len(outbox.actions(status="pending")) == 3
 
