@@ -103,7 +103,8 @@ def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: Orchestrat
                 [call],
             )
         connection.execute(
-            "update intermediate.int_call_facts set built_at = built_at + interval 1 minute where call_key = $1",
+            "update intermediate.int_call_facts set built_at = (select max(built_at) + interval 1 minute "
+            "from intermediate.int_call_facts) where call_key = $1",
             [call],
         )
         right = connection.execute("select * from marts.ranks order by all").fetchall()
