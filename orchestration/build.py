@@ -16,7 +16,6 @@ from typing import Any
 
 import duckdb
 
-from integrations import phones
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
@@ -89,8 +88,8 @@ def _read_parsed(path: Path) -> Any:
 
 
 def project_version() -> str:
-    """A digest of every file of the dbt project, of the vars that settings decide, and of dbt's own version."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {variables({})}".encode())
+    """A digest of every file of the dbt project, of the settings that its SQL reads, and of dbt's own version."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {_phone_region()}".encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
         inner = path.relative_to(DBT_PROJECT)
         if path.is_file() and not _NOT_SOURCE & set(inner.parts):
@@ -98,9 +97,13 @@ def project_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def variables(asked: Mapping[str, Any]) -> str:
-    """Dbt's vars as its command line takes them: those asked for, and those that a setting decides."""
-    return json.dumps({**phones.dialling(IntegrationSettings().phone_region.strip()), **asked})
+def variables(values: Mapping[str, Any]) -> str:
+    """Dbt's vars as its command line takes them."""
+    return json.dumps(dict(values))
+
+
+def _phone_region() -> str:
+    return IntegrationSettings().phone_region.strip()
 
 
 def build(settings: OrchestrationSettings, arguments: Sequence[str], sink: EventSink | None = None) -> None:
@@ -195,7 +198,7 @@ def invoke(
 ) -> None:
     """One dbt command against this home. Raises BuildFailed.
 
-    Vars among the arguments are those of `variables`. `target` is dbt's folder for artifacts; `project` another dbt
+    `target` is dbt's folder for artifacts; `project` another dbt
     project than the one that acts. The profile, which says where the warehouse is, is always that of the latter.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -234,7 +237,6 @@ def _invoke(
                 "--log-level-file",
                 "none",
                 *arguments,
-                *([] if "--vars" in arguments else ["--vars", variables({})]),
                 "--project-dir",
                 str(project),
                 "--profiles-dir",
@@ -260,8 +262,13 @@ def _as_dict(event: Any) -> dict[str, Any]:
 
 @contextmanager
 def _environment(settings: OrchestrationSettings) -> Iterator[None]:
-    """What the profile reads, the home as an absolute path, for the time of one command."""
-    ours = {"AFTERCALL_HOME": str(settings.home), "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory}
+    """What the dbt project reads for the time of one command: the home as an absolute path, memory, phone region."""
+    ours = {
+        "AFTERCALL_HOME": str(settings.home),
+        "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory,
+        # dbt reads no .env file
+        "AFTERCALL_PHONE_REGION": _phone_region(),
+    }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

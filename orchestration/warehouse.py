@@ -23,6 +23,8 @@ T = TypeVar("T")
 RAW = "raw"
 _NUMBER_FILE = "warehouse.number"
 _LARGER_LIMITS = ("2GB", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 7 // 10 >> 20}MiB")
+LARGEST_LIMIT = _LARGER_LIMITS[-1]
+"""The memory limit that `with_enough_memory` tries last."""
 _OUT_OF_MEMORY = re.compile(r"Out of Memory|failed to (pin|allocate)")
 
 
@@ -60,9 +62,14 @@ def with_enough_memory(
     return work(settings.model_copy(update={limit: last}))
 
 
+def ran_out_of_memory(failure: str) -> bool:
+    """Whether the words of a failure say that DuckDB needed more memory than its limit."""
+    return _OUT_OF_MEMORY.search(failure) is not None
+
+
 def _ran_out_of_memory(error: BaseException | None) -> bool:
     while error is not None:
-        if _OUT_OF_MEMORY.search(str(error)):
+        if ran_out_of_memory(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class DispatchReport:
         waiting: actions of the channel still to be done after this pass, now or later.
         due: those of them that could be tried at once; another pass is worth while.
         next_attempt_at: the earliest moment at which a retry is due, UTC.
-        busy: another process holds the channel; nothing was done.
+        busy: other processes hold the channel, or all that is due of it; nothing was done.
         paused_until: the channel has stopped, and one action is tried at this moment, UTC.
     """
 
@@ -111,6 +113,8 @@ class Action:
     """One row of the ledger; all times are aware UTC. `due_key` is the action's key without its destination.
 
     `stopped_at`: when its destination last stopped at it, which cost it no attempt; None once it is sent.
+    `begun`: sends whose end nobody knows. `refused_in_row`: refused while nothing got through at its destination.
+    `mailbox`, `mail_domain`: whom a mail goes to, as the limits count it.
     """
 
     action_key: str
@@ -133,6 +137,10 @@ class Action:
     facts: dict[str, Any]
     given_up_by: str | None
     stopped_at: datetime | None
+    begun: int
+    refused_in_row: bool
+    mailbox: str | None
+    mail_domain: str | None
     created_at: datetime
     updated_at: datetime
     sent_at: datetime | None
@@ -172,6 +180,10 @@ class Finding:
         headline: one line, without names or numbers that a stranger said.
         details: what was seen.
         remedy: what to do.
+        next_try_at: when aftercall tries again by itself, UTC; None: it waits for a person.
+        alert_after: how long it has to last before an alert tells of it; None: as it is, no alert does.
+        since: when it began, UTC; None: at the look that sees it first.
+        over_at: when it ended, UTC, if it has ended already; only with `since`.
     """
 
     key: str
@@ -179,11 +191,18 @@ class Finding:
     headline: str
     details: str
     remedy: str
+    next_try_at: datetime | None = None
+    alert_after: timedelta | None = AT_ONCE
+    since: datetime | None = None
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A finding as the ledger keeps it: since when, when it was told, and when it was over (UTC)."""
+    """A finding as the ledger keeps it: since when, when an alert told of it, and when it was over (UTC).
+
+    `told_at` is None while the problem is in the list of what needs attention only.
+    """
 
     key: str
     since: datetime

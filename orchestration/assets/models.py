@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
 
-from orchestration import build, copies, warehouse
+from orchestration import breaking_events, build, copies, quarantine, warehouse
 from orchestration.assets import metadata
 from orchestration.assets.days import DAYS, not_yet_shown
 from orchestration.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
@@ -26,6 +26,8 @@ OUTCOMES = "source:raw.outbox_actions+"
 MODELS, AFTERMATH = "models", "outcomes"
 """The two parts of the project that are built by themselves."""
 LEAN = "test_type:unit"
+_PASS = ["--selector", "pass", "--no-write-json"]
+_COMPLETE = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
 # models that hold days, each of which can be counted anew by itself
 BY_DAY = "by_day"
 # models that a pass builds
@@ -141,19 +143,21 @@ def built(
     context: dg.AssetExecutionContext,
     settings: OrchestrationSettings,
     work: Callable[[OrchestrationSettings, build.EventSink], None],
+    rescue: Callable[[], bool] = lambda: False,
 ) -> Iterator[Any]:
-    """Run dbt, then yield what it did: its checks, and its assets with what they hold."""
+    """Run dbt, then yield what it did: its checks, and its assets with what they hold.
+
+    If dbt fails and `rescue` says that it removed the cause, dbt runs once more.
+    """
     events: list[dict[str, Any]] = []
 
     def attempt(roomy: OrchestrationSettings) -> None:
         events.clear()
         work(roomy, events.append)
 
-    failure: build.BuildFailed | None = None
-    try:
-        warehouse.with_enough_memory(settings, attempt, "duckdb_memory")
-    except build.BuildFailed as error:
-        failure = error
+    failure = _failure_of(settings, attempt)
+    if failure is not None and rescue():
+        failure = _failure_of(settings, attempt)
     outputs: list[dg.Output[Any]] = []
     found = build.found_by_tests(events)
     for event in events:
@@ -173,6 +177,16 @@ def built(
     if failure is not None:
         raise failure
     yield from described(context, settings, outputs)
+
+
+def _failure_of(
+    settings: OrchestrationSettings, attempt: Callable[[OrchestrationSettings], None]
+) -> build.BuildFailed | None:
+    try:
+        warehouse.with_enough_memory(settings, attempt, "duckdb_memory")
+    except build.BuildFailed as error:
+        return error
+    return None
 
 
 def _check_result(result: dg.AssetCheckResult, found: Mapping[str, str]) -> dg.AssetCheckResult:
@@ -222,6 +236,7 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     New events need the tables that hold something and the tests of their keys; a backfill counts its range of days
     anew; everything is built anew once for each version of the
     project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
+    An event that alone breaks the build is set aside, and the build is done without it.
     """
     settings = aftercall.orchestration()
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
@@ -231,14 +246,19 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
         arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
         copies.forget(settings)
         yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
-    elif everything or not build.is_built(settings, MODELS):
-        arguments = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
-        yield from built(
-            context, settings, lambda roomy, sink: build.build_all(roomy, MODELS, arguments, sink)
-        )
-    else:
-        arguments = ["--selector", "pass", "--no-write-json"]
-        yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
+        return
+
+    def work(roomy: OrchestrationSettings, sink: build.EventSink) -> None:
+        newest = quarantine.newest_load(roomy)
+        if everything or not build.is_built(roomy, MODELS):
+            build.build_all(roomy, MODELS, _COMPLETE, sink)
+        else:
+            build.build(roomy, _PASS, sink)
+        quarantine.remember_built(roomy, newest)
+
+    yield from built(
+        context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))
+    )
 
 
 @dbt_assets(

@@ -21,7 +21,8 @@ import duckdb
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import cursor, packages
+from orchestration.load import cursor, held, packages
+from orchestration.load.tables import ensure_tables
 from orchestration.load.window import Window, window_parts
 from receiver.landing import open_landing
 
@@ -126,10 +127,15 @@ def load_events(
         unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
         sizes = {segment.path: segment.size for segment, _ in unread}
         total = sum(segment.size - position for segment, position in unread)
+        set_aside = held.held_events(settings)
+        keys = frozenset(event.event_key for event in set_aside)
         remaining = warehouse.with_enough_memory(
-            settings, lambda roomy: _load_all(roomy, sizes, total, progress)
+            settings, lambda roomy: _load_all(roomy, sizes, keys, total, progress)
         )
         ensure_tables(settings)
+        if keys:
+            held.sweep(settings)
+        held.write_notice(settings, set_aside)
         after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, total - remaining, time.monotonic() - started)
@@ -138,6 +144,7 @@ def load_events(
 def _load_all(
     settings: OrchestrationSettings,
     sizes: Mapping[str, int],
+    set_aside: frozenset[str],
     total: int,
     progress: Callable[[int, int], None] | None,
 ) -> int:
@@ -148,7 +155,7 @@ def _load_all(
     _finish(waiting)
     remaining = total
     while True:
-        waiting.run(landing(settings, sizes))
+        waiting.run(landing(settings, sizes, set_aside))
         before = remaining
         remaining = cursor.backlog_bytes(open_landing(settings.home), positions(settings), sizes)
         if progress is not None:
@@ -181,8 +188,10 @@ def reload_window(
         if progress is not None:
             progress(done, total)
 
+    set_aside = frozenset(event.event_key for event in held.held_events(settings))
     for part in window_parts(segments, settings.load_max_bytes):
-        waiting.run(landed_before(settings, window, part, advance))
+        waiting.run(landed_before(settings, window, part, advance, set_aside))
+    held.sweep(settings)
     after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, done, time.monotonic() - started)
@@ -267,38 +276,3 @@ def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
                 with suppress(duckdb.CatalogException):
                     counts[table] = connection.table(f"{warehouse.RAW}.{table}").count("*").fetchall()[0][0]
     return counts
-
-
-_TABLES = {
-    "call_events": (
-        "event_key varchar not null, event_id varchar, source varchar, event_type varchar, call_id varchar, "
-        "occurred_at timestamp, received_at timestamp, customer_phone varchar, direction varchar, "
-        "payload json, loaded_at timestamp"
-    ),
-    "rejected_lines": (
-        "position_key varchar not null, segment varchar, byte_offset bigint, reason varchar, line varchar, "
-        "loaded_at timestamp"
-    ),
-    "outbox_actions": (
-        "action_key varchar not null, channel varchar, kind varchar, source varchar, call_id varchar, "
-        "destination varchar, payload json, status varchar, attempts bigint, external_id varchar, "
-        "last_error varchar, due_at timestamp, next_attempt_at timestamp, created_at timestamp, "
-        "updated_at timestamp, sent_at timestamp, loaded_at timestamp, _dlt_load_id varchar, _dlt_id varchar"
-    ),
-    "listed_calls": (
-        "call_key varchar not null, source varchar, call_id varchar, created_at timestamp, ended_at timestamp, "
-        "is_over boolean, expected_events varchar, call varchar, listed_at timestamp, "
-        "_dlt_load_id varchar not null, _dlt_id varchar not null"
-    ),
-}
-
-
-def ensure_tables(settings: OrchestrationSettings) -> None:
-    """Make the raw tables that no row has called for yet, so that dbt can always select from them.
-
-    Call inside `warehouse.writing`.
-    """
-    with warehouse.connect(settings, read_only=False) as connection:
-        connection.execute(f"create schema if not exists {warehouse.RAW}")
-        for table, columns in _TABLES.items():
-            connection.execute(f"create table if not exists {warehouse.RAW}.{table} ({columns})")

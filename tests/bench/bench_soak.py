@@ -1,4 +1,4 @@
-"""What years of passes leave: bytes and files of a small pass by part of the home, and Dagster's history over thousands.
+"""What years of passes leave: bytes and files per small pass and part of the home, Dagster's history after thousands.
 
 The first passes are real ones. Thousands would take hours, so the runs after them are copies of the last: their events
 are written through Dagster's own storage, and housekeeping looks at them every hour's worth.
