@@ -161,8 +161,8 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
         return settings.published.stat().st_ino != before
 
     def look() -> Any:
-        context = dg.build_sensor_context(instance=instance, resources={"aftercall": Aftercall()})
-        return published_sensor(context)
+        with dg.build_sensor_context(instance=instance, resources={"aftercall": Aftercall()}) as context:
+            return published_sensor(context)
 
     assert copied()
     assert isinstance(look(), dg.SkipReason)
