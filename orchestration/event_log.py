@@ -29,7 +29,7 @@ from watchdog.observers import Observer
 
 FOLDER = "history"
 _PAGE_BYTES = 8192
-_VERSIONS = ("dagster/code_version", "dagster/data_version", "dagster/input_")
+_INPUTS = ("dagster/code_version", "dagster/input_")
 
 
 class EventLog(ConsolidatedSqliteEventLogStorage):
@@ -134,7 +134,7 @@ def _lighter(event: EventLogEntry) -> EventLogEntry:
         data = data._replace(metadata={})
     elif isinstance(data, StepMaterializationData) and data.materialization.tags:
         tags = {
-            name: value for name, value in data.materialization.tags.items() if not name.startswith(_VERSIONS)
+            name: value for name, value in data.materialization.tags.items() if not name.startswith(_INPUTS)
         }
         data = data._replace(materialization=_with_tags(data.materialization, tags))
     lighter = inner._replace(event_specific_data=data, logging_tags={}, node_handle=None)

@@ -97,12 +97,16 @@ def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: Orchestrat
         ((call,),) = connection.execute(
             "select call_key from marts.ranks order by place desc limit 1"
         ).fetchall()
-        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
+        for table in ("int_calls", "int_call_outcomes"):
             connection.execute(
-                f"update intermediate.{table} set started_at = started_at - interval 1 year, "
-                "built_at = built_at + interval 1 minute where call_key = $1",
+                f"update intermediate.{table} set started_at = started_at - interval 1 year where call_key = $1",
                 [call],
             )
+        connection.execute(
+            "update intermediate.int_call_facts set built_at = (select max(built_at) + interval 1 minute "
+            "from intermediate.int_call_facts) where call_key = $1",
+            [call],
+        )
         right = connection.execute("select * from marts.ranks order by all").fetchall()
     report = publish.publish(settings)
     assert report.renewed is not None

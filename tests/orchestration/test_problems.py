@@ -226,10 +226,10 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
     from orchestration.sensors import problem_sensor
 
     def sensed(cursor: str | None) -> dg.SensorResult:
-        context = dg.build_sensor_context(
+        with dg.build_sensor_context(
             instance=dagster, cursor=cursor, resources={"aftercall": Aftercall()}
-        )
-        result = problem_sensor(context)
+        ) as context:
+            result = problem_sensor(context)
         assert isinstance(result, dg.SensorResult)
         return result
 
