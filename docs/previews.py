@@ -82,7 +82,8 @@ def renditions(settings: IntegrationSettings) -> dict[str, str]:
     """Pages that show Slack messages, a ticket and a note, by the name of their picture."""
     links = {"ticket": "https://desk.example/4711", "contact": "https://crm.example/17"}
     unhappy = {
-        "slack_channel": "#alerts", "headline": "Unhappy customer: charged twice, waits for the refund",
+        "slack_channel": "#alerts", "icon": "⚠️",
+        "headline": "Unhappy customer: charged twice, waits for the refund",
         "customer": "Jane Smith", "summary": UNSETTLED, "action_needed": "Call the customer back today",
         "agent_id": "billing-agent", "started_at": "2026-11-02T07:55:00Z",
     }  # fmt: skip

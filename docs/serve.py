@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from orchestration import build, warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import pipeline
+from orchestration.load.tables import ensure_tables
 
 PORT = 8090
 
@@ -26,7 +26,7 @@ def main(port: int = PORT) -> None:
     folder = settings.dbt_target / "docs"
     sys.stdout.write(f"dbt docs of {settings.home}: generating\n")
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
         build.invoke(settings, ["docs", "generate"], target=folder)
     if not build.is_built(settings, "models"):
         sys.stdout.write("nothing was built here yet: tables and their sizes come with the first pass\n")

@@ -61,6 +61,25 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
         5, ge=1, description="Network failures in a row after which a destination stops."
     )
 
+    outbox_lease_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="How long a dispatcher holds the actions that it claims in an outbox on Postgres; never less than "
+        "the longest try of one may take.",
+    )
+
+    email_most_per_address_day: int = Field(
+        30, ge=0, description="Most mails that become due to one address within a day; 0: no limit."
+    )
+    email_most_per_domain_day: int = Field(
+        500,
+        ge=0,
+        description="Most mails that become due to one domain within a day, but for free-mail providers; 0: no limit.",
+    )
+    email_most_per_hour: int = Field(
+        1000, ge=0, description="Most mails to customers that become due within an hour; 0: no limit."
+    )
+
     alerts: str = Field(
         "slack", description="Where problems are told: slack, email, or both, comma separated; off: nowhere."
     )

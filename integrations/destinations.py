@@ -159,6 +159,15 @@ class Linked(Destination, Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsAddresses(Destination, Protocol):
+    """A CRM that can be asked which e-mail addresses it holds for a number."""
+
+    def addresses(self, phone: str) -> frozenset[str]:
+        """The addresses of every contact that has the number, in small letters."""
+        ...
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a destination takes at once, by its vendor's word; a destination says so as its attribute `limits`.
@@ -170,6 +179,23 @@ class Limits:
 
     concurrency: int = 1
     per_second: float | None = None
+
+
+@runtime_checkable
+class Knockable(Destination, Protocol):
+    """A destination that can find out, without sending anything, whether its system answers at all."""
+
+    def knock(self) -> None:
+        """Return if the system answers, whatever it says. Raises Unreachable or Busy."""
+        ...
+
+
+def can_be_asked(destination: Destination) -> bool:
+    """False if the destination cannot tell what it has: its attribute `can_be_asked` says so.
+
+    Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
+    """
+    return bool(getattr(destination, "can_be_asked", True))
 
 
 @runtime_checkable

@@ -88,11 +88,25 @@ class Unreachable(Retryable):
         after: how long the system asks to wait.
         may_be_done: the request had left and no answer says what became of it. False: the system did not get it, or
             says itself that it did not carry it out.
+        is_answered: somebody answered in the system's place, say a gateway: that counts as a failed try, not as one
+            without an end.
     """
 
-    def __init__(self, message: str, after: timedelta | None = None, *, may_be_done: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        after: timedelta | None = None,
+        *,
+        may_be_done: bool = False,
+        is_answered: bool = False,
+    ) -> None:
         super().__init__(message, after)
-        self.may_be_done = may_be_done
+        self.may_be_done, self.is_answered = may_be_done, is_answered
+
+    @property
+    def is_lost(self) -> bool:
+        """True if nobody knows what became of the request, and nobody said anything."""
+        return self.may_be_done and not self.is_answered
 
 
 class Busy(Retryable):

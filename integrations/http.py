@@ -8,10 +8,10 @@ words, never a URL, because in some URLs the path is the key; for the same reaso
 import logging
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from html import unescape
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
@@ -24,6 +24,7 @@ from requests import exceptions as failures
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
 from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.pages import is_page, text_of
 from integrations.rendering import line
 
 LARGEST_ANSWER = 4 << 20
@@ -41,9 +42,6 @@ ANSWER_LOST = frozenset({502, 504, 520, 524, 598, 599})
 _OF_A_STAND_IN = frozenset({404, 405, 410})
 # The key, the address or a proxy is wrong: so it will be for the next action too.
 WRONG_FOR_ALL = frozenset({401, 403, 407})
-_TAG = re.compile(r"<[^<>]*>")
-_UNSEEN = re.compile(r"<(script|style)\b", re.I)
-_END_OF = {name: re.compile(rf"</{name}", re.I) for name in ("script", "style")}
 _PATH = re.compile(r"""(?<=[\s"'=(])(\w+://[^/\s"']*)?/[^\s"')]*""")
 
 
@@ -74,7 +72,9 @@ class Answer:
     @property
     def is_page(self) -> bool:
         """True if the body is HTML, by its type or its first character."""
-        return _is_page(self.headers, self.body[:LONGEST_DETAILS].decode("utf-8", "replace"))
+        return is_page(
+            self.headers.get("Content-Type", ""), self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
+        )
 
     def json(self) -> dict[str, Any]:
         """The body as the JSON object that was promised; Unreachable if it is none, as of a page of maintenance."""
@@ -160,6 +160,11 @@ class HttpClient:
             self._not_answered(error)
         return self._judged(answer)
 
+    def knock(self) -> None:
+        """Return if anybody answers at the address, by OPTIONS, which changes nothing. Raises Unreachable or Busy."""
+        with suppress(Refused, Paused):
+            self.request("OPTIONS")
+
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
@@ -228,7 +233,7 @@ class HttpClient:
         if status in TOO_MANY:
             return Busy(message, after)
         if status >= 500 or status in NOT_NOW:
-            return Unreachable(message, after, may_be_done=status in ANSWER_LOST)
+            return Unreachable(message, after, may_be_done=status in ANSWER_LOST, is_answered=True)
         if status == LOCKED:
             return Retryable(message, after)
         if status == 403:
@@ -253,22 +258,8 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
 def words(headers: Mapping[str, str], body: bytes) -> str:
     """What a system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
     text = body[:LONGEST_DETAILS].decode("utf-8", "replace")
-    return line(_text_of(text) if _is_page(headers, text) else text, QUOTED)
-
-
-def _is_page(headers: Mapping[str, str], text: str) -> bool:
-    return "html" in headers.get("Content-Type", "").lower() or text.lstrip()[:1] == "<"
-
-
-def _text_of(page: str) -> str:
-    """The text of a page, in one go over it: what is never closed ends with the page."""
-    parts, start = [], 0
-    while unseen := _UNSEEN.search(page, start):
-        parts.append(page[start : unseen.start()])
-        end = _END_OF[unseen[1].lower()].search(page, unseen.end())
-        start = end.start() if end else len(page)
-    parts.append(page[start:])
-    return unescape(_TAG.sub(" ", " ".join(parts)))
+    kind = headers.get("Content-Type", "")
+    return line(text_of(text) if is_page(kind, text) else text, QUOTED)
 
 
 def checked_url(value: str, setting: str) -> str:

@@ -30,6 +30,15 @@ _ADDRESS = re.compile(
     r"\.[^\s@<>()\[\]\\,;:\"{}.\x00-\x1f\x7f]+\.?"
 )
 LONGEST_ADDRESS = 254
+# A dot inside what may be a name of the net: the next part begins with a letter and has two signs. Programs read the
+# dots of other scripts as one too. A number with four parts may be an address of the net.
+_DOT_OF_A_NAME = re.compile("(?<=[^\\s.\u3002\uff0e\uff61])[.\u3002\uff0e\uff61](?=[^\\W\\d_][\\w-])")
+_NUMBERS_OF_THE_NET = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b")
+_SCHEME = re.compile(
+    r"\b(https?|ftps?|mailto|tel|sms|callto|facetime|skype|whatsapp|javascript|data|[a-z][a-z0-9+]{1,20}(?=://))"
+    r":(?=\S)",
+    re.IGNORECASE,
+)
 CUT = "…"
 
 
@@ -102,6 +111,15 @@ def _is_inside(text: str, at: int) -> bool:
     # Two letters of the alphabet of flags are one flag.
     flags = at - len(text[:at].rstrip(_FLAGS))
     return char in _FLAGS and flags % 2 == 1
+
+
+def unlinked(text: str) -> str:
+    """The text without anything that a mail program would turn into a link: `http[:]//shop[.]example`.
+
+    Brackets are what people write for that, and no program takes them out again.
+    """
+    text = _NUMBERS_OF_THE_NET.sub(lambda number: number[0].replace(".", "[.]"), text)
+    return _SCHEME.sub(r"\1[:]", _DOT_OF_A_NAME.sub(r"[\g<0>]", text))
 
 
 def is_address(text: str) -> bool:

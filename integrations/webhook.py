@@ -46,6 +46,8 @@ class WebhookDestination:
         Paused: if the URL or the secret is missing or unusable.
     """
 
+    can_be_asked = False
+
     def __init__(
         self, settings: IntegrationSettings, channel: str, content: Content, name: str = NAME
     ) -> None:
@@ -91,6 +93,10 @@ class WebhookDestination:
     def check(self) -> Iterator[Finding]:
         """Whether somebody listens, by OPTIONS, which no receiver takes for an event; posts nothing."""
         yield finding("somebody listens", self._listens)
+
+    def knock(self) -> None:
+        """Return if somebody answers at the address; posts nothing. Raises Unreachable or Busy."""
+        self._client.knock()
 
     def close(self) -> None:
         """Close the connection."""

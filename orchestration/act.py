@@ -69,7 +69,7 @@ def fill(
 
 def _due(settings: OrchestrationSettings, table: str, since: str | None, query: str) -> pd.DataFrame:
     """Rows built at or after `since` (UTC, ISO 8601); at, since a build may have been cut short."""
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         return connection.execute(
             f"{query.format(table=table)} where due.built_at >= coalesce(?::timestamp, '-infinity') "
             "order by due.due_at, due.action_key",

@@ -16,14 +16,17 @@ from typing import Any
 
 import duckdb
 
-from integrations import phones
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
 EventSink = Callable[[dict[str, Any]], None]
 _NOT_SOURCE = {"target", "logs", ".user.yml"}
-_COMPLETE_BUILDS = "create table if not exists complete_builds (part varchar primary key, project varchar)"
+_COMPLETE_BUILDS = """
+    create table if not exists complete_builds (part varchar primary key, project varchar);
+    alter table complete_builds add column if not exists number bigint
+"""
+_REMEMBER = "insert or replace into complete_builds (part, project, number) values (?, ?, ?)"
 _REFRESH = "refresh"
 
 
@@ -85,8 +88,8 @@ def _read_parsed(path: Path) -> Any:
 
 
 def project_version() -> str:
-    """A digest of every file of the dbt project, of the vars that settings decide, and of dbt's own version."""
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {variables({})}".encode())
+    """A digest of every file of the dbt project, of the settings that its SQL reads, and of dbt's own version."""
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {_phone_region()}".encode())
     for path in sorted(DBT_PROJECT.rglob("*")):
         inner = path.relative_to(DBT_PROJECT)
         if path.is_file() and not _NOT_SOURCE & set(inner.parts):
@@ -94,9 +97,13 @@ def project_version() -> str:
     return digest.hexdigest()[:16]
 
 
-def variables(asked: Mapping[str, Any]) -> str:
-    """Dbt's vars as its command line takes them: those asked for, and those that a setting decides."""
-    return json.dumps({**phones.dialling(IntegrationSettings().phone_region.strip()), **asked})
+def variables(values: Mapping[str, Any]) -> str:
+    """Dbt's vars as its command line takes them."""
+    return json.dumps(dict(values))
+
+
+def _phone_region() -> str:
+    return IntegrationSettings().phone_region.strip()
 
 
 def build(settings: OrchestrationSettings, arguments: Sequence[str], sink: EventSink | None = None) -> None:
@@ -114,7 +121,7 @@ def build_all(
         invoke(settings, ["build", *arguments], sink)
         with warehouse.connect(settings, read_only=False) as connection:
             connection.execute(_COMPLETE_BUILDS)
-            connection.execute("insert or replace into complete_builds values (?, ?)", [part, project])
+            connection.execute(_REMEMBER, [part, project, warehouse.number(settings)])
         _reminder(settings, part).write_text(project, encoding="utf-8")
 
 
@@ -143,7 +150,7 @@ def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute(_COMPLETE_BUILDS)
         before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
-        connection.execute("insert or replace into complete_builds values (?, ?)", [part, _REFRESH])
+        connection.execute(_REMEMBER, [part, _REFRESH, warehouse.number(settings)])
     _reminder(settings, part).unlink(missing_ok=True)
     return str(before[0]) if before is not None else None
 
@@ -153,15 +160,26 @@ def call_off_refresh(settings: OrchestrationSettings, part: str, before: str | N
     with warehouse.connect(settings, read_only=False) as connection:
         connection.execute("delete from complete_builds where part = ?", [part])
         if before is not None:
-            connection.execute("insert into complete_builds values (?, ?)", [part, before])
+            connection.execute(_REMEMBER, [part, before, warehouse.number(settings)])
             _reminder(settings, part).write_text(before, encoding="utf-8")
+
+
+def completed(connection: duckdb.DuckDBPyConnection, catalog: str) -> int:
+    """A number of the newest complete build that the attached warehouse `catalog` remembers, another one for each."""
+    try:
+        newest = connection.execute(
+            f"select coalesce(max(number), 0) from {catalog}.main.complete_builds"  # noqa: S608 - our own name
+        ).fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):  # built by hand alone, or before numbers
+        return 0
+    return int(newest[0]) if newest else 0
 
 
 def _built_by(settings: OrchestrationSettings, part: str) -> str | None:
     """The version of the project that built the whole part last."""
     if not settings.warehouse.exists():
         return None
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         try:
             found = connection.execute(
                 "select project from complete_builds where part = ?", [part]
@@ -180,7 +198,7 @@ def invoke(
 ) -> None:
     """One dbt command against this home. Raises BuildFailed.
 
-    Vars among the arguments are those of `variables`. `target` is dbt's folder for artifacts; `project` another dbt
+    `target` is dbt's folder for artifacts; `project` another dbt
     project than the one that acts. The profile, which says where the warehouse is, is always that of the latter.
     """
     from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -219,7 +237,6 @@ def _invoke(
                 "--log-level-file",
                 "none",
                 *arguments,
-                *([] if "--vars" in arguments else ["--vars", variables({})]),
                 "--project-dir",
                 str(project),
                 "--profiles-dir",
@@ -245,8 +262,13 @@ def _as_dict(event: Any) -> dict[str, Any]:
 
 @contextmanager
 def _environment(settings: OrchestrationSettings) -> Iterator[None]:
-    """What the profile reads, the home as an absolute path, for the time of one command."""
-    ours = {"AFTERCALL_HOME": str(settings.home), "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory}
+    """What the dbt project reads for the time of one command: the home as an absolute path, memory, phone region."""
+    ours = {
+        "AFTERCALL_HOME": str(settings.home),
+        "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory,
+        # dbt reads no .env file
+        "AFTERCALL_PHONE_REGION": _phone_region(),
+    }
     before = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

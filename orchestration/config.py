@@ -53,6 +53,23 @@ class OrchestrationSettings(Home):
         description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
     )
 
+    run_retention_count: int = Field(
+        default=500, ge=10, description="finished runs of each job that Dagster's history keeps"
+    )
+    run_retention_days: int = Field(
+        default=30,
+        ge=1,
+        description="days after which a finished run is removed; the newest ten of a job stay",
+    )
+    tick_retention_hours: int = Field(
+        default=24, ge=1, description="hours after which a look of a sensor is removed from Dagster's history"
+    )
+    log_max_bytes: int = Field(
+        default=50 << 20,
+        ge=1 << 10,
+        description="size in bytes from which a log of `aftercall up` is begun anew; its end stays beside",
+    )
+
     publish_every_seconds: float = Field(
         default=30,
         ge=0,

@@ -8,6 +8,7 @@ Beside them lies a note of how far each goes. Call all of this inside `warehouse
 import fcntl
 import os
 import shutil
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,22 +20,54 @@ from orchestration.config import OrchestrationSettings
 
 @dataclass(frozen=True)
 class Marks:
-    """How far a copy goes: the newest build of a call, judgement of a repeat and load of an action in it."""
+    """How far a copy goes: the newest build of a call, judgement of a repeat and load of an action in it.
+
+    The three moments grow from build to build, also when the clock is set back, until a complete build begins anew:
+    `completed` tells one of these from the other.
+    """
 
     project: str
+    completed: int
     built_at: str
     judged_through: str
     actions_loaded_at: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """What the note says of a file: how far it goes, and which version of the warehouse was copied when.
+
+    `seconds` are those of the clock that only runs forward, which begins anew with each start (`boot`) of the machine.
+    """
+
+    marks: Marks
+    version: str
+    boot: str
+    seconds: float
 
 
 def base(settings: OrchestrationSettings) -> tuple[Path, Marks] | None:
     """The file that the next copy can start from, and how far it goes; None if none can be told."""
     known = _known(settings)
     before, published = _before(settings), settings.published
-    if (marks := known.get(_identity(before))) is not None and _is_nobodys(before):
-        return before, marks
-    marks = known.get(_identity(published))
-    return (published, marks) if marks is not None else None
+    if (entry := known.get(_identity(before))) is not None and _is_nobodys(before):
+        return before, entry.marks
+    entry = known.get(_identity(published))
+    return (published, entry.marks) if entry is not None else None
+
+
+def published_version(settings: OrchestrationSettings) -> str | None:
+    """The version of the warehouse that the published file holds; None if that cannot be told of this very file."""
+    entry = _known(settings).get(_identity(settings.published))
+    return entry.version if entry is not None else None
+
+
+def published_seconds_ago(settings: OrchestrationSettings) -> float | None:
+    """Seconds since the published file was put in place; None if that cannot be told, or the machine was restarted."""
+    entry = _known(settings).get(_identity(settings.published))
+    if entry is None or entry.boot != _boot() or entry.seconds > time.monotonic():
+        return None
+    return time.monotonic() - entry.seconds
 
 
 def take(settings: OrchestrationSettings, file: Path, fresh: Path) -> None:
@@ -51,17 +84,18 @@ def clear(fresh: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Marks) -> None:
-    """Publish the file in one step, and keep the one that it replaces.
+def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Marks, version: str) -> None:
+    """Publish the file, a copy of that version of the warehouse, in one step, and keep the one that it replaces.
 
     Killed on the way, the next copy starts from what is published, or is a whole one.
     """
     target, before = settings.published, _before(settings)
     known = _known(settings)
-    goes = {_identity(fresh): marks, _identity(target): known.get(_identity(target))}
+    entry = _Entry(marks, version, _boot(), time.monotonic())
+    entries = {_identity(fresh): entry, _identity(target): known.get(_identity(target))}
     note = _note(settings)
     beside = note.with_name(f"{note.name}.new")
-    beside.write_bytes(orjson.dumps({file: asdict(said) for file, said in goes.items() if said is not None}))
+    beside.write_bytes(orjson.dumps({file: asdict(of) for file, of in entries.items() if of is not None}))
     beside.replace(note)
     before.unlink(missing_ok=True)
     with suppress(OSError):  # the first copy, or a file system without links
@@ -82,12 +116,21 @@ def _note(settings: OrchestrationSettings) -> Path:
     return settings.published.with_name("copied.json")
 
 
-def _known(settings: OrchestrationSettings) -> dict[str, Marks]:
-    """How far files go, by their identity."""
+def _known(settings: OrchestrationSettings) -> dict[str, _Entry]:
+    """What the note says of files, by their identity."""
     try:
-        return {file: Marks(**marks) for file, marks in orjson.loads(_note(settings).read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
+        noted = orjson.loads(_note(settings).read_bytes())
+        return {file: _Entry(**{**of, "marks": Marks(**of["marks"])}) for file, of in noted.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
+
+
+def _boot() -> str:
+    """A name for the time since the machine was started; the same for all where the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _identity(file: Path) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+import orchestration.pools  # noqa: F401 - changes how runs wait
 from orchestration.assets.channels import channel_assets
 from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.freshness import freshness_checks
-from orchestration.assets.housekeeping import landing_archive
+from orchestration.assets.housekeeping import landing_archive, run_history
 from orchestration.assets.models import models, outcomes
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import published
@@ -32,6 +33,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             outcomes,
             published,
             landing_archive,
+            run_history,
             *recovery_assets,
             *history_assets,
             LISTED_CALLS,

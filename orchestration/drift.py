@@ -111,7 +111,7 @@ def _samples(
     window = {"since": since, "until": until, "sources": sorted(SHAPES), "sample": SAMPLE}
     before = window | {"since": since - BEFORE, "until": since, "sample": SAMPLE_BEFORE}
     known: dict[Kind, Fields] = {}
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         try:
             rows = connection.execute(_NEWEST, window).fetchall()
             earlier = connection.execute(_NEWEST, before).fetchall()

@@ -43,7 +43,7 @@ def measure(settings: OrchestrationSettings, source: str) -> Freshness:
     if not settings.warehouse.exists():
         return Freshness("pass", None, None)
     results = settings.dbt_target / "sources.json"
-    with warehouse.writing(settings):
+    with warehouse.reading(settings):
         results.unlink(missing_ok=True)
         failure: build.BuildFailed | None = None
         try:

@@ -55,7 +55,7 @@ def tidy(
     started = time.monotonic()
     limit = _removed_before(settings, now or datetime.now(UTC))
     store, report = open_landing(settings.home), TidyReport()
-    with warehouse.writing(settings):
+    with warehouse.reading(settings):
         state = pipeline.loaded_positions(settings)
     segments = list(store.segments())
     for number, segment in enumerate(segments, 1):

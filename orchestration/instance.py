@@ -12,6 +12,13 @@ telemetry:
 # no newsletter dialog before the first look
 nux:
   enabled: false
+event_log_storage:
+  # one file that holds each event once; Dagster's own default is two files per run
+  module: orchestration.event_log
+  class: EventLog
+  config:
+    base_dir:
+      env: DAGSTER_HOME
 run_coordinator:
   module: dagster._core.run_coordinator
   class: QueuedRunCoordinator
@@ -38,6 +45,18 @@ run_retries:
   enabled: true
   # what a person starts by hand is not repeated; the jobs' own tags ask for more
   max_retries: 0
+# housekeeping removes runs, and ticks sooner than this: AFTERCALL_RUN_RETENTION_COUNT, AFTERCALL_TICK_RETENTION_HOURS
+retention:
+  sensor:
+    purge_after_days:
+      skipped: 1
+      failure: 30
+      success: 30
+  schedule:
+    purge_after_days:
+      skipped: 1
+      failure: 30
+      success: 30
 python_logs:
   # of what the terminal and logs/ show; the UI has every event of a run
   python_log_level: INFO

@@ -4,31 +4,30 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster_dbt import build_dbt_asset_selection
 
-from orchestration.assets.channels import CHANNELS
+from orchestration.assets.channels import CHANNELS, channel_assets
 from orchestration.assets.drift import events_look_as_documented
 from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.models import models
 from orchestration.assets.problems import problem_checks
 from orchestration.assets.published import SPARING_TAG
 from orchestration.assets.quality import quality_checks
-from orchestration.assets.raw import EVERYTHING_TAG
+from orchestration.assets.raw import EVERYTHING_TAG, load_events
 from orchestration.assets.recovery import GROUP as RECOVERY_GROUP
 from orchestration.recovery import PLATFORMS
 
-_TIDY = dg.AssetSelection.assets("landing_archive") | dg.AssetSelection.checks(
+_TIDY = dg.AssetSelection.assets("landing_archive", "run_history") | dg.AssetSelection.checks(
     events_look_as_documented, *quality_checks, *freshness_checks
 )
 _NO_CHECKS = dg.AssetSelection.checks(*problem_checks)
 _COMPLETE = dg.AssetSelection.all() - _TIDY - dg.AssetSelection.groups(RECOVERY_GROUP) - _NO_CHECKS
-# Dagster writes down every check of a run before it begins, longer than dbt works: a pass plans those it makes
-_PASS = _COMPLETE.without_checks() | build_dbt_asset_selection([models], dbt_selector="pass")
-_AFTER = dg.AssetSelection.assets(
-    "raw/outbox_actions",
-    "staging/stg_outbox__actions",  # by which Dagster knows that the marts wait for the load
-    "marts/actions",
-    "marts/after_call_work_daily",
-    "published",
-).without_checks()
+_AFTER = dg.AssetSelection.assets("raw/outbox_actions", "published").without_checks()
+# Dagster writes down every asset and check of a run before it begins, and three events for each that it makes: a pass
+# has those that hold data. The views follow by themselves; of the marts among them `published` says what they hold.
+_PASS = (
+    dg.AssetSelection.assets(load_events, *channel_assets).without_checks()
+    | build_dbt_asset_selection([models], dbt_selector="pass")
+    | _AFTER
+)
 # every step takes up its work where it stopped, so a retry starts at the first one: what landed in the meantime is
 # loaded with the rest, and a step is never left out because of what an older run had done
 _RETRIES = {"dagster/max_retries": "2", "dagster/retry_strategy": "ALL_STEPS"}
@@ -67,8 +66,8 @@ reconcile_job = _job(
 housekeeping_job = _job(
     "landing_housekeeping",
     _TIDY,
-    "Compress and remove landing segments; look at whether events still come, whether they changed shape, and whether "
-    "the last day was unusual.",
+    "Compress and remove landing segments; remove old runs; look at whether events still come, whether they changed "
+    "shape, and whether the last day was unusual.",
 )
 publish_job = _job(
     "publish_marts",

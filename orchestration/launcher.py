@@ -24,7 +24,8 @@ from dagster._core.storage.tags import GRPC_INFO_TAG
 from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClassData, serialize_value
 
-from orchestration.config import CODE_LOCATION
+from orchestration import running
+from orchestration.config import CODE_LOCATION, OrchestrationSettings
 
 _FORK_SERVER = "orchestration.fork_server"
 # a run counts as started a moment before it reports its process
@@ -41,11 +42,15 @@ class WatchingRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the process that the run last reported as its own still lives on this machine."""
+        """Whether the run's process lives: its lock file says so; without one, the process id that the run reported."""
+        is_alive = running.is_alive(OrchestrationSettings().dagster, run.run_id)
+        if is_alive is not None:
+            status = WorkerStatus.RUNNING if is_alive else WorkerStatus.NOT_FOUND
+            return CheckRunHealthResult(status, None if is_alive else "the process that held the run is gone")
         if reported := self._reported(run.run_id):
             return health(*reported)
         record = self._instance.get_run_record_by_id(run.run_id)
-        if record and record.start_time and time.time() - record.start_time < _SAYS_WITHIN_SECONDS:
+        if record and record.start_time and 0 <= time.time() - record.start_time < _SAYS_WITHIN_SECONDS:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run never said which process it is")
 

@@ -1,22 +1,28 @@
 """Writing the file that is to be published: every mart as a table, or the last copy with what changed since.
 
-A copy of everything costs as much as the history is long. So of marts that hold calls (they have a `call_key`) only the
-calls that changed are written, of those that count days and say what was loaded (`call_date`, `last_loaded_at`) only
-the days of these calls, of those that hold customers (`customer_phone`) only theirs, as long as it can be told what was
-copied last. All other marts are small.
+A copy of everything costs as much as the history is long. So a mart may declare in dbt that a row changes only with
+its own call, day or customer (`meta: {copied_by: call}`). Of such a mart only the rows of what changed are written, as
+long as it can be told what was copied last. Every other mart is written whole: a window function may change any row.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import orjson
 
 from orchestration import build, copies, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.copies import Marks
 
+LOG = logging.getLogger("aftercall.publish")
 SCHEMA = "marts"
+COPIED_BY = "copied_by"
+"""Name of the declaration in a mart's `meta`; its values are the keys of `COLUMNS`."""
+COLUMNS = {"call": "call_key", "day": "call_date", "customer": "customer_phone"}
+"""By which column the rows of a mart with this declaration are told."""
 MOST_RENEWED = 0.1
 """Share of the calls above which everything is copied: then that is faster."""
 MOST_CUSTOMERS = 5_000
@@ -39,19 +45,27 @@ class _Mart:
     comment: str | None
     columns: tuple[tuple[str, str, str | None], ...]
 
-    def changed(self, customers: str) -> list[str]:
+    def changed(self, declared: str | None, customers: str) -> list[str]:
         """Which of its rows have to be written anew, as SQL. Rows of no call (an alert's action) are few.
 
         Each condition by itself: DuckDB makes one a join that skips what it need not read, but not an `or`.
         """
-        names = {name for name, _, _ in self.columns}
-        if "call_key" in names:
-            return ["call_key is null", "call_key in (from touched)"]
-        if {"call_date", "last_loaded_at"} <= names:
-            return ["call_date in (from touched_days)"]
-        if "customer_phone" in names:
-            return [customers]
-        return ["true"]
+        if declared is None:
+            return ["true"]
+        if COLUMNS.get(declared) not in {name for name, _, _ in self.columns}:
+            LOG.warning(
+                "The mart %s is copied whole: %s is %r, which needs one of the columns %s.",
+                self.name,
+                COPIED_BY,
+                declared,
+                COLUMNS,
+            )
+            return ["true"]
+        return {
+            "call": ["call_key is null", "call_key in (from touched)"],
+            "day": ["call_date in (from touched_days)"],
+            "customer": [customers],
+        }[declared]
 
     @property
     def shape(self) -> list[tuple[str, str]]:
@@ -74,8 +88,9 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
         standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}
         for name in standing.keys() - {mart.name for mart in marts}:
             connection.execute(f'drop table fresh."{name}"')
-        customers = "true"
+        customers, declared = "true", dict[str, str]()
         if renewed is not None:
+            declared = _declared(settings)
             _find_left(connection)
             renewed, customers = _count(connection, "touched"), _touched_customers(connection)
         for mart in marts:
@@ -83,7 +98,7 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
             if there is None or there.shape != mart.shape:
                 _create(connection, mart)
             else:
-                _renew(connection, mart, customers)
+                _renew(connection, mart, mart.changed(declared.get(mart.name), customers))
         rows = {mart.name: _count(connection, f'fresh."{mart.name}"') for mart in marts}
         newest = connection.execute("select max(updated_at) from fresh.calls").fetchone()
         connection.execute("detach fresh")
@@ -98,7 +113,7 @@ def _marks(connection: duckdb.DuckDBPyConnection) -> Marks:
             (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     ).fetchone()
-    return Marks(build.project_version(), *(found or ()))
+    return Marks(build.project_version(), build.completed(connection, "warehouse"), *(found or ()))
 
 
 def _find_touched(connection: duckdb.DuckDBPyConnection, before: Marks) -> bool:
@@ -151,8 +166,20 @@ def _touched_customers(connection: duckdb.DuckDBPyConnection) -> str:
     return f"customer_phone in ({', '.join(spelled)})" if spelled else "false"
 
 
-def _renew(connection: duckdb.DuckDBPyConnection, mart: _Mart, customers: str) -> None:
-    for rows in mart.changed(customers):
+def _declared(settings: OrchestrationSettings) -> dict[str, str]:
+    """What marts declare in dbt of how their rows change, by mart."""
+    nodes = orjson.loads(build.ensure_manifest(settings).read_bytes())["nodes"].values()
+    return {
+        node["name"]: node["config"]["meta"][COPIED_BY]
+        for node in nodes
+        if node["resource_type"] == "model"
+        and node["schema"] == SCHEMA
+        and COPIED_BY in node["config"]["meta"]
+    }
+
+
+def _renew(connection: duckdb.DuckDBPyConnection, mart: _Mart, changed: list[str]) -> None:
+    for rows in changed:
         connection.execute(f'delete from fresh."{mart.name}" where {rows}')  # noqa: S608 - our own names
         connection.execute(
             f'insert into fresh."{mart.name}" select * from warehouse.{SCHEMA}."{mart.name}" where {rows}'  # noqa: S608

@@ -8,8 +8,8 @@ import dagster as dg
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import dispatch, open_outbox
-from orchestration import build, warehouse
 from orchestration import instance as dagster_instance
+from orchestration import pools, running, warehouse
 from orchestration.config import OrchestrationSettings
 
 MOST_PASSES = 50
@@ -26,9 +26,11 @@ def run_until_done(
     integrations: IntegrationSettings,
     say: Callable[[str], None] = lambda _: None,
     everything: bool = False,
+    check_signals: Callable[[], None] = lambda: None,
 ) -> int:
     """Passes until nothing new has landed and nothing is due now; how many it took.
 
+    `check_signals` is called after each pass: a signal that came meanwhile is no failed pass, and raises there.
     Raises PassFailed, and WarehouseBusy when another `aftercall run` is at work.
     """
     dagster_instance.prepare(settings)
@@ -36,29 +38,42 @@ def run_until_done(
         warehouse.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
         dg.DagsterInstance.get() as instance,
     ):
-        _bury_the_killed(instance)
+        _fail_orphaned_runs(instance, settings)
         for number in range(1, MOST_PASSES + 1):
             started = time.monotonic()
             try:
-                one_pass(settings, instance, everything)
+                with pools.watched(lambda: pools.free_the_dead(instance, settings)):
+                    one_pass(settings, instance, everything)
             except PassFailed:
+                check_signals()
                 _tell_problems(settings, integrations, instance)
                 raise
+            check_signals()
             _look_for_problems(settings, integrations, instance)
             say(f"pass {number}: {time.monotonic() - started:.1f} s")
             if not _is_work_left(settings, integrations, instance):
-                return number
-    return MOST_PASSES
+                break
+        _keep_house(settings, instance)
+    return number
+
+
+def _keep_house(settings: OrchestrationSettings, instance: dg.DagsterInstance) -> None:
+    """Remove what is over the limits: no schedule does, where passes are started by hand or by cron."""
+    from orchestration import history, history_files
+    from orchestration.jobs import pass_job
+
+    if history.is_due(instance, settings, pass_job.name):
+        history.prune(instance, settings, history_files.is_space_short(settings))
 
 
 def one_pass(settings: OrchestrationSettings, instance: dg.DagsterInstance, everything: bool = False) -> None:
     """The job that the landing sensor starts, in this process. Raises PassFailed."""
-    from orchestration.assets.models import MODELS
+    from orchestration.assets.models import is_complete
     from orchestration.assets.published import SPARING_TAG
     from orchestration.definitions import defs
     from orchestration.jobs import complete_job, pass_job, reconcile_job
 
-    usual = pass_job if build.is_remembered(settings, MODELS) else complete_job
+    usual = pass_job if is_complete(settings) else complete_job
     job = defs.resolve_job_def((reconcile_job if everything else usual).name)
     # no sensor follows that could make up for a copy that was left out
     tags = {**_LAUNCHED_BY, SPARING_TAG: "no"}
@@ -106,11 +121,14 @@ def _is_work_left(
         )
 
 
-def _bury_the_killed(instance: dg.DagsterInstance) -> None:
-    """Runs of this command that were killed look alive for ever; under the lock, none of them is."""
-    for run in instance.get_runs(
-        dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING], tags=_LAUNCHED_BY)
-    ):
+def _fail_orphaned_runs(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
+    """Fail the runs whose processes are gone and free their pools: without a daemon nobody else would.
+
+    Under the lock of this command no other run of the command lives, whatever else can be told of such a run.
+    """
+    statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    for run in instance.get_runs(dg.RunsFilter(statuses=statuses, tags=_LAUNCHED_BY)):
         instance.report_run_failed(run, "its process was killed")
-        # its pool slots too: without a daemon nobody else would give them back
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        running.sweep(settings.dagster, {run.run_id})
+    pools.free_the_dead(instance, settings)

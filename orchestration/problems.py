@@ -1,9 +1,11 @@
-"""What is wrong with the whole: the outbox's findings, those of runs and sensors, the receiver, and silent sources.
+"""What is wrong with the whole: findings of the outbox, runs, sensors, the receiver, silent sources, quarantine.
 
 One function looks into everything and has the ledger tell what begins and what is over. A sensor calls it every minute,
 and so does `aftercall run`. The warehouse stays closed: what is usual for a source is read from the published copy.
 """
 
+from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,16 +18,18 @@ from integrations.outbox import Finding, Outbox, problems
 from integrations.outbox.looks import last_look, record_look
 from orchestration import publish
 from orchestration.config import OrchestrationSettings
+from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.pipeline import landing_backlog
 from orchestration.run_problems import RAW, RUNS, events_that_wait, failing_runs, switched_off
 from receiver.config import ReceiverSettings
 
-__all__ = ["RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]
-SOURCES = "busy_sources_are_heard"
+__all__ = ["ASIDE", "RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]
+SOURCES, ASIDE = "busy_sources_are_heard", "no_event_is_set_aside"
 SILENT = "silent:"
 # The same hour of the same weekday: a shop that is closed on Sundays is not missed on one.
 _USUAL = (timedelta(days=7), timedelta(days=14))
 _HOUR = timedelta(hours=1)
+_NAMED = 5
 _CALLS = """
     select source, count(*) filter (where started_at > ?::timestamp and started_at <= ?::timestamp)
     from calls group by source
@@ -62,6 +66,7 @@ def evaluate(
         *failing_runs(instance, look.at if look else None, pause),
         *switched_off(instance, integrations),
         *events_that_wait(settings, integrations, now),
+        *events_set_aside(settings),
     ]
     notes = dict(look.notes) if look else {}
     unsure = []
@@ -86,6 +91,27 @@ def _of_receiver(notes: dict[str, Any], now: datetime) -> list[Finding]:
         samples = receiver_watch.watched(samples, newest)
         notes["receiver"] = receiver_watch.to_json(samples)
     return [*receiver_watch.receiver_findings(bind), *receiver_watch.refused_webhooks(samples)]
+
+
+def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
+    """Events that alone broke a build and are in no number and no action; one finding per build that they broke."""
+    batches: dict[str, list[HeldEvent]] = defaultdict(list)
+    for event in noticed(settings):
+        batches[event.quarantined_at].append(event)
+    for moment, events in batches.items():
+        named = "; ".join(
+            f"{event.source} {event.event_type} of call {event.call_id or 'unknown'} ({event.reason})"
+            for event in events[:_NAMED]
+        )
+        others = f"; and {len(events) - _NAMED} more" if len(events) > _NAMED else ""
+        yield Finding(
+            f"quarantine:{moment}",
+            f"{RAW}:{ASIDE}",
+            f"{len(events)} event{'s are' if len(events) > 1 else ' is'} set aside",
+            f"Each alone breaks the build: {named}{others}",
+            "Nothing is lost. To see them: aftercall quarantine list. To bring them back, after an update: "
+            "aftercall quarantine release",
+        )
 
 
 class CannotTell(Exception):

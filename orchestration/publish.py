@@ -10,7 +10,6 @@ what they mean to `dbt_project/models/marts/`.
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from orchestration import copies, marts_copy, warehouse
 from orchestration.config import OrchestrationSettings
@@ -34,27 +33,18 @@ class PublishReport:
 
 
 def wait_seconds(settings: OrchestrationSettings) -> float:
-    """How long the next copy has to wait so that readers are not handed one too often; 0: none is too soon."""
-    try:
-        age = time.time() - settings.published.stat().st_mtime
-    except OSError:
-        return 0.0
-    # a clock that was set back must not put the next copy off for longer than the setting
-    return max(0.0, settings.publish_every_seconds - max(0.0, age))
+    """How long the next copy has to wait so that readers are not handed one too often; 0: none is too soon.
+
+    Never longer than the setting, whatever happened to the clock; and not at all after a restart of the machine.
+    """
+    age = copies.published_seconds_ago(settings)
+    return 0.0 if age is None else max(0.0, settings.publish_every_seconds - age)
 
 
 def is_behind(settings: OrchestrationSettings) -> bool:
-    """Whether the warehouse was written after the copy was; tells it by the files alone, so sensors may ask."""
-    written = [_written_at(path) for path in (settings.warehouse, Path(f"{settings.warehouse}.wal"))]
-    newest = max((moment for moment in written if moment is not None), default=None)
-    return newest is not None and newest > (_written_at(settings.published) or -1)
-
-
-def _written_at(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
+    """Whether the warehouse holds another version than the copy. Opens no database, so that a sensor may ask."""
+    current = warehouse.version(settings)
+    return current is not None and current != copies.published_version(settings)
 
 
 def publish(settings: OrchestrationSettings) -> PublishReport:
@@ -66,9 +56,10 @@ def publish(settings: OrchestrationSettings) -> PublishReport:
     target = settings.published
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(target.name + ".new")
-    with warehouse.writing(settings):
+    with warehouse.reading(settings):
+        version = warehouse.version(settings) or ""
         made = warehouse.with_enough_memory(settings, lambda roomy: marts_copy.make(roomy, fresh))
-        copies.put_in_place(settings, fresh, made.marks)
+        copies.put_in_place(settings, fresh, made.marks, version)
     return PublishReport(
         made.rows, made.newest, target.stat().st_size, time.monotonic() - started, made.renewed
     )

@@ -4,15 +4,16 @@ A sensor decides whether to run, and never opens the warehouse.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from integrations.outbox import open_outbox
-from orchestration import build, publish
+from orchestration import history, history_files, publish
 from orchestration.assets.channels import CHANNELS, sensor_name
-from orchestration.assets.models import MODELS
+from orchestration.assets.models import is_complete
 from orchestration.assets.problems import SUBJECTS, evaluation
 from orchestration.config import OrchestrationSettings
 from orchestration.jobs import channel_jobs, complete_job, pass_job, publish_job, reconcile_job
@@ -31,6 +32,8 @@ _UNDER_WAY = {
 _PASSES = (pass_job.name, complete_job.name, reconcile_job.name)
 # Dagster starts a retry some seconds after the failure
 _RETRY_STARTS_WITHIN_SECONDS = 60
+# a sensor has 60 s
+_PRUNES_SECONDS = 30.0
 
 
 def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
@@ -57,11 +60,15 @@ def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
 
 
 def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | None:
-    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None."""
+    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None.
+
+    Infinite for an end in the future: the clock was set back, and no pause may become longer by that.
+    """
     last = _newest(instance, *jobs)
     if last is None or last.end_time is None or last.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
         return None
-    return datetime.now(UTC).timestamp() - last.end_time
+    ago = datetime.now(UTC).timestamp() - last.end_time
+    return ago if ago >= 0 else math.inf
 
 
 @dg.sensor(
@@ -100,8 +107,7 @@ def landing_sensor(
 
 
 def _pass(settings: OrchestrationSettings) -> dg.RunRequest:
-    is_known = build.is_remembered(settings, MODELS)
-    return dg.RunRequest(job_name=(pass_job if is_known else complete_job).name)
+    return dg.RunRequest(job_name=(pass_job if is_complete(settings) else complete_job).name)
 
 
 def _channel_sensor(channel: str) -> dg.SensorDefinition:
@@ -139,7 +145,7 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
 def published_sensor(
     context: dg.SensorEvaluationContext, aftercall: Aftercall
 ) -> dg.RunRequest | dg.SkipReason:
-    """Compares the files' times only: the warehouse stays closed."""
+    """Compares the versions alone: the warehouse stays closed."""
     settings = aftercall.orchestration()
     if job := _under_way(
         context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name
@@ -180,9 +186,27 @@ def problem_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) ->
     )
 
 
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Removes Dagster's old runs at once while the disk has less free than twice what the receiver keeps "
+    "free; without that, housekeeping does so every hour.",
+)
+def space_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.SkipReason:
+    """Removes by itself, within the time that a sensor has: a run would first write to the disk that is full."""
+    settings = aftercall.orchestration()
+    if not history_files.is_space_short(settings):
+        return dg.SkipReason("there is room")
+    report = history.prune(context.instance, settings, is_short=True, most_seconds=_PRUNES_SECONDS)
+    return dg.SkipReason(
+        f"space is short: removed {report.removed} runs, {report.freed_bytes} bytes; {report.left} runs are left"
+    )
+
+
 sensors = [
     landing_sensor,
     *(_channel_sensor(channel) for channel in CHANNELS),
     published_sensor,
     problem_sensor,
+    space_sensor,
 ]

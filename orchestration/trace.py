@@ -15,6 +15,7 @@ from integrations.outbox import Action, Attempt, Outbox, open_outbox
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
+from orchestration.load.held import EVENTS, HELD
 from orchestration.load.landed import lines_of
 from orchestration.load.window import EARLIEST, LATEST, Window
 from receiver.envelope import safe_id
@@ -36,7 +37,10 @@ class Place:
 
 @dataclass
 class TracedEvent:
-    """An event; `loaded_at` is None where the warehouse has it not (yet), `places` is empty once it was removed."""
+    """An event; `loaded_at` is None where the warehouse has it not (yet), `places` is empty once it was removed.
+
+    `set_aside_at` and `set_aside_because` are known for an event that breaks the build.
+    """
 
     event_id: str
     event_type: str | None
@@ -44,6 +48,8 @@ class TracedEvent:
     received_at: datetime
     loaded_at: datetime | None = None
     places: list[Place] = field(default_factory=list)
+    set_aside_at: datetime | None = None
+    set_aside_because: str | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def trace(
         return told
     state = pipeline.positions(settings)
     try:
-        with warehouse.writing(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
+        with warehouse.reading(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
             state = pipeline.loaded_positions(settings)
             if settings.warehouse.exists():
                 with warehouse.connect(settings) as connection:
@@ -117,12 +123,13 @@ def trace(
 
 
 def _add_loaded(told: Trace, connection: duckdb.DuckDBPyConnection) -> None:
-    for row in _rows(connection, f"{warehouse.RAW}.call_events", told.call_id):
-        told.of(row["source"]).events.append(
-            TracedEvent(
+    for table in (EVENTS, HELD):
+        for row in _rows(connection, table, told.call_id):
+            event = TracedEvent(
                 *(row[name] for name in ("event_id", "event_type", "occurred_at", "received_at", "loaded_at"))
             )
-        )
+            event.set_aside_at, event.set_aside_because = row.get("quarantined_at"), row.get("reason")
+            told.of(row["source"]).events.append(event)
     for row in _rows(connection, "intermediate.int_calls", told.call_id):
         told.of(row["source"]).built_at = row["built_at"]
 

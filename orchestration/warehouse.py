@@ -21,7 +21,10 @@ from orchestration.config import OrchestrationSettings
 LOG = logging.getLogger("aftercall.warehouse")
 T = TypeVar("T")
 RAW = "raw"
+_NUMBER_FILE = "warehouse.number"
 _LARGER_LIMITS = ("2GB", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 7 // 10 >> 20}MiB")
+LARGEST_LIMIT = _LARGER_LIMITS[-1]
+"""The memory limit that `with_enough_memory` tries last."""
 _OUT_OF_MEMORY = re.compile(r"Out of Memory|failed to (pin|allocate)")
 
 
@@ -59,9 +62,14 @@ def with_enough_memory(
     return work(settings.model_copy(update={limit: last}))
 
 
+def ran_out_of_memory(failure: str) -> bool:
+    """Whether the words of a failure say that DuckDB needed more memory than its limit."""
+    return _OUT_OF_MEMORY.search(failure) is not None
+
+
 def _ran_out_of_memory(error: BaseException | None) -> bool:
     while error is not None:
-        if _OUT_OF_MEMORY.search(str(error)):
+        if ran_out_of_memory(str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -93,7 +101,7 @@ def destination(settings: OrchestrationSettings) -> Any:
 
 
 @contextmanager
-def writing(settings: OrchestrationSettings) -> Iterator[None]:
+def reading(settings: OrchestrationSettings) -> Iterator[None]:
     """Hold the warehouse against every other process of this home; freed even by `kill -9`.
 
     Raises WarehouseBusy after `lock_timeout_seconds`.
@@ -101,6 +109,53 @@ def writing(settings: OrchestrationSettings) -> Iterator[None]:
     settings.home.mkdir(parents=True, exist_ok=True)
     with exclusive(settings.home / "warehouse.lock", settings.lock_timeout_seconds):
         yield
+
+
+@contextmanager
+def writing(settings: OrchestrationSettings) -> Iterator[None]:
+    """Hold the warehouse to change it, which makes its content another version; otherwise as `reading`."""
+    with reading(settings):
+        _write_number(settings, number(settings) + 1)
+        yield
+
+
+def number(settings: OrchestrationSettings) -> int:
+    """How often the warehouse was held to be changed: a number that only grows, whatever the clock does."""
+    try:
+        return int((settings.home / _NUMBER_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _write_number(settings: OrchestrationSettings, value: int) -> None:
+    """Before the change, and on the disk: a power cut in between shows a change too many, never one too few."""
+    path = settings.home / _NUMBER_FILE
+    beside = path.with_name(f"{path.name}.new")
+    with beside.open("w", encoding="utf-8") as file:
+        file.write(str(value))
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def version(settings: OrchestrationSettings) -> str | None:
+    """A name for the content of the warehouse, another one after each change; None without a warehouse.
+
+    It has the number, and for a `dbt build` by hand, which counts nothing, what the file system says of the files.
+    Versions are compared for equality, never by age. Opens nothing, so that a sensor may ask.
+    """
+    files = [
+        _seen(path) for path in (settings.warehouse, settings.warehouse.with_name("warehouse.duckdb.wal"))
+    ]
+    return f"{number(settings)} {' '.join(files)}" if files[0] != "-" else None
+
+
+def _seen(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return "-"
+    return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
 
 
 @contextmanager

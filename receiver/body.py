@@ -38,6 +38,7 @@ class BigInteger(float):
     digits: str
 
     def __new__(cls, digits: str) -> Self:
+        """Of decimal digits, perhaps behind a minus."""
         number = super().__new__(cls, digits)
         number.digits = digits
         return number

@@ -20,7 +20,7 @@ NOT_SIGNED = "the request is not signed as this source requires; the receiver's 
 NOT_ALLOWED = "this source takes no requests from the sender's network"
 _OF_A_BROWSER = "unsigned events are not taken from a web page (Origin, Sec-Fetch-*); {remedy}"
 _OTHER_HOST = "unsigned events are taken at the names localhost, 127.0.0.1 and [::1] only; {remedy}"
-_NO_SECRET = "this source takes signed events only, and has no secret yet; {remedy}"
+_SIGNED_ONLY = "this source takes signed events only, and has no secret yet; {remedy}"
 _SIGNS_OF_A_PROXY = frozenset(
     {
         "cdn-loop",
@@ -100,7 +100,7 @@ class Gate:
         is_local = is_loopback(_name_of(headers.get("host", "")))
         if self.unsigned is UnsignedFrom.NOBODY:
             if is_local and self.listens_on_loopback:
-                raise self._refusal(401, _NO_SECRET, "no_secret")
+                raise self._refusal(401, _SIGNED_ONLY, "no_secret")
             raise Problem(401, NOT_SIGNED, "no_secret")
         if not is_local:
             raise self._refusal(401, _OTHER_HOST, "host")

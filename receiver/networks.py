@@ -1,6 +1,6 @@
 """Where a request came from, and whether that lies in a list of networks.
 
-Addresses and hosts only; which source may send from where is in the settings, and what a stranger is answered belongs to
+Addresses only; which source may send from where is in the settings, and what a stranger is answered belongs to
 `receiver.gate`.
 """
 

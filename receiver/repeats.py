@@ -59,5 +59,6 @@ class Repeats:
 
 def event_key(source: str, call_id: str | None, event_id: str) -> bytes:
     """What makes two deliveries one event to the load: source, call and event id."""
-    named = "\x1f".join((source, call_id or "", event_id))
+    call = call_id or ""
+    named = f"{source}\n{len(call)}\n{call}{event_id}"
     return hashlib.blake2b(named.encode(), digest_size=16).digest()

@@ -4,6 +4,11 @@
     len(list_filter({{ turns }}, lambda turn:turn.role = '{{ role }}'))
 {%- endmacro %}
 
+{# True if a turn says who spoke; false for a transcript of one text without roles. #}
+{% macro has_speakers(turns) -%}
+    coalesce(len(list_filter({{ turns }}, lambda turn:turn.role is not null)) > 0, false)
+{%- endmacro %}
+
 {% macro characters_of_role(turns, role) -%}
     cast(
         list_sum(

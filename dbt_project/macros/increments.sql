@@ -36,16 +36,23 @@
     {{ return(platforms | select("in", news) | list or platforms[:1]) }}
 {%- endmacro %}
 
-{# The build that touches a row, as a time in UTC that is later than any before it, even when the clock runs back. #}
+{# The build that touches a row, as a time in UTC that is later than any before it, even when the clock runs back, and also in a
+   full refresh: who remembers how far it read would otherwise take the new rows for old ones. #}
 {% macro built_at() -%}
     {%- set started = "cast('" ~ run_started_at.strftime("%Y-%m-%d %H:%M:%S.%f") ~ "' as timestamp)" -%}
-    {%- if is_incremental() -%}
+    {%- if is_incremental() or (flags.FULL_REFRESH and has_column(this, "built_at")) -%}
         greatest(
             {{ started }},
             (select coalesce(max(built_at) + interval 1 microsecond, {{ started }}) from {{ this }})
         )
     {%- else -%} {{ started }}
     {%- endif -%}
+{%- endmacro %}
+
+{# Whether a relation is there and has the column. #}
+{% macro has_column(relation, column) -%}
+    {%- set existing = load_relation(relation) if execute else none -%}
+    {{ return(existing is not none and column in adapter.get_columns_in_relation(existing) | map(attribute="name")) }}
 {%- endmacro %}
 
 {# True for rows of the days (or weeks) that have to be made anew: those that a call with news stands on or ever stood on, and

@@ -4,64 +4,78 @@
     json_transform({{ document }}, '{{ tojson(shape) }}')
 {%- endmacro %}
 
-{# A JSON object as a map from name to text, without its nulls; of a name that stands twice, the last. #}
-{% macro json_object_to_map(document) -%}
+{# A JSON object as a map from name to text, without its nulls; of a name that stands twice, the last. Of an object with more
+   names than `most` only so many, in the order sent. #}
+{% macro json_object_to_map(document, most=none) -%}
+    {%- set places = "[:" ~ (most or var("names_per_event")) ~ "]" -%}
     {{
-        newest_of_pairs(
-            "list_zip(json_keys(" ~ document ~ "), json_extract_string(" ~ document ~ ", '$.*'))"
+        last_of_each_name(
+            "list_zip(json_keys("
+            ~ document
+            ~ ")"
+            ~ places
+            ~ ", json_extract_string("
+            ~ document
+            ~ ", '$.*')"
+            ~ places
+            ~ ")"
         )
     }}
 {%- endmacro %}
 
-{% macro newest_of_pairs(pairs) -%}
-    map_from_entries(
-        list_filter(
-            list_reverse(list_filter({{ pairs }}, lambda pair:pair[2] is not null)),
-            lambda pair,
-            position:
-            list_position(
-                list_transform(
-                    list_reverse(list_filter({{ pairs }}, lambda pair:pair[2] is not null)),
-                    lambda other:other[1]
-                ),
-                pair[1]
+{# Pairs of name and value as a map; of a name that stands twice, the last value that is not null. Sorted, so that equal names are
+   neighbours: a search for each name in the whole list takes memory by the square of its length.
+   Where `prefers_meaningful`, words for nothing count only for a name that has nothing else. #}
+{% macro last_of_each_name(pairs, prefers_meaningful=false) -%}
+    {%- set place -%}
+        {%- if prefers_meaningful -%}
+            case when {{ stands_for_nothing("cast(pair[2] as varchar)") }} then 1000000000 - place else -place end
+        {%- else -%} -place
+        {%- endif -%}
+    {%- endset -%}
+    {%- set by_name -%}
+        list_sort(
+            list_transform(
+                list_filter({{ pairs }}, lambda pair:pair[2] is not null),
+                lambda pair,
+                place: {'name':pair[1], 'place': {{ place }}, 'value':pair[2]}
             )
-            = position
         )
-    )
-{%- endmacro %}
-
-{# Measures as a map from name to a list of (value, confidence, reasoning): what an event says under a name, in the order sent,
-   what has no value last. #}
-{% macro measures_to_map(measures) -%}
-    map_from_entries(
-        list_transform(
-            list_filter(
-                {{ measures }},
-                lambda measure,
-                position:
-                measure.name is not null
-                and list_position(list_transform({{ measures }}, lambda other:other.name), measure.name)
-                = position
-            ),
-            lambda named:struct_pack(
-                name := named.name,
-                measured := list_transform(
-                    list_concat(
+    {%- endset -%}
+    {# As the argument of a lambda the list is sorted once. Zipped are names alone: DuckDB gives a struct that is null the fields
+       of another row. #}
+    list_transform(
+        [{{ by_name }}],
+        lambda by_name:
+        case
+            when by_name is not null
+            then
+                map_from_entries(
+                    list_transform(
                         list_filter(
-                            {{ measures }}, lambda other:other.name = named.name and other.value is not null
+                            list_zip(
+                                list_prepend(null, list_transform(by_name, lambda entry:entry.name)),
+                                by_name,
+                                true
+                            ),
+                            lambda entry:entry[1] is distinct from entry[2].name
                         ),
-                        list_filter(
-                            {{ measures }}, lambda other:other.name = named.name and other.value is null
-                        )
-                    ),
-                    lambda measure:struct_pack(
-                        value := measure.value,
-                        confidence := measure.confidence,
-                        reasoning := measure.reasoning
+                        lambda entry:struct_pack(k := entry[2].name, v := entry[2].value)
                     )
                 )
-            )
-        )
+        end
+    )[1]
+{%- endmacro %}
+
+{# Measures that have a name, as sent; at most `names_per_event` of them. #}
+{% macro named_measures(measures) -%}
+    list_filter({{ measures }}, lambda measure:measure.name is not null)[:{{ var("names_per_event") }}]
+{%- endmacro %}
+
+{# How many names of an event are left out, because it has more than `names_per_event` of its variables or of its measures. #}
+{% macro names_left_out(variables, measures) -%}
+    (
+        greatest(coalesce(len(json_keys({{ variables }})), 0) - {{ var("names_per_event") }}, 0)
+        + greatest(coalesce(len({{ measures }}), 0) - {{ var("names_per_event") }}, 0)
     )
 {%- endmacro %}

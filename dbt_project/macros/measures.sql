@@ -1,11 +1,11 @@
 {# Measures that users define themselves, of any shape. Each takes the value as text. #}
 {# The first of several canonical names of a measure that says anything. #}
 {% macro measure(names) -%}
-    coalesce(
-        {% for name in names %}
-            nullif(trim(canonical_metrics['{{ name }}'].value), ''){{ ", " if not loop.last }}
-        {% endfor %}
-    )
+    {%- set values = [] -%}
+    {%- for name in names -%}
+        {%- do values.append("canonical_metrics['" ~ name ~ "'].value") -%}
+    {%- endfor -%}
+    {{ first_meaningful(values) }}
 {%- endmacro %}
 
 {# The rows of the seed `measures` for a relation's `source` and `spelling`. A platform's own row holds instead of the one for

@@ -3,6 +3,7 @@
    A full refresh takes the calls in portions: what is merged of an event has to fit into memory for all calls of one
    portion, but not for those of a whole history. An increment is one portion. #}
 {% macro merged_calls(portion=0, portions=1) -%}
+    {%- set rules = phone_rules() -%}
     with
 
         touched_calls as (
@@ -41,6 +42,50 @@
                 and events.event_key = touched_events.event_key
         ),
 
+        -- Of a platform that tells of each leg. Of one leg that rang and was taken, the later start counts.
+        legs as (
+            select
+                call_key,
+                leg_id,
+                min(coalesce(started_at, occurred_at, received_at)) as came_at,
+                max(started_at) as joined_at,
+                max(ended_at) as left_at,
+                max(customer_phone) as customer_phone
+            from events
+            where leg_id is not null
+            group by call_key, leg_id
+        ),
+
+        -- Whoever came first is the customer, whoever was added later is not.
+        first_legs as (
+            select
+                call_key,
+                {{ value_of_first("leg_id", "came_at", "leg_id") }} as first_leg_id,
+                {{ value_of_first("customer_phone", "came_at", "leg_id") }} as first_leg_phone,
+                count(joined_at) as leg_count,
+                min(joined_at) as first_joined_at,
+                max(case when joined_at is not null then left_at end) as last_left_at,
+                count(joined_at)
+                = count(case when joined_at is not null then left_at end) as has_everybody_left
+            from legs
+            group by call_key
+        ),
+
+        counted_events as (
+            select
+                events.*,
+                first_legs.leg_count,
+                first_legs.first_joined_at,
+                first_legs.last_left_at,
+                first_legs.has_everybody_left,
+                events.leg_id is null or events.leg_id = first_legs.first_leg_id as is_first_leg,
+                events.leg_id is null
+                or events.leg_id = first_legs.first_leg_id
+                or coalesce(events.customer_phone = first_legs.first_leg_phone, false) as is_first_person
+            from events
+            left join first_legs on events.call_key = first_legs.call_key
+        ),
+
         merged as (
             select
                 call_key,
@@ -59,16 +104,21 @@
                 max(received_at) as last_received_at,
                 max(loaded_at) as last_loaded_at,
                 {{ newest("agent_id") }} as agent_id,
-                {{ newest("direction") }} as direction,
-                {{ newest("customer_phone") }} as said_customer_phone,
-                {{ newest("agent_phone") }} as said_agent_phone,
+                {{ newest("case when is_first_leg then direction end") }} as direction,
+                {{ newest("case when is_first_leg then customer_phone end") }} as said_customer_phone,
+                {{ newest("case when is_first_leg then agent_phone end") }} as said_agent_phone,
                 {{ newest("from_phone") }} as from_phone,
                 {{ newest("to_phone") }} as to_phone,
-                {{ newest("started_at") }} as said_started_at,
-                {{ newest("ended_at") }} as said_ended_at,
+                {{ newest("case when leg_id is null then started_at end") }} as said_started_at,
+                {{ newest("case when leg_id is null then ended_at end") }} as said_ended_at,
                 {{ newest("duration_seconds") }} as said_duration_seconds,
+                max(leg_count) as leg_count,
+                max(first_joined_at) as first_joined_at,
+                max(last_left_at) as last_left_at,
+                coalesce(bool_or(has_everybody_left), false) as has_everybody_left,
                 {{ newest("parent_call_id") }} as parent_call_id,
                 {{ newest("line_status") }} as line_status,
+                {{ newest("dial_result") }} as said_dial_result,
                 {{ newest("end_reason") }} as end_reason,
                 {{ newest("disposition") }} as said_disposition,
                 {{ newest("summary") }} as said_summary,
@@ -76,25 +126,55 @@
                 as analytics_summary,
                 {{ newest("recording_url") }} as recording_url,
                 {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
-                {{ newest_of_each_name("variables") }} as variables,
-                {{ newest_measures("metrics") }} as metrics
-            from events
+                {{ newest_of_each_name("case when is_first_person then variables end") }} as variables,
+                cast(coalesce(sum(names_left_out), 0) as bigint) as names_left_out
+            from counted_events
             group by call_key
         ),
 
         -- Measures by their canonical names. Of several of one name: what the platform's own row says, then
         -- what is spelled so, then the first by spelling, then the first of an event; empty ones say nothing.
-        entries as (select call_key, source, {{ map_rows("metrics") }} as entry from merged),
+        sent_measures as (
+            select
+                call_key,
+                source,
+                recency,
+                {{ list_positions("metrics") }} as place,
+                {{ list_rows("metrics") }} as measure
+            from events
+        ),
+
+        -- Of a name, all that the newest event says that has a value for it; of a name without any value,
+        -- what the newest says. In the order sent, what has no value last.
+        newest_measures as (
+            select
+                *,
+                coalesce(
+                    max(case when measure.value is not null then recency end) over same_name,
+                    max(recency) over same_name
+                ) as newest_recency
+            from sent_measures
+            window same_name as (partition by call_key, measure.name)
+        ),
 
         measured as (
             select
                 call_key,
                 source,
-                {{ to_snake_case("entry.key") }} as spelling,
-                entry.key as spelled,
-                {{ list_positions("entry.value") }} as measure_number,
-                {{ list_rows("entry.value") }} as measure
-            from entries
+                {{ to_snake_case("measure.name") }} as spelling,
+                measure.name as spelled,
+                measure,
+                row_number() over (
+                    partition by call_key, measure.name order by measure.value is null, place
+                ) as measure_number
+            from newest_measures
+            where recency = newest_recency
+        ),
+
+        measures_of_calls as (
+            select call_key, {{ list_of_measures("spelled", "measure_number", "measure") }} as metrics
+            from measured
+            group by call_key
         ),
 
         said_measures as (
@@ -138,23 +218,57 @@
 
         -- Transcripts are fetched, not merged: an aggregate would hold all of them in memory.
         transcribed as (
-            select merged.*, canonical.canonical_metrics, events.turns
+            select merged.*, measures_of_calls.metrics, canonical.canonical_metrics, events.turns
             from merged
+            left join measures_of_calls on merged.call_key = measures_of_calls.call_key
             left join canonical on merged.call_key = canonical.call_key
             left join events on merged.turns_event_key = events.event_key
         ),
 
+        -- Legs count from the first joining to the last leaving; while one of them has not ended, the call
+        -- itself says when it did. An end before the start is none.
+        joined as (
+            select
+                * exclude (said_started_at, said_ended_at),
+                coalesce(first_joined_at, said_started_at) as said_started_at,
+                case
+                    when coalesce(said_ended_at, last_left_at) is null
+                    then null
+                    when has_everybody_left
+                    then last_left_at
+                    else coalesce(said_ended_at, last_left_at)
+                end as last_ended_at
+            from transcribed
+        ),
+
+        bounded as (
+            select
+                *, case when last_ended_at < said_started_at then null else last_ended_at end as said_ended_at
+            from joined
+        ),
+
         timed as (
             select
-                *,
+                * exclude (said_duration_seconds),
                 coalesce(
                     said_started_at, {{ seconds_after("said_ended_at", "-said_duration_seconds") }}
                 ) as started_at,
                 coalesce(
                     said_ended_at,
                     case when has_end then {{ seconds_after("said_started_at", "said_duration_seconds") }} end
-                ) as ended_at
-            from transcribed
+                ) as ended_at,
+                coalesce(
+                    analytics_summary,
+                    {{ measure(["summary", "call_summary"]) }},
+                    said_summary,
+                    {{ variable(["summary"]) }}
+                ) as written_summary,
+                case
+                    when leg_count > 1
+                    then {{ seconds_between("said_started_at", "said_ended_at") }}
+                    else said_duration_seconds
+                end as said_duration_seconds
+            from bounded
         ),
 
         final as (
@@ -180,32 +294,46 @@
                 coalesce(
                     said_customer_phone,
                     case direction when 'inbound' then from_phone when 'outbound' then to_phone end,
-                    {{ to_e164(variable(["user_number"])) }}
+                    {{ to_e164(variable(["user_number"]), rules) }}
                 ) as customer_phone,
                 coalesce(
                     said_agent_phone,
                     case direction when 'inbound' then to_phone when 'outbound' then from_phone end,
-                    {{ to_e164(variable(["agent_number"])) }}
+                    {{ to_e164(variable(["agent_number"]), rules) }}
                 ) as agent_phone,
+                -- From the telephone network, or from the variables of a call that came by it: whoever
+                -- opens a web
+                -- page can claim any number.
+                direction is distinct from 'web'
+                and (
+                    said_customer_phone is not null or coalesce(direction in ('inbound', 'outbound'), false)
+                ) as is_phone_verified,
                 {{
-                    variable(
-                        ["customer_name", "customerName", "caller_name", "user_name", "full_name", "name"]
-                    )
-                }} as customer_name,
-                lower(
-                    {{
+                    to_name(
                         variable(
                             [
-                                "customer_email",
-                                "customerEmail",
-                                "caller_email",
-                                "user_email",
-                                "email_address",
-                                "email",
+                                "customer_name",
+                                "customerName",
+                                "caller_name",
+                                "user_name",
+                                "full_name",
+                                "name",
                             ]
                         )
-                    }}
-                ) as customer_email,
+                    )
+                }} as customer_name,
+                {{
+                    email_variable(
+                        [
+                            "customer_email",
+                            "customerEmail",
+                            "caller_email",
+                            "user_email",
+                            "email_address",
+                            "email",
+                        ]
+                    )
+                }} as customer_email,
                 {{ variable(["language", "default_language"]) }} as customer_language,
                 lower({{ variable(["customer_tier", "customerTier"]) }}) as customer_tier,
                 {{ variable(["email_consent", "emailConsent", "consent_to_email", "email_opt_in"]) }}
@@ -217,6 +345,20 @@
                     case when ended_at >= started_at then {{ seconds_between("started_at", "ended_at") }} end
                 ) as duration_seconds,
                 line_status,
+                -- The platform's own field first; a person may have talked to what a measure knows for a
+                -- machine.
+                coalesce(
+                    nullif(said_dial_result, 'person'),
+                    case when {{ to_boolean(measure(["in_voicemail"])) }} then 'voicemail' end,
+                    {{ to_dial_result_of_line(measure(["answered_by"])) }},
+                    case
+                        when
+                            not {{ to_boolean(measure(["answered_by_human"])) }}
+                            and line_status not in ('failed', 'cancelled')
+                        then 'voicemail'
+                    end,
+                    said_dial_result
+                ) as dial_result,
                 end_reason,
                 coalesce(
                     {{ to_snake_case(measure(["call_outcome", "disposition"])) }}, said_disposition
@@ -233,16 +375,14 @@
                 coalesce(
                     {{ measure(["issue_type", "issue_category"]) }}, {{ variable(["issue_type"]) }}
                 ) as issue_type_text,
-                coalesce(
-                    analytics_summary,
-                    {{ measure(["summary", "call_summary"]) }},
-                    said_summary,
-                    {{ variable(["summary"]) }},
-                    {{ opening_of("turns") }}
-                ) as summary,
+                coalesce(written_summary, {{ opening_of("turns") }}) as summary,
+                written_summary is not null as is_summary_written,
                 recording_url,
                 turns,
                 coalesce({{ list_length("turns") }}, 0) as turn_count,
+                coalesce({{ turns_of_role("turns", "customer") }}, 0) as customer_turn_count,
+                {{ has_speakers("turns") }} as has_speakers,
+                names_left_out,
                 variables,
                 metrics
             from timed

@@ -2,39 +2,56 @@
 {# The value of the newest event that has one, by the `recency` of the events of a call. #}
 {% macro newest(column) -%} max_by({{ column }}, recency) {%- endmacro %}
 
-{# Maps of several events as one; each name from the newest event that has it. #}
-{% macro newest_of_each_name(column) -%}
-    list_reduce(
-        list({{ column }} order by recency) filter (where {{ column }} is not null),
-        lambda older,
-        newer:map_concat(older, newer)
-    )
+{# The value of the row with the earliest moment, which may be null; of several at one moment the first by `order`. #}
+{% macro value_of_first(column, moment, order) -%}
+    min_by(struct_pack(held := {{ column }}), struct_pack(moment := {{ moment }}, tie := {{ order }})).held
 {%- endmacro %}
 
-{# Measures of several events as one map; each name as the newest event has it that says a value for it. #}
-{% macro newest_measures(column) -%}
-    list_reduce(
-        list({{ column }} order by recency) filter (where {{ column }} is not null),
-        lambda older,
-        newer:map_concat(
-            older,
-            map_from_entries(
-                list_filter(
-                    map_entries(newer),
-                    lambda entry:entry.value[1].value is not null or older[entry.key][1].value is null
-                )
-            )
+{# Maps of several events as one; each name from the newest event that has it. #}
+{% macro newest_of_each_name(column) -%}
+    {{
+        last_of_each_name(
+            "flatten(list(list_zip(map_keys("
+            ~ column
+            ~ "), map_values("
+            ~ column
+            ~ ")) order by recency) filter (where "
+            ~ column
+            ~ " is not null))",
+            prefers_meaningful=true,
         )
+    }}
+{%- endmacro %}
+
+{# Rows of measures as one list of (name, number, value, confidence, reasoning); `number` tells those of one name apart. #}
+{% macro list_of_measures(name, number, measure) -%}
+    list(
+        struct_pack(
+            name := {{ name }},
+            number := {{ number }},
+            value := {{ measure }}.value,
+            confidence := {{ measure }}.confidence,
+            reasoning := {{ measure }}.reasoning
+        )
+        order by {{ name }}, {{ number }}
     )
 {%- endmacro %}
 
 {# The first of several spellings of a variable that says anything. #}
 {% macro variable(spellings) -%}
-    coalesce(
-        {% for name in spellings %}
-            nullif(trim(variables['{{ name }}']), ''){{ ", " if not loop.last }}
-        {% endfor %}
-    )
+    {%- set values = [] -%}
+    {%- for name in spellings -%} {%- do values.append("variables['" ~ name ~ "']") -%} {%- endfor -%}
+    {{ first_meaningful(values) }}
+{%- endmacro %}
+
+{# The first of several spellings of a variable that holds an e-mail address. #}
+{% macro email_variable(spellings) -%}
+    {%- set values = [] -%}
+    {%- for name in spellings -%} {%- do values.append("variables['" ~ name ~ "']") -%} {%- endfor -%}
+    list_filter(
+        list_transform([{{ values | join(", ") }}], lambda sent:{{ to_email_address("sent") }}),
+        lambda address:address is not null
+    )[1]
 {%- endmacro %}
 
 {# A row per entry of a map column, as `entry.key` and `entry.value`; or per element of a list. #}

@@ -1,21 +1,75 @@
 {# What platforms write in many ways, written one way. Each takes and returns an SQL expression; unreadable text becomes null. #}
-{# A time in UTC: ISO 8601 with or without an offset, or a Unix time in seconds (10 digits) or milliseconds (13).
-   Outside 2000 to 2100 it is no time of a call. No cast here may fail: DuckDB takes what stands twice in a query out of its `case`. #}
-{% macro to_utc(value) -%}
+{# A time in UTC: ISO 8601 with or without an offset, or a Unix time in seconds (10 digits) or milliseconds (13). A time without an
+   offset is one of the `zone` where that is known (a name such as America/New_York, or an offset), else UTC. A time before 2000 or
+   more than a day after `received_at` is no time of a call. No cast here may fail: DuckDB takes what stands twice in a query out of its
+   `case`. #}
+{% macro to_utc(value, received_at="received_at", zone=none) -%}
+    {%- set text = "trim(" ~ value ~ ")" -%}
     {%- set parsed -%}
         case
             when regexp_full_match({{ value }}, '[0-9]{10}(\.[0-9]+)?')
             then make_timestamp(try_cast(try_cast({{ value }} as double) * 1000000 as bigint))
             when regexp_full_match({{ value }}, '[0-9]{13}')
             then make_timestamp(try_cast({{ value }} as bigint) * 1000)
+            {%- if zone %}
+                when {{ zone }} is not null and regexp_full_match({{ text }}, '{{ local_time_pattern() }}')
+                then
+                    coalesce(
+                        {{ offset_time(text, zone) }},
+                        cast(timezone({{ known_zone(zone) }}, try_cast({{ text }} as timestamp)) as timestamp),
+                        try_cast({{ text }} as timestamp)
+                    )
+            {%- endif %}
             else cast(try_cast({{ value }} as timestamptz) as timestamp)
         end
     {%- endset -%}
-    {{ plausible_time(parsed) }}
+    {{ plausible_time(parsed, received_at) }}
 {%- endmacro %}
 
-{% macro plausible_time(value) -%}
-    case when {{ value }} between timestamp '2000-01-01' and timestamp '2100-01-01' then {{ value }} end
+{# A day more than now, since a platform's clock and its zones may be off. #}
+{% macro plausible_time(value, received_at="received_at") -%}
+    case
+        when
+            {{ value }}
+            between timestamp '2000-01-01' and coalesce(
+                {{ received_at }} + interval 1 day, timestamp '2100-01-01'
+            )
+        then {{ value }}
+    end
+{%- endmacro %}
+
+{# The database's own spelling of a zone's name; null for a name that it does not know, which would stop the build. #}
+{% macro known_zone(zone) -%}
+    (
+        select map_from_entries(list(struct_pack(k := spelled, v := name)))
+        from (select lower(name) as spelled, min(name) as name from pg_timezone_names() group by 1)
+    )[lower(trim({{ zone }}))]
+{%- endmacro %}
+
+{# ISO 8601 without an offset. #}
+{% macro local_time_pattern() -%}
+    {%- set pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?" -%}
+    {{ return(pattern) }}
+{%- endmacro %}
+
+{# A local time of a zone that is an offset: +02:00, UTC+2, GMT-0530. #}
+{% macro offset_time(text, zone) -%}
+    {%- set offset = "^(?:(?i:UTC|GMT))?([+-])([0-9]{1,2}):?([0-9]{2})?$" -%}
+    cast(
+        try_cast(
+            case
+                when regexp_matches(trim({{ zone }}), '{{ offset }}')
+                then
+                    {{ text }} || case
+                        when regexp_full_match({{ text }}, '.{11}[0-9]{2}:[0-9]{2}') then ':00' else ''
+                    end
+                    || regexp_extract(trim({{ zone }}), '{{ offset }}', 1)
+                    || lpad(regexp_extract(trim({{ zone }}), '{{ offset }}', 2), 2, '0')
+                    || ':'
+                    || rpad(regexp_extract(trim({{ zone }}), '{{ offset }}', 3), 2, '0')
+            end as timestamptz
+        ) as timestamp
+    )
 {%- endmacro %}
 
 {# Seconds, from a number or its text. Milliseconds are recognised by the call's own times where both are known, else by being
@@ -72,49 +126,6 @@
     )
 {%- endmacro %}
 
-{# E.164 (+ and up to 15 digits). `00` before the number is a plus; a number without a country code gets the default one, with or
-   without its trunk prefix. Other digits are kept as they are, without a plus, because a short number still tells customers
-   apart. Text that is no number ("anonymous", a masked number) is null. `integrations/phones.py` reads numbers the same way. #}
-{% macro to_e164(value) -%}
-    {%- set code = var("default_country_code") -%}
-    {%- set trunk = var("default_trunk_prefix") -%}
-    {%- set national = var("default_national_number") -%}
-    {#- Where people dial a 0 before a national number and none after the country's code, and so write +49 (0)30. Not Italy: it stays. #}
-    {%- set trunk_is_zero = (
-        "20|27|31|32|33|4[01346]|49|51|53|54|55|58|6[0-46]|8[1246]|9[0-58]|21[1238]|23[1-4]|243|249|25[0-6]|26[0-5]|291"
-        ~ "|353|355|358|359|370|37[347]|38[0-35-79]|42[13]|508|59[0134568]|686|850|85[56]|880|886|96[1-467]|97[01267]|99[4-6]"
-    ) -%}
-    {%- set dialled -%}
-        regexp_replace(
-            split_part(split_part(regexp_replace(lower(trim({{ value }})), '^(tel|sips?):', ''), '@', 1), ';', 1),
-            '(\s*ext[. ]*[0-9]+$)|[\s().\-/\x{a0}\x{2010}-\x{2015}]',
-            '',
-            'g'
-        )
-    {%- endset -%}
-    {%- set with_trunk = "0[1-9][0-9]{5,11}" if trunk == "0" else trunk ~ "(" ~ national ~ ")" -%}
-    {%- set abroad = "([+]|00|011)" if code == "1" else "([+]|00)" -%}
-    case
-        when regexp_full_match({{ dialled }}, '{{ abroad }}[1-9][0-9]{5,14}')
-        then
-            regexp_replace(
-                regexp_replace({{ dialled }}, '^{{ abroad }}', '+'), '^[+]({{ trunk_is_zero }})0', '+\1'
-            )
-        {% if code %}
-            when regexp_full_match({{ dialled }}, '{{ with_trunk }}')
-            then '+{{ code }}' || regexp_replace({{ dialled }}, '^{{ trunk }}', '')
-            when regexp_full_match({{ dialled }}, '{{ code }}({{ national }})')
-            then '+' || {{ dialled }}
-            when regexp_full_match({{ dialled }}, '{{ national }}')
-            then '+{{ code }}' || {{ dialled }}
-        {% endif %}
-        when regexp_full_match({{ dialled }}, '[1-9][0-9]{10,14}')
-        then '+' || {{ dialled }}
-        when regexp_full_match({{ dialled }}, '\+?[0-9]{3,20}')
-        then ltrim({{ dialled }}, '+')
-    end
-{%- endmacro %}
-
 {# inbound, outbound, web or null. #}
 {% macro to_direction(value) -%}
     case
@@ -137,6 +148,58 @@
         then 'no_answer'
         else {{ to_snake_case(value) }}
     end
+{%- endmacro %}
+
+{# Whom a dial reached, by a word that a platform has for it: `person`, `voicemail` (any machine), `busy`, `no_answer`, `declined`,
+   `cancelled`, `failed`. Null for every other word, such as one that says who hung up. A lookup: the database plans a `case` of
+   as many branches, in every staging model, for much longer. #}
+{% macro to_dial_result(value, leave_out=[]) -%}
+    {%- set words = {
+        "person": ["person", "human", "human_residence", "human_business", "answered"],
+        "voicemail": [
+            "voicemail",
+            "voicemail_reached",
+            "voicemail_left",
+            "voicemail_message_left",
+            "left_voicemail",
+            "hangup_on_voicemail",
+            "machine",
+            "machine_start",
+            "machine_end_beep",
+            "machine_end_silence",
+            "machine_end_other",
+            "answering_machine",
+            "ivr",
+            "ivr_reached",
+            "fax",
+            "fax_detected",
+        ],
+        "busy": ["busy", "user_busy", "dial_busy", "customer_busy", "line_busy"],
+        "no_answer": [
+            "no_answer",
+            "noanswer",
+            "dial_no_answer",
+            "customer_did_not_answer",
+            "not_answered",
+            "unanswered",
+            "unjoined",
+        ],
+        "declined": ["declined", "rejected", "user_declined", "call_rejected"],
+        "cancelled": ["cancelled", "canceled", "originator_cancel"],
+        "failed": ["failed", "dial_failed", "invalid_destination", "not_found"],
+    } -%}
+    {%- set spellings, results = [], [] -%}
+    {%- for result, spelled in words.items() if result not in leave_out -%}
+        {%- for spelling in spelled -%}
+            {%- do spellings.append("'" ~ spelling ~ "'") -%} {%- do results.append("'" ~ result ~ "'") -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    map([{{ spellings | join(", ") }}], [{{ results | join(", ") }}])[{{ to_snake_case(value) }}]
+{%- endmacro %}
+
+{# The same by a line's status. `failed` and `cancelled` also end calls on which somebody spoke, so a status alone says no such thing. #}
+{% macro to_dial_result_of_line(value) -%}
+    {{ to_dial_result(value, leave_out=["failed", "cancelled"]) }}
 {%- endmacro %}
 
 {# Three events carry a call; the same three under every name a platform gives them. Other events keep their name. #}

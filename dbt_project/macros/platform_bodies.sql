@@ -1,16 +1,18 @@
 {# Shapes and turns of phrase that bodies of several platforms have in common; for staging models only. #}
-{# Several JSON objects as one; of a name that stands in several, the last counts. What is no object adds nothing. #}
+{# Several JSON objects as one; of a name that stands in several, the last that says something. What is no object adds nothing. #}
 {% macro merged_objects(documents) -%}
-    {%- set merged = namespace(sql="cast('{}' as json)") -%}
-    {%- for document in documents -%}
-        {%- set merged.sql -%}
-            json_merge_patch(
-                {{ merged.sql }},
-                case when json_type({{ document }}) = 'OBJECT' then {{ document }} else cast('{}' as json) end
-            )
-        {%- endset -%}
-    {%- endfor -%}
-    {{ merged.sql }}
+    {%- set pairs -%}
+        flatten([
+            {%- for document in documents %}
+                coalesce(list_zip(json_keys({{ document }}), json_extract({{ document }}, '$.*')), [])
+                {{- "," if not loop.last }}
+            {%- endfor %}
+        ])
+    {%- endset -%}
+    {%- set said -%}
+        list_filter({{ pairs }}, lambda pair:json_type(pair[2]) <> 'NULL')
+    {%- endset -%}
+    to_json({{ last_of_each_name(said, prefers_meaningful=true) }})
 {%- endmacro %}
 
 {# A moment of the call as text, from the Unix milliseconds of its start and the seconds since. #}
@@ -52,6 +54,43 @@
     )
 {%- endmacro %}
 
+{# Measures from an object in which the reasoning of `name` stands beside it, as `name_feedback`. Sorted by the name that both have,
+   a measure is followed by its reasoning, so that none is searched for. #}
+{% macro measures_with_feedback(document) -%}
+    {%- set by_name -%}
+        list_sort(
+            list_transform(
+                map_entries({{ json_object_to_map(document, most=1000000000) }}),
+                lambda field: {
+                    'name':regexp_replace(field.key, '_feedback$', ''),
+                    'is_feedback':ends_with(field.key, '_feedback'),
+                    'value':field.value
+                }
+            )
+        )
+    {%- endset -%}
+    list_transform(
+        [{{ by_name }}],
+        lambda by_name:list_transform(
+            list_filter(
+                list_zip(
+                    by_name,
+                    list_transform(by_name, lambda field:field.name)[2:],
+                    list_transform(by_name, lambda field:field.is_feedback)[2:],
+                    list_transform(by_name, lambda field:field.value)[2:]
+                ),
+                lambda field: not field[1].is_feedback
+            ),
+            lambda field: {
+                'name':field[1].name,
+                'value':field[1].value,
+                'confidence':cast(null as double),
+                'reasoning': case when field[3] and field[2] = field[1].name then field[4] end
+            }
+        )
+    )[1]
+{%- endmacro %}
+
 {# A platform's own verdict on the call, as a disposition. What is neither yes nor no (a score, a text) says none. #}
 {% macro verdict_to_disposition(value) -%}
     case
@@ -59,5 +98,32 @@
         then 'successful'
         when lower(trim({{ value }})) in ('false', 'failure', 'unsuccessful')
         then 'unsuccessful'
+    end
+{%- endmacro %}
+
+{# Whether a leg is the one that its session began with: both ids are UUIDs of version 1 of one second. Ids of another form count as
+   first. `receiver/sources/telnyx.py` decides the same. #}
+{% macro is_first_leg(session, leg) -%}
+    coalesce(
+        abs(cast({{ ticks_of_uuid(session) }} as bigint) - cast({{ ticks_of_uuid(leg) }} as bigint))
+        < 10000000,
+        true
+    )
+{%- endmacro %}
+
+{# When a UUID of version 1 was made, in its own time of 100 ns; null for any other text. #}
+{% macro ticks_of_uuid(value) -%}
+    case
+        when
+            regexp_full_match(
+                lower({{ value }}), '[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}'
+            )
+        then
+            try_cast(
+                '0x'
+                || substr({{ value }}, 16, 3)
+                || substr({{ value }}, 10, 4)
+                || substr({{ value }}, 1, 8) as bigint
+            )
     end
 {%- endmacro %}

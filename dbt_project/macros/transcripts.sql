@@ -1,19 +1,49 @@
 {# Transcripts in other forms than a list of turns, as the list of turns that `turns_of` reads. #}
-{# One text of lines that begin with a role and a colon, `bot: …\nhuman: …`; `roles` are divided by `|`, as lines begin. A line that
-   begins with none of them goes on with what was said before. #}
-{% macro spoken_lines(said, roles) -%}
+{# The turns of a list; where it has none with a word in it, those of a text. #}
+{% macro turns_or_text(turns, text) -%}
+    case
+        when len(list_filter({{ turns }}, lambda turn:trim(turn.content) <> '')) > 0
+        then {{ turns }}
+        else {{ spoken_lines(text) }}
+    end
+{%- endmacro %}
+
+{# The text of a JSON value that is a text; null for a list or an object. #}
+{% macro json_text(value) -%}
+    case when json_type({{ value }}) = 'VARCHAR' then {{ value }} ->> '$' end
+{%- endmacro %}
+
+{# One text of lines that begin with a role and a colon, `Agent: …\nUser: …`, in any case, perhaps after a time or a dash. A line that
+   begins with no role goes on with what was said before. A text of one line may hold several turns. A text without any role is one
+   turn of nobody's. #}
+{% macro spoken_lines(text) -%}
+    {%- set roles = (roles_of_agents() + roles_of_customers() + ["transfer[ _]target"]) | join("|") -%}
+    {%- set stamp = "(?:[\\[(]?[0-9]{1,2}:[0-9]{2}[0-9:.]*[\\])]?|[\\[(][0-9.]+ ?s?[\\])])" -%}
+    {%- set head = (
+        "[*_> -]*(?:"
+        ~ stamp
+        ~ "[ \\t-]*)?[*_]*((?i:"
+        ~ roles
+        ~ "))[*_]*(?:[ \\t]*"
+        ~ stamp
+        ~ ")?[ \\t]*:[*_]*"
+    ) -%}
     {%- set marked -%}
-        regexp_replace({{ said }}, '(^|\n)[ \t]*({{ roles }}):', chr(30) || '\2:', 'g')
+        case
+            when contains(trim({{ text }}, {{ blanks() }}), chr(10))
+            then regexp_replace({{ text }}, '(^|[\n\r])[ \t]*{{ head }}', chr(30) || '\2:', 'g')
+            else regexp_replace({{ text }}, '(^|\s){{ head }}', chr(30) || '\2:', 'g')
+        end
     {%- endset -%}
     list_transform(
-        list_filter(
-            string_split({{ marked }}, chr(30)), lambda line:regexp_matches(line, '^({{ roles }}):\s*\S')
-        ),
+        list_filter(string_split({{ marked }}, chr(30)), lambda line:trim(line, {{ blanks() }}) <> ''),
         lambda line: {
-            'role':split_part(line, ':', 1),
-            'content':trim(substr(line, position(':' in line) + 1), ' ' || chr(9) || chr(10) || chr(13)),
+            'role':nullif(regexp_extract(line, '^((?i:{{ roles }})):', 1), ''),
+            'content':trim(regexp_replace(line, '^(?i:{{ roles }}):', ''), {{ blanks() }}),
             'timestamp':cast(null as varchar),
             'until':cast(null as varchar)
         }
     )
 {%- endmacro %}
+
+{% macro blanks() -%} ' ' || chr(9) || chr(10) || chr(13) || chr(160) {%- endmacro %}

@@ -1,21 +1,27 @@
-"""Who must not get a mail although one is due: customers who did not agree, the suppression list, example domains.
+"""Who must not get a mail although one is due.
+
+Customers who did not agree, the suppression list, domains for examples; and, where the operator wants that, addresses
+that the CRM does not hold.
 
 How a mail is sent, and whether its address is one at all, is not decided here.
 """
 
+import threading
 from email.message import EmailMessage
 from functools import lru_cache
 from pathlib import Path
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery
+from integrations.destinations import Delivery, KnowsAddresses, open_destination
 from integrations.email.templating import ALERT
-from integrations.errors import Paused, Skipped
+from integrations.errors import Paused, Refused, Retryable, Skipped
+from integrations.rendering import line
 
 # RFC 2606 and RFC 6761.
 _EXAMPLES = frozenset({"example.com", "example.net", "example.org"})
 _RESERVED = frozenset({"example", "test", "invalid", "localhost"})
 DEFAULT_LIST = "suppressed.txt"
+_opened = threading.local()
 
 
 def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
@@ -43,8 +49,8 @@ def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSett
 
     Raises:
         Skipped: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
-            the address is on the suppression list.
-        Paused: if the suppression list that was named cannot be read.
+            the address is on the suppression list, or if only known addresses are written to and it is none.
+        Paused: if the suppression list that was named cannot be read, or no CRM says which addresses are known.
     """
     if delivery.payload.get("template") == ALERT:
         return
@@ -56,6 +62,40 @@ def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSett
     recipient, listed = _address(mail, "To"), _suppressed(settings)
     if recipient in listed or f"@{recipient.rpartition('@')[2]}" in listed:
         raise Skipped("the address is on the suppression list")
+    if settings.email_only_known and recipient not in _known(delivery, settings):
+        raise Skipped("the CRM does not hold this address for the caller's number")
+
+
+def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
+    """The addresses that the configured CRMs hold for the caller's number.
+
+    Raises:
+        Paused: if no CRM can be asked, or one does not answer: no mail could go out.
+    """
+    phone, known = line(delivery.payload.get("customer_phone"), 32), frozenset[str]()
+    crms = _crms(settings)
+    if not crms:
+        raise Paused(
+            "AFTERCALL_EMAIL_ONLY_KNOWN needs a CRM that can be asked: set AFTERCALL_CRM, or turn it off"
+        )
+    for crm in crms if phone else ():
+        try:
+            known |= crm.addresses(phone)
+        except (Retryable, Refused) as error:
+            raise Paused(
+                f"{crm.name} does not say which addresses it holds, which AFTERCALL_EMAIL_ONLY_KNOWN needs: {error}"
+            ) from None
+    return known
+
+
+def _crms(settings: IntegrationSettings) -> list[KnowsAddresses]:
+    """The configured CRMs that can be asked, opened once per thread: a login per mail would be too many."""
+    if getattr(_opened, "settings", None) is not settings:
+        opened = [open_destination("crm", settings, name) for name in settings.destinations_of("crm")]
+        _opened.crms = [crm for crm in opened if isinstance(crm, KnowsAddresses)]
+        _opened.settings = settings
+    crms: list[KnowsAddresses] = _opened.crms
+    return crms
 
 
 def is_example(address: str) -> bool:

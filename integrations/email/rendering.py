@@ -15,7 +15,7 @@ from integrations.destinations import Delivery
 from integrations.email.brand import brand
 from integrations.email.templating import ALERT, TEMPLATES, Wording, wording
 from integrations.errors import Paused, Skipped, Unsendable
-from integrations.rendering import Rendered, is_address, line, prose, words
+from integrations.rendering import Rendered, is_address, line, prose, unlinked, words
 
 SUMMARY_LIMIT = 2_000
 OVER = "Resolved: "
@@ -35,7 +35,7 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     if template not in (*TEMPLATES, ALERT):
         raise Unsendable(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
-    to, ascii_only = _recipient(told.get("to_address"), line(told.get("customer_name"), 80))
+    to, ascii_only = _recipient(told.get("to_address"), unlinked(line(told.get("customer_name"), 80)))
     unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest) if template in TEMPLATES else []
     made = _wording(delivery, template, _web_address(unsubscribe), settings)
     mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
@@ -83,13 +83,17 @@ def _wording(
 ) -> Wording:
     payload = delivery.payload
     topic = words(payload.get("issue_type"), "")
-    told = {
+    quotes = template == ALERT or settings.email_quotes_summary
+    said = {
         "name": line(payload.get("customer_name"), 80),
         "topic": "" if topic == "general" else topic[:1].upper() + topic[1:],
-        "summary": prose(payload.get("summary"), SUMMARY_LIMIT),
+        "summary": prose(payload.get("summary"), SUMMARY_LIMIT) if quotes else "",
         "reference": line(delivery.call_id, 80),
-        "unsubscribe_url": unsubscribe_url,
     }
+    if template != ALERT:
+        # Whoever calls can have any words sent to any address, under our name: none of them is a link.
+        said = {name: unlinked(value) for name, value in said.items()}
+    told = {**said, "unsubscribe_url": unsubscribe_url}
     if template == ALERT:
         headline = line(payload.get("headline"), 200)
         told |= {

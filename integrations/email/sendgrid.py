@@ -58,6 +58,7 @@ class SendGrid:
     """
 
     name = "sendgrid"
+    can_be_asked = False
     # Mail Send names no limit of its own; what is too much answers 429 with the moment to go on.
     limits = Limits(concurrency=8)
 
@@ -120,6 +121,10 @@ class SendGrid:
                 _SCOPE if may else f"give the key the scope {_SCOPE} (Mail Send: full access)",
             )
         yield from content(self._settings)
+
+    def knock(self) -> None:
+        """Return if SendGrid answers; sends nothing. Raises Unreachable or Busy."""
+        self._client.knock()
 
     def close(self) -> None:
         """Close the connections."""

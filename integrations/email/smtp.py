@@ -9,7 +9,6 @@ A mail server cannot be asked what it has sent. Every try of an action carries t
 mailboxes recognise a repeat. What a mail says is `rendering`, who gets none is `recipients`.
 """
 
-import re
 import smtplib
 import ssl
 from collections.abc import Iterator
@@ -22,21 +21,8 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
-from integrations.errors import Paused, Refused, Retryable, Unreachable, Unsendable, is_no_connection
-from integrations.http import QUOTED
-from integrations.rendering import line
-
-# The server wants a login, another one, or encryption (RFC 4954); no mail will get through.
-_LOGIN = frozenset({530, 534, 535, 538})
-_TOO_LARGE = 552
-_CLOSING = 421
-# RFC 3463: what a 4xx concerns. The mail system and a congested one (4.3.x, 4.4.5) are everybody's.
-_ENHANCED = re.compile(r"4\.(\d{1,3})\.(\d{1,3})\b")
-_OF_THE_SYSTEM, _CONGESTED = ("3",), ("4", "5")
-# Without such a code: an error of the server itself, and no room left. A 450 is of one mailbox (RFC 5321, 4.2.3).
-_ITS_OWN_TROUBLE = frozenset({421, 431, 432, 451, 452, 454})
-# Putting off a sender whom the server does not know yet: for one recipient, and over within minutes.
-_GREYLISTED = re.compile(r"gr[ae]y-?\s?list", re.I)
+from integrations.email.smtp_replies import CLOSING, connection_error, reply_error
+from integrations.errors import Paused, Unreachable, Unsendable
 
 
 def open_destination(settings: IntegrationSettings) -> "SmtpDestination":
@@ -52,6 +38,7 @@ class SmtpDestination:
     """
 
     name = "smtp"
+    can_be_asked = False
 
     def __init__(self, settings: IntegrationSettings) -> None:
         if not settings.smtp_host:
@@ -71,16 +58,29 @@ class SmtpDestination:
             within(self._settings.smtp_whole_seconds, partial(self._connection.hand_over, mail))
         except DeadlineExceeded:
             # Its thread still holds the connection, and must not send any more.
-            self._connection.is_left = True
+            self._connection.is_left, is_begun = True, self._connection.is_begun
             self._connection = _Connection(self._settings)
             raise Unreachable(
                 f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s",
-                may_be_done=True,
+                may_be_done=is_begun,
             ) from None
         except (smtplib.SMTPException, OSError) as error:
             self._connection.drop()
-            raise _kind(error, self._settings) from None
+            kind = connection_error(error, self._settings)
+            if isinstance(kind, Unreachable) and not self._connection.is_begun:
+                kind.may_be_done = False
+            raise kind from None
         return str(mail["Message-ID"])
+
+    def knock(self) -> None:
+        """Return if the server answers; begins no mail. Raises Unreachable."""
+        try:
+            within(self._settings.smtp_whole_seconds, self._connection.look)
+        except (smtplib.SMTPException, OSError) as error:
+            self._connection.drop()
+            # A login that is refused is an answer; the next mail will say so.
+            if isinstance(kind := connection_error(error, self._settings), Unreachable):
+                raise kind from None
 
     def body(self, delivery: Delivery, external_id: str | None) -> str:
         """The message as it goes over the wire."""
@@ -99,7 +99,7 @@ class SmtpDestination:
         except Paused as error:
             yield Finding("mail server", False, str(error))
         except (smtplib.SMTPException, OSError) as error:
-            yield Finding("mail server", False, str(_kind(error, settings)))
+            yield Finding("mail server", False, str(connection_error(error, settings)))
         else:
             yield Finding("mail server", True, f"{settings.smtp_host}:{settings.smtp_port} answers")
             yield Finding("encryption", True, seen or "none, as AFTERCALL_SMTP_SECURITY says")
@@ -124,23 +124,27 @@ class _Connection:
         self._settings = settings
         self._server: smtplib.SMTP | None = None
         self.is_left = False
+        # Whether the text of the last mail was on its way: before, nothing can have been sent.
+        self.is_begun = False
 
     def hand_over(self, mail: EmailMessage) -> None:
         """Sender, recipient, mail; returns when the server has taken it."""
+        self.is_begun = False
         server, options = self._begin(mail)
         recipient = str(mail["To"].addresses[0].addr_spec)
         code, reply = server.rcpt(recipient, [])
         if code not in (250, 251):
             _reset(server)
-            raise _reply("did not take the recipient", code, reply)
+            raise reply_error("did not take the recipient", code, reply)
         policy = mail.policy.clone(cte_type="8bit" if "BODY=8BITMIME" in options else "7bit")
         if self.is_left:
             server.close()
             return
+        self.is_begun = True
         code, reply = server.data(mail.as_bytes(policy=policy))
         if code != 250:
             _reset(server)
-            raise _reply("did not take the mail", code, reply)
+            raise reply_error("did not take the mail", code, reply)
 
     def _begin(self, mail: EmailMessage) -> tuple[smtplib.SMTP, list[str]]:
         """Connection and options of a mail that the server is ready to take.
@@ -159,13 +163,13 @@ class _Connection:
                 if not kept:
                     raise
                 continue
-            if code == _CLOSING:
+            if code == CLOSING:
                 self.drop()
                 if kept:
                     continue
             if code != 250:
                 _reset(server)
-                raise _reply("did not take the sender", code, reply, is_sender=True)
+                raise reply_error("did not take the sender", code, reply, is_sender=True)
             return server, options
 
     def look(self) -> str:
@@ -231,68 +235,3 @@ def _reset(server: smtplib.SMTP) -> None:
         server.rset()
     except (smtplib.SMTPException, OSError):
         server.close()
-
-
-def _reply(what: str, code: int, reply: bytes | str, *, is_sender: bool = False) -> Exception:
-    """The failure kind of a reply: 4xx passes, 5xx does not; all mail needs server, login and sender."""
-    told = f"the mail server {what}: {code} {_words(reply)}"
-    if code in _LOGIN:
-        return Paused(f"{told}. Look at AFTERCALL_SMTP_USERNAME, _PASSWORD and _SECURITY")
-    if code < 500:
-        is_of_all = is_sender or _concerns_all(code, _words(reply))
-        return Unreachable(told) if is_of_all else Retryable(told)
-    if is_sender and code != _TOO_LARGE:
-        return Paused(
-            f"{told}. Look at AFTERCALL_EMAIL_FROM_ADDRESS, and at what your mail server lets you send"
-        )
-    return Refused(told)
-
-
-def _concerns_all(code: int, words: str) -> bool:
-    """True if a 4xx to one recipient or mail is the server's own trouble, so that the next mail would meet it too."""
-    enhanced = _ENHANCED.match(words)
-    if code == _CLOSING or enhanced is None:
-        return code in _ITS_OWN_TROUBLE and not (code != _CLOSING and _GREYLISTED.search(words))
-    return enhanced[1] in _OF_THE_SYSTEM or enhanced.groups() == _CONGESTED
-
-
-def _words(reply: bytes | str) -> str:
-    return line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply, QUOTED)
-
-
-def _kind(error: Exception, settings: IntegrationSettings) -> Exception:
-    """What went wrong before or between replies."""
-    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
-        told = _words(error.smtp_error)
-        return Paused(
-            f"the mail server refuses the login: {error.smtp_code} {told}. "
-            "Look at AFTERCALL_SMTP_USERNAME and AFTERCALL_SMTP_PASSWORD"
-        )
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return Paused(
-            f"the mail server shows a certificate that is not to be trusted ({error.verify_message}); nothing was "
-            "sent. Look at AFTERCALL_SMTP_HOST, or name your CA in AFTERCALL_SMTP_CA_FILE"
-        )
-    if isinstance(error, smtplib.SMTPDataError):
-        return _reply("did not take the mail", error.smtp_code, error.smtp_error)
-    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return Paused(
-            "the mail server does not speak TLS on this port: use AFTERCALL_SMTP_SECURITY=starttls (port 587) "
-            "or the port for tls (465)"
-        )
-    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-        return Paused(
-            f"the mail server does not offer what AFTERCALL_SMTP_SECURITY={settings.smtp_security} or the login "
-            f"needs: {line(error, QUOTED)}"
-        )
-    if isinstance(error, smtplib.SMTPResponseException):
-        told = _words(error.smtp_error)
-        # Before any mail was begun: at the connection, the greeting, the encryption or the login.
-        return Unreachable(f"the mail server answered {error.smtp_code} {told}")
-    # smtplib wraps the one in the other while it reads a reply.
-    if isinstance(error, TimeoutError) or "timed out" in str(error):
-        return Unreachable(f"the mail server was silent for {settings.smtp_seconds:g} s", may_be_done=True)
-    return Unreachable(
-        f"the connection to the mail server failed ({getattr(error, 'strerror', None) or line(error, 100)})",
-        may_be_done=not is_no_connection(error),
-    )

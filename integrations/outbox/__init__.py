@@ -10,6 +10,7 @@ from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
 from integrations.outbox.alerts import BadAlerts, alert
 from integrations.outbox.attention import Attention, AttentionItem, needs_attention, why_waiting
+from integrations.outbox.engine import OutboxNotWritable
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
 from integrations.outbox.outbox import Outbox, open_outbox
@@ -62,6 +63,7 @@ __all__ = [
     "Intervention",
     "NotPossible",
     "Outbox",
+    "OutboxNotWritable",
     "OutboxTooNew",
     "Pause",
     "Preview",

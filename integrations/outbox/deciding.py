@@ -10,10 +10,15 @@ from enum import Enum
 from typing import Any
 
 from integrations.config import IntegrationSettings
+from integrations.outbox.limits import TOO_MANY
 from integrations.outbox.records import DueAction
-from integrations.outbox.schema import DEAD, PENDING, SKIPPED, UPDATABLE
+from integrations.outbox.schema import DEAD, PENDING, RETRYING, SKIPPED, UPDATABLE
 
 TOO_OLD = "too old"
+FINAL = frozenset({TOO_OLD, TOO_MANY})
+"""Reasons of a skip that no new content ends; a person can."""
+MOST_BEGUN = 2
+"""So many sends may begin without a known end, where nobody can be asked what became of them."""
 HELD_BACK = "held back: "
 """How the reason of a skip begins that a destination decided on."""
 
@@ -62,9 +67,9 @@ def decide_known(
 
     Sent: changed content makes an updatable kind pending again, as an update of the same record; any other
     kind is frozen. Not yet sent: the content is replaced, and a wait that was set by a failure stays.
-    Skipped as too old: final. Held back by the destination: until the content changes. Skipped for another
-    reason: pending when the reason is gone. Dead: changed content is a new chance, unless a person gave it up
-    or it may be sent only once and is too old by now.
+    Skipped as too old, or as one of too many: final. Held back by the destination: until the content changes.
+    Skipped for another reason: pending when the reason is gone. Dead: changed content is a new chance, unless a
+    person gave it up, or it may be sent only once and is too old by now or was perhaps sent.
     """
     changed = digest != row["payload_hash"]
     was_sent = row["sent_at"] is not None
@@ -78,9 +83,15 @@ def decide_known(
         return Decision(Verdict.UPDATED, _row(SKIPPED, action.skip_reason))
     if not changed:
         return UNCHANGED
-    if row["failures"]:
+    if row["failures"] or row["status"] == RETRYING:
         return Decision(Verdict.UPDATED, _kept(row))
     return Decision(Verdict.UPDATED, _row(PENDING))
+
+
+def too_many(decision: Decision) -> Decision:
+    """The decision for a mail that is one too many; what happened to its row before makes no difference."""
+    was_new = decision.verdict is Verdict.CREATED
+    return Decision(Verdict.SKIPPED if was_new else Verdict.UPDATED, _row(SKIPPED, TOO_MANY))
 
 
 def is_held_back(row: Mapping[str, Any]) -> bool:
@@ -89,12 +100,12 @@ def is_held_back(row: Mapping[str, Any]) -> bool:
 
 
 def _decide_skipped(action: DueAction, row: Mapping[str, Any], changed: bool) -> Decision:
-    final = row["last_error"] == TOO_OLD
+    final = row["last_error"] in FINAL
     if is_held_back(row) and not changed:
         return UNCHANGED
     if not final and not action.skip_reason:
         return Decision(Verdict.UPDATED, _row(PENDING))
-    reason = TOO_OLD if final else action.skip_reason
+    reason = row["last_error"] if final else action.skip_reason
     if not changed and reason == row["last_error"]:
         return UNCHANGED
     return Decision(Verdict.UPDATED, _row(SKIPPED, reason))
@@ -106,7 +117,7 @@ def _decide_dead(
     if not changed:
         return UNCHANGED
     late = action.kind not in UPDATABLE and too_old(action, now, settings)
-    if row["given_up_by"] or late:
+    if row["given_up_by"] or late or row["begun"] >= MOST_BEGUN:
         return Decision(Verdict.UPDATED, _kept(row))
     if action.skip_reason and row["sent_at"] is None:
         return Decision(Verdict.UPDATED, _row(SKIPPED, action.skip_reason))

@@ -1,14 +1,16 @@
 """The one function that leads to a destination: check, send, mark.
 
-There is no other road, so the ledger is never bypassed. Nothing is claimed before it is sent: what a crash
-leaves behind is an action that is still due, and looking before creating finds what it had made. Who may work
-on a channel is decided by a lock that dies with its process. What happens at one destination is `lanes`.
+There is no other road, so the ledger is never bypassed. What a crash leaves behind is an action that is still due,
+and looking before creating finds what it had made; where nobody can be asked, "begun" precedes the send. On SQLite one
+process works on a channel, by a lock that dies with it. On Postgres several may, and claim what they work on: see
+`leases`. What happens at one destination is `lanes`.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from sqlalchemy import Engine
@@ -18,11 +20,15 @@ from integrations.destinations import Destination, exists
 from integrations.errors import Paused
 from integrations.outbox import circuit
 from integrations.outbox.backlog import backlog, due_keys
+from integrations.outbox.engine import check_writable, is_shared
 from integrations.outbox.following import follow
 from integrations.outbox.lanes import Lane
+from integrations.outbox.leases import take_from_the_gone
 from integrations.outbox.locks import process_lock
 from integrations.outbox.records import DispatchReport
 from integrations.routes import configured
+
+_RESULTS = ("sent", "updated", "retrying", "dead", "skipped")
 
 
 def dispatch(
@@ -50,9 +56,10 @@ def dispatch(
     Raises:
         UnknownDestination: if the settings name one that does not exist; the others have been worked on.
         BadRoutes: if the file of routes cannot be followed.
+        OutboxNotWritable: if the outbox cannot be written; then nothing more is sent.
     """
     clock = _clock(now)
-    with process_lock(engine, channel, wait=False) as held:
+    with _channel_lock(engine, channel) as held:
         done: Counter[str] = Counter()
         if held:
             done = _work(engine, channel, settings, clock, limit, destination)
@@ -67,7 +74,7 @@ def dispatch(
         waiting=left.due + left.later,
         due=left.due,
         next_attempt_at=left.next_attempt_at,
-        busy=not held,
+        busy=not held or (done["held"] > 0 and not any(done[result] for result in _RESULTS)),
         paused_until=min((until for until in stops if until > clock()), default=None),
     )
 
@@ -93,10 +100,15 @@ def _work(
             told = Paused(f"there is no destination {name!r} any more; give its actions up, or bring it back")
             circuit.pause(engine, channel, name, told, clock(), settings)
             return Counter()
-        return Lane(engine, channel, name, settings, clock, mine, writer, halt).run(due[name])
+        lane = Lane(engine, channel, name, settings, clock, mine, writer, halt)
+        done = lane.run(due[name])
+        done["held"] += len(lane.held)
+        return done
 
     if not due:
         return Counter()
+    check_writable(engine)
+    take_from_the_gone(engine)
     # A thread also for a single one: an interrupt comes to the main thread only, and so never between send and mark.
     with ThreadPoolExecutor(len(due), thread_name_prefix=f"aftercall-{channel}") as pool:
         passes = [pool.submit(work, name) for name in due]
@@ -107,6 +119,15 @@ def _work(
             halt.set()
             raise
     return sum((one.result() for one in passes), Counter[str]())
+
+
+@contextmanager
+def _channel_lock(engine: Engine, channel: str) -> Iterator[bool]:
+    if is_shared(engine):
+        yield True
+        return
+    with process_lock(engine, channel, wait=False) as held:
+        yield held
 
 
 def _clock(fixed: datetime | None) -> Callable[[], datetime]:

@@ -5,18 +5,38 @@ SQLite anyway, what a write reads cannot change under it, and the numbers rise i
 a reader that goes on from the last number it saw never misses a row.
 """
 
-from collections.abc import Iterator
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from integrations.outbox.schema import change_counter
 
+T = TypeVar("T")
+
 BUSY_SECONDS = 60
+# A server that restarts is back within this time; a mark that waits so long is better than a second mail.
+RECONNECT_SECONDS = 60.0
+_UNWRITABLE = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the file, or the disk under it, is read-only",
+    sqlite3.SQLITE_BUSY: "another process holds the file",
+    sqlite3.SQLITE_LOCKED: "another process holds the file",
+    sqlite3.SQLITE_IOERR: "the disk fails",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
+}
+# SQLSTATE: out of disk, a read-only transaction (a standby).
+_UNWRITABLE_STATES = {"53100": "the disk is full", "25006": "the server is read-only"}
+
+
+class OutboxNotWritable(RuntimeError):
+    """The outbox cannot be written, so nothing is sent: what cannot be marked would go out again and again."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +59,9 @@ def make_engine(url: str) -> Engine:
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
         try:
-            return create_engine(address, pool_pre_ping=True)
+            # A pooler between transactions (PgBouncer) gives each one another session: none may be prepared in it.
+            prepares = {"prepare_threshold": None} if address.drivername.endswith("+psycopg") else {}
+            return create_engine(address, pool_pre_ping=True, connect_args=prepares)
         except ModuleNotFoundError as error:
             raise ValueError(
                 f"an outbox on Postgres needs the package {error.name}: pip install it"
@@ -68,9 +90,35 @@ def reading(engine: Engine | Connection) -> Iterator[Connection]:
         yield connection
 
 
+def is_shared(engine: Engine) -> bool:
+    """True if dispatchers on several machines may use the outbox at once: then actions are claimed."""
+    return engine.dialect.name == "postgresql"
+
+
+def insistently(engine: Engine, work: Callable[[bool], T], *, seconds: float = RECONNECT_SECONDS) -> T:
+    """What `work` returns; asked again, with True, while the connection to the server breaks under it.
+
+    Args:
+        engine: the outbox's engine.
+        work: whole transactions, which may have been carried out when it is asked again.
+        seconds: how long.
+    """
+    deadline, wait, is_again = time.monotonic() + seconds, 0.05, False
+    while True:
+        try:
+            return work(is_again)
+        except DBAPIError as error:
+            # A connection that was never made says so by its class alone.
+            is_broken = error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
+            if not is_shared(engine) or not is_broken or time.monotonic() > deadline:
+                raise
+        time.sleep(wait)
+        wait, is_again = min(2 * wait, 2.0), True
+
+
 @contextmanager
 def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> Iterator[Write]:
-    """A transaction that writes: all of it or nothing.
+    """A transaction that writes: all of it or nothing. Raises OutboxNotWritable.
 
     Args:
         engine: the outbox's engine.
@@ -82,10 +130,43 @@ def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> I
     """
     take = update(change_counter).values(value=change_counter.c.value + 1).returning(change_counter.c.value)
     options = {"outbox_write": True, "outbox_durable": durable}
-    with engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
-        yield Write(connection, connection.execute(take).scalar_one())
-        if not is_kept:
-            transaction.rollback()
+    try:
+        with engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
+            yield Write(connection, connection.execute(take).scalar_one())
+            if not is_kept:
+                transaction.rollback()
+    except DBAPIError as error:
+        reason = _unwritable(error)
+        if reason is None:
+            raise
+        where = sqlite_path(engine) or engine.url.render_as_string()
+        raise not_writable(where, reason, error.orig) from error
+
+
+def not_writable(where: object, reason: str, error: object) -> OutboxNotWritable:
+    """The error that says what failed, where, and what to do."""
+    return OutboxNotWritable(
+        f"Cannot write the outbox {where}: {reason} ({error}). Nothing is sent that cannot be marked. "
+        "Free space, make the place writable, or end what holds the outbox; then the next pass goes on."
+    )
+
+
+def check_writable(engine: Engine) -> None:
+    """Write, durably, what changes nothing but the counter. Raises OutboxNotWritable."""
+
+    def write(_: bool) -> None:
+        with writing(engine, durable=True):
+            pass
+
+    insistently(engine, write)
+
+
+def _unwritable(error: DBAPIError) -> str | None:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        # The low byte is the kind, the rest says more of it.
+        return _UNWRITABLE.get(code & 0xFF)
+    return _UNWRITABLE_STATES.get(getattr(error.orig, "sqlstate", None) or "")
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -13,10 +13,13 @@ from sqlalchemy import Engine, bindparam, insert, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import payloads
-from integrations.outbox.deciding import Decision, Verdict, decide_known, decide_new
+from integrations.outbox.backlog import UNSETTLED
+from integrations.outbox.deciding import Decision, Verdict, decide_known, decide_new, too_many
 from integrations.outbox.engine import Write, writing
+from integrations.outbox.keys import due_key_of, row_key
+from integrations.outbox.limits import Mail, MailLimits, mail_of
 from integrations.outbox.records import DueAction, FillReport
-from integrations.outbox.routing import NOT_ROUTED, facts_of, place, row_key
+from integrations.outbox.routing import NOT_ROUTED, facts_of, place
 from integrations.outbox.schema import SKIPPED, actions
 from integrations.routes import Routes, destinations, routes
 
@@ -25,7 +28,7 @@ SET_SIZE = 1_000
 
 _WRITTEN = (
     "parent_key", "source", "call_id", "payload", "payload_hash", "facts", "due_at", "status", "last_error",
-    "failures", "next_attempt_at", "updated_at", "change_number",
+    "failures", "next_attempt_at", "mailbox", "mail_domain", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
     update(actions)
@@ -34,7 +37,7 @@ _UPDATE = (
 )
 _KNOWN = (
     "action_key", "due_key", "destination", "external_id", "payload_hash", "status", "failures", "next_attempt_at",
-    "last_error", "given_up_by", "sent_at", "due_at",
+    "last_error", "given_up_by", "sent_at", "due_at", "begun", "mailbox",
 )  # fmt: skip
 
 
@@ -56,7 +59,7 @@ def fill_in(
     """The same, as a part of a transaction that writes more; by the routes given, if any are."""
     fill_ = _Fill(write, now, settings, known or routes(settings))
     for batch in _batches(rows, SET_SIZE):
-        fill_.add({row.action_key: row for row in batch})
+        fill_.add({due_key_of(row.action_key): row for row in batch})
     return FillReport(
         created=fill_.verdicts[Verdict.CREATED],
         updated=fill_.verdicts[Verdict.UPDATED],
@@ -76,6 +79,7 @@ class _Fill:
 
     def __init__(self, write: Write, now: datetime, settings: IntegrationSettings, known: Routes) -> None:
         self.write, self.now, self.settings, self.routes = write, now, settings, known
+        self.limits = MailLimits(write.connection, settings)
         self.verdicts: Counter[Verdict] = Counter()
         self.new: list[dict[str, Any]] = []
         self.changed: list[dict[str, Any]] = []
@@ -90,7 +94,7 @@ class _Fill:
             known[row["due_key"]].append(dict(row))
         for due_key, action in rows.items():
             text, digest = payloads.encode(action.payload)
-            self._add_one(action, text, digest, known.get(due_key, []))
+            self._add_one(due_key, action, text, digest, known.get(due_key, []))
         if self.new:
             self.write.connection.execute(insert(actions), self.new)
         if self.changed:
@@ -99,8 +103,12 @@ class _Fill:
             mine = actions.c.action_key == values.pop("action_key")
             self.write.connection.execute(update(actions).where(mine).values(**values))
         self.new, self.changed, self.placed = [], [], []
+        self.limits.forget()
 
-    def _add_one(self, action: DueAction, text: str, digest: str, rows: list[dict[str, Any]]) -> None:
+    def _add_one(
+        self, due_key: str, action: DueAction, text: str, digest: str, rows: list[dict[str, Any]]
+    ) -> None:
+        mail = mail_of(action, due_key, self.now)
         wanted = destinations(action.channel, facts_of(action), self.settings, self.routes)
         content = {
             "parent_key": _parent(action),
@@ -109,6 +117,8 @@ class _Fill:
             "payload": text,
             "payload_hash": digest,
             "facts": payloads.encode(action.facts)[0] if action.facts else None,
+            "mailbox": mail.mailbox if mail else None,
+            "mail_domain": mail.domain if mail else None,
             "updated_at": self.now,
             "change_number": self.write.number,
         }
@@ -116,6 +126,8 @@ class _Fill:
             decision = decide_known(action, digest, row, self.now, self.settings)
             if row["last_error"] == NOT_ROUTED and row["destination"] not in wanted:
                 decision = Decision(Verdict.UNCHANGED, {})
+            elif mail and _begins_to_count(row, mail, decision):
+                decision = self._limited(mail, decision)
             self.verdicts[decision.verdict] += 1
             if decision.verdict is not Verdict.UNCHANGED:
                 values = content | {"due_at": action.due_at or row["due_at"], **decision.values}
@@ -123,15 +135,30 @@ class _Fill:
                     {"key": row["action_key"]} | {f"new_{name}": value for name, value in values.items()}
                 )
                 row |= decision.values
-        places = place(action.action_key, action.kind, wanted, rows)
+        places = place(due_key, action.kind, wanted, rows)
         self.placed += placed(places.moved, places.dropped, self.now, self.write.number)
         decision = decide_new(action, self.now, self.settings)
+        if mail and not rows and decision.verdict is Verdict.CREATED:
+            decision = self._limited(mail, decision)
         for name in places.new if not rows or decision.verdict is Verdict.CREATED else ():
             self.verdicts[decision.verdict] += 1
             is_first = not rows and name == places.new[0]
-            key = row_key(action.action_key, name, is_first=is_first)
-            fixed = _identity(action, key, name, self.now)
+            key = row_key(due_key, name, is_first=is_first)
+            fixed = _identity(action, key, due_key, name, self.now)
             self.new.append({**content, **fixed, "due_at": action.due_at, **decision.values})
+
+    def _limited(self, mail: Mail, decision: Decision) -> Decision:
+        """The decision, or that the mail is one too many."""
+        if not self.limits.allow(mail):
+            return too_many(decision)
+        self.limits.note(mail)
+        return decision
+
+
+def _begins_to_count(row: Mapping[str, Any], mail: Mail, decision: Decision) -> bool:
+    """True if a mail that did not count is to be sent now, or goes to somebody else than before."""
+    was_counted = row["status"] in UNSETTLED and row["mailbox"] == mail.mailbox
+    return decision.values.get("status") in UNSETTLED and not was_counted
 
 
 def placed(
@@ -152,10 +179,10 @@ def placed(
         yield {"action_key": key, **skipped, **written}
 
 
-def _identity(action: DueAction, key: str, destination: str, now: datetime) -> dict[str, Any]:
+def _identity(action: DueAction, key: str, due_key: str, destination: str, now: datetime) -> dict[str, Any]:
     return {
         "action_key": key,
-        "due_key": action.action_key,
+        "due_key": due_key,
         "channel": action.channel,
         "kind": action.kind,
         "destination": destination,
@@ -170,4 +197,4 @@ def _identity(action: DueAction, key: str, destination: str, now: datetime) -> d
 def _parent(action: DueAction) -> str | None:
     # notes and tasks are on the contact, whose key is the phone.
     on_contact = action.channel == "crm" and action.kind in ("note", "task")
-    return f"contact:{action.payload.get('phone')}" if on_contact else None
+    return due_key_of(f"contact:{action.payload.get('phone')}") if on_contact else None

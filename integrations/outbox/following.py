@@ -15,8 +15,9 @@ from integrations.config import IntegrationSettings
 from integrations.outbox.backlog import UNSETTLED, as_action
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.filling import placed
+from integrations.outbox.keys import is_copy, row_key
 from integrations.outbox.records import Action, DueAction
-from integrations.outbox.routing import NOT_ROUTED, facts_of, place, row_key
+from integrations.outbox.routing import NOT_ROUTED, facts_of, place
 from integrations.outbox.schema import PENDING, SKIPPED, actions, pauses, watermarks
 from integrations.routes import Routes, destinations, routes
 
@@ -126,20 +127,14 @@ def _place(write: Write, rows: list[dict[str, Any]], wanted: Sequence[str], now:
         mine = actions.c.action_key == values.pop("action_key")
         write.connection.execute(update(actions).where(mine).values(**values))
     model = next((row for row in rows if row["status"] in UNSETTLED), None)
-    for name in places.new if model and not _is_copy(write, first["due_key"]) else ():
+    for name in places.new if model and not is_copy(first["due_key"]) else ():
         fresh = {
             "action_key": row_key(first["due_key"], name, is_first=False), "destination": name, "status": PENDING,
             "attempts": 0, "failures": 0, "next_attempt_at": None, "external_id": None, "last_error": None,
-            "given_up_by": None, "stopped_at": None, "created_at": now, "sent_at": None, **written,
+            "given_up_by": None, "stopped_at": None, "begun": 0, "refused_in_row": False, "created_at": now,
+            "sent_at": None, **written,
         }  # fmt: skip
         write.connection.execute(insert(actions).values(**{**(model or {}), **fresh}))
-
-
-def _is_copy(write: Write, due_key: str) -> bool:
-    """Whether it is what a person had sent once more (`<key>~2`): it goes to the destination of its own alone."""
-    stem, _, number = due_key.rpartition("~")
-    original = select(actions.c.action_key).where(actions.c.due_key == stem).limit(1)
-    return number.isdecimal() and write.connection.execute(original).first() is not None
 
 
 def _configuration(

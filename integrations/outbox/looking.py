@@ -29,7 +29,7 @@ from integrations.outbox.previews import PreviewDestination
 from integrations.outbox.records import Action
 from integrations.outbox.routing import NOT_ROUTED
 from integrations.outbox.schema import UPDATABLE
-from integrations.outbox.trying import NotYet, Trier
+from integrations.outbox.trying import NotYet, Trier, check_begun
 from integrations.rendering import Rendered
 
 CREATE, UPDATE, NOTHING, SKIP, WAIT, FAIL = "create", "update", "nothing", "skip", "wait", "fail"
@@ -149,6 +149,8 @@ def plan(trier: Trier, action: Action) -> Plan:
     """What a try of one action would do."""
     target, settings = trier.target, trier.settings
     try:
+        if trier.begins(action):
+            check_begun(action)
         delivery = trier.delivery(action)
         own = action.external_id if action.destination == target.name else None
         known, there = _there(target, delivery, own)

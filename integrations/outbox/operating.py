@@ -7,14 +7,16 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select, update
 
 from integrations.outbox import circuit
-from integrations.outbox.deciding import TOO_OLD, is_held_back
+from integrations.outbox.deciding import FINAL, is_held_back
 from integrations.outbox.engine import Write, writing
 from integrations.outbox.following import forget
+from integrations.outbox.keys import copy_key
 from integrations.outbox.schema import DEAD, PENDING, SENT, SKIPPED, UPDATABLE, actions, interventions
 
 UNKNOWN = "unknown"
 _AGAIN = {
     "status": PENDING, "failures": 0, "next_attempt_at": None, "last_error": None, "given_up_by": None,
+    "begun": 0, "refused_in_row": False,
 }  # fmt: skip
 
 
@@ -27,13 +29,13 @@ def retry(engine: Engine, action_key: str, now: datetime | None = None, by: str 
 
     Raises:
         NotPossible: if there is no such action, if it was sent and is of a kind that is sent once, or if it
-            lacks what it needs (it was skipped for another reason than its age).
+            lacks what it needs (it was skipped for another reason than its age or a limit).
     """
 
     def decide(row: Any) -> dict[str, Any]:
         if row["sent_at"] is not None and row["kind"] not in UPDATABLE:
             raise NotPossible(f"{action_key} was sent, and a {row['kind']} is sent only once")
-        if row["status"] == SKIPPED and row["last_error"] != TOO_OLD and not is_held_back(row):
+        if row["status"] == SKIPPED and row["last_error"] not in FINAL and not is_held_back(row):
             raise NotPossible(
                 f"{action_key} was skipped: {row['last_error']}; it goes out when that is mended"
             )
@@ -92,7 +94,7 @@ def _copy(write: Write, row: Any, now: datetime) -> str:
     stem = actions.c.action_key.startswith(f"{row['action_key']}~", autoescape=True)
     number = 2 + (write.connection.execute(select(func.count()).where(stem)).scalar() or 0)
     fresh = {
-        "action_key": f"{row['action_key']}~{number}", "due_key": f"{row['due_key']}~{number}", "attempts": 0,
+        "action_key": copy_key(row["action_key"], number), "due_key": copy_key(row["due_key"], number), "attempts": 0,
         "external_id": None, "stopped_at": None, "sent_at": None, "created_at": now, "updated_at": now,
         "change_number": write.number,
     }  # fmt: skip

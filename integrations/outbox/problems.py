@@ -17,11 +17,14 @@ from integrations.outbox.alerts import KIND, alerts
 from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.filling import fill_in
+from integrations.outbox.limits import TOO_MANY
 from integrations.outbox.records import AT_ONCE, Finding, Pause, Problem
-from integrations.outbox.schema import DEAD, actions, attempts, problems
+from integrations.outbox.schema import DEAD, SKIPPED, actions, attempts, problems
 from integrations.routes import BadRoutes, Routes, routes
 
 DEAD_ACTIONS, CIRCUIT, WAITING = "no_dead_actions", "circuit_closed", "nothing_waits_too_long"
+# Long enough that one flood is one problem, short enough that it is over when the flood is.
+LOOKS_BACK = timedelta(hours=24)
 OUTBOX_CHECKS = (DEAD_ACTIONS, CIRCUIT, WAITING)
 
 
@@ -38,7 +41,7 @@ def find(engine: Engine, settings: IntegrationSettings, now: datetime) -> list[F
     """What is wrong with the outbox's channels: dead actions, destinations that stopped, what waits too long."""
     pauses = circuit.all_pauses(engine)
     stopped = [_stopped(pause, settings) for pause in pauses]
-    return [*_dead(engine), *stopped, *_waiting(engine, settings, now, pauses)]
+    return [*_dead(engine), *stopped, *_too_many(engine, now), *_waiting(engine, settings, now, pauses)]
 
 
 def reconcile(
@@ -238,6 +241,25 @@ def _dead(engine: Engine) -> list[Finding]:
             )
         )
     return findings
+
+
+def _too_many(engine: Engine, now: datetime) -> list[Finding]:
+    skipped = and_(actions.c.status == SKIPPED, actions.c.last_error == TOO_MANY)
+    recent = and_(actions.c.channel == "email", actions.c.due_at > now - LOOKS_BACK)
+    with reading(engine) as connection:
+        count = connection.execute(select(func.count()).where(recent, skipped)).scalar_one()
+    if not count:
+        return []
+    return [
+        Finding(
+            "limited:email",
+            f"outbox/email:{DEAD_ACTIONS}",
+            "Mails were not sent because too many were due",
+            f"{count} within {LOOKS_BACK.total_seconds() / 3600:.0f} hours",
+            "Look: aftercall actions --channel email --status skipped. If callers do not misuse you, raise "
+            "AFTERCALL_EMAIL_MOST_PER_ADDRESS_DAY, _PER_DOMAIN_DAY or _PER_HOUR. Then: aftercall actions retry.",
+        )
+    ]
 
 
 def _stopped(pause: Pause, settings: IntegrationSettings) -> Finding:

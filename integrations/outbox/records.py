@@ -66,7 +66,7 @@ class DispatchReport:
         waiting: actions of the channel still to be done after this pass, now or later.
         due: those of them that could be tried at once; another pass is worth while.
         next_attempt_at: the earliest moment at which a retry is due, UTC.
-        busy: another process holds the channel; nothing was done.
+        busy: other processes hold the channel, or all that is due of it; nothing was done.
         paused_until: the channel has stopped, and one action is tried at this moment, UTC.
     """
 
@@ -113,6 +113,8 @@ class Action:
     """One row of the ledger; all times are aware UTC. `due_key` is the action's key without its destination.
 
     `stopped_at`: when its destination last stopped at it, which cost it no attempt; None once it is sent.
+    `begun`: sends whose end nobody knows. `refused_in_row`: refused while nothing got through at its destination.
+    `mailbox`, `mail_domain`: whom a mail goes to, as the limits count it.
     """
 
     action_key: str
@@ -135,6 +137,10 @@ class Action:
     facts: dict[str, Any]
     given_up_by: str | None
     stopped_at: datetime | None
+    begun: int
+    refused_in_row: bool
+    mailbox: str | None
+    mail_domain: str | None
     created_at: datetime
     updated_at: datetime
     sent_at: datetime | None

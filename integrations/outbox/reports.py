@@ -8,6 +8,8 @@ from sqlalchemy import Engine, and_, func, or_, select
 from integrations.outbox import payloads
 from integrations.outbox.backlog import as_action
 from integrations.outbox.engine import reading
+from integrations.outbox.keys import due_key_of
+from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.records import Action, Attempt, Changes, Count, Intervention, Preview
 from integrations.outbox.schema import actions, attempts, interventions, previews
 
@@ -49,10 +51,14 @@ def list_actions(
 
 
 def action(engine: Engine, action_key: str) -> Action | None:
-    """One action."""
+    """One action, by its row's key, or by the key of the rule that made it due."""
+    rule = and_(actions.c.due_key == due_key_of(action_key), actions.c.action_key != action_key)
     with reading(engine) as connection:
-        row = connection.execute(select(actions).where(actions.c.action_key == action_key)).mappings().first()
-    return as_action(row) if row else None
+        for condition in (actions.c.action_key == action_key, rule):
+            query = select(actions).where(condition).order_by(actions.c.action_key).limit(1)
+            if row := connection.execute(query).mappings().first():
+                return as_action(row)
+    return None
 
 
 def attempts_of(engine: Engine, action_key: str) -> list[Attempt]:
@@ -85,12 +91,15 @@ def list_previews(engine: Engine, *, channel: str | None, limit: int, offset: in
 
 
 def preview(engine: Engine, action_key: str) -> Preview | None:
-    """The preview of one action."""
+    """The preview of one action, by its row's key or its own."""
+    is_shown = actions.c.destination == PREVIEW
+    own = select(actions.c.due_key).where(actions.c.action_key == action_key, is_shown)
     with reading(engine) as connection:
-        row = (
-            connection.execute(select(previews).where(previews.c.action_key == action_key)).mappings().first()
-        )
-    return Preview(**row) if row else None
+        for key in (action_key, own.scalar_subquery()):
+            query = select(previews).where(previews.c.action_key == key)
+            if row := connection.execute(query).mappings().first():
+                return Preview(**row)
+    return None
 
 
 def changed_since(engine: Engine, cursor: str | None, batch: int) -> Iterator[Changes]:

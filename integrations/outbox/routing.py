@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from integrations.outbox.keys import row_key
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.records import DueAction
 from integrations.outbox.schema import DEAD, SENT, SKIPPED
@@ -51,14 +52,15 @@ def place(due_key: str, kind: str, wanted: Sequence[str], rows: Sequence[Row]) -
     other action is made at a destination that is new to it only while it has been made nowhere: a changed setting must
     not make a second ticket of an old one.
     """
+    own_key = row_key(due_key, "", is_first=True)
     missing = [name for name in wanted if name not in {row["destination"] for row in rows}]
     moved: dict[str, str] = {}
     dropped: set[str] = set()
     for row in rows:
         if is_made(row) or row["status"] in (DEAD, SENT, SKIPPED) or row["destination"] in wanted:
             continue
-        if row["action_key"] == due_key and missing:
-            moved[due_key] = missing.pop(0)
+        if row["action_key"] == own_key and missing:
+            moved[own_key] = missing.pop(0)
         else:
             dropped.add(row["action_key"])
     is_nowhere = not any(is_made(row) or row["status"] == SENT for row in rows)
@@ -70,8 +72,3 @@ def place(due_key: str, kind: str, wanted: Sequence[str], rows: Sequence[Row]) -
 def is_made(row: Row) -> bool:
     """Whether a record exists in a system; what a preview kept is none."""
     return row["external_id"] is not None and row["destination"] != PREVIEW
-
-
-def row_key(due_key: str, destination: str, *, is_first: bool) -> str:
-    """Key of the row of an action at a destination."""
-    return due_key if is_first else f"{due_key}@{destination}"

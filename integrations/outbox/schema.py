@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -89,6 +90,18 @@ actions = Table(
     Column(
         "stopped_at", UtcTime, comment="When its destination last stopped at it; nothing once it is sent."
     ),
+    Column("begun", Integer, nullable=False, server_default="0", comment="Sends whose end nobody knows."),
+    Column(
+        "refused_in_row",
+        Boolean,
+        nullable=False,
+        server_default=false(),
+        comment="Refused while nothing got through: it waits again if its destination stops.",
+    ),
+    Column(
+        "mailbox", String(320), comment="Whom a mail goes to, in one spelling; nothing for our own people."
+    ),
+    Column("mail_domain", String(255), comment="The domain of the mailbox."),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
@@ -97,6 +110,9 @@ actions = Table(
     Index(None, "change_number", "action_key"),
     Index(None, "call_id"),
     Index(None, "due_key"),
+    Index(None, "mailbox", "due_at"),
+    Index(None, "mail_domain", "due_at"),
+    Index(None, "channel", "due_at"),
 )
 
 attempts = Table(
@@ -155,6 +171,24 @@ streaks = Table(
     Column("destination", String(64), primary_key=True),
     Column("refused", Integer, nullable=False),
     Column("unreachable", Integer, nullable=False),
+)
+
+claims = Table(
+    "claims",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("chain", String, primary_key=True, comment="Actions that must not overtake each other."),
+    Column("owner", String(255), nullable=False),
+    Column("lease_until", DateTime, nullable=False, comment="By the database's clock, UTC."),
+)
+
+paces = Table(
+    "paces",
+    metadata,
+    Column("channel", String(32), primary_key=True),
+    Column("destination", String(64), primary_key=True),
+    Column("next_at", DateTime, comment="When the next action may begin, by the database's clock, UTC."),
 )
 
 problems = Table(

@@ -55,7 +55,7 @@ class SlackBot:
     def __init__(self, settings: IntegrationSettings) -> None:
         self._api = SlackApi(settings)
         self._settings = settings
-        self._look_first = settings.slack_look_first
+        self._look_first = self.can_be_asked = settings.slack_look_first
         self._ids: dict[str, str] = {}
         self._posted: dict[tuple[str, str], _Posted] = {}
         self._gone: set[tuple[str, str]] = set()

@@ -19,7 +19,6 @@ from integrations.slack import blocks
 EVENT_TYPE = "aftercall_action"
 ALERT = "pipeline_alert"
 OVER = "Resolved: "
-_ICONS = {"transfer_requested": "📞", "unhappy_customer": "⚠️", "vip_call": "⭐"}
 _PROBLEM, _RESOLVED = "🔴", "✅"
 _LINKS = {"ticket": "Open the ticket", "contact": "Open the contact"}
 
@@ -61,7 +60,7 @@ def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
 
 def _about_a_call(delivery: Delivery, headline: str, settings: IntegrationSettings) -> Iterator[blocks.Block]:
     told = delivery.payload
-    icon = _ICONS.get(delivery.kind)
+    icon = line(told.get("icon"), 8)
     yield blocks.header(f"{icon} {headline}" if icon else headline)
     summary = prose(told.get("summary"))
     # Said in the headline already, unless that had to be cut.

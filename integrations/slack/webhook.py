@@ -39,6 +39,7 @@ class SlackWebhook:
     """
 
     name = "webhook"
+    can_be_asked = False
     # Slack's word: one message a second for each webhook.
     limits = Limits(concurrency=1, per_second=1.0)
 
@@ -83,6 +84,10 @@ class SlackWebhook:
                 yield Finding(named, False, str(_meant(str(error), channel) or error))
             else:
                 yield Finding(named, False, "something answers at this address that is not Slack")
+
+    def knock(self) -> None:
+        """Return if Slack answers at the first of the addresses; posts nothing. Raises Unreachable or Busy."""
+        self._client(next(iter(self._urls)) or "#").knock()
 
     def close(self) -> None:
         """Close every connection."""

@@ -15,7 +15,7 @@ _ITSELF = re.compile(
     r"(?<=\w)-(?=\w)|(?<=[\w)])[.?!:](?=\s|$)|[,;'\"/$]|\(|\)(?!\.)|\+(?=\d{5})|(?<=\d)%|&(?![#\w])"
 )
 # What begins a line and may make it a heading, a list or a block: `h1.`, `p(class).`, `12)`.
-_OPENING = re.compile(r"(?:[a-z]{1,2}\d*+|\d++|pre|table|notextile)(?![a-z])\S*?[.)]+", re.I)
+_OPENING = re.compile(r"\A(?:[a-z]{1,2}\d*+|\d++|pre|table|notextile)(?![a-z])[^\s.)]*+[.)]++", re.I)
 _INVISIBLE = "\u200b"
 
 

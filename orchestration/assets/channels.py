@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 import dagster as dg
-import pandas as pd
 
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration import act
@@ -17,6 +16,7 @@ from orchestration.assets.raw import EVERYTHING_TAG, OWNERS
 from orchestration.resources import Aftercall
 
 CHANNELS = tuple(act.SYNC_TABLES)
+_DUE = dg.AssetKey(["intermediate", "int_due_actions"])
 # A Slack message leads to the ticket and the contact of its call, so they are made first; none of them is a condition.
 PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "slack": "0"}
 
@@ -37,7 +37,8 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["outbox", channel],
-        deps=[dg.AssetKey(["sync", table]) for table in act.SYNC_TABLES[channel]],
+        # the views that it reads, and the table below them, which is what a pass builds
+        deps=[*(dg.AssetKey(["sync", table]) for table in act.SYNC_TABLES[channel]), _DUE],
         group_name="actions",
         kinds={"python"},
         owners=OWNERS,
@@ -84,7 +85,9 @@ def _held(outbox: Outbox, channel: str, started: datetime) -> dict[str, dg.Metad
         "waiting": left.due + left.later,
         "lag_seconds": metadata.seconds_since(left.oldest_due_at, now),
         "seconds": round((now - started).total_seconds(), 2),
-        "preview": metadata.table(pd.DataFrame(counts)),
+        "actions": dg.MetadataValue.json(
+            {f"{one['kind']} {one['status']}": one["actions"] for one in counts}
+        ),
     }
 
 

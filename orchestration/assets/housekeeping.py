@@ -1,9 +1,9 @@
-"""The landing store's housekeeping as an asset of its own, outside the pass: see `orchestration/housekeeping.py`."""
+"""Housekeeping as assets of their own, outside the pass: see `orchestration/housekeeping.py` and `history.py`."""
 
 import dagster as dg
 import pandas as pd
 
-from orchestration import housekeeping
+from orchestration import history, history_files, housekeeping
 from orchestration.assets import metadata
 from orchestration.resources import Aftercall
 
@@ -36,5 +36,29 @@ def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> 
             "kept_back": sum(report.kept.values()),
             "seconds": round(report.seconds, 2),
             "preview": metadata.table(kept),
+        }
+    )
+
+
+@dg.asset(
+    key="run_history",
+    group_name="housekeeping",
+    kinds={"dagster"},
+    owners=["team:platform"],
+    pool="run_history",
+    description="Runs, their events and logs, and ticks of sensors: removed beyond AFTERCALL_RUN_RETENTION_COUNT of "
+    "each job and after AFTERCALL_RUN_RETENTION_DAYS, all but the newest while space is short. What made an asset "
+    "last, a check's last result and materialised days stay.",
+)
+def run_history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
+    """Remove what is over the limits, and say what is left."""
+    settings = aftercall.orchestration()
+    report = history.prune(context.instance, settings, history_files.is_space_short(settings))
+    return dg.MaterializeResult(
+        metadata={
+            "removed": report.removed,
+            "dagster/row_count": report.left,
+            "freed_bytes": report.freed_bytes,
+            "seconds": round(report.seconds, 2),
         }
     )

@@ -14,7 +14,7 @@ from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtP
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
 
-from orchestration import build, copies, warehouse
+from orchestration import breaking_events, build, copies, quarantine, warehouse
 from orchestration.assets import metadata
 from orchestration.assets.days import DAYS, not_yet_shown
 from orchestration.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
@@ -23,16 +23,20 @@ from orchestration.resources import Aftercall
 
 # what became of the actions is built after they were tried, within the same pass
 OUTCOMES = "source:raw.outbox_actions+"
-MODELS = "models"
+MODELS, AFTERMATH = "models", "outcomes"
+"""The two parts of the project that are built by themselves."""
 LEAN = "test_type:unit"
+_PASS = ["--selector", "pass", "--no-write-json"]
+_COMPLETE = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
 # models that hold days, each of which can be counted anew by itself
 BY_DAY = "by_day"
+# models that a pass builds
+INCREMENT = "pass"
+_EVENTS = dg.AssetKey(["raw", "call_events"])
 _DBT_SECONDS = "Execution Duration"
-_NOT_COUNTED: dict[str, dg.MetadataValue[Any]] = {
-    "rows": dg.MetadataValue.text(
-        "a view, not counted in a pass, which the count would hold up; the nightly run counts and shows it"
-    )
-}
+_FOLLOWS = "a view: it holds what its tables hold; not counted, to keep a pass fast"
+# dbt's names for what Dagster shows anyway, in every event
+_NOT_SHOWN = {"unique_id", "invocation_id"}
 MANIFEST = build.ensure_manifest(OrchestrationSettings())
 
 
@@ -66,6 +70,18 @@ class ModelTranslator(DagsterDbtTranslator):
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
         """The data team owns every model."""
         return OWNERS
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The model; one of a pass that reads staging views waits for the load below them, which a pass leaves out."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id)
+        if node is None or INCREMENT not in node["tags"]:
+            return spec
+        upstream = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
+        reads_views = any(one is not None and one["schema"] == "staging" for one in upstream)
+        return spec.merge_attributes(deps=[_EVENTS]) if reads_views else spec
 
     def get_asset_check_spec(
         self,
@@ -107,6 +123,11 @@ def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
     return context.partition_key_range if asked else None
 
 
+def is_complete(settings: OrchestrationSettings) -> bool:
+    """Whether both parts of the project as it stands are likely to be built, so that a pass will do."""
+    return all(build.is_remembered(settings, part) for part in (MODELS, AFTERMATH))
+
+
 def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Every day with a call."""
     try:
@@ -122,19 +143,21 @@ def built(
     context: dg.AssetExecutionContext,
     settings: OrchestrationSettings,
     work: Callable[[OrchestrationSettings, build.EventSink], None],
+    rescue: Callable[[], bool] = lambda: False,
 ) -> Iterator[Any]:
-    """Run dbt, then yield what it did: its checks, and its assets with what they hold."""
+    """Run dbt, then yield what it did: its checks, and its assets with what they hold.
+
+    If dbt fails and `rescue` says that it removed the cause, dbt runs once more.
+    """
     events: list[dict[str, Any]] = []
 
     def attempt(roomy: OrchestrationSettings) -> None:
         events.clear()
         work(roomy, events.append)
 
-    failure: build.BuildFailed | None = None
-    try:
-        warehouse.with_enough_memory(settings, attempt, "duckdb_memory")
-    except build.BuildFailed as error:
-        failure = error
+    failure = _failure_of(settings, attempt)
+    if failure is not None and rescue():
+        failure = _failure_of(settings, attempt)
     outputs: list[dg.Output[Any]] = []
     found = build.found_by_tests(events)
     for event in events:
@@ -147,8 +170,8 @@ def built(
         ):
             if isinstance(shown, dg.Output):
                 outputs.append(shown)
-            elif isinstance(shown, dg.AssetCheckResult) and shown.check_name in found:
-                yield shown._replace(description=found[shown.check_name])
+            elif isinstance(shown, dg.AssetCheckResult):
+                yield _check_result(shown, found)
             else:
                 yield shown
     if failure is not None:
@@ -156,20 +179,32 @@ def built(
     yield from described(context, settings, outputs)
 
 
+def _failure_of(
+    settings: OrchestrationSettings, attempt: Callable[[OrchestrationSettings], None]
+) -> build.BuildFailed | None:
+    try:
+        warehouse.with_enough_memory(settings, attempt, "duckdb_memory")
+    except build.BuildFailed as error:
+        return error
+    return None
+
+
+def _check_result(result: dg.AssetCheckResult, found: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The result with the rows that a test found as its description, and without what Dagster shows anyway."""
+    return result._replace(
+        description=found.get(result.check_name or "", result.description),
+        metadata={name: value for name, value in result.metadata.items() if name not in _NOT_SHOWN},
+    )
+
+
 def described(
     context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
 ) -> Iterator[Any]:
-    """What dbt built, with its rows, and the views it left alone, which follow the tables below them.
-
-    Of these the marts are shown as they were published last, and the others say why they are not counted.
-    """
+    """What dbt built, with its rows, and the selected views that it left alone, which follow the tables below them."""
     built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
-    views = {key for key, is_view in IN_ORDER.items() if is_view}
-    left = (views & context.selected_asset_keys) - built_outputs.keys()
-    copied = metadata.of_published(settings, left)
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, "call_events", "received_at")
-        rows = metadata.of_relations(connection, [(key.path[0], key.path[1]) for key in built_outputs])
+        rows = metadata.row_counts(connection, [(key.path[0], key.path[1]) for key in built_outputs])
         days = _days(connection)
     for key in IN_ORDER:
         if key not in context.selected_asset_keys:
@@ -178,24 +213,13 @@ def described(
             for materialization in not_yet_shown(context.instance, key, days):
                 context.log_event(materialization)
         if output := built_outputs.get(key):
-            yield dg.Output(
-                None,
-                output_name=output.output_name,
-                metadata={
-                    **output.metadata,
-                    **rows[key.path[0], key.path[1]],
-                    "seconds": output.metadata.get(_DBT_SECONDS, 0.0),
-                    "lag_seconds": lag,
-                },
+            seconds = output.metadata.get(_DBT_SECONDS, 0.0)
+            shown = {**rows[key.path[0], key.path[1]], "seconds": seconds, "lag_seconds": lag}
+            yield dg.Output(None, output_name=output.output_name, metadata=shown)
+        elif IN_ORDER[key]:
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={"follows": _FOLLOWS, "seconds": 0.0, "lag_seconds": lag}
             )
-        elif key in left:
-            said: dict[str, Any] = {
-                "follows": "a view: it holds what its tables hold",
-                **(copied.get(key) or _NOT_COUNTED),
-                "seconds": 0.0,
-                "lag_seconds": lag,
-            }
-            yield dg.MaterializeResult(asset_key=key, metadata=said)
 
 
 @dbt_assets(
@@ -212,6 +236,7 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     New events need the tables that hold something and the tests of their keys; a backfill counts its range of days
     anew; everything is built anew once for each version of the
     project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
+    An event that alone breaks the build is set aside, and the build is done without it.
     """
     settings = aftercall.orchestration()
     everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
@@ -221,14 +246,19 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
         arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
         copies.forget(settings)
         yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
-    elif everything or not build.is_built(settings, MODELS):
-        arguments = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
-        yield from built(
-            context, settings, lambda roomy, sink: build.build_all(roomy, MODELS, arguments, sink)
-        )
-    else:
-        arguments = ["--selector", "pass", "--no-write-json"]
-        yield from built(context, settings, lambda roomy, sink: build.build(roomy, arguments, sink))
+        return
+
+    def work(roomy: OrchestrationSettings, sink: build.EventSink) -> None:
+        newest = quarantine.newest_load(roomy)
+        if everything or not build.is_built(roomy, MODELS):
+            build.build_all(roomy, MODELS, _COMPLETE, sink)
+        else:
+            build.build(roomy, _PASS, sink)
+        quarantine.remember_built(roomy, newest)
+
+    yield from built(
+        context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))
+    )
 
 
 @dbt_assets(
@@ -241,10 +271,10 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
 def outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
     """What became of every action: a view over what was just loaded, tested once a version and every night."""
     settings = aftercall.orchestration()
-    if context.run.tags.get(EVERYTHING_TAG) == "yes" or not build.is_built(settings, "outcomes"):
+    if context.run.tags.get(EVERYTHING_TAG) == "yes" or not build.is_built(settings, AFTERMATH):
         arguments = ["--select", OUTCOMES, "--exclude", LEAN]
         yield from built(
-            context, settings, lambda roomy, sink: build.build_all(roomy, "outcomes", arguments, sink)
+            context, settings, lambda roomy, sink: build.build_all(roomy, AFTERMATH, arguments, sink)
         )
     else:
         yield from described(context, settings, [])

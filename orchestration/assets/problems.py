@@ -10,7 +10,7 @@ import dagster as dg
 
 from integrations.outbox import Problem, open_outbox, problems
 from orchestration.assets.channels import CHANNELS
-from orchestration.problems import RAW, RUNS, SOURCES, evaluate
+from orchestration.problems import ASIDE, RAW, RUNS, SOURCES, evaluate
 from orchestration.resources import Aftercall
 
 _SAID = {
@@ -18,11 +18,12 @@ _SAID = {
     problems.CIRCUIT: "No destination of the channel has stopped.",
     problems.WAITING: "Nothing has been due for longer than AFTERCALL_ALERT_WAITING_MINUTES.",
     RUNS: "No job failed in its last two runs.",
+    ASIDE: "No event is set aside because it breaks the build.",
     SOURCES: "No source is silent in an hour that is busy in other weeks.",
 }
 SUBJECTS = tuple(
     [(f"outbox/{channel}", name) for channel in CHANNELS for name in problems.OUTBOX_CHECKS]
-    + [(RAW, RUNS), (RAW, SOURCES)]
+    + [(RAW, RUNS), (RAW, SOURCES), (RAW, ASIDE)]
 )
 
 

@@ -93,9 +93,9 @@ def _loaded(
     settings: OrchestrationSettings, report: pipeline.LoadReport, age: str, *tables: str
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
-    with warehouse.writing(settings), warehouse.connect(settings) as connection:
+    with warehouse.reading(settings), warehouse.connect(settings) as connection:
         lag = metadata.lag_seconds(connection, warehouse.RAW, tables[0], age)
-        held = metadata.of_relations(connection, [(warehouse.RAW, table) for table in tables])
+        held = metadata.row_counts(connection, [(warehouse.RAW, table) for table in tables])
         for table in tables:
             yield dg.MaterializeResult(
                 asset_key=[warehouse.RAW, table],

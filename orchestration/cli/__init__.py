@@ -18,6 +18,7 @@ _COMMANDS = {
     "simulate": "orchestration.cli.traffic",
     "landing": "orchestration.cli.landing",
     "reload": "orchestration.cli.reload",
+    "quarantine": "orchestration.cli.quarantine",
     "recover": "orchestration.cli.recover",
     "trace": "orchestration.cli.trace",
     "whatif": "orchestration.cli.whatif",

@@ -7,7 +7,7 @@ from dotenv import dotenv_values
 
 from orchestration import build, instance, warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import pipeline
+from orchestration.load.tables import ensure_tables
 from receiver import private
 
 
@@ -27,7 +27,7 @@ def init_command(env_file: Path) -> None:
     instance.remember(settings, env_file)
     build.ensure_manifest(settings)
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
     told = dotenv_values(env_file).get("DAGSTER_HOME")
     if told and Path(told) != settings.dagster:

@@ -26,16 +26,19 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
         return
     from rich.console import Console
 
-    from orchestration import passes, warehouse
+    from orchestration import passes, signals, warehouse
 
     console, began = Console(stderr=True), datetime.now(UTC)
-    with console.status("load, build, act, publish"):
+    with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
         try:
             count = passes.run_until_done(
-                OrchestrationSettings(), IntegrationSettings(), console.log, everything
+                OrchestrationSettings(), IntegrationSettings(), console.log, everything, heard.check
             )
         except (passes.PassFailed, warehouse.WarehouseBusy) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("stopped; the next run goes on where this one was", err=True)
+            raise SystemExit(heard.exit_code()) from None
     _conclude(f"done after {count} pass{'es' if count > 1 else ''}", began)
 
 

@@ -106,6 +106,8 @@ def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
             yield event.received_at, "received", f"{name} {whole(event.event_id)}\n{removed}"
         if event.loaded_at is not None:
             loads[event.loaded_at].append(name)
+        if event.set_aside_at is not None:
+            yield event.set_aside_at, "set aside", f"{name}: {whole(event.set_aside_because)}"
     for when, names in loads.items():
         yield when, "loaded", ", ".join(names)
     if call.built_at is not None:

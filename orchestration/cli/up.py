@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import click
 
-from orchestration import instance
+from orchestration import clock, instance
 from orchestration.cli import processes
 from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
@@ -34,8 +34,11 @@ def up_command() -> None:
             for name, url in (processes.addresses() | processes.pages()).items():
                 _say(f"{name:<10}{url}")
             _say(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
+            watch = clock.ClockWatch()
             while True:
                 children.tend(_say)
+                if watch.was_set_back():
+                    clock.bring_back_apart(processes.environment(settings))
                 time.sleep(_LOOKS_SECONDS)
     except KeyboardInterrupt:
         _say("stopped")

@@ -62,9 +62,16 @@ class Batch:
 
 
 @dlt.source(name="landing", max_table_nesting=0)
-def landing(settings: OrchestrationSettings, sizes: Mapping[str, int] | None = None) -> Any:
-    """New lines of the landing store, as the two raw tables; with `sizes`, those before these sizes of segments."""
-    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes))
+def landing(
+    settings: OrchestrationSettings,
+    sizes: Mapping[str, int] | None = None,
+    held: frozenset[str] = frozenset(),
+) -> Any:
+    """New lines of the landing store, as the two raw tables; with `sizes`, those before these sizes of segments.
+
+    Events with the keys `held` are left out: they are set aside.
+    """
+    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes), held)
 
 
 @dlt.source(name="landing", max_table_nesting=0)
@@ -73,16 +80,20 @@ def landed_before(
     window: Window,
     segments: Sequence[Segment],
     advance: Callable[[int], None],
+    held: frozenset[str] = frozenset(),
 ) -> Any:
     """Lines of some segments that were received in a window, whether loaded or not; the cursors stay.
 
-    `advance` is told how many bytes were read.
+    `advance` is told how many bytes were read. Events with the keys `held` are left out: they are set aside.
     """
-    return _tables(lambda _: _again(open_landing(settings.home), settings, window, segments, advance))
+    return _tables(lambda _: _again(open_landing(settings.home), settings, window, segments, advance), held)
 
 
-def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]]) -> Any:
-    """The two raw tables out of batches, which are made when dlt asks, with the state of the source."""
+def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], held: frozenset[str]) -> Any:
+    """The two raw tables out of batches, which are made when dlt asks, with the state of the source.
+
+    Events with the keys `held` count as seen.
+    """
 
     @dlt.resource(name="landing_batches", selected=False)
     def landing_batches() -> Iterator[Batch]:
@@ -116,7 +127,7 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]]) -> Any:
         if rejected.num_rows:
             yield _stamped(_located(rejected, batch.segment), state["loaded_at"])
 
-    seen: set[str] = set()
+    seen = set(held)
     return call_events, rejected_lines
 
 

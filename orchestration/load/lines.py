@@ -39,7 +39,19 @@ with parsed as (
     from lines
 )
 select
-    md5(concat_ws(chr(31), event.source, coalesce(event.call_id, ''), event.event_id)) as event_key,
+    -- an id that holds the separator brings the length of the call id in: no two events have one key
+    md5(
+        concat_ws(
+            chr(31),
+            event.source,
+            case
+                when contains(concat(event.call_id, event.event_id), chr(31))
+                then coalesce(length(event.call_id), 0)
+            end,
+            coalesce(event.call_id, ''),
+            event.event_id
+        )
+    ) as event_key,
     event.event_id as event_id,
     event.source as source,
     event.event_type as event_type,

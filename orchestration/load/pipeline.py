@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,14 +21,16 @@ import duckdb
 from integrations.config import IntegrationSettings
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import cursor
-from orchestration.load.window import Window
-from receiver.landing import Segment, open_landing
+from orchestration.load import cursor, held, packages
+from orchestration.load.tables import ensure_tables
+from orchestration.load.window import Window, window_parts
+from receiver.landing import open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "CRITICAL")
 os.environ.setdefault("DATA_WRITER__COMPRESSION", "none")
+os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
 
 LANDING = "landing"
 OUTBOX = "outbox"
@@ -64,6 +66,7 @@ def pipeline(settings: OrchestrationSettings, name: str) -> Any:
     """
     if not settings.warehouse.exists():
         shutil.rmtree(settings.dlt / name, ignore_errors=True)
+    packages.remove_loaded(settings.dlt / name)
     return _pipeline(settings, name, settings.dlt)
 
 
@@ -124,10 +127,15 @@ def load_events(
         unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
         sizes = {segment.path: segment.size for segment, _ in unread}
         total = sum(segment.size - position for segment, position in unread)
+        set_aside = held.held_events(settings)
+        keys = frozenset(event.event_key for event in set_aside)
         remaining = warehouse.with_enough_memory(
-            settings, lambda roomy: _load_all(roomy, sizes, total, progress)
+            settings, lambda roomy: _load_all(roomy, sizes, keys, total, progress)
         )
         ensure_tables(settings)
+        if keys:
+            held.sweep(settings)
+        held.write_notice(settings, set_aside)
         after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, total - remaining, time.monotonic() - started)
@@ -136,6 +144,7 @@ def load_events(
 def _load_all(
     settings: OrchestrationSettings,
     sizes: Mapping[str, int],
+    set_aside: frozenset[str],
     total: int,
     progress: Callable[[int, int], None] | None,
 ) -> int:
@@ -146,7 +155,7 @@ def _load_all(
     _finish(waiting)
     remaining = total
     while True:
-        waiting.run(landing(settings, sizes))
+        waiting.run(landing(settings, sizes, set_aside))
         before = remaining
         remaining = cursor.backlog_bytes(open_landing(settings.home), positions(settings), sizes)
         if progress is not None:
@@ -179,8 +188,10 @@ def reload_window(
         if progress is not None:
             progress(done, total)
 
-    for part in _parts(segments, settings.load_max_bytes):
-        waiting.run(landed_before(settings, window, part, advance))
+    set_aside = frozenset(event.event_key for event in held.held_events(settings))
+    for part in window_parts(segments, settings.load_max_bytes):
+        waiting.run(landed_before(settings, window, part, advance, set_aside))
+    held.sweep(settings)
     after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, done, time.monotonic() - started)
@@ -256,18 +267,6 @@ def _count(waiting: Any, info: Any, rows: dict[str, int]) -> None:
             rows[table] += count
 
 
-def _parts(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
-    """Segments in order, as many at a time as `most_bytes` hold, but at least one."""
-    part: list[Segment] = []
-    for segment in segments:
-        if part and sum(one.size for one in part) + segment.size > most_bytes:
-            yield part
-            part = []
-        part.append(segment)
-    if part:
-        yield part
-
-
 def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
     """Rows of the two tables of the landing store; none where there is no table yet."""
     counts = {"call_events": 0, "rejected_lines": 0}
@@ -277,38 +276,3 @@ def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
                 with suppress(duckdb.CatalogException):
                     counts[table] = connection.table(f"{warehouse.RAW}.{table}").count("*").fetchall()[0][0]
     return counts
-
-
-_TABLES = {
-    "call_events": (
-        "event_key varchar not null, event_id varchar, source varchar, event_type varchar, call_id varchar, "
-        "occurred_at timestamp, received_at timestamp, customer_phone varchar, direction varchar, "
-        "payload json, loaded_at timestamp"
-    ),
-    "rejected_lines": (
-        "position_key varchar not null, segment varchar, byte_offset bigint, reason varchar, line varchar, "
-        "loaded_at timestamp"
-    ),
-    "outbox_actions": (
-        "action_key varchar not null, channel varchar, kind varchar, source varchar, call_id varchar, "
-        "destination varchar, payload json, status varchar, attempts bigint, external_id varchar, "
-        "last_error varchar, due_at timestamp, next_attempt_at timestamp, created_at timestamp, "
-        "updated_at timestamp, sent_at timestamp, loaded_at timestamp, _dlt_load_id varchar, _dlt_id varchar"
-    ),
-    "listed_calls": (
-        "call_key varchar not null, source varchar, call_id varchar, created_at timestamp, ended_at timestamp, "
-        "is_over boolean, expected_events varchar, call varchar, listed_at timestamp, "
-        "_dlt_load_id varchar not null, _dlt_id varchar not null"
-    ),
-}
-
-
-def ensure_tables(settings: OrchestrationSettings) -> None:
-    """Make the raw tables that no row has called for yet, so that dbt can always select from them.
-
-    Call inside `warehouse.writing`.
-    """
-    with warehouse.connect(settings, read_only=False) as connection:
-        connection.execute(f"create schema if not exists {warehouse.RAW}")
-        for table, columns in _TABLES.items():
-            connection.execute(f"create table if not exists {warehouse.RAW}.{table} ({columns})")

@@ -4,7 +4,7 @@ Reading and loading belong to `events.py` and `landed.py`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -54,3 +54,15 @@ def _opened_at(segment: Segment) -> datetime:
 
 def _scalar(moment: datetime) -> pa.Scalar:
     return pa.scalar(moment.astimezone(UTC).replace(tzinfo=None), pa.timestamp("us"))
+
+
+def window_parts(segments: Sequence[Segment], most_bytes: int) -> Iterator[list[Segment]]:
+    """Segments in order, as many at a time as `most_bytes` hold, but at least one."""
+    part: list[Segment] = []
+    for segment in segments:
+        if part and sum(one.size for one in part) + segment.size > most_bytes:
+            yield part
+            part = []
+        part.append(segment)
+    if part:
+        yield part

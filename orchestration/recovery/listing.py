@@ -13,6 +13,7 @@ from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.events import columns_of
+from orchestration.load.tables import ensure_tables
 from orchestration.recovery.asking import list_source, told_plainly
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import EVER, Bounds, Platform
@@ -118,7 +119,7 @@ def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:
     if waiting.has_pending_data:
         with warehouse.writing(settings):
             pipeline.forget_half_loaded(waiting)
-            pipeline.ensure_tables(settings)
+            ensure_tables(settings)
             waiting.normalize()
             waiting.load()
 

@@ -15,6 +15,7 @@ from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
 from orchestration.load.landed import envelope_of
+from orchestration.load.tables import ensure_tables
 from orchestration.recovery.platform import MARK, Bounds
 from receiver.landing import open_landing
 
@@ -38,6 +39,9 @@ with
     ),
     events as (
         select call_id, event_type, event_id from raw.call_events where source = $source
+        union all
+        -- set aside is not missing
+        select call_id, event_type, event_id from raw.quarantined_events where source = $source
         union all
         select call_id, event_type, event_id from landed
     ),
@@ -119,7 +123,7 @@ def standing(settings: OrchestrationSettings, source: str, bounds: Bounds) -> St
         "mark": f"{MARK}:",
     }
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
         landed = _not_loaded(settings, source)
         with warehouse.connect(settings) as connection:
             connection.register("landed", landed)

@@ -75,7 +75,7 @@ def copy_events(production: OrchestrationSettings, scratch: OrchestrationSetting
 
     Costs what the window holds, and a look at the narrow columns of what is older. Raises WarehouseBusy.
     """
-    with warehouse.writing(production):
+    with warehouse.reading(production):
         if not production.warehouse.exists():
             return 0
         return warehouse.with_enough_memory(production, lambda roomy: _copied(roomy, scratch, window))

@@ -21,6 +21,7 @@ class Data(Shape):
     started_at: str | None = None
     ended_at: str | None = None
     duration_seconds: float | None = None
+    answered_by: str | None = None
     end_reason: str | None = None
     disposition: str | None = None
     summary: str | None = None

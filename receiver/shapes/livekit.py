@@ -1,6 +1,6 @@
 """LiveKit's events: the messages `WebhookEvent`, `Room` and `ParticipantInfo` of `livekit-protocol` 1, in JSON."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from receiver.shapes.base import Shape
 
@@ -34,6 +34,8 @@ class Event(Shape):
     room: Room
     participant: Participant | None = None
     roomEndReason: str | None = None
+    job: Any = None
+    numDropped: int | None = None
 
 
 SHAPES = {"call.start": Event, "call.end": Event}

@@ -29,7 +29,13 @@ from receiver.sources.base import (
 
 _TRANSCRIPTION = "post_call_transcription"
 _TYPES = {_TRANSCRIPTION: ANALYTICS_COMPLETED, "call_initiation_failure": CALL_END}
-_OF_CONVERSATION = ("status", "failure_reason", "transcript", "analysis", "conversation_initiation_client_data")
+_OF_CONVERSATION = (
+    "status",
+    "failure_reason",
+    "transcript",
+    "analysis",
+    "conversation_initiation_client_data",
+)
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v0=([0-9a-f]{64})", re.ASCII)
 TOLERANCE_SECONDS = 30 * 60
 """How old a signature may be in the vendor's verifier, which takes any of the future; here it counts both ways."""

@@ -34,7 +34,13 @@ from receiver.sources.base import (
 )
 
 _TYPES = {"call_started": CALL_START, "call_ended": CALL_END, "call_analyzed": ANALYTICS_COMPLETED}
-_OF_ANALYSIS = ("call_analysis", "call_status", "disconnection_reason", "transcript", "collected_dynamic_variables")
+_OF_ANALYSIS = (
+    "call_analysis",
+    "call_status",
+    "disconnection_reason",
+    "transcript",
+    "collected_dynamic_variables",
+)
 _SIGNATURE = re.compile(r"v=([0-9]{1,15}),d=([0-9a-f]{64})", re.ASCII)
 
 

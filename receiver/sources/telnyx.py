@@ -83,17 +83,21 @@ class Telnyx(Source):
         raise CannotSign("Telnyx signs with a private key that only Telnyx has")
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """Only `call.initiated` says which way the call goes, and with that, whose number is the customer's."""
-        data = mapping(mapping(body).get("data"))
+        """Only `call.initiated` says which way the call goes, and with that, whose number is the customer's.
+
+        `transcript.completed`, of a meeting, has its facts beside `data`.
+        """
+        fields = mapping(body)
+        data = mapping(fields.get("data"))
         payload = mapping(data.get("payload"))
-        kind = text(data.get("event_type"))
+        kind = text(data.get("event_type"), fields.get("event"))
         is_first = _is_first_leg(text(payload.get("call_session_id")), text(payload.get("call_leg_id")))
         way = _WAYS.get(text(payload.get("direction")) or "") if is_first else None
         return Facts(
-            event_id=identifier(data.get("id")),
+            event_id=identifier(data.get("id"), fields.get("id")),
             event_type=_TYPES.get(kind, kind) if kind and is_first else kind,
             call_id=identifier(payload.get("call_session_id"), payload.get("call_leg_id")),
-            occurred_at=moment(data.get("occurred_at")),
+            occurred_at=moment(data.get("occurred_at")) or moment(fields.get("occurred_at")),
             customer_phone=text(payload.get("from" if way == "inbound" else "to")) if way else None,
             direction=way,
         )

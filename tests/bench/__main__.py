@@ -10,6 +10,7 @@ from tests.bench import (
     bench_load,
     bench_page,
     bench_receiver,
+    bench_soak,
     bench_throughput,
 )
 from tests.bench.record import Result, record, recorded, show
@@ -22,6 +23,7 @@ BENCHES: tuple[Callable[[], list[Result]], ...] = (
     bench_page.run,
     bench_throughput.run,
     bench_growth.run,
+    bench_soak.run,
 )
 
 

@@ -205,6 +205,7 @@ def _server(kind: str, folder: Path) -> Iterator[Server]:
         "AFTERCALL_HOME": str(folder / "home"),
         "AFTERCALL_RECEIVER_BIND": f"127.0.0.1:{port}",
         "AFTERCALL_SECRET_ATOMS": _SECRET,
+        "AFTERCALL_RECEIVER_REPEATS": "0",  # the load is one event, and each is to be landed
         "PYTHONPATH": str(_ROOT),
     }
     command = [sys.executable, "-m", "tests.bench.bench_receiver", kind]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
-from orchestration.load import pipeline
+from orchestration.load.tables import ensure_tables
 
 DAYS = 90
 TURNS = 15
@@ -85,7 +85,7 @@ def make_history(home: Path, calls: int, until: datetime) -> int:
     """Fill the raw tables of a home with `calls` calls that ended before `until` (UTC); how many events they are."""
     settings = OrchestrationSettings(home=home)
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
         with warehouse.connect(settings, read_only=False) as connection:
             for first in range(0, calls, _PIECE):
                 values = {

@@ -13,7 +13,10 @@ from contextlib import contextmanager
 SLOW = HALF_OPEN = 100
 PIPELINED = 20
 PAUSE_SECONDS = 0.1
-_HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+_HEAD = (
+    b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+)
 
 
 @contextmanager

@@ -6,10 +6,11 @@ What is counted of them is in `recount.py` and `recount_marts.py`.
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from tests.dbt_project.recount import Call, Turn, sentiment_of, utc
+from tests.dbt_project.recount import NOT_REACHED, Call, Turn, sentiment_of, utc
 
 FIRST_DAY = datetime(2026, 10, 12)  # noqa: DTZ001 - UTC, as the marts have it
 CALLS = 420
@@ -117,7 +118,7 @@ def _read(events: Mapping[str, Mapping[str, Any]]) -> Call:
         began = ended - timedelta(seconds=seconds)
     began = began or utc(events.get("analytics.completed", {}).get("timestamp"))
     assert began is not None
-    return Call(
+    call = Call(
         source="generic",
         agent=any_event["agent_id"] or "unknown",
         began=began,
@@ -132,6 +133,10 @@ def _read(events: Mapping[str, Mapping[str, Any]]) -> Call:
         end_category=CATEGORIES.get(end.get("end_reason") or ""),
         transfer_reason=analytics.get("metrics", {}).get("transfer_reason"),
     )
+    if call.attempt in NOT_REACHED:  # the disposition is no outcome then
+        named = analytics.get("metrics", {}).get("issue_resolved")
+        return replace(call, outcome={**call.outcome, "resolved": named})
+    return call
 
 
 def _outcome(

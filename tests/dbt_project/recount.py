@@ -14,6 +14,8 @@ from typing import Any
 WEEK = timedelta(days=7)
 ABANDONED_WITHIN_SECONDS = 10
 UNREACHED = ("no_answer", "busy", "declined", "voicemail", "cancelled")
+NOT_REACHED = (*UNREACHED, "failed", "abandoned")
+"""What the rules count as not reached: such a call has no outcome but one that its analytics name."""
 Key = tuple[date, str, str]
 
 
@@ -52,6 +54,8 @@ class Call:
         """What became of the attempt to talk: `answer_status`."""
         if not self.is_over:
             return "open"
+        if self.status in ("no_answer", "busy"):  # the platform's own word, whatever its transcript holds
+            return self.status
         if self.end_category == "voicemail":
             return "voicemail"
         if any(turn.role == "user" for turn in self.turns):

@@ -103,7 +103,7 @@ def at(text: str) -> datetime:
                 "direction": None,
                 "customer_phone": None,
                 "duration_seconds": 60,
-                "turn_count": 0,
+                "turn_count": 1,
                 "satisfaction_score": None,
                 "is_resolved": True,
                 "sentiment": "unknown",

@@ -1,6 +1,5 @@
 """What goes over strangers' words takes time in proportion to their length, whatever they are."""
 
-import gc
 import time
 from collections.abc import Callable
 
@@ -28,24 +27,23 @@ WORK: dict[str, Callable[[str], object]] = {
 
 
 def seconds(work: Callable[[str], object], text: str) -> float:
-    """The quickest of three goes."""
+    """The least processor time of three goes: how busy the machine is does not count."""
     best = 1e9
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.thread_time()
         work(text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     return best
 
 
 @pytest.mark.parametrize("name", WORK)
 def test_four_times_as_much_takes_no_more_than_ten_times_as_long(name: str) -> None:
-    gc.collect()
     for piece in HOSTILE:
         for start, end in (("", ""), ("a", "!"), ("<", ")")):
-            short, long = (start + piece * (size // len(piece)) + end for size in (6_000, 24_000))
-            # Where nothing is slow there is nothing to compare: a quadratic pattern takes seconds.
+            short, long = (start + piece * (size // len(piece)) + end for size in (4_000, 16_000))
+            # Where nothing is slow there is nothing to compare: quadratic work on the long text takes 100 times this.
             took = seconds(WORK[name], long)
-            assert took < 0.05 or took < 10 * seconds(WORK[name], short), (piece, start, end)
+            assert took < 0.02 or took < 10 * seconds(WORK[name], short), (piece, start, end)
 
 
 def test_the_text_beyond_what_is_kept_is_not_searched() -> None:

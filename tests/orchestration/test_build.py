@@ -1,12 +1,12 @@
 """What was built whole is remembered in the warehouse, by the version of the project; real dbt, one seed."""
 
-import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from orchestration import build
+from orchestration import build, warehouse
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
 ONE_SEED = ["--select", "queues"]
@@ -46,12 +46,21 @@ def test_the_country_of_numbers_is_the_setting_s(
     settings: OrchestrationSettings, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = build.project_version()
-    monkeypatch.setenv("AFTERCALL_PHONE_REGION", "DE")
+    # dbt reads no .env file
+    monkeypatch.delenv("AFTERCALL_PHONE_REGION", raising=False)
+    monkeypatch.chdir(project.parent)
+    (project.parent / ".env").write_text("AFTERCALL_PHONE_REGION=de\n")
     assert build.project_version() != before
-    build.build(settings, [*ONE_SEED, "--vars", build.variables({"dates_from": "2026-11-02"})])
-    used = json.loads((settings.dbt_target / "run_results.json").read_text())["args"]["vars"]
-    assert (used["default_country_code"], used["default_trunk_prefix"]) == ("49", "0")
-    assert used["dates_from"] == "2026-11-02"
+    (project / "models" / "region.sql").write_text(
+        "select '{{ phone_rules().country_code }}' as country_code"
+    )
+    (project / "models" / "exported.sql").write_text(
+        "select '{{ env_var(\"AFTERCALL_PHONE_REGION\") }}' as region"
+    )
+    build.build(settings, ["--select", "phone_regions", "region", "exported"])
+    with warehouse.connect(settings) as connection:
+        assert connection.execute("select * from exported, region").fetchall() == [("de", "49")]
+    assert "AFTERCALL_PHONE_REGION" not in os.environ
 
 
 def test_what_a_build_leaves_behind_is_no_change(settings: OrchestrationSettings, project: Path) -> None:

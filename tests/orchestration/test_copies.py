@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration import copies, publish, warehouse
+from orchestration import copies, marts_copy, publish, warehouse
 from orchestration.config import OrchestrationSettings
 from tests.conftest import Installation, free_port
 
@@ -82,6 +82,54 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
     copies.forget(settings)
     assert publish.publish(settings).renewed is None
     assert copied(settings) == renewed
+
+
+def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: OrchestrationSettings) -> None:
+    """Each row of it depends on all calls, although it has a `call_key`: it declares nothing, so it is copied whole."""
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute(
+            "create view marts.ranks as select call_key, row_number() over (order by started_at, call_key) as place, "
+            "count(*) over () as calls, lag(call_key) over (order by started_at, call_key) as before from marts.calls"
+        )
+    publish.publish(settings)
+    publish.publish(settings)
+    with warehouse.connect(settings, read_only=False) as connection:
+        ((call,),) = connection.execute(
+            "select call_key from marts.ranks order by place desc limit 1"
+        ).fetchall()
+        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
+            connection.execute(
+                f"update intermediate.{table} set started_at = started_at - interval 1 year, "
+                "built_at = built_at + interval 1 minute where call_key = $1",
+                [call],
+            )
+        right = connection.execute("select * from marts.ranks order by all").fetchall()
+    report = publish.publish(settings)
+    assert report.renewed is not None
+    assert 0 < report.renewed < 10
+    assert copied(settings)["ranks"] == right
+    assert right[0] != (call, len(right), len(right), right[0][3])
+    with warehouse.connect(settings, read_only=False) as connection:
+        connection.execute("drop view marts.ranks")
+
+
+def test_marts_that_are_renewed_by_row_declare_it(
+    settings: OrchestrationSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    declared = marts_copy._declared(settings)
+    assert {mart for mart, by in declared.items() if by == "call"} == {
+        "actions", "call_conversations", "call_metrics", "call_outcomes", "call_turns", "call_variables", "calls",
+    }  # fmt: skip
+    assert {mart for mart, by in declared.items() if by == "day"} == {
+        "call_concurrency", "call_metrics_daily", "call_volume",
+    }  # fmt: skip
+    assert [mart for mart, by in declared.items() if by == "customer"] == ["customers"]
+    mart = marts_copy._Mart("own", None, (("call_date", "DATE", None),))
+    assert mart.changed("day", "false") == ["call_date in (from touched_days)"]
+    assert mart.changed(None, "false") == ["true"]
+    for mistaken in ("call", "week"):
+        assert mart.changed(mistaken, "false") == ["true"]
+        assert f"own is copied whole: copied_by is '{mistaken}'" in caplog.text
 
 
 @pytest.mark.parametrize("accident", ["another file", "an older project", "no note"])

@@ -13,6 +13,7 @@ GROUPS = {
     "outcomes": {"raw/outbox_actions", "staging/stg_outbox__actions"},
     "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"},
     "published": {"published"},
+    "housekeeping": {"run_history"},
     "recovery": {"raw/listed_calls"}
     | {f"{kind}/{source}" for kind in ("recovery", "history") for source in PLATFORMS},
 }
@@ -98,7 +99,7 @@ def test_sensors_jobs_and_schedule(defs: object) -> None:
     repository = defs.get_repository_def()  # type: ignore[attr-defined]
     assert {sensor.name for sensor in repository.sensor_defs} == {
         "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "published_sensor",
-        "problem_sensor",
+        "problem_sensor", "space_sensor",
     }  # fmt: skip
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
         "nightly_reconcile_schedule": "17 3 * * *", "landing_housekeeping_schedule": "37 * * * *",
@@ -118,9 +119,26 @@ def test_a_pass_plans_the_checks_that_it_makes_and_a_complete_one_all(defs: obje
     assert not checks("slack_channel")
 
 
+def test_a_pass_writes_down_what_holds_data_alone_and_in_order(defs: object) -> None:
+    """Each asset is an event before the run and three in it: the views follow by themselves."""
+    job = defs.resolve_job_def("after_call_pass")  # type: ignore[attr-defined]
+    keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert len(keys) < 22
+    assert {"raw/call_events", "marts/call_volume", "outbox/slack", "raw/outbox_actions", "published"} <= keys
+    upstream = {
+        node.name: {dependency.node for dependency in inputs.values()}
+        for node, inputs in job.graph.dependencies.items()
+    }
+    assert upstream["models"] == {"load_events"}
+    for channel in ("ticket", "email", "crm", "slack"):
+        assert "models" in upstream[f"outbox__{channel}"]
+        assert f"outbox__{channel}" in upstream["load_outcomes"]
+    assert {"models", "load_outcomes"} <= upstream["published"]
+
+
 @pytest.mark.parametrize("name", ["after_call_pass", "complete_pass", "nightly_reconcile"])
 def test_housekeeping_and_recovery_are_no_part_of_a_pass(defs: object, name: str) -> None:
     keys = {key.to_user_string() for key in defs.resolve_job_def(name).asset_layer.executable_asset_keys}  # type: ignore[attr-defined]
     assert "published" in keys
-    assert "landing_archive" not in keys
+    assert not keys & {"landing_archive", "run_history"}
     assert not any(key.startswith(("recovery/", "history/")) for key in keys)

@@ -13,7 +13,7 @@ from orchestration import build, publish, quality, warehouse
 from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.quality import quality_checks
 from orchestration.config import OrchestrationSettings
-from orchestration.load import pipeline
+from orchestration.load.tables import ensure_tables
 from orchestration.resources import Aftercall
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -56,7 +56,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
     """A warehouse built before anything came, and published."""
     settings = OrchestrationSettings(home=tmp_path_factory.mktemp("quality") / "home")
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
     build.build(settings, ["--exclude", "resource_type:test", "resource_type:unit_test"])
     publish.publish(settings)
     return settings

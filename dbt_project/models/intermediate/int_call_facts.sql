@@ -20,7 +20,6 @@ with
         select
             calls.call_key,
             {{ turns_of_role("calls.turns", "agent") }} as agent_turn_count,
-            {{ turns_of_role("calls.turns", "customer") }} as customer_turn_count,
             {{ characters_of_role("calls.turns", "agent") }} as agent_characters,
             {{ characters_of_role("calls.turns", "customer") }} as customer_characters,
             {{ talk_seconds_of_role("calls.turns", "agent") }} as agent_talk_seconds,
@@ -32,50 +31,10 @@ with
         inner join judged on calls.call_key = judged.call_key and calls.last_loaded_at = judged.last_loaded_at
     ),
 
-    said_reasons as (select distinct source, end_reason from judged where end_reason is not null),
-
-    -- Of several patterns that match, the first in the order of the seed.
-    matched_reasons as (
-        select
-            said_reasons.source,
-            said_reasons.end_reason,
-            patterns.category,
-            patterns.is_error,
-            row_number() over (
-                partition by said_reasons.source, said_reasons.end_reason order by patterns.position
-            ) as match_number
-        from said_reasons
-        inner join
-            {{ ref("end_reason_patterns") }} as patterns
-            on lower(said_reasons.end_reason) like patterns.pattern
-            and coalesce(patterns.source, said_reasons.source) = said_reasons.source
-    ),
-
-    categories as (
-        select
-            said_reasons.source,
-            said_reasons.end_reason,
-            coalesce(known.category, matched_reasons.category) as category,
-            coalesce(known.is_error, matched_reasons.is_error) as is_error
-        from said_reasons
-        left join
-            {{ ref("end_reasons") }} as known
-            on said_reasons.source = known.source
-            and lower(said_reasons.end_reason) = known.end_reason
-        left join
-            matched_reasons
-            on said_reasons.source = matched_reasons.source
-            and said_reasons.end_reason = matched_reasons.end_reason
-            and matched_reasons.match_number = 1
-    ),
-
     known as (
         select
             judged.*,
-            categories.category as end_reason_category,
-            categories.is_error as is_ended_by_error,
             coalesce(spoken.agent_turn_count, 0) as agent_turn_count,
-            coalesce(spoken.customer_turn_count, 0) as customer_turn_count,
             coalesce(spoken.agent_characters, 0) as agent_characters,
             coalesce(spoken.customer_characters, 0) as customer_characters,
             spoken.agent_talk_seconds,
@@ -86,36 +45,6 @@ with
             {{ call_end("judged.began_at", "judged.ended_at", "judged.duration_seconds") }} as line_ended_at
         from judged
         left join spoken on judged.call_key = spoken.call_key
-        left join
-            categories on judged.source = categories.source and judged.end_reason = categories.end_reason
-    ),
-
-    answered as (
-        select
-            *,
-            case
-                when not (is_ended or has_analytics)
-                then 'open'
-                when end_reason_category = 'voicemail'
-                then 'voicemail'
-                when customer_turn_count > 0
-                then 'answered'
-                when end_reason_category in ('no_answer', 'busy', 'declined', 'cancelled', 'failed')
-                then end_reason_category
-                when status in ('no_answer', 'busy', 'cancelled', 'failed')
-                then status
-                when turn_count > 0
-                then 'abandoned'
-                when duration_seconds <= {{ var("abandoned_within_seconds") }}
-                then 'abandoned'
-                when duration_seconds is not null or has_analytics
-                then 'answered'
-                else 'unknown'
-            end as answer_status,
-            coalesce(
-                disposition = 'transferred' or end_reason_category = 'transferred', false
-            ) as is_transferred
-        from known
     ),
 
     left_early as (
@@ -134,7 +63,7 @@ with
                 when answer_status = 'answered' and end_reason_category is not null
                 then end_reason_category = 'customer_hung_up' and not coalesce(is_resolved, false)
             end as is_dropped_off
-        from answered
+        from known
     ),
 
     earlier as (

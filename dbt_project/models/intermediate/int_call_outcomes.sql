@@ -31,6 +31,7 @@ with
             agent_id,
             direction,
             customer_phone,
+            is_phone_verified,
             agent_phone,
             customer_name,
             customer_email,
@@ -52,10 +53,51 @@ with
             transfer_reason_text,
             issue_type_text,
             summary,
+            is_summary_written,
             recording_url,
-            turn_count
+            dial_result,
+            turn_count,
+            customer_turn_count,
+            has_speakers
         from {{ ref("int_calls") }}
         where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+    ),
+
+    said_reasons as (select distinct source, end_reason from calls where end_reason is not null),
+
+    -- Of several patterns that match, the first in the order of the seed.
+    matched_reasons as (
+        select
+            said_reasons.source,
+            said_reasons.end_reason,
+            patterns.category,
+            patterns.is_error,
+            row_number() over (
+                partition by said_reasons.source, said_reasons.end_reason order by patterns.position
+            ) as match_number
+        from said_reasons
+        inner join
+            {{ ref("end_reason_patterns") }} as patterns
+            on lower(said_reasons.end_reason) like patterns.pattern
+            and coalesce(patterns.source, said_reasons.source) = said_reasons.source
+    ),
+
+    categories as (
+        select
+            said_reasons.source,
+            said_reasons.end_reason,
+            coalesce(known.category, matched_reasons.category) as category,
+            coalesce(known.is_error, matched_reasons.is_error) as is_error
+        from said_reasons
+        left join
+            {{ ref("end_reasons") }} as known
+            on said_reasons.source = known.source
+            and lower(said_reasons.end_reason) = known.end_reason
+        left join
+            matched_reasons
+            on said_reasons.source = matched_reasons.source
+            and said_reasons.end_reason = matched_reasons.end_reason
+            and matched_reasons.match_number = 1
     ),
 
     dispositions as (select * from {{ ref("dispositions") }}),
@@ -65,6 +107,20 @@ with
     read as (
         select
             calls.*,
+            categories.category as end_reason_category,
+            categories.is_error as is_ended_by_error,
+            coalesce(
+                calls.disposition = 'transferred' or categories.category = 'transferred', false
+            ) as is_transferred,
+            case
+                when calls.line_status is not null
+                then calls.line_status
+                when calls.is_ended or calls.has_analytics
+                then 'completed'
+                when calls.has_start
+                then 'in_progress'
+                else 'unknown'
+            end as status,
             {{ to_boolean("calls.issue_resolved_text") }} as said_resolved,
             dispositions.is_resolved as mapped_resolved,
             case
@@ -86,12 +142,61 @@ with
         from calls
         left join dispositions on calls.disposition = dispositions.disposition
         left join vips on calls.customer_phone = vips.phone
+        left join categories on calls.source = categories.source and calls.end_reason = categories.end_reason
+    ),
+
+    -- The platform's own word of whom the dial reached counts over a transcript, which may hold what a
+    -- machine said; why the call ended does not.
+    answered as (
+        select
+            *,
+            case
+                when not (is_ended or has_analytics)
+                then 'open'
+                when dial_result <> 'person'
+                then dial_result
+                when end_reason_category = 'voicemail'
+                then 'voicemail'
+                when {{ to_dial_result("disposition") }} in ('voicemail', 'no_answer')
+                then {{ to_dial_result("disposition") }}
+                when customer_turn_count > 0
+                then 'answered'
+                when end_reason_category in ('no_answer', 'busy', 'declined', 'cancelled', 'failed')
+                then end_reason_category
+                when status in ('no_answer', 'busy', 'cancelled', 'failed')
+                then status
+                -- A transcript that does not say who spoke says nothing about the customer.
+                when has_speakers
+                then 'abandoned'
+                when duration_seconds <= {{ var("abandoned_within_seconds") }}
+                then 'abandoned'
+                when duration_seconds is not null or has_analytics
+                then 'answered'
+                else 'unknown'
+            end as answer_status
+        from read
+    ),
+
+    -- True where the customer was spoken to, unknown while nothing tells.
+    reached as (
+        select
+            *,
+            case
+                when answer_status = 'answered'
+                then true
+                when answer_status not in ('open', 'unknown')
+                then false
+            end as is_reached
+        from answered
     ),
 
     judged as (
         select
             *,
-            coalesce(said_resolved, mapped_resolved) as is_resolved,
+            -- A verdict on a call that reached nobody says nothing of an issue.
+            coalesce(
+                said_resolved, case when is_reached is not false then mapped_resolved end
+            ) as is_resolved,
             coalesce(
                 said_sentiment,
                 case
@@ -106,7 +211,7 @@ with
             ) as sentiment,
             satisfaction_score <= {{ var("unhappy_up_to") }} as is_unhappy,
             satisfaction_score >= {{ var("happy_from") }} as is_happy
-        from read
+        from reached
     ),
 
     final as (
@@ -116,15 +221,6 @@ with
             {{ sortable("coalesce(started_at, ended_at, last_occurred_at)") }}
             || '-'
             || call_key as call_order,
-            case
-                when line_status is not null
-                then line_status
-                when is_ended or has_analytics
-                then 'completed'
-                when has_start
-                then 'in_progress'
-                else 'unknown'
-            end as status,
             case
                 case sentiment when 'negative' then 3 when 'positive' then 1 else 2 end
                 + case when is_transfer_requested then 1 else 0 end

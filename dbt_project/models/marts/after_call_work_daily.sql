@@ -24,7 +24,7 @@ with
 
     final as (
         select
-            due_date || ':' || channel || ':' || kind || ':' || coalesce(destination, '') as work_key,
+            due_date || ':' || {{ key_of(["channel", "kind", "coalesce(destination, '')"]) }} as work_key,
             *,
             {{ share("dead_count", "(sent_count + dead_count)") }} as failure_rate
         from counted

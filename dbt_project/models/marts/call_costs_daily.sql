@@ -2,7 +2,7 @@ with
 
     final as (
         select
-            call_date || ':' || source || ':' || agent_id || ':' || currency as cost_key,
+            call_date || ':' || {{ key_of(["source", "agent_id", "currency"]) }} as cost_key,
             call_date,
             source,
             agent_id,

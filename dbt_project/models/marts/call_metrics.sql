@@ -1,18 +1,7 @@
 with
 
     measured as (
-        select call_key, source, call_id, {{ map_rows("metrics") }} as entry from {{ ref("int_calls") }}
-    ),
-
-    numbered as (
-        select
-            call_key,
-            source,
-            call_id,
-            entry.key as measure,
-            {{ list_positions("entry.value") }} as measure_number,
-            {{ list_rows("entry.value") }} as sent
-        from measured
+        select call_key, source, call_id, {{ list_rows("metrics") }} as sent from {{ ref("int_calls") }}
     ),
 
     spelled as (
@@ -20,13 +9,13 @@ with
             call_key,
             source,
             call_id,
-            measure,
-            measure_number,
-            {{ to_snake_case("measure") }} as spelling,
+            sent.name as measure,
+            sent.number as measure_number,
+            {{ to_snake_case("sent.name") }} as spelling,
             sent.value as value_text,
             sent.confidence as confidence,
             sent.reasoning as reasoning
-        from numbered
+        from measured
     ),
 
     typed as (
@@ -40,9 +29,7 @@ with
 
     final as (
         select
-            call_key
-            || ':'
-            || measure
+            {{ key_of(["source", "call_id", "measure"]) }}
             || case when measure_number > 1 then '#' || measure_number else '' end as metric_key,
             call_key,
             source,

@@ -20,6 +20,7 @@ with
             outcomes.satisfaction_text as satisfaction_as_sent,
             outcomes.sentiment,
             outcomes.is_transfer_requested,
+            outcomes.is_reached,
             facts.is_transferred,
             facts.transfer_reason,
             facts.is_contained,

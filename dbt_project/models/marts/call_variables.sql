@@ -6,7 +6,7 @@ with
 
     final as (
         select
-            call_key || ':' || entry.key as variable_key,
+            {{ key_of(["source", "call_id", "entry.key"]) }} as variable_key,
             call_key,
             source,
             call_id,

@@ -30,13 +30,7 @@ with
         select
             {{ epoch_text("quarter_start") }}
             || ':'
-            || source
-            || ':'
-            || agent_id
-            || ':'
-            || direction
-            || ':'
-            || issue_type as volume_key,
+            || {{ key_of(["source", "agent_id", "direction", "issue_type"]) }} as volume_key,
             quarter_start,
             {{ hour_of("quarter_start") }} as hour_start,
             cast(quarter_start as date) as call_date,

@@ -30,7 +30,7 @@ with
     -- Of the calls that came as far as this turn, how many were left at it.
     final as (
         select
-            source || ':' || agent_id || ':' || issue_type || ':' || turn_number as drop_off_key,
+            {{ key_of(["source", "agent_id", "issue_type"]) }} || ':' || turn_number as drop_off_key,
             source,
             agent_id,
             issue_type,

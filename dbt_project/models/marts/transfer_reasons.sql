@@ -39,13 +39,16 @@ with
         select
             reasons.call_date
             || ':'
-            || reasons.source
-            || ':'
-            || reasons.agent_id
-            || ':'
-            || reasons.issue_type
-            || ':'
-            || reasons.transfer_reason as transfer_reason_key,
+            || {{
+                key_of(
+                    [
+                        "reasons.source",
+                        "reasons.agent_id",
+                        "reasons.issue_type",
+                        "reasons.transfer_reason",
+                    ]
+                )
+            }} as transfer_reason_key,
             reasons.call_date,
             reasons.source,
             reasons.agent_id,

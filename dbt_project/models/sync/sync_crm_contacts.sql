@@ -4,6 +4,7 @@ with
 
     calls as (select * from {{ ref("int_call_outcomes") }}),
 
+    -- Once a call with the number came by the telephone network, only such calls speak for the contact.
     -- Joined before it is summed up, so that asking for what changed reads only the calls of those customers.
     final as (
         select
@@ -16,9 +17,10 @@ with
             cast(null as varchar) as skip_reason,
             due.built_at,
             due.contact_phone as phone,
-            max_by(calls.customer_name, calls.call_order) as name,
-            max_by(calls.customer_email, calls.call_order) as email,
-            max(case when calls.is_vip then 1 else 0 end) = 1 as is_vip,
+            {{ of_verified_calls("max_by", "calls.customer_name", "calls.call_order") }} as name,
+            {{ of_verified_calls("max_by", "calls.customer_email", "calls.call_order") }} as email,
+            {{ of_verified_calls("max", "case when calls.is_vip then 1 else 0 end") }} = 1 as is_vip,
+            coalesce(bool_or(calls.is_phone_verified), false) as is_phone_verified,
             max(calls.call_moment) as last_call_at,
             count(calls.call_key) as call_count
         from due

@@ -17,8 +17,9 @@ with
             due.email_template as template,
             calls.customer_email as to_address,
             calls.customer_name,
+            calls.customer_phone,
             calls.issue_type,
-            calls.summary,
+            case when calls.is_summary_written then calls.summary end as summary,
             coalesce(
                 {{ to_language_tag("calls.customer_language") }}, '{{ var("default_language") }}'
             ) as language,

@@ -3,7 +3,12 @@ with
     channels as (select * from {{ ref("slack_channels") }}),
 
     due as (
-        select due.*, channels.slack_channel, channels.action_needed
+        select
+            due.*,
+            channels.slack_channel,
+            channels.headline as headline_template,
+            channels.icon,
+            channels.action_needed
         from {{ ref("int_due_actions") }} as due
         inner join channels on due.kind = channels.kind
     ),
@@ -21,14 +26,8 @@ with
             cast(null as varchar) as skip_reason,
             due.built_at,
             due.slack_channel,
-            case
-                due.kind
-                when 'transfer_requested'
-                then 'Transfer requested by ' || {{ customer_label("calls") }}
-                when 'unhappy_customer'
-                then 'Unhappy customer: ' || coalesce(calls.summary, {{ customer_label("calls") }})
-                else 'VIP call completed: ' || {{ outcome_label("calls") }}
-            end as headline,
+            {{ slack_headline("due.headline_template", "calls") }} as headline,
+            due.icon,
             {{ customer_label("calls") }} as customer,
             calls.summary,
             due.action_needed,

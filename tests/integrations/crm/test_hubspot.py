@@ -203,6 +203,31 @@ def test_a_task_goes_without_a_priority_that_is_gone(hubspot: Open, portal: Fake
     assert "Left out: hs task priority (HubSpot answered 400" in portal.told(made)["hs_task_body"]
 
 
+def test_a_number_that_only_a_call_claims_changes_no_contact_that_is_there(
+    hubspot: Open, portal: FakeHubSpot, system: System
+) -> None:
+    portal.plain.add(("contacts", "vip"))
+    crm = hubspot(crm_fields="is_vip=vip")
+    claimed: dict[str, Any] = {"is_phone_verified": False, "is_vip": True}
+    known = portal.person(phone=PHONE, firstname="Ada")
+    before = dict(portal.told(known))
+    assert put(crm, contact(name="Mallory", email="mallory@example.com", **claimed)) == known
+    assert portal.told(known) == before
+    row = delivery(contact(name="Mallory", email="mallory@example.com", **claimed))
+    assert crm.body(row, known) is None
+    assert crm.planned(row, known) == crm.current(row, known)
+    # Where HubSpot names who has the address, that one is left as it is too.
+    other = portal.person(email="eve@example.com")
+    portal.objects[other]["is_indexed"] = False
+    assert put(crm, contact("+12025550199", email="eve@example.com", **claimed)) == other
+    assert portal.told(other) == {"email": "eve@example.com"}
+    # Who is not there yet is made, and a call by telephone fills in and changes.
+    made = put(crm, contact("+12025550198", email=None, **claimed))
+    assert portal.told(made)["phone"] == "+12025550198"
+    put(crm, contact(name="Ada", email="ada@example.com", is_vip=True))
+    assert (portal.told(known)["email"], portal.told(known)["vip"]) == ("ada@example.com", "true")
+
+
 def test_an_address_that_another_has_is_left_out(hubspot: Open, portal: FakeHubSpot) -> None:
     other = portal.person(email="ada@example.com", phone="+493012345678")
     made = put(hubspot(), contact())

@@ -1,5 +1,6 @@
 """Who gets no mail although one is due, and how one gets rid of them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,14 @@ import trustme
 
 from integrations.errors import Paused, Skipped
 from integrations.outbox import Action, Outbox, dispatch
+from tests.integrations import servers
+from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
 from tests.integrations.email.office import Office, Settings, close, opened, serving
-from tests.integrations.examples import NOW, delivery
+from tests.integrations.examples import NOW, contact, delivery
 from tests.integrations.examples import email as due
+from tests.integrations.servers import System
+
+PHONE = "+12025550143"
 
 
 @pytest.fixture
@@ -122,3 +128,93 @@ def test_where_consent_is_not_required_silence_is_enough(
     settings = make(1, emails="preview")
     outbox.fill([due(**payload)], NOW, settings)
     assert dispatch(outbox, "email", settings, now=NOW).sent == 1
+
+
+@pytest.fixture
+def portal() -> Iterator[tuple[System, FakeHubSpot]]:
+    with servers.running() as system:
+        system.always = fake = FakeHubSpot()
+        yield system, fake
+
+
+def only_known(system: System) -> dict[str, Any]:
+    return {
+        "email_only_known": True, "crm": "hubspot", "hubspot_token": TOKEN, "hubspot_api_url": system.url,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("holds", "is_sent"),
+    [
+        ({"email": "ADA@example.com", "phone": "(202) 555-0143"}, True),
+        (
+            {
+                "email": "x@example.com",
+                "hs_additional_emails": "y@x.de;ada@example.com",
+                "mobilephone": PHONE,
+            },
+            True,
+        ),
+        ({"email": "other@example.com", "phone": PHONE}, False),
+        ({"email": "ada@example.com", "phone": "+12025550144"}, False),
+        ({"email": "ada@example.com"}, False),
+        ({"phone": PHONE}, False),
+    ],
+)
+def test_only_what_the_crm_holds_for_the_number_is_written_to(
+    make: Settings,
+    authority: trustme.CA,
+    portal: tuple[System, FakeHubSpot],
+    outbox: Outbox,
+    holds: dict[str, str],
+    is_sent: bool,
+) -> None:
+    system, fake = portal
+    fake.person(**holds)
+    office = Office()
+    with serving(office, authority, "starttls") as port:
+        settings = make(port, **only_known(system))
+        outbox.fill([due(customer_phone=PHONE)], NOW, settings)
+        report = dispatch(outbox, "email", settings, now=NOW)
+    assert (report.sent, report.skipped, len(office.mails)) == (is_sent, not is_sent, is_sent)
+    if not is_sent:
+        assert (
+            known(outbox).last_error
+            == "held back: the CRM does not hold this address for the caller's number"
+        )
+
+
+def test_who_claims_an_address_does_not_teach_it_to_the_crm(
+    make: Settings, authority: trustme.CA, portal: tuple[System, FakeHubSpot], outbox: Outbox
+) -> None:
+    system, fake = portal
+    # The one whose address is claimed is there already, without a number.
+    victim = fake.person(email="victim@example.com", firstname="Vic")
+    office = Office()
+    with serving(office, authority, "starttls") as port:
+        settings = make(port, **only_known(system))
+        for call in ("1", "2"):
+            outbox.fill([contact(PHONE, email="victim@example.com")], NOW, settings)
+            outbox.fill([due(call, to_address="victim@example.com", customer_phone=PHONE)], NOW, settings)
+            dispatch(outbox, "crm", settings, now=NOW)
+            assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
+    assert office.mails == []
+    assert fake.told(victim) == {"email": "victim@example.com", "firstname": "Vic"}
+    assert [one["properties"].get("email") for one in fake.objects.values()] == ["victim@example.com", None]
+
+
+def test_without_a_crm_that_answers_no_mail_goes_out_and_none_is_lost(
+    make: Settings, portal: tuple[System, FakeHubSpot], outbox: Outbox
+) -> None:
+    system, _ = portal
+    for answer in (servers.says(500), servers.reset, servers.html(200)):
+        system.always = lambda request, answer=answer: answer  # type: ignore[misc]
+        settings = make(1, **only_known(system))
+        with pytest.raises(
+            Paused, match="hubspot does not say which addresses it holds, which AFTERCALL_EMAIL_ONLY"
+        ):
+            opened(settings).send(delivery(due(customer_phone=PHONE)), None)
+    for crm in ("preview", "webhook"):
+        secret = {"webhook_url": "http://x.test", "webhook_secret": "whsec_" + "A" * 40}
+        with pytest.raises(Paused, match="needs a CRM that can be asked: set AFTERCALL_CRM"):
+            opened(make(1, email_only_known=True, crm=crm, **secret)).send(delivery(due()), None)

@@ -1,10 +1,14 @@
 """Mails as the standard library reads them back."""
 
+import re
+from dataclasses import replace
 from email import message_from_string, policy
 from email.message import EmailMessage
+from html import unescape
 from typing import Any
 
 import pytest
+from jinja2.utils import urlize
 
 from integrations.config import IntegrationSettings
 from integrations.email.recipients import check_wish
@@ -104,6 +108,55 @@ def test_a_long_summary_is_shortened_and_lines_stay_within_the_protocol() -> Non
     mail = message(delivery(email(summary="x" * 1_000_000, customer_name="y" * 5_000)), SETTINGS)
     assert max(len(line) for line in mail.as_bytes().split(b"\r\n")) <= 998
     assert len(mail.as_bytes()) < 20_000
+
+
+LINKS = [
+    "http://evil.example/login?a=1", "HTTPS://Evil.Example:8080", "www.evil.example", "evil.com", "see evil.com.",
+    "(evil.co.uk/path)", "ann@evil.com", "mailto:ann@evil.com", "tel:+19005550100", "javascript:alert(1)",
+    "http://1.2.3.4/x", "1.2.3.4", "http://localhost/x", "ftp://evil", "sms:+1900", "foo+bar://evil", "evil。com",
+    "evil\uff0ecom", "xn--80ak6aa92e.com", "пример.рф", "💩.la", "a-.evil.com", "e_.vil.com", "http:evil", "<a href='http://evil.com'>x</a>",
+    "[x](https://evil.com)", "https://user:pw@evil.com", "evil.com\nevil.com", "data:text/html,x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", LINKS)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_no_word_of_a_stranger_is_a_link(words: str, template: str) -> None:
+    told = delivery(email(template=template, summary=words, customer_name=words, issue_type=words))
+    mail = message(replace(told, call_id=words), SETTINGS)
+    plain, page = part(mail, "plain"), part(mail, "html")
+    assert set(re.findall(r"<a [^>]*>", page)) == set()
+    # What makes links of texts, as mail programs do, makes none of these.
+    for text in (plain, unescape(re.sub(r"<[^>]*>", " ", page)), str(mail["To"].addresses[0].display_name)):
+        linked = urlize(text, extra_schemes=["ftp:", "tel:", "sms:", "javascript:", "data:", "foo+bar:"])
+        assert "<a " not in linked, linked
+        assert not re.search(r"\w://|[^\W_]\.[^\W\d_]{2}", text.replace("https://help", "")), text
+    # Everything can still be read.
+    assert "".join(re.findall(r"\w", words.split("\n")[0])) in "".join(re.findall(r"\w", plain))
+
+
+@pytest.mark.parametrize(
+    "words", ["It is 3.5 km.", "Bye. See you!", "a: b", "e.g. this", "12:30", "Wait... what?"]
+)
+def test_words_that_are_no_link_stay_as_they_are(words: str) -> None:
+    assert words in part(message(delivery(email(summary=words)), SETTINGS), "plain")
+
+
+def test_the_operators_own_links_stay_links() -> None:
+    settings = IntegrationSettings(
+        support_url="https://help.shop.de", email_list_unsubscribe="https://shop.de/stop/{mail}"
+    )
+    page = part(message(delivery(email(template="additional_resources")), settings), "html")
+    assert {one.split("/")[2] for one in re.findall(r'<a href="([^"]*)"', page)} == {
+        "help.shop.de",
+        "shop.de",
+    }
+
+
+def test_nothing_is_quoted_where_the_operator_says_so() -> None:
+    mail = message(delivery(email(summary="Secret.")), IntegrationSettings(email_quotes_summary=False))
+    assert "Secret" not in part(mail, "plain") + part(mail, "html")
+    assert "Rental car" in part(mail, "plain")
 
 
 def test_little_known_and_general() -> None:

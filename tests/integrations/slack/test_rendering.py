@@ -27,9 +27,16 @@ def texts(made: Any) -> list[dict[str, Any]]:
     return [text for value in made for text in texts(value)] if isinstance(made, list) else []
 
 
-@pytest.mark.parametrize("kind", ["transfer_requested", "unhappy_customer", "vip_call"])
-def test_a_message(kind: str) -> None:
-    made = message(delivery(slack(kind=kind)), SETTINGS)
+@pytest.mark.parametrize(
+    ("kind", "icon", "header"),
+    [
+        ("transfer_requested", "📞", "📞 Transfer requested by Ada"),
+        ("long_call", "⏳", "⏳ Transfer requested by Ada"),
+        ("long_call", None, "Transfer requested by Ada"),
+    ],
+)
+def test_a_message(kind: str, icon: str | None, header: str) -> None:
+    made = message(delivery(slack(kind=kind, icon=icon)), SETTINGS)
     assert made["channel"] == "#support"
     assert made["text"] == "Transfer requested by Ada"
     assert [block["type"] for block in made["blocks"]] == [
@@ -39,11 +46,11 @@ def test_a_message(kind: str) -> None:
         "section",
         "context",
     ]
-    assert texts(made["blocks"][0])[0]["text"].endswith(" Transfer requested by Ada")
+    assert texts(made["blocks"][0])[0]["text"] == header
     assert texts(made["blocks"][3])[2]["text"] == "*Started*\n2 Nov 2026, 07:55 UTC"
     assert made["metadata"]["event_payload"] == {"action_key": f"{kind}:atoms:1"}
     assert (made["parse"], made["link_names"], made["unfurl_links"]) == ("none", False, False)
-    rendered = render(delivery(slack(kind=kind)), SETTINGS)
+    rendered = render(delivery(slack(kind=kind, icon=icon)), SETTINGS)
     assert json.loads(rendered.body) == made
     assert rendered.title == "#support: Transfer requested by Ada"
 

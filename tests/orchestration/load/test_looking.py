@@ -9,6 +9,7 @@ import pytest
 from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
+from orchestration.load.tables import ensure_tables
 
 
 @pytest.mark.parametrize("name", [pipeline.LANDING, pipeline.OUTBOX])
@@ -16,7 +17,7 @@ def test_a_first_load_goes_on_while_others_look(tmp_path: Path, name: str) -> No
     """Until the first load ends dlt has no state; Dagster's processes start, and sensors look, meanwhile."""
     settings = OrchestrationSettings(home=tmp_path)
     with warehouse.writing(settings):
-        pipeline.ensure_tables(settings)
+        ensure_tables(settings)
     at_work = settings.dlt / name / "at_work"
     at_work.mkdir(parents=True)
     pipeline.declared(settings, name)

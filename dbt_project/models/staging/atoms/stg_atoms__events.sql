@@ -9,7 +9,8 @@
     "disposition": "VARCHAR",
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
-    "transcript": transcript_shape(),
+    "transcript": "JSON",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metrics": "JSON",
 } -%}
@@ -29,7 +30,8 @@
         "answerTime": "VARCHAR",
         "endTime": "VARCHAR",
     },
-    "transcript": transcript_shape(),
+    "transcript": "JSON",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "analytics": {"summary": "VARCHAR", "dispositionMetrics": "JSON", "successMetrics": "JSON"},
 } -%}
@@ -49,6 +51,11 @@ with
             {{ json_fields("payload", dict(said_by_seed, metadata=said_by_wire, data=said_by_seed)) }} as body
         from {{ source("raw", "call_events") }}
         where source = 'atoms'
+    ),
+
+    transcripts as (
+        select *, coalesce(body.transcript, body.metadata.transcript, body.data.transcript) as spoken
+        from deliveries
     ),
 
     said as (
@@ -87,7 +94,9 @@ with
             coalesce(
                 body.recording_url, body.metadata.recordingurl, body.data.recording_url
             ) as recording_url,
-            coalesce(body.transcript, body.metadata.transcript, body.data.transcript) as transcript,
+            {{ turns_of_json("spoken") }} as transcript,
+            {{ json_text("spoken") }} as transcript_text,
+            coalesce(body.timezone, body.metadata.timezone, body.data.timezone) as zone,
             coalesce(body.variables, body.metadata.variables, body.data.variables) as variables,
             list_concat(
                 list_concat(
@@ -101,10 +110,17 @@ with
                 ),
                 {{ measures_of_object("body.data.metrics") }}
             ) as measures
-        from deliveries
+        from transcripts
     ),
 
-    {{ platform_events("said") }}
+    {{
+        platform_events(
+            "said",
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result=to_dial_result_of_line("line_status_text"),
+        )
+    }}
 
 select *
 from final

@@ -20,6 +20,8 @@
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
     "transcripts": [{"user": "VARCHAR", "text": "VARCHAR", "created_at": "VARCHAR"}],
+    "concatenated_transcript": "VARCHAR",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metadata": "JSON",
     "analysis": "JSON",
@@ -48,7 +50,7 @@ with
             coalesce(
                 try_cast(body.corrected_duration as double), try_cast(body.call_length as double) * 60
             ) as seconds,
-            {{ to_utc("body.started_at") }} as started
+            {{ to_utc("body.started_at", zone="body.timezone") }} as started
         from deliveries
     ),
 
@@ -83,6 +85,8 @@ with
                 then 'no_answer'
                 when body.queue_status like '%error%'
                 then 'failed'
+                when body.status in ('busy', 'no-answer', 'failed', 'canceled', 'cancelled')
+                then body.status
                 when body.completed = 'true'
                 then 'completed'
                 else body.status
@@ -95,6 +99,9 @@ with
                 then body.answered_by
                 else coalesce(body.call_ended_by, body.error_message)
             end as end_reason,
+            coalesce(
+                {{ to_dial_result("body.answered_by") }}, {{ to_dial_result_of_line("body.status") }}
+            ) as dialled,
             body.disposition_tag as disposition_text,
             body.summary as summary,
             body.recording_url as recording_url,
@@ -107,6 +114,8 @@ with
                     'until':cast(null as varchar)
                 }
             ) as transcript,
+            body.concatenated_transcript as transcript_text,
+            body.timezone as zone,
             {{
                 merged_objects(
                     [
@@ -131,7 +140,15 @@ with
         from calls
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

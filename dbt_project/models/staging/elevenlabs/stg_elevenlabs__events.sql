@@ -1,4 +1,5 @@
-{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. -#}
+{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. A conversation may come
+    without that envelope, as the API gives it. -#}
 {%- set said_in_metadata = {
     "start_time_unix_secs": "VARCHAR",
     "call_duration_secs": "VARCHAR",
@@ -25,7 +26,7 @@
     "agent_id": "VARCHAR",
     "status": "VARCHAR",
     "failure_reason": "VARCHAR",
-    "transcript": [{"role": "VARCHAR", "message": "VARCHAR", "time_in_call_secs": "DOUBLE"}],
+    "transcript": "JSON",
     "metadata": said_in_metadata,
     "analysis": {
         "call_successful": "VARCHAR",
@@ -49,7 +50,13 @@ with
             occurred_at,
             received_at,
             loaded_at,
-            {{ json_fields("payload", {"event_timestamp": "VARCHAR", "data": said_in_data}) }} as body
+            {{
+                json_fields(
+                    "case when json_type(payload, '$.data') = 'OBJECT' then payload else json_object('data', payload) end",
+                    {"event_timestamp": "VARCHAR", "data": said_in_data},
+                )
+            }}
+            as body
         from {{ source("raw", "call_events") }}
         where source = 'elevenlabs'
     ),
@@ -61,7 +68,10 @@ with
             body.data.metadata as metadata,
             body.data.metadata.phone_call as phone_call,
             body.data.metadata.body as dial,
-            body.data.analysis as analysis
+            body.data.analysis as analysis,
+            -- a column of its own: what a lambda reads beside its list is copied for each element, here
+            -- once a turn
+            body.data.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
 
@@ -119,19 +129,26 @@ with
                 case when phone_call.call_result <> 'answered' then phone_call.call_result end,
                 metadata.termination_reason
             ) as end_reason,
+            coalesce(conversation.failure_reason, phone_call.call_result) as dialled,
             {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
             analysis.transcript_summary as summary,
             cast(null as varchar) as recording_url,
             list_transform(
-                conversation.transcript,
+                {{
+                    json_fields(
+                        "conversation.transcript",
+                        [{"role": "VARCHAR", "message": "VARCHAR", "time_in_call_secs": "DOUBLE"}],
+                    )
+                }},
                 lambda turn: {
                     'role':turn.role,
                     'content':turn.message,
                     'timestamp':
-                    {{ moment_in_call("metadata.start_time_unix_secs || '000'", "turn.time_in_call_secs") }},
+                    {{ moment_in_call("start_milliseconds", "turn.time_in_call_secs") }},
                     'until':cast(null as varchar)
                 }
             ) as transcript,
+            {{ json_text("conversation.transcript") }} as transcript_text,
             {{
                 merged_objects(
                     [
@@ -159,7 +176,11 @@ with
         from conversations
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{
+        platform_events(
+            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled"
+        )
+    }}
 
 select *
 from final

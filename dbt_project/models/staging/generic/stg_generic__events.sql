@@ -8,12 +8,14 @@
     "ended_at": "VARCHAR",
     "duration_seconds": "VARCHAR",
     "status": "VARCHAR",
+    "answered_by": "VARCHAR",
     "parent_call_id": "VARCHAR",
     "end_reason": "VARCHAR",
     "disposition": "VARCHAR",
     "summary": "VARCHAR",
     "recording_url": "VARCHAR",
-    "transcript": transcript_shape(),
+    "transcript": "JSON",
+    "timezone": "VARCHAR",
     "variables": "JSON",
     "metrics": "JSON",
 } -%}
@@ -57,12 +59,15 @@ with
             body.data.ended_at as ended_at_text,
             body.data.duration_seconds as duration_text,
             body.data.status as line_status_text,
+            body.data.answered_by as answered_by,
             body.data.parent_call_id as parent_call_id,
             body.data.end_reason as end_reason,
             body.data.disposition as disposition_text,
             body.data.summary as summary,
             body.data.recording_url as recording_url,
-            body.data.transcript as transcript,
+            {{ turns_of_json("body.data.transcript") }} as transcript,
+            {{ json_text("body.data.transcript") }} as transcript_text,
+            body.data.timezone as zone,
             body.data.variables as variables,
             list_concat(
                 {{ measures_of_object("body.data.metrics") }}, {{ measures_of_list("body.data.metrics") }}
@@ -70,7 +75,14 @@ with
         from deliveries
     ),
 
-    {{ platform_events("said") }}
+    {{
+        platform_events(
+            "said",
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")",
+        )
+    }}
 
 select *
 from final

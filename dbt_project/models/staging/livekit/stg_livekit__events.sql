@@ -1,6 +1,8 @@
-{#- {event, room, participant}: a call is a room's session, a person's coming and going an event of it. Times are Unix seconds
-    as text. Who is a telephone has attributes of SIP. -#}
+{#- {event, room, participant}: a call is a room's session, a person's coming and going an event of it, and so a leg of the call. Times
+    are Unix seconds as text. Who is a telephone has attributes of SIP. -#}
 {%- set said_of_participant = {
+    "sid": "VARCHAR",
+    "identity": "VARCHAR",
     "kind": "VARCHAR",
     "joinedAt": "VARCHAR",
     "disconnectReason": "VARCHAR",
@@ -87,6 +89,10 @@ with
             end as duration_text,
             case when event_type = 'call.end' then 'completed' end as line_status_text,
             cast(null as varchar) as parent_call_id,
+            case
+                when is_person
+                then coalesce(body.participant.sid, body.participant.identity, body.participant.joinedat, '')
+            end as leg_id,
             -- An empty room closes by itself: that is no reason why the call ended.
             case
                 when event_type = 'call.end'
@@ -104,7 +110,7 @@ with
         from persons
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", leg_id="leg_id") }}
 
 select *
 from final

@@ -12,6 +12,7 @@
     "disconnection_reason": "VARCHAR",
     "transfer_destination": "VARCHAR",
     "recording_url": "VARCHAR",
+    "transcript": "VARCHAR",
     "scrubbed_recording_url": "VARCHAR",
     "transcript_object": [
         {"role": "VARCHAR", "content": "VARCHAR", "words": [{"start": "DOUBLE", "end": "DOUBLE"}]}
@@ -45,7 +46,16 @@ with
         where source = 'retell'
     ),
 
-    calls as (select *, body.call as call, body.call.call_analysis as analysis from deliveries),
+    -- The start as a column of its own: what a lambda reads beside its list is copied for each element,
+    -- here once a turn.
+    calls as (
+        select
+            *,
+            body.call as call,
+            body.call.call_analysis as analysis,
+            body.call.start_timestamp as start_milliseconds
+        from deliveries
+    ),
 
     said as (
         select
@@ -82,6 +92,9 @@ with
             end as line_status_text,
             cast(null as varchar) as parent_call_id,
             call.disconnection_reason as end_reason,
+            case
+                when {{ to_boolean("analysis.in_voicemail") }} then 'voicemail' else call.disconnection_reason
+            end as dialled,
             {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
             analysis.call_summary as summary,
             coalesce(call.recording_url, call.scrubbed_recording_url) as recording_url,
@@ -90,10 +103,11 @@ with
                 lambda turn: {
                     'role':turn.role,
                     'content':turn.content,
-                    'timestamp':{{ moment_in_call("call.start_timestamp", "turn.words[1].start") }},
-                    'until':{{ moment_in_call("call.start_timestamp", 'turn.words[-1]."end"') }}
+                    'timestamp':{{ moment_in_call("start_milliseconds", "turn.words[1].start") }},
+                    'until':{{ moment_in_call("start_milliseconds", 'turn.words[-1]."end"') }}
                 }
             ) as transcript,
+            call.transcript as transcript_text,
             {{
                 merged_objects(
                     [
@@ -125,7 +139,7 @@ with
         from calls
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", transcript_text="transcript_text", dial_result="dialled") }}
 
 select *
 from final

@@ -7,6 +7,7 @@
     "start_time": "VARCHAR",
     "duration": "VARCHAR",
     "transcript": "VARCHAR",
+    "timezone": "VARCHAR",
     "recording_url": "VARCHAR",
 } -%}
 {%- set shape = {
@@ -32,8 +33,6 @@ with
         where source = 'synthflow'
     ),
 
-    judgements as (select *, {{ json_object_to_map("body.analysis") }} as judged from deliveries),
-
     said as (
         select
             event_key,
@@ -53,34 +52,39 @@ with
             cast(null as varchar) as from_phone_text,
             cast(null as varchar) as to_phone_text,
             body.call.start_time as started_at_text,
+            body.call.timezone as zone,
             cast(null as varchar) as ended_at_text,
             body.call.duration as duration_text,
             body.call.status as line_status_text,
             cast(null as varchar) as parent_call_id,
             body.call.end_call_reason as end_reason,
+            coalesce(
+                {{ to_dial_result_of_line("body.call.status") }},
+                {{ to_dial_result("body.call.end_call_reason") }}
+            ) as dialled,
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             body.call.recording_url as recording_url,
-            {{ spoken_lines("body.call.transcript", "bot|human") }} as transcript,
-            json_merge_patch(
-                json_object('customer_name', body.lead.name), body.lead.prompt_variables
-            ) as variables,
-            -- A measure's reasoning stands beside it, under its name and `_feedback`.
-            list_transform(
-                list_filter(
-                    list_distinct(json_keys(body.analysis)), lambda name: not ends_with(name, '_feedback')
-                ),
-                lambda name: {
-                    'name':name,
-                    'value':judged[name],
-                    'confidence':cast(null as double),
-                    'reasoning':judged[name || '_feedback']
-                }
-            ) as measures
-        from judgements
+            {{ no_transcript() }} as transcript,
+            body.call.transcript as transcript_text,
+            {{
+                merged_objects(
+                    ["json_object('customer_name', body.lead.name)", "body.lead.prompt_variables"]
+                )
+            }} as variables,
+            {{ measures_with_feedback("body.analysis") }} as measures
+        from deliveries
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{
+        platform_events(
+            "said",
+            analytics_end_the_call=true,
+            transcript_text="transcript_text",
+            zone="zone",
+            dial_result="dialled",
+        )
+    }}
 
 select *
 from final

@@ -2,6 +2,7 @@
     the first leg's `call.initiated` says whose number is whose. -#}
 {%- set said_in_payload = {
     "assistant_id": "VARCHAR",
+    "call_leg_id": "VARCHAR",
     "direction": "VARCHAR",
     "from": "VARCHAR",
     "to": "VARCHAR",
@@ -9,6 +10,8 @@
     "duration_sec": "VARCHAR",
     "hangup_cause": "VARCHAR",
     "reason": "VARCHAR",
+    "call_session_id": "VARCHAR",
+    "result": "VARCHAR",
     "recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
     "public_recording_urls": {"mp3": "VARCHAR", "wav": "VARCHAR"},
     "messages": transcript_shape(),
@@ -51,6 +54,12 @@ with
             *,
             case when event_type = 'call.start' then body.data.payload.direction end as first_leg_direction,
             body.data.event_type = 'call.conversation.ended' as is_conversation,
+            coalesce(body.data.event_type in ('call.initiated', 'call.answered'), false) as is_leg_start,
+            coalesce(body.data.event_type = 'call.hangup', false) as is_leg_end,
+            -- Whom a transfer reached, a later leg, says nothing of the customer.
+            body.data.event_type in ('call.machine.detection.ended', 'call.machine.premium.detection.ended')
+            and {{ is_first_leg("body.data.payload.call_session_id", "body.data.payload.call_leg_id") }}
+            as is_machine_detection,
             list_concat(
                 coalesce(body.data.payload.results, []),
                 flatten(
@@ -93,8 +102,11 @@ with
             end as agent_phone_text,
             case when is_conversation then body.data.payload."from" end as from_phone_text,
             case when is_conversation then body.data.payload."to" end as to_phone_text,
-            case when event_type = 'call.start' then body.data.occurred_at end as started_at_text,
-            case when event_type = 'call.end' then body.data.occurred_at end as ended_at_text,
+            case
+                when event_type = 'call.start' or body.data.event_type = 'call.answered'
+                then body.data.occurred_at
+            end as started_at_text,
+            case when event_type = 'call.end' or is_leg_end then body.data.occurred_at end as ended_at_text,
             body.data.payload.duration_sec as duration_text,
             case
                 when event_type <> 'call.end' or body.data.payload.hangup_cause is null
@@ -110,11 +122,26 @@ with
                 else 'failed'
             end as line_status_text,
             cast(null as varchar) as parent_call_id,
+            case
+                when is_leg_start or is_leg_end then coalesce(body.data.payload.call_leg_id, '')
+            end as leg_id,
             -- `hangup_source` says caller or callee, which is whose side only with the direction.
             case
                 when event_type = 'call.end'
                 then coalesce(body.data.payload.hangup_cause, body.data.payload.reason)
             end as end_reason,
+            case
+                when is_machine_detection
+                then body.data.payload.result
+                when event_type = 'call.end'
+                then
+                    case
+                        body.data.payload.hangup_cause
+                        when 'timeout'
+                        then 'no_answer'
+                        else body.data.payload.hangup_cause
+                    end
+            end as dialled,
             cast(null as varchar) as disposition_text,
             list_last(
                 list_filter(
@@ -143,7 +170,7 @@ with
         from legs
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", leg_id="leg_id", dial_result="dialled") }}
 
 select *
 from final

@@ -40,7 +40,7 @@ with
     lines as (
         select
             *,
-            said.parentcallsid is not null as is_leg,
+            said.parentcallsid is not null or coalesce(said.direction = 'outbound-dial', false) as is_leg,
             -- of a direction that is neither (`trunking-…`, or none) nobody knows which number is ours
             case
                 when said.direction = 'inbound'
@@ -87,6 +87,11 @@ with
                 then said.answeredby
                 else said.callstatus
             end as end_reason,
+            -- The machine detection's own callback has no status.
+            coalesce(
+                {{ to_dial_result("said.answeredby") }},
+                case when event_type = 'call.end' then said.callstatus end
+            ) as dialled,
             cast(null as varchar) as disposition_text,
             cast(null as varchar) as summary,
             said.recordingurl as recording_url,
@@ -96,7 +101,7 @@ with
         from lines
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", dial_result="dialled") }}
 
 select *
 from final

@@ -104,7 +104,7 @@ with
         from dialled
     ),
 
-    {{ platform_events("said") }}
+    {{ platform_events("said", dial_result="end_reason") }}
 
 select *
 from final

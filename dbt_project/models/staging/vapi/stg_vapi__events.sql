@@ -8,8 +8,8 @@
     "squadId": "VARCHAR",
     "startedAt": "VARCHAR",
     "endedAt": "VARCHAR",
-    "customer": {"number": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
-    "phoneNumber": {"number": "VARCHAR"},
+    "customer": {"number": "VARCHAR", "sipUri": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
+    "phoneNumber": {"number": "VARCHAR", "sipUri": "VARCHAR"},
     "assistantOverrides": {"variableValues": "JSON"},
 } -%}
 {%- set said_in_message = {
@@ -22,12 +22,14 @@
     "summary": "VARCHAR",
     "recordingUrl": "VARCHAR",
     "messages": said_in_messages,
-    "customer": {"number": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
-    "phoneNumber": {"number": "VARCHAR"},
+    "transcript": "VARCHAR",
+    "customer": {"number": "VARCHAR", "sipUri": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
+    "phoneNumber": {"number": "VARCHAR", "sipUri": "VARCHAR"},
     "call": said_of_call,
     "analysis": {"summary": "VARCHAR", "structuredData": "JSON", "successEvaluation": "VARCHAR"},
     "artifact": {
         "messages": said_in_messages,
+        "transcript": "VARCHAR",
         "recordingUrl": "VARCHAR",
         "variableValues": "JSON",
         "structuredOutputs": "JSON",
@@ -70,8 +72,26 @@ with
             cast(null as varchar) as dialled_at_text,
             coalesce(call.assistantid, call.squadid) as agent_id,
             call.type as direction_text,
-            coalesce(message.customer.number, call.customer.number) as customer_phone_text,
-            coalesce(message.phonenumber.number, call.phonenumber.number) as agent_phone_text,
+            {{
+                first_meaningful(
+                    [
+                        "message.customer.number",
+                        "call.customer.number",
+                        "message.customer.sipuri",
+                        "call.customer.sipuri",
+                    ]
+                )
+            }} as customer_phone_text,
+            {{
+                first_meaningful(
+                    [
+                        "message.phonenumber.number",
+                        "call.phonenumber.number",
+                        "message.phonenumber.sipuri",
+                        "call.phonenumber.sipuri",
+                    ]
+                )
+            }} as agent_phone_text,
             cast(null as varchar) as from_phone_text,
             cast(null as varchar) as to_phone_text,
             coalesce(message.startedat, call.startedat) as started_at_text,
@@ -100,7 +120,7 @@ with
             cast(null as varchar) as parent_call_id,
             message.endedreason as end_reason,
             {{ verdict_to_disposition("message.analysis.successevaluation") }} as disposition_text,
-            coalesce(nullif(trim(message.analysis.summary), ''), message.summary) as summary,
+            {{ first_meaningful(["message.analysis.summary", "message.summary"]) }} as summary,
             coalesce(artifact.recordingurl, message.recordingurl) as recording_url,
             list_transform(
                 list_filter(
@@ -114,6 +134,7 @@ with
                     'until':split_part(said.endtime, '.', 1)
                 }
             ) as transcript,
+            {{ first_meaningful(["artifact.transcript", "message.transcript"]) }} as transcript_text,
             {{
                 merged_objects(
                     [
@@ -143,7 +164,11 @@ with
         from messages
     ),
 
-    {{ platform_events("said", analytics_end_the_call=true) }}
+    {{
+        platform_events(
+            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="end_reason"
+        )
+    }}
 
 select *
 from final

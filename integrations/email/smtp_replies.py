@@ -1,0 +1,90 @@
+"""What a mail server's replies and its silence mean: of all mail, of one recipient, or of the settings.
+
+How a mail is handed over belongs to `smtp`.
+"""
+
+import re
+import smtplib
+import ssl
+
+from integrations.config import IntegrationSettings
+from integrations.errors import Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.http import QUOTED
+from integrations.rendering import line
+
+# The server wants a login, another one, or encryption (RFC 4954); no mail will get through.
+_LOGIN = frozenset({530, 534, 535, 538})
+_TOO_LARGE = 552
+CLOSING = 421
+# RFC 3463: what a 4xx concerns. The mail system and a congested one (4.3.x, 4.4.5) are everybody's.
+_ENHANCED = re.compile(r"4\.(\d{1,3})\.(\d{1,3})\b")
+_OF_THE_SYSTEM, _CONGESTED = ("3",), ("4", "5")
+# Without such a code: an error of the server itself, and no room left. A 450 is of one mailbox (RFC 5321, 4.2.3).
+_ITS_OWN_TROUBLE = frozenset({421, 431, 432, 451, 452, 454})
+# Putting off a sender whom the server does not know yet: for one recipient, and over within minutes.
+_GREYLISTED = re.compile(r"gr[ae]y-?\s?list", re.I)
+
+
+def reply_error(what: str, code: int, reply: bytes | str, *, is_sender: bool = False) -> Exception:
+    """The failure kind of a reply: 4xx passes, 5xx does not; all mail needs server, login and sender."""
+    told = f"the mail server {what}: {code} {_words(reply)}"
+    if code in _LOGIN:
+        return Paused(f"{told}. Look at AFTERCALL_SMTP_USERNAME, _PASSWORD and _SECURITY")
+    if code < 500:
+        is_of_all = is_sender or _concerns_all(code, _words(reply))
+        return Unreachable(told) if is_of_all else Retryable(told)
+    if is_sender and code != _TOO_LARGE:
+        return Paused(
+            f"{told}. Look at AFTERCALL_EMAIL_FROM_ADDRESS, and at what your mail server lets you send"
+        )
+    return Refused(told)
+
+
+def _concerns_all(code: int, words: str) -> bool:
+    """True if a 4xx to one recipient or mail is the server's own trouble, so that the next mail would meet it too."""
+    enhanced = _ENHANCED.match(words)
+    if code == CLOSING or enhanced is None:
+        return code in _ITS_OWN_TROUBLE and not (code != CLOSING and _GREYLISTED.search(words))
+    return enhanced[1] in _OF_THE_SYSTEM or enhanced.groups() == _CONGESTED
+
+
+def _words(reply: bytes | str) -> str:
+    return line(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply, QUOTED)
+
+
+def connection_error(error: Exception, settings: IntegrationSettings) -> Exception:
+    """What went wrong before or between replies."""
+    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
+        told = _words(error.smtp_error)
+        return Paused(
+            f"the mail server refuses the login: {error.smtp_code} {told}. "
+            "Look at AFTERCALL_SMTP_USERNAME and AFTERCALL_SMTP_PASSWORD"
+        )
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Paused(
+            f"the mail server shows a certificate that is not to be trusted ({error.verify_message}); nothing was "
+            "sent. Look at AFTERCALL_SMTP_HOST, or name your CA in AFTERCALL_SMTP_CA_FILE"
+        )
+    if isinstance(error, smtplib.SMTPDataError):
+        return reply_error("did not take the mail", error.smtp_code, error.smtp_error)
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return Paused(
+            "the mail server does not speak TLS on this port: use AFTERCALL_SMTP_SECURITY=starttls (port 587) "
+            "or the port for tls (465)"
+        )
+    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+        return Paused(
+            f"the mail server does not offer what AFTERCALL_SMTP_SECURITY={settings.smtp_security} or the login "
+            f"needs: {line(error, QUOTED)}"
+        )
+    if isinstance(error, smtplib.SMTPResponseException):
+        told = _words(error.smtp_error)
+        # Before any mail was begun: at the connection, the greeting, the encryption or the login.
+        return Unreachable(f"the mail server answered {error.smtp_code} {told}")
+    # smtplib wraps the one in the other while it reads a reply.
+    if isinstance(error, TimeoutError) or "timed out" in str(error):
+        return Unreachable(f"the mail server was silent for {settings.smtp_seconds:g} s", may_be_done=True)
+    return Unreachable(
+        f"the connection to the mail server failed ({getattr(error, 'strerror', None) or line(error, 100)})",
+        may_be_done=not is_no_connection(error),
+    )

@@ -1,0 +1,170 @@
+"""Claims on chains of actions, each for as long as its lease lasts: so several dispatchers share an outbox on Postgres.
+
+A chain is what must not be overtaken: a contact with its notes and tasks, the actions of a call. Who holds a chain
+tries its actions; everybody else leaves them alone. A claim ends with its chain, with its process if somebody on the
+same machine looks, and else with its lease. So a claim can delay an action and never lose it. Times are those of the
+database, because the clocks of machines differ. Nothing is claimed on SQLite: there the channel has a file lock.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Interval, and_, bindparam, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from integrations.config import IntegrationSettings
+from integrations.outbox import owners
+from integrations.outbox.engine import insistently, is_shared, reading
+from integrations.outbox.schema import claims, paces, pauses
+
+_NOW = func.timezone("UTC", func.clock_timestamp())
+
+
+class Claim(Enum):
+    """What became of a wish for a chain."""
+
+    GRANTED = "granted"
+    HELD = "another dispatcher works on the chain"
+    FULL = "other dispatchers do as much at the destination as it takes"
+    STOPPED = "another dispatcher found that the destination has stopped"
+
+
+class Leases:
+    """The claims of one pass at one destination. May be used from several threads.
+
+    Args:
+        engine: the outbox's engine.
+        channel: the channel.
+        destination: the destination's name.
+        settings: how long a lease lasts.
+        clock: the time of the pass, for pauses.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        channel: str,
+        destination: str,
+        settings: IntegrationSettings,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.engine, self.channel, self.destination, self.clock = engine, channel, destination, clock
+        self.is_shared = is_shared(engine)
+        self.owner = owners.new_owner() if self.is_shared else ""
+        self._length = timedelta(seconds=lease_seconds(settings))
+        turnstile = insert(paces).values(channel=channel, destination=destination)
+        self._turnstile = turnstile.on_conflict_do_update(
+            index_elements=[paces.c.channel, paces.c.destination], set_={"channel": channel}
+        )
+
+    def claim(self, chain: str, most: int, *, is_probing: bool = False) -> Claim:
+        """Take a chain, if it is free and fewer than `most` chains are under way at the destination."""
+        if not self.is_shared:
+            return Claim.GRANTED
+        return insistently(self.engine, lambda _: self._claim(chain, most, is_probing))
+
+    def _claim(self, chain: str, most: int, is_probing: bool) -> Claim:
+        place = {"channel": self.channel, "destination": self.destination}
+        with self.engine.begin() as connection:
+            # Whoever claims at this destination waits for this row, so what is read below stays true.
+            connection.execute(self._turnstile)
+            others = and_(self._at(claims), claims.c.chain != chain, claims.c.lease_until > _NOW)
+            count = select(func.count()).select_from(claims).where(others).scalar_subquery()
+            stopped = select(pauses).where(self._at(pauses), pauses.c.until > self.clock()).exists()
+            row = connection.execute(select(count, stopped)).one()
+            live, is_stopped = int(row[0] or 0), bool(row[1])
+            if is_stopped and not is_probing:
+                return Claim.STOPPED
+            if live >= most:
+                return Claim.FULL
+            until = _NOW + bindparam("length", self._length, Interval)
+            fresh = insert(claims).values(**place, chain=chain, owner=self.owner, lease_until=until)
+            # The lease is tested once more by the statement that locks the row: while it waited for the row,
+            # somebody may have claimed the chain.
+            free = (claims.c.lease_until <= _NOW) | (claims.c.owner == self.owner)
+            take = fresh.on_conflict_do_update(
+                index_elements=[claims.c.channel, claims.c.destination, claims.c.chain],
+                set_={"owner": self.owner, "lease_until": until},
+                where=free,
+            ).returning(claims.c.owner)
+            return Claim.GRANTED if connection.execute(take).first() else Claim.HELD
+
+    def extended(self, connection: Connection, chains: Iterable[str]) -> set[str]:
+        """Let leases last anew; those of the chains that are still one's own."""
+        wanted = set(chains)
+        if not self.is_shared or not wanted:
+            return wanted
+        until = _NOW + bindparam("length", self._length, Interval)
+        own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(sorted(wanted)))
+        query = update(claims).where(own_rows).values(lease_until=until).returning(claims.c.chain)
+        return set(connection.execute(query).scalars())
+
+    def foreign(self, connection: Connection, chains: Iterable[str]) -> set[str]:
+        """Those of the chains that another dispatcher holds, as it took them over from this one."""
+        wanted = sorted(set(chains))
+        if not self.is_shared or not wanted:
+            return set()
+        theirs = and_(self._at(claims), claims.c.owner != self.owner, claims.c.chain.in_(wanted))
+        return set(connection.execute(select(claims.c.chain).where(theirs)).scalars())
+
+    def let_go(self, connection: Connection, chains: Iterable[str]) -> None:
+        """Let chains go that are done, within a transaction that marks the last of them."""
+        wanted = sorted(set(chains))
+        if self.is_shared and wanted:
+            own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(wanted))
+            connection.execute(delete(claims).where(own_rows))
+
+    def release(self, chain: str | None = None) -> None:
+        """Let a chain go, or all that this pass holds."""
+        if not self.is_shared:
+            return
+        own_rows = and_(self._at(claims), claims.c.owner == self.owner)
+        which = own_rows if chain is None else and_(own_rows, claims.c.chain == chain)
+
+        def let_go(_: bool) -> None:
+            with self.engine.begin() as connection:
+                connection.execute(delete(claims).where(which))
+
+        insistently(self.engine, let_go)
+
+    def seconds_until_turn(self, gap: float) -> float:
+        """Seconds until the destination's next turn, which is taken; it is `gap` after the one before, whoever's."""
+        wanted = func.greatest(paces.c.next_at, _NOW) + bindparam("gap", timedelta(seconds=gap), Interval)
+        new = {"channel": self.channel, "destination": self.destination, "next_at": _NOW}
+        first = insert(paces).values(**new).on_conflict_do_nothing()
+        take = (
+            update(paces)
+            .where(self._at(paces))
+            .values(next_at=wanted)
+            .returning(func.extract("epoch", paces.c.next_at - _NOW))
+        )
+
+        def turn(_: bool) -> float:
+            with self.engine.begin() as connection:
+                connection.execute(first)
+                return float(connection.execute(take).scalar_one()) - gap
+
+        return insistently(self.engine, turn)
+
+    def _at(self, table: Any) -> Any:
+        return and_(table.c.channel == self.channel, table.c.destination == self.destination)
+
+
+def lease_seconds(settings: IntegrationSettings) -> float:
+    """How long a claim lasts: the setting, and never less than the longest try of an action may take."""
+    longest = max(10 * settings.http_whole_seconds, 2 * settings.smtp_whole_seconds)
+    return max(settings.outbox_lease_seconds, longest)
+
+
+def take_from_the_gone(engine: Engine) -> None:
+    """Free what processes of this machine held that run no more, and what leases have ended."""
+    if not is_shared(engine):
+        return
+    with reading(engine) as connection:
+        holders: Sequence[str] = connection.execute(select(claims.c.owner).distinct()).scalars().all()
+    gone = [owner for owner in holders if owners.is_gone(owner)]
+    if gone:
+        with engine.begin() as connection:
+            connection.execute(delete(claims).where(claims.c.owner.in_(gone)))

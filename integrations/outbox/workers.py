@@ -1,0 +1,209 @@
+"""Workers on the chains of one destination: each sends one action at a time, and one thread writes for all of them.
+
+A worker goes on when its action is marked on disk; where the destination cannot be asked, it sends when the "begun" is.
+The writing thread takes all that has come in meanwhile into one transaction. What is written belongs to `lanes`.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from integrations.destinations import Destination
+from integrations.errors import Paused
+from integrations.outbox.backlog import load_due
+from integrations.outbox.engine import insistently
+from integrations.outbox.leases import Claim, Leases
+from integrations.outbox.marking import Outcome
+from integrations.outbox.records import Action
+from integrations.outbox.trying import NotBegun, NotYet, Trier
+
+if TYPE_CHECKING:
+    from integrations.outbox.lanes import Lane
+
+
+class Pace:
+    """At most so many begun a second, evenly spaced; shared by the workers, on Postgres by all dispatchers."""
+
+    def __init__(self, per_second: float | None, leases: Leases | None = None) -> None:
+        self._gap = 1 / per_second if per_second else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+        self._leases = leases if leases and leases.is_shared else None
+
+    def wait(self, is_over: threading.Event) -> None:
+        """Until it is one's turn, or all is over."""
+        if not self._gap:
+            return
+        if self._leases:
+            is_over.wait(max(0.0, self._leases.seconds_until_turn(self._gap)))
+            return
+        with self._lock:
+            now = time.monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._gap
+        is_over.wait(turn - now)
+
+
+@dataclass
+class _Tried:
+    outcome: Outcome
+    is_last: bool
+    is_written: threading.Event = field(default_factory=threading.Event)
+    is_let_go: bool = False
+
+
+@dataclass
+class _Begun:
+    action: Action
+    is_written: threading.Event = field(default_factory=threading.Event)
+    is_granted: bool = False
+
+
+class Crew:
+    """Workers on the same chains. While probing there is one, and it ends with the pause.
+
+    Args:
+        lane: whose outcomes these are.
+        chains: keys of actions in order, chain by chain; the workers take them away.
+        pace: how often an action may begin.
+        most: most chains under way at the destination, over all dispatchers.
+        is_probing: to find out whether a pause may end.
+    """
+
+    def __init__(
+        self, lane: "Lane", chains: deque[list[str]], pace: Pace, most: int, *, is_probing: bool = False
+    ) -> None:
+        self.lane, self.chains, self.pace, self.most, self.is_probing = lane, chains, pace, most, is_probing
+        self.messages: SimpleQueue[_Tried | _Begun | BaseException | None] = SimpleQueue()
+        self.is_over = threading.Event()
+        self.at_work = 0
+
+    def work(self, targets: Sequence[Destination | None]) -> None:
+        """Until nothing is left or the destination stops: a worker a target, which opens its own if it has none."""
+        for target in targets:
+            self.at_work += 1
+            threading.Thread(target=self._worker, args=(target,), daemon=True).start()
+        error: BaseException | None = None
+        while self.at_work:
+            try:
+                self._write()
+            except BaseException as raised:
+                # The outbox cannot be written: nothing more is begun, and what is under way is waited for.
+                self.is_over.set()
+                error = error or raised
+        if error:
+            raise error
+
+    def _write(self) -> None:
+        while self.at_work:
+            messages = [self.messages.get()]
+            while True:
+                try:
+                    messages.append(self.messages.get_nowait())
+                except Empty:
+                    break
+            self._note(messages)
+
+    def _note(self, messages: Sequence[_Tried | _Begun | BaseException | None]) -> None:
+        self.at_work -= sum(one is None for one in messages)
+        tried = [one for one in messages if isinstance(one, _Tried)]
+        begun = [one for one in messages if isinstance(one, _Begun)]
+        try:
+            known = self.lane.doubt.judged([one.outcome for one in tried])
+            wanted = [one.action for one in begun] if not self._is_over() else []
+            last = [one for one in tried if one.is_last and one.outcome in known]
+            ended = {self.lane.chain_of[one.outcome.action.action_key] for one in last}
+            if known or wanted:
+                granted = self.lane.write(known, wanted, ended)
+                for one in begun:
+                    one.is_granted = one.action.action_key in granted
+                for done in last:
+                    done.is_let_go = True
+        except BaseException:
+            # Before the workers go on: what they sent now could not be marked either.
+            self.is_over.set()
+            raise
+        finally:
+            if self.lane.stopped or (self.is_probing and self.lane.pause is None):
+                self.is_over.set()
+            for is_written in [one.is_written for one in tried] + [one.is_written for one in begun]:
+                is_written.set()
+        for error in messages:
+            if isinstance(error, Paused):
+                # Raised while one more was opened.
+                self.lane.stop(error)
+                self.is_over.set()
+            elif isinstance(error, BaseException):
+                raise error
+
+    def _worker(self, target: Destination | None) -> None:
+        try:
+            target = target or self.lane.open()
+            trier = self.lane.trier(target, self._begin)
+            while not self._is_over() and (keys := self._next()):
+                chain = self.lane.chain_of[keys[0]]
+                claim = self.lane.leases.claim(chain, self.most, is_probing=self.is_probing)
+                if claim is not Claim.GRANTED:
+                    self.lane.held.append(chain)
+                    if claim is Claim.HELD:
+                        continue
+                    return
+                is_let_go = False
+                try:
+                    is_let_go = self._go_along(trier, deque(keys))
+                finally:
+                    if not is_let_go:
+                        self.lane.leases.release(chain)
+        except BaseException as error:
+            self.messages.put(error)
+        finally:
+            if target is not None:
+                self.lane.close(target)
+            self.messages.put(None)
+
+    def _is_over(self) -> bool:
+        return self.is_over.is_set() or self.lane.halt.is_set()
+
+    def _next(self) -> list[str]:
+        try:
+            return self.lane.doubt.next(self.chains)
+        except IndexError:
+            return []
+
+    def _begin(self, action: Action) -> None:
+        """Wait until it is on disk that a send begins. Raises NotBegun if it must not."""
+        begun = _Begun(action)
+        self.messages.put(begun)
+        begun.is_written.wait()
+        if not begun.is_granted:
+            raise NotBegun
+
+    def _go_along(self, trier: Trier, keys: deque[str]) -> bool:
+        """Try a chain's actions in order; True if the claim on the chain has ended with the last mark."""
+        is_let_go = False
+        while keys:
+            self.pace.wait(self.is_over)
+            if self._is_over():
+                self.chains.appendleft(list(keys))
+                return False
+            key = keys.popleft()
+            for action in self._due(key):
+                try:
+                    tried = _Tried(trier.attempt(action), is_last=not keys)
+                except NotYet:
+                    continue
+                except NotBegun:
+                    self.chains.appendleft([key, *keys])
+                    return False
+                self.messages.put(tried)
+                tried.is_written.wait()
+                is_let_go = tried.is_let_go
+        return is_let_go
+
+    def _due(self, key: str) -> list[Action]:
+        engine = self.lane.engine
+        return insistently(engine, lambda _: load_due(engine, [key], self.lane.clock()))

@@ -1,0 +1,74 @@
+"""`aftercall quarantine`: the events that are set aside because they break the build, and bringing them back."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestration.config import OrchestrationSettings
+
+if TYPE_CHECKING:
+    from orchestration.load.held import HeldEvent
+
+
+@click.group("quarantine")
+def quarantine_command() -> None:
+    """Show the events that are set aside because each alone breaks the build, or bring them back."""
+
+
+@quarantine_command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all fields.")
+def list_command(as_json: bool) -> None:
+    """List the events that are set aside, the first one first."""
+    from orchestration import quarantine
+
+    with _warehouse_errors():
+        events = quarantine.listed(OrchestrationSettings())
+    if as_json:
+        for event in events:
+            click.echo(json.dumps(asdict(event)))
+        return
+    click.echo("\n".join(_lines(events)) if events else "no event is set aside")
+
+
+@quarantine_command.command("release")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--all", "everything", is_flag=True, help="Bring back every event.")
+def release_command(keys: Sequence[str], everything: bool) -> None:
+    """Bring back the events with these keys; the next pass builds everything anew with them.
+
+    An event that still breaks the build is set aside again.
+    """
+    from orchestration import quarantine
+
+    if bool(keys) == everything:
+        raise click.UsageError("name the events by their keys (aftercall quarantine list), or give --all")
+    with _warehouse_errors():
+        count = quarantine.release(OrchestrationSettings(), None if everything else keys)
+    if count < len(set(keys)):
+        raise click.ClickException(
+            f"{count} of {len(set(keys))} events came back; no event with another of these keys is set aside"
+        )
+    click.echo(
+        f"{count} event{'' if count == 1 else 's'} came back; the next pass builds them: aftercall run"
+    )
+
+
+@contextmanager
+def _warehouse_errors() -> Iterator[None]:
+    from orchestration import warehouse
+
+    try:
+        yield
+    except warehouse.WarehouseBusy as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _lines(events: "Sequence[HeldEvent]") -> Iterator[str]:
+    for event in events:
+        call = f"call {event.call_id}" if event.call_id else "no call"
+        yield f"{event.event_key}  {event.source} {event.event_type}, {call}, {event.size:,} bytes"
+        yield f"    received {event.received_at}, set aside {event.quarantined_at} UTC: {event.reason}"
