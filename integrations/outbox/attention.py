@@ -18,7 +18,18 @@ from integrations.outbox.records import AT_ONCE, Action, Finding, Problem
 
 NO_LOOK = "looks"
 """Key of the item that says that nobody looks for problems."""
-_FIRST = ("receiver", NO_LOOK, "refused", "runs", "stopped", "paused", "dead", "waiting")
+_FIRST = (
+    "receiver",
+    NO_LOOK,
+    "refused",
+    "runs",
+    "quarantine",
+    "stopped",
+    "paused",
+    "dead",
+    "limited",
+    "waiting",
+)
 
 
 @dataclass(frozen=True)

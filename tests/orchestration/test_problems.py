@@ -19,6 +19,7 @@ from integrations.config import IntegrationSettings
 from integrations.errors import Paused
 from integrations.outbox import AttentionItem, circuit, needs_attention, open_outbox
 from orchestration.config import OrchestrationSettings
+from tests.conftest import Installation, Receiver
 from tests.orchestration.conftest import Land
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
@@ -256,3 +257,29 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
         (shown,) = third.asset_events
         assert isinstance(shown, dg.AssetCheckEvaluation)
         assert (shown.passed, alerts()) == (True, 2)
+
+
+def test_the_daemon_tells_of_a_receiver_that_stays_down_and_a_run_by_hand_does_not(
+    settings: OrchestrationSettings,
+    dagster: dg.DagsterInstance,
+    installation: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from orchestration.problems import evaluate
+
+    monkeypatch.setenv("AFTERCALL_RECEIVER_BIND", f"127.0.0.1:{installation.port}")
+    integrations = IntegrationSettings()
+
+    def open_at(minutes: float, *, is_service: bool = True) -> list[str]:
+        now = NOW + timedelta(minutes=minutes)
+        found = evaluate(outbox, settings, integrations, dagster, now, is_service=is_service).open
+        return [problem.key for problem in found if problem.told_at]
+
+    with open_outbox(integrations.outbox_url) as outbox:
+        assert open_at(0, is_service=False) == open_at(1) == []
+        assert open_at(1.5, is_service=False) == []
+        assert open_at(2) == open_at(3, is_service=False) == ["receiver"]
+        with Receiver(installation):
+            assert open_at(4, is_service=False) == ["receiver"]
+            assert open_at(5) == []
+    assert alerts() == ["The receiver does not answer", "Resolved: The receiver does not answer"]

@@ -213,7 +213,7 @@ def test_what_has_stopped_is_said_and_can_go_on(
     say(home, "north", "fails", "paused")
     outbox.fill([ticket()], NOW, settings)
     dispatch(outbox, "ticket", settings)
-    assert "ticket has stopped at north until" in run("actions").output
+    assert "The ticket channel has stopped at north, next try" in run("actions").output
     assert "north is paused" in run("run", "--dry-run").output
     assert "tried again at once: north" in run("actions", "resume", "ticket").output
     assert outbox.pauses() == []

@@ -100,9 +100,12 @@ def unfolded(screen: str) -> str:
 
 def test_a_pipe_gets_a_line_per_action_with_its_whole_key(stopped: Stopped) -> None:
     rows = [row.split("\t") for row in stopped.piped("actions").splitlines()]
-    (attention,) = [row for row in rows if row[0] == "attention"]
-    assert attention[1].startswith("ticket has stopped at redmine until")
-    assert "AFTERCALL_REDMINE_KEY" in "".join(attention)
+    listed = {row[1]: row for row in rows if row[0] == "attention"}
+    (headline,) = [
+        each for each in listed if each.startswith("The ticket channel has stopped at redmine, next try")
+    ]
+    assert "AFTERCALL_REDMINE_KEY" in "".join(listed[headline])
+    assert "The receiver does not answer" in listed
     actions = [row for row in rows if row[0] != "attention"]
     assert [len(row) for row in actions] == [7] * 6
     assert sum(row[2] == KEY for row in actions) == 1
@@ -150,5 +153,7 @@ def test_a_run_ends_with_what_waits_and_why(stopped: Stopped) -> None:
     # the alert that the channel has stopped goes out in the same run
     assert re.fullmatch(r"done after \d+ pass(es)?: 1 sent; 6 wait", first), said
     assert rest[0].startswith("ticket: 6 wait for redmine: redmine has stopped, and is tried again at")
-    assert any(row.startswith("attention\tticket has stopped at redmine until") for row in rest)
+    assert any(
+        row.startswith("attention\tThe ticket channel has stopped at redmine, next try") for row in rest
+    )
     assert "nothing is due" not in said
