@@ -12,14 +12,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
-import requests
+import orjson
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
+
+from receiver.envelope import Facts, line, seal
+from receiver.landing import open_landing
 
 IMAGES = Path(__file__).resolve().parent / "images"
 DAGSTER = "http://127.0.0.1:3037"
@@ -40,30 +44,38 @@ def main() -> None:
     """Write `docs/images/*.png`."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, demo(Path(folder)), browser() as page:
+        # one cookie for both: a browser sends it to every port of a host
+        page.get(f"{BOARD}/?token={token(Path(folder))}")
         groups = ",".join(quote(f"global@global:{group}", safe="") for group in OPEN_GROUPS)
         # first: a call on the line begins a pass, and what runs has no state to show
         picture(page, "lineage", f"{DAGSTER}/asset-groups?expanded={groups}", "sync_tickets")
-        ring()
+        ring(Path(folder))
         picture(page, "board", BOARD, "by agent and issue")
         page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
         picture(page, "board-phone", BOARD, "by agent and issue")
 
 
-def ring() -> None:
-    """Calls that began a while ago, so that somebody is on the line; by Retell, whose secret the demo does not set."""
+def token(home: Path) -> str:
+    """What the demo's board and Dagster ask for."""
+    return (home / "demo" / "access-token").read_text(encoding="ascii").strip()
+
+
+def ring(home: Path) -> None:
+    """Calls that began a while ago, so that somebody is on the line; landed by hand: nobody can sign for the demo."""
+    store = open_landing(home / "demo")
     for number, phone in enumerate(CALLERS):
-        call = {
-            "call_id": f"call-{number}",
-            "agent_id": AGENTS[number % len(AGENTS)],
-            "direction": "outbound" if number % 2 else "inbound",
-            "to_number" if number % 2 else "from_number": phone,
-            "start_timestamp": int(time.time() * 1000) - number * 47_000,
-        }
-        requests.post(
-            f"http://{RECEIVER_BIND}/webhooks/retell",
-            json={"event": "call_started", "call": call},
-            timeout=10,
-        ).raise_for_status()
+        began = datetime.now(UTC) - timedelta(seconds=47 * number)
+        call = {"call_id": f"call-{number}", "agent_id": AGENTS[number % len(AGENTS)]}
+        body = orjson.dumps({"event": "call_started", "call": call})
+        facts = Facts(
+            event_type="call.start",
+            call_id=call["call_id"],
+            occurred_at=began,
+            customer_phone=phone,
+            direction="outbound" if number % 2 else "inbound",
+        )
+        store.append(line(seal("retell", facts, body, began), body))
+    store.close()
 
 
 def picture(page: Chrome, name: str, address: str, wanted: str) -> None:

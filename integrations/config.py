@@ -87,6 +87,12 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     alert_waiting_minutes: float = Field(
         30.0, gt=0, description="An action that has been due for longer is a problem."
     )
+    alert_look_minutes: float = Field(
+        5.0,
+        ge=0,
+        description="Minutes without a look for problems after which that is one itself; 0: never. "
+        "Dagster's daemon looks every minute, aftercall run after each pass.",
+    )
     alert_silence_calls: int = Field(
         5,
         ge=0,

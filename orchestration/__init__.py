@@ -2,3 +2,8 @@
 
 What an event means belongs to `dbt_project/`; how another system is reached belongs to `integrations/`.
 """
+
+from receiver import private
+
+# here, since `dagster dev` by hand, its daemon and each run import this and little else of ours
+private.keep_new_files_private()

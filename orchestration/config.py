@@ -5,10 +5,12 @@ The only module of this floor that reads the environment (and `.env`). Every set
 """
 
 from pathlib import Path
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
-from receiver.config import Home
+from integrations.board.config import Guarded
+from receiver.config import Bind, Home
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DBT_PROJECT = PROJECT_ROOT / "dbt_project"
@@ -41,6 +43,9 @@ class OrchestrationSettings(Home):
     )
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
+    )
+    problem_sensor_seconds: int = Field(
+        default=60, ge=1, description="shortest pause between two looks for problems, in seconds"
     )
     landing_retention_days: int = Field(
         default=0,
@@ -89,3 +94,22 @@ class OrchestrationSettings(Home):
     def dbt_target(self) -> Path:
         """Dbt's target folder: manifest, compiled SQL and the parse cache of this home."""
         return self.home / "dbt"
+
+
+class DagsterSettings(Guarded):
+    """Where Dagster's web server listens, and who may see it."""
+
+    bind_setting: ClassVar = "dagster_bind"
+    title: ClassVar = "Dagster"
+    password_setting: ClassVar = "AFTERCALL_DAGSTER_PASSWORD"  # noqa: S105 - the name of a setting
+
+    dagster_bind: Bind = Field(default="127.0.0.1:3000", description="host:port of the Dagster UI")
+    dagster_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="password of the Dagster UI, with any name; default: the board's. Needed to listen beyond loopback",
+    )
+
+    @property
+    def password(self) -> str:
+        """The password in plain text; empty when neither this one nor the board's is configured."""
+        return self.dagster_password.get_secret_value() or super().password

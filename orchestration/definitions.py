@@ -15,15 +15,7 @@ from orchestration.assets.published import published
 from orchestration.assets.quality import quality_checks
 from orchestration.assets.raw import LANDING, load_events, load_outcomes
 from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
-from orchestration.jobs import (
-    channel_jobs,
-    complete_job,
-    housekeeping_job,
-    pass_job,
-    publish_job,
-    reconcile_job,
-    recovery_jobs,
-)
+from orchestration.jobs import jobs
 from orchestration.resources import Aftercall
 from orchestration.schedules import schedules
 from orchestration.sensors import sensors
@@ -47,15 +39,7 @@ def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Def
             LISTED_CALLS,
         ],
         asset_checks=[*problem_checks, *quality_checks, *freshness_checks, events_look_as_documented],
-        jobs=[
-            pass_job,
-            complete_job,
-            reconcile_job,
-            publish_job,
-            housekeeping_job,
-            *channel_jobs.values(),
-            *recovery_jobs.values(),
-        ],
+        jobs=jobs,
         sensors=sensors,
         schedules=schedules,
         resources={"aftercall": Aftercall(), **(resource_overrides or {})},

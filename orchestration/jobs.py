@@ -93,3 +93,14 @@ recovery_jobs = {
     )
     for source in PLATFORMS
 }
+
+jobs = (
+    pass_job,
+    complete_job,
+    reconcile_job,
+    publish_job,
+    housekeeping_job,
+    *channel_jobs.values(),
+    *recovery_jobs.values(),
+)
+JOB_NAMES = tuple(job.name for job in jobs)

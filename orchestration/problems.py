@@ -1,4 +1,4 @@
-"""What is wrong with the whole: the outbox's findings, failing runs, silent busy sources, events that are set aside.
+"""What is wrong with the whole: findings of the outbox, runs, sensors, the receiver, silent sources, quarantine.
 
 One function looks into everything and has the ledger tell what begins and what is over. A sensor calls it every minute,
 and so does `aftercall run`. The warehouse stays closed: what is usual for a source is read from the published copy.
@@ -7,21 +7,25 @@ and so does `aftercall run`. The warehouse stays closed: what is usual for a sou
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import duckdb
 
+from integrations import receiver_watch
 from integrations.config import IntegrationSettings
 from integrations.outbox import Finding, Outbox, problems
+from integrations.outbox.looks import last_look, record_look
 from orchestration import publish
 from orchestration.config import OrchestrationSettings
 from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.pipeline import landing_backlog
+from orchestration.run_problems import RAW, RUNS, events_that_wait, failing_runs, switched_off
+from receiver.config import ReceiverSettings
 
-RAW = "raw/call_events"
-RUNS, SOURCES, ASIDE = "runs_succeed", "busy_sources_are_heard", "no_event_is_set_aside"
+__all__ = ["ASIDE", "RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]
+SOURCES, ASIDE = "busy_sources_are_heard", "no_event_is_set_aside"
 SILENT = "silent:"
-_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 # The same hour of the same weekday: a shop that is closed on Sundays is not missed on one.
 _USUAL = (timedelta(days=7), timedelta(days=14))
 _HOUR = timedelta(hours=1)
@@ -39,38 +43,54 @@ def evaluate(
     integrations: IntegrationSettings,
     instance: dg.DagsterInstance,
     now: datetime,
+    *,
+    is_service: bool = False,
 ) -> problems.Reconciled:
-    """Look into everything; open, tell and resolve. Raises BadAlerts if the settings of alerts cannot be followed."""
+    """Look into everything; open, tell and resolve.
+
+    Args:
+        outbox: the ledger, where problems are.
+        settings: those of orchestration.
+        integrations: whom alerts go to, and after how long.
+        instance: Dagster's instance.
+        now: aware.
+        is_service: whether Dagster's daemon looks, so that the receiver has to be there and runs start by themselves.
+
+    Raises:
+        BadAlerts: if the settings of alerts cannot be followed.
+    """
+    look = last_look(outbox.engine)
+    pause = timedelta(seconds=settings.failed_run_pause_seconds) if is_service else None
     findings = [
         *problems.find(outbox.engine, integrations, now),
-        *failing_runs(instance),
+        *failing_runs(instance, look.at if look else None, pause),
+        *switched_off(instance, integrations),
+        *events_that_wait(settings, integrations, now),
         *events_set_aside(settings),
     ]
+    notes = dict(look.notes) if look else {}
     unsure = []
+    if is_service:
+        findings += _of_receiver(notes, now)
+    else:
+        unsure += [receiver_watch.RECEIVER, receiver_watch.REFUSED]
     try:
         findings += silent_sources(settings, integrations, now)
     except CannotTell:
         unsure.append(SILENT)
-    return problems.reconcile(outbox.engine, findings, integrations, now, unsure)
+    reconciled = problems.reconcile(outbox.engine, findings, integrations, now, unsure)
+    record_look(outbox.engine, now, [one for one in findings if one.over_at is None], notes)
+    return reconciled
 
 
-def failing_runs(instance: dg.DagsterInstance) -> Iterator[Finding]:
-    """Jobs whose last two runs failed: one that failed once was, or will be, tried again by itself."""
-    from orchestration.definitions import defs
-
-    # Dagster's own job is for what a person starts by hand, and sees fail.
-    for job in (job for job in defs.resolve_all_job_defs() if not job.name.startswith("__")):
-        over = dg.RunsFilter(job_name=job.name, statuses=_OVER)
-        last = instance.get_run_records(over, limit=2)
-        if len(last) == 2 and all(one.dagster_run.status is dg.DagsterRunStatus.FAILURE for one in last):
-            ids = " and ".join(one.dagster_run.run_id[:8] for one in last)
-            yield Finding(
-                f"runs:{job.name}",
-                f"{RAW}:{RUNS}",
-                f"Runs of {job.name} fail",
-                f"The last two failed: {ids}",
-                "Open the run in the Dagster UI; nothing is lost, a new run goes on where it stopped.",
-            )
+def _of_receiver(notes: dict[str, Any], now: datetime) -> list[Finding]:
+    """What the receiver says of itself; what it has counted until now goes into the notes for the next look."""
+    bind = ReceiverSettings().receiver_bind
+    samples = receiver_watch.from_json(notes.get("receiver"))
+    if (newest := receiver_watch.sample(bind, now)) is not None:
+        samples = receiver_watch.watched(samples, newest)
+        notes["receiver"] = receiver_watch.to_json(samples)
+    return [*receiver_watch.receiver_findings(bind), *receiver_watch.refused_webhooks(samples)]
 
 
 def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:

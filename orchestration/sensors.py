@@ -164,7 +164,7 @@ def published_sensor(
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=OrchestrationSettings().problem_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Looks for problems every minute: each is told once when it begins and once when it is over, and shown "
     "by the asset checks.",
@@ -173,9 +173,9 @@ def problem_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) ->
     """Reports a check when its problems are others than the last time; the cursor is what they were."""
     integrations = aftercall.integrations()
     with open_outbox(integrations.outbox_url) as outbox:
-        found = evaluate(
-            outbox, aftercall.orchestration(), integrations, context.instance, datetime.now(UTC)
-        ).open
+        settings, now = aftercall.orchestration(), datetime.now(UTC)
+        reconciled = evaluate(outbox, settings, integrations, context.instance, now, is_service=True)
+        found = reconciled.open
     shown = {f"{asset}:{name}": evaluation(asset, name, found) for asset, name in SUBJECTS}
     told = {subject: sorted(one.metadata) for subject, one in shown.items()}
     before = json.loads(context.cursor or "{}")

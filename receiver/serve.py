@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
-from receiver import logs
+from receiver import logs, private
 from receiver.config import ReceiverSettings
 from receiver.hosting import end_with_parent, refuse_taken_address
 
@@ -37,6 +38,8 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
     `load` makes the RSGI application of each worker process, by default the receiver's.
     """
     settings = settings or ReceiverSettings()
+    with suppress(OSError):  # a disk that cannot be written is answered to each sender, with 503
+        private.prepare(settings.home)
     refuse_taken_address(settings.host, settings.port, "AFTERCALL_RECEIVER_BIND")
     # prometheus_client looks for this when it is imported, so whatever imports it is imported behind it
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.metrics))

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -52,13 +53,21 @@ _LOCATIONS = """
 
 @dataclass(frozen=True)
 class DagsterUi:
-    """A running web server."""
+    """A running web server; of `aftercall up` where `home` is given, which asks for the token of that home."""
 
     url: str
+    home: Path | None = None
+
+    def headers(self) -> dict[str, str]:
+        token = self.home and self.home / "access-token"
+        return {"Authorization": f"Bearer {token.read_text().strip()}"} if token and token.exists() else {}
 
     def ask(self, query: str, **variables: object) -> Any:
         answer = requests.post(
-            f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30
+            f"{self.url}/graphql",
+            json={"query": query, "variables": variables},
+            headers=self.headers(),
+            timeout=30,
         )
         told = answer.json()
         assert "errors" not in told, told

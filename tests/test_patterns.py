@@ -227,14 +227,13 @@ def hostile(pattern: re.Pattern[Any]) -> list[Callable[[int], str]]:
     units = dict.fromkeys(
         (*filter(None, singles), *(a + b for a in singles for b in singles if a != b and a and b), *units)
     )
-    texts: list[Callable[[int], str]] = []
-    for unit in list(units)[:130]:
-        for last in ("\x00", "!a"):
-            texts.append(lambda n, unit=unit, last=last: (unit * (n // len(unit) + 1))[:n] + last)
-    for first in list(units)[:8]:
-        for unit in list(units)[:10]:
-            texts.append(lambda n, first=first, unit=unit: first + (unit * (n // len(unit) + 1))[:n] + "\x00")
-    return texts
+    texts = [repeated("", unit, last) for unit in list(units)[:130] for last in ("\x00", "!a")]
+    return texts + [repeated(first, unit, "\x00") for first in list(units)[:8] for unit in list(units)[:10]]
+
+
+def repeated(first: str, unit: str, last: str) -> Callable[[int], str]:
+    """Texts that are a unit repeated up to a length, between a beginning and an end."""
+    return lambda n: first + (unit * (n // len(unit) + 1))[:n] + last
 
 
 def run_of(usage: Usage) -> Callable[[Any], object]:
@@ -261,8 +260,8 @@ def is_superlinear(run: Callable[[Any], object], make: Callable[[int], Any]) -> 
     for n in SHORT_LENGTHS:  # what doubles with each character must not be asked for twice as many
         if seconds(run, make(n)) >= MEASURABLE_SECONDS and seconds(run, make(n), 3) >= MEASURABLE_SECONDS:
             return f"{n} characters took more than {MEASURABLE_SECONDS * 1000:.0f} ms"
-    n = next((n for n in LENGTHS if seconds(run, make(n)) >= MEASURABLE_SECONDS), None)
-    if n is None:
+    n = next((n for n in LENGTHS if seconds(run, make(n)) >= MEASURABLE_SECONDS), 0)
+    if not n:
         return None
     for tries in (1, 3, 7):  # whatever else the machine does, the best of several is near the truth
         once, twice = seconds(run, make(n), tries), seconds(run, make(2 * n), tries)

@@ -5,6 +5,7 @@ from flask import Flask
 from integrations.board import ledger, masking, words
 from integrations.board.access import Access
 from integrations.board.config import BoardSettings
+from integrations.board.health import Watch
 from integrations.board.hub import Hub
 from integrations.board.marts import Marts
 from integrations.board.parts import Parts, Render
@@ -25,7 +26,8 @@ class Board:
         systems = IntegrationSettings(home=settings.home)
         self._outbox = open_outbox(systems.outbox_url)
         marts, landing = Marts(settings.published), open_landing(settings.home)
-        self._parts = Parts(settings, self.hub, marts, self._outbox, _renderer(self.app))
+        self._parts = Parts(settings, systems, self.hub, marts, self._outbox, _renderer(self.app))
+        self._watch = Watch(settings, self._parts.show_around)
         self._tail = Tail(settings, landing, self._parts.show_live)
         self.app.register_blueprint(
             views(settings, systems, self.access, self.hub, marts, landing, self._outbox)
@@ -36,10 +38,12 @@ class Board:
         # earlier versions kept phone numbers there, which nothing would ever delete
         self._former_state.unlink(missing_ok=True)
         self._tail.start()
+        self._watch.start()
         self._parts.start()
 
     def stop(self) -> None:
         """End, and keep the live state for the next start."""
+        self._watch.stop()
         self._parts.stop()
         self._tail.stop()
 
@@ -56,7 +60,7 @@ def _flask(settings: BoardSettings) -> Flask:
         "when": words.when,
         "bars": words.bars,
         "ref": ledger.reference,
-        "word": ledger.word,
+        "state": ledger.state,
         "phone": lambda value: masking.phone(value, mask=mask) if value else "unknown number",
         "masked": lambda value: masking.text("" if value is None else str(value), mask=mask),
     }

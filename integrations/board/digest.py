@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from integrations.board.durations import Span, span_of
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, heads, text
 
 START, END, DONE, LATE_END, LATE_DONE = 1, 2, 4, 8, 16
@@ -16,6 +17,8 @@ BITS = 5
 FEED = 1000
 """So many happenings are remembered, so that an analysis some minutes later still knows whose call it was."""
 FEED_ROOM = 4 * FEED
+SHOWN = 60
+"""So many happenings are shown; only of these are bodies read for how long the call took."""
 _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
@@ -38,7 +41,10 @@ Fields = tuple[bytes, ...]
 
 @dataclass(slots=True)
 class Detail:
-    """What is told of a call that is shown, as the lines have it; `occurred` and `received` are those of its start."""
+    """What is told of a call that is shown, as the lines have it; `occurred` and `received` are those of its start.
+
+    `spans`: by END and DONE, what that event says of the call's length.
+    """
 
     phone: str | None = None
     direction: str | None = None
@@ -46,6 +52,7 @@ class Detail:
     occurred: str | None = None
     received: str | None = None
     payload: bytes = b""
+    spans: dict[int, Span] = field(default_factory=dict)
 
     def add(self, other: "Detail") -> None:
         """Take in what else is known; a start that was sent twice counts from its first receipt."""
@@ -55,6 +62,9 @@ class Detail:
         self.payload = self.payload or other.payload
         if other.received and (not self.received or other.received < self.received):
             self.occurred, self.received = other.occurred, other.received
+        for bit, span in other.spans.items():
+            if bit not in self.spans or span.received < self.spans[bit].received:
+                self.spans[bit] = span
 
     def find_agent(self) -> None:
         """Read the body, which is then let go of."""
@@ -152,7 +162,7 @@ def digest_of(
     found = Digest(begin=begin, end=begin + len(data))
     marks, sources = found.marks, found.sources
     seen: dict[Happened, Fields] = {}
-    bodies: dict[bytes, tuple[int, int]] = {}
+    bodies: dict[Happened, tuple[int, int]] = {}
     for fields, body_from, body_to in heads(data):
         event_id, source, kind, call_id, _, received, _, _ = fields
         is_late = event_id.startswith(_RECOVERED)
@@ -173,22 +183,39 @@ def digest_of(
             if not had & bit or received < seen[key, bit][5]:
                 marks[key] = had = had | bit
                 seen[key, bit] = fields
-                if bit == START:
-                    bodies[key] = body_from, body_to
+                bodies[key, bit] = body_from, body_to
     found.told = newest_of(_told(seen, marks, is_old))
-    is_open = {key for key in bodies if not meant(marks[key]) & OVER}
+    is_open = {key for key, bit in bodies if bit == START and not meant(marks[key]) & OVER}
     for key in {key for key, _ in found.told} | is_open:
         found.details[key] = detail = Detail()
         for bit in _PLAIN:
             if (key, bit) in seen:
                 _learn(detail, bit, seen[key, bit])
         if key in is_open:
-            body_from, body_to = bodies[key]
+            body_from, body_to = bodies[key, START]
             detail.payload = data[body_from:body_to]
             if body_to - body_from > _SMALL:
                 detail.find_agent()
+    _measure(found, data, seen, bodies)
     _stamp(found, data)
     return found
+
+
+def _measure(
+    found: Digest, data: bytes, seen: dict[Happened, Fields], bodies: dict[Happened, tuple[int, int]]
+) -> None:
+    """Read what the newest ends and analytics say of their calls' length."""
+    for key, _ in list(found.told)[-SHOWN:]:
+        spans = found.details[key].spans
+        for bit, plain in _PLAIN.items():
+            fields = seen.get((key, bit))
+            if plain == START or plain in spans or fields is None:
+                continue
+            body_from, body_to = bodies[key, bit]
+            source, occurred, received = (text(fields[place]) or "" for place in (1, 4, 5))
+            # analytics come some time after the end
+            ended = occurred if plain == END and occurred else None
+            spans[plain] = span_of(source, data[body_from:body_to], received, ended)
 
 
 def _bits(bit: int, source: bytes, is_late: bool) -> tuple[int, ...]:

@@ -1,25 +1,75 @@
-"""Whether the parts around the board work: Dagster answers, and how old the last load and build are."""
+"""Whether the parts around the board work: Dagster and the receiver answer, and how old the last load is."""
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
 
+from integrations import receiver_watch
 from integrations.board.config import BoardSettings
+from integrations.outbox import Finding
+
+LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Around:
-    """Times are aware UTC, None if there was none yet."""
+    """What the board does not follow by itself; times are aware UTC, None if there was none yet.
+
+    `findings`: what is wrong with the receiver; None: not known yet.
+    """
 
     loaded_at: datetime | None = None
     dagster: bool = False
+    findings: tuple[Finding, ...] | None = None
+
+    @property
+    def receiver(self) -> bool | None:
+        """Whether the receiver takes events; None: not known yet."""
+        if self.findings is None:
+            return None
+        return all(finding.key != receiver_watch.RECEIVER for finding in self.findings)
 
 
-def around(settings: BoardSettings) -> Around:
-    """A look at what the board does not follow; takes up to two seconds."""
-    return Around(_changed(settings.dlt / "landing" / "state.json"), _answers(settings.dagster_bind))
+class Watch(threading.Thread):
+    """Looks around every five seconds, in a thread of its own: what does not answer holds up nothing else."""
+
+    def __init__(self, settings: BoardSettings, show: Callable[[Around], None]) -> None:
+        """`show` is called with what each look brought, from this thread."""
+        super().__init__(name="watch", daemon=True)
+        self._settings, self._show = settings, show
+        self._samples: list[receiver_watch.Sample] = []
+        self._down_since: datetime | None = None
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Until `stop`."""
+        while not self._ended.is_set():
+            self._show(self.look())
+            self._ended.wait(LOOK_SECONDS)
+
+    def look(self) -> Around:
+        """A look at what the board does not follow; takes some seconds where nobody answers."""
+        settings = self._settings
+        bind = settings.receiver_bind
+        findings = receiver_watch.receiver_findings(bind)
+        self._down_since = (self._down_since or datetime.now(UTC)) if findings else None
+        findings = [replace(finding, since=self._down_since) for finding in findings]
+        newest = receiver_watch.sample(bind, datetime.now(UTC)) if not findings else None
+        if newest is not None:
+            self._samples = receiver_watch.watched(self._samples, newest)
+        return Around(
+            _changed(settings.dlt / "landing" / "state.json"),
+            _answers(settings.dagster_bind),
+            (*findings, *receiver_watch.refused_webhooks(self._samples)),
+        )
+
+    def stop(self) -> None:
+        """End within a moment."""
+        self._ended.set()
 
 
 def _changed(path: Path) -> datetime | None:

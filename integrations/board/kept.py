@@ -6,13 +6,15 @@ lines say: one that is missing, torn, of another form or of another segment is n
 
 import contextlib
 import zlib
+from dataclasses import astuple
 
 import orjson
 
 from integrations.board.digest import Detail, Digest, digest_of
+from integrations.board.durations import Span
 from receiver.landing import LandingStore, Segment, SegmentDamaged
 
-_FORM = 1
+_FORM = 2
 _PIECE = 8 << 20
 
 
@@ -66,7 +68,10 @@ def _dump(path: str, digest: Digest) -> bytes:
             "told": [[key.decode(), bit, at.decode()] for (key, bit), at in digest.told.items()],
             "receipts": {part.decode(): at.decode() for part, at in digest.receipts.items()},
             "details": {
-                key.decode(): [each.phone, each.direction, each.agent, each.occurred, each.received]
+                key.decode(): [
+                    *(each.phone, each.direction, each.agent, each.occurred, each.received),
+                    [[bit, *astuple(span)] for bit, span in each.spans.items()],
+                ]
                 for key, each in digest.details.items()
             },
         }
@@ -95,5 +100,17 @@ def _parse(path: str, data: bytes) -> Digest | None:
         marks=dict(zip(keys, bytes.fromhex(values.decode()), strict=True)),
         told={(key.encode(), bit): at.encode() for key, bit, at in kept["told"]},
         receipts={part.encode(): at.encode() for part, at in kept["receipts"].items()},
-        details={key.encode(): Detail(*known) for key, known in kept["details"].items()},
+        details={key.encode(): _detail(*known) for key, known in kept["details"].items()},
     )
+
+
+def _detail(
+    phone: str | None,
+    direction: str | None,
+    agent: str | None,
+    occurred: str | None,
+    received: str | None,
+    spans: list[tuple[int, str, float | None, str | None, str | None]],
+) -> Detail:
+    of_events = {bit: Span(at, seconds, started, ended) for bit, at, seconds, started, ended in spans}
+    return Detail(phone, direction, agent, occurred, received, spans=of_events)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 
 from integrations.board import masking
 from integrations.config import IntegrationSettings
@@ -17,6 +17,7 @@ from integrations.errors import Paused, Refused
 from integrations.outbox import Action, Outbox
 from integrations.outbox.backlog import as_action
 from integrations.outbox.engine import reading
+from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.schema import (
     DEAD,
     PENDING,
@@ -35,8 +36,17 @@ from integrations.ticket import rendering as ticket
 PAGE = 50
 ACTIONS_OF_A_CALL = 100
 WAITING = (PENDING, SENDING, RETRYING)
-STATUSES = {"sent": (SENT,), "waiting": WAITING, "dead": (DEAD,), "skipped": (SKIPPED,)}
-"""What the filter offers, and the outbox's words for it."""
+_IS_CLOSED = actions.c.given_up_by.is_not(None)
+_IS_PREVIEW = actions.c.destination == PREVIEW
+STATES: dict[str, ColumnElement[bool]] = {
+    "sent": and_(actions.c.status == SENT, not_(_IS_PREVIEW)),
+    "preview": and_(actions.c.status == SENT, _IS_PREVIEW),
+    "waiting": actions.c.status.in_(WAITING),
+    "failed": and_(actions.c.status == DEAD, not_(_IS_CLOSED)),
+    "closed": and_(actions.c.status == DEAD, _IS_CLOSED),
+    "skipped": actions.c.status == SKIPPED,
+}
+"""What the filter offers, and what it means to the outbox; nothing that stayed in the house counts as sent."""
 _RENDER: dict[str, Callable[[Delivery, IntegrationSettings], Rendered]] = {
     "email": email.render,
     "ticket": lambda delivery, _: ticket.render(delivery),
@@ -47,7 +57,10 @@ _RENDER: dict[str, Callable[[Delivery, IntegrationSettings], Rendered]] = {
 
 @dataclass(frozen=True)
 class Summary:
-    """Actions by channel and word of `STATUSES`: sent and skipped today, waiting and dead whenever."""
+    """Actions by channel and word of `STATES`: waiting and failed whenever, all others of today.
+
+    `troubled`: those that have failed or are tried again, without those that a person has closed.
+    """
 
     counts: dict[str, dict[str, int]]
     troubled: list[Action]
@@ -74,32 +87,38 @@ def version(outbox: Outbox) -> int:
 
 def summary(outbox: Outbox, since: datetime) -> Summary:
     """The day so far, and the actions that need a person or fail."""
-    settled = and_(actions.c.status.in_((SENT, SKIPPED)), actions.c.updated_at >= since)
-    query = (
-        select(actions.c.channel, actions.c.status, func.count())
-        .where(or_(actions.c.status.in_((*WAITING, DEAD)), settled))
-        .group_by(actions.c.channel, actions.c.status)
-    )
+    is_open = or_(STATES["waiting"], STATES["failed"])
+    # by columns and not by expressions with values in them: Postgres would not know those again
+    group = (actions.c.channel, actions.c.status, actions.c.destination, _IS_CLOSED)
+    query = select(*group, func.count()).where(or_(is_open, actions.c.updated_at >= since)).group_by(*group)
     troubled = (
         select(actions)
-        .where(actions.c.status.in_((DEAD, RETRYING)))
+        .where(or_(actions.c.status == RETRYING, STATES["failed"]))
         .order_by(actions.c.status, actions.c.updated_at.desc())
         .limit(6)
     )
     counts: dict[str, dict[str, int]] = {channel: {} for channel in CHANNELS}
     with reading(outbox.engine) as connection:
         for row in connection.execute(query):
-            channel, status, number = str(row[0]), str(row[1]), int(row[2])
+            channel, status, number = str(row[0]), str(row[1]), int(row[4])
             of = counts.setdefault(channel, {})
-            of[word(status)] = of.get(word(status), 0) + number
-            if status == RETRYING:
-                of["retrying"] = number
+            name = _state(status, str(row[2]), bool(row[3]))
+            for each in {name, "waiting"} if status in WAITING else {name}:
+                of[each] = of.get(each, 0) + number
         return Summary(counts, [as_action(row) for row in connection.execute(troubled).mappings()])
 
 
-def word(status: str) -> str:
-    """The filter's word for a status."""
-    return next((name for name, statuses in STATUSES.items() if status in statuses), status)
+def state(action: Action) -> str:
+    """An action's state in a team lead's words: waiting, retrying, sent, preview, failed, closed or skipped."""
+    return _state(action.status, action.destination, action.given_up_by is not None)
+
+
+def _state(status: str, destination: str, is_closed: bool) -> str:
+    if status == SENT and destination == PREVIEW:
+        return "preview"
+    if status == DEAD:
+        return "closed" if is_closed else "failed"
+    return "waiting" if status in (PENDING, SENDING) else status
 
 
 def listed(
@@ -110,7 +129,7 @@ def listed(
     if channel:
         query = query.where(actions.c.channel == channel)
     if status:
-        query = query.where(actions.c.status.in_(STATUSES.get(status, (status,))))
+        query = query.where(STATES.get(status, actions.c.status == status))
     if since:
         query = query.where(actions.c.updated_at >= since)
     with reading(outbox.engine) as connection:

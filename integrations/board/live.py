@@ -17,6 +17,7 @@ from integrations.board.digest import (
     FEED,
     FEED_ROOM,
     OVER,
+    SHOWN,
     START,
     Detail,
     Digest,
@@ -26,6 +27,7 @@ from integrations.board.digest import (
     meant,
     newest_of,
 )
+from integrations.board.durations import Duration, duration
 from integrations.board.envelope import moment, text
 
 _DAY = (1 << BITS) - 1
@@ -38,12 +40,14 @@ _NEW = [
 ]
 """What was said today, and on no earlier day."""
 _WORDS = {START: "started", END: "ended", DONE: "analysed"}
-SHOWN = 60
 
 
 @dataclass(frozen=True)
 class LiveCall:
-    """A call that has started; `started_at` is the platform's time where that can be, else the receipt's."""
+    """A call that has started; `started_at` is the platform's time where that can be, else the receipt's.
+
+    `is_at_least`: it is the receipt's, so the call may have begun earlier.
+    """
 
     source: str
     call_id: str
@@ -52,18 +56,19 @@ class LiveCall:
     agent: str | None
     started_at: datetime
     left_at: datetime
+    is_at_least: bool = False
 
 
 @dataclass(frozen=True)
 class Happening:
-    """Something that an event said for the first time."""
+    """Something that an event said for the first time; of an end, how long the call took as far as that is known."""
 
     at: datetime
     what: str
     source: str
     call_id: str
     phone: str | None
-    seconds: float | None
+    duration: Duration | None
 
 
 @dataclass(frozen=True)
@@ -279,13 +284,18 @@ class Live:
             agent=detail.agent,
             started_at=occurred if sane else received,
             left_at=received + self._no_end_after,
+            is_at_least=not (sane and detail.occurred),
         )
 
     def _happening(self, received: bytes, bit: int, key: bytes) -> Happening:
         detail, at = self._details.get(key, Detail()), _time(received)
-        started = moment(detail.received) if bit == END else None
-        seconds = (at - started).total_seconds() if started and at > started else None
-        return Happening(at, _WORDS[bit], *_names(key), phone=detail.phone, seconds=seconds)
+        source, call_id = _names(key)
+        length = None
+        if bit == END:
+            arrived = moment(detail.received)
+            seconds = (at - arrived).total_seconds() if arrived and at > arrived else None
+            length = duration(source, detail.spans.get(END), detail.spans.get(DONE), detail.occurred, seconds)
+        return Happening(at, _WORDS[bit], source, call_id, phone=detail.phone, duration=length)
 
 
 def _raw(at: datetime) -> bytes:

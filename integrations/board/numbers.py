@@ -85,6 +85,12 @@ from call_outcomes
 where call_key in (select unnest($keys)) and satisfaction_score is not null
 """
 
+_DURATIONS = """
+select call_key, duration_seconds
+from calls
+where call_key in (select unnest($keys)) and duration_seconds is not null
+"""
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -178,6 +184,14 @@ def scores(marts: Marts, call_keys: list[str]) -> dict[str, int]:
         if connection is None:
             return {}
         return dict(connection.execute(_SCORES, {"keys": call_keys}).fetchall())
+
+
+def durations(marts: Marts, call_keys: list[str]) -> dict[str, float]:
+    """How long these calls took, in seconds, where the copy has it."""
+    with marts.opened() as connection:
+        if connection is None:
+            return {}
+        return dict(connection.execute(_DURATIONS, {"keys": call_keys}).fetchall())
 
 
 def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:

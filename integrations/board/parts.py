@@ -16,18 +16,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from integrations.board import ledger
 from integrations.board.config import BoardSettings
-from integrations.board.health import Around, around
+from integrations.board.health import Around
 from integrations.board.hub import Hub
 from integrations.board.ledger import Summary
 from integrations.board.live import LiveView
 from integrations.board.marts import Marts, MartsUnreadable
-from integrations.board.numbers import Numbers, numbers, scores
-from integrations.outbox import Outbox
+from integrations.board.numbers import Numbers, durations, numbers, scores
+from integrations.config import IntegrationSettings
+from integrations.outbox import Attention, Outbox, needs_attention
 
 LOG = logging.getLogger("aftercall.board")
-PARTS = ("health", "floor", "numbers", "active", "feed", "after")
+PARTS = ("health", "attention", "floor", "numbers", "active", "feed", "after")
 POLL_SECONDS = 0.5
-AROUND_SECONDS = 5.0
+RETRY_SECONDS = 5.0
+ATTENTION_SECONDS = 5.0
+"""What needs attention is looked up so often though nothing was written: time alone makes some of it."""
 LATE_SECONDS = 60.0
 SHOWN_CALLS = 60
 SHOWN_UNENDED = 10
@@ -39,16 +42,25 @@ class Parts(threading.Thread):
     """Puts parts into the hub for as long as the process lives."""
 
     def __init__(
-        self, settings: BoardSettings, hub: Hub, marts: Marts, outbox: Outbox, render: Render
+        self,
+        settings: BoardSettings,
+        systems: IntegrationSettings,
+        hub: Hub,
+        marts: Marts,
+        outbox: Outbox,
+        render: Render,
     ) -> None:
         super().__init__(name="parts", daemon=True)
-        self._settings, self._hub, self._marts, self._outbox = settings, hub, marts, outbox
+        self._settings, self._systems = settings, systems
+        self._hub, self._marts, self._outbox = hub, marts, outbox
         self._render = render
         self._live = LiveView()
         self._around = Around()
         self._numbers: Numbers | None = None
         self._scores: dict[str, int] = {}
+        self._durations: dict[str, float] = {}
         self._summary: Summary | None = None
+        self._attention: Attention | None = None
         self._problem = ""
         self._ended = threading.Event()
         self._drawing = threading.RLock()
@@ -61,12 +73,16 @@ class Parts(threading.Thread):
         self._draw_feed()
         self._draw_shared()
 
+    def show_around(self, around: Around) -> None:
+        """Take the newest look around; called by the watch's thread."""
+        self._around = around
+
     def run(self) -> None:
         """Until `stop`."""
         marts_version: Any = ()
         outbox_version: Any = ()
+        looked: tuple[Any, ...] = ()
         looked_at = 0.0
-        day = None
         while not self._ended.is_set():
             today = datetime.now(self._settings.zone).date()
             try:
@@ -75,22 +91,32 @@ class Parts(threading.Thread):
                     self._numbers = numbers(self._marts, self._settings.zone)
                     told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
                     self._scores = scores(self._marts, told)
+                    self._durations = durations(self._marts, told)
                     self._draw_feed()
                     marts_version = version
                 if (written := (ledger.version(self._outbox), today)) != outbox_version:
                     midnight = datetime.combine(today, clock_time(), self._settings.zone)
                     self._summary = ledger.summary(self._outbox, midnight.astimezone(UTC))
                     outbox_version = written
+                findings = self._around.findings or ()
+                if (written, findings) != looked or time.monotonic() - looked_at > ATTENTION_SECONDS:
+                    looked, looked_at = (written, findings), time.monotonic()
+                    self._attention = needs_attention(
+                        self._outbox, self._systems, datetime.now(UTC), findings
+                    )
                 self._problem = ""
             except (OSError, SQLAlchemyError, MartsUnreadable) as error:
                 self._problem = f"cannot be read: {type(error).__name__}"
                 LOG.error("the board cannot read the marts or the outbox", exc_info=error)
-                marts_version = outbox_version = ()
-                self._ended.wait(AROUND_SECONDS)
-            if time.monotonic() - looked_at > AROUND_SECONDS or day != today:
-                looked_at, day = time.monotonic(), today
-                self._around = around(self._settings)
-            self._put("after", summary=self._summary, problem=self._problem)
+                marts_version = outbox_version = looked = ()
+                self._ended.wait(RETRY_SECONDS)
+            self._put("after", summary=self._summary)
+            self._put(
+                "attention",
+                attention=self._attention,
+                problem=self._problem,
+                is_known=self._around.findings is not None,
+            )
             self._draw_shared()
             self._ended.wait(POLL_SECONDS)
 
@@ -100,7 +126,13 @@ class Parts(threading.Thread):
 
     def _draw_feed(self) -> None:
         with self._drawing:  # two threads draw it, and the older state must not come last
-            self._put("feed", live=self._live, scores=self._scores, receiver=self._settings.receiver_bind)
+            self._put(
+                "feed",
+                live=self._live,
+                scores=self._scores,
+                durations=self._durations,
+                receiver=self._settings.receiver_bind,
+            )
 
     def _draw_shared(self) -> None:
         """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
@@ -117,7 +149,7 @@ class Parts(threading.Thread):
             around=self._around,
             waiting=waiting,
             is_late=late,
-            dead=self._summary.total("dead") if self._summary else 0,
+            failed=self._summary.total("failed") if self._summary else 0,
             dagster=self._settings.dagster_bind,
         )
 

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -20,9 +21,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
-from integrations.board.access import Access, NotAllowed, refuse_open
+from integrations.board.access import Access, NotAllowed, refuse_open, without_token
 from integrations.board.config import BoardSettings
+from integrations.board.home_token import home_token
 from integrations.board.hub import Hub
+from receiver import private
 from receiver.hosting import (
     ask,
     end_with_parent,
@@ -50,11 +53,15 @@ _STREAM_HEADERS = [
 def serve(settings: BoardSettings | None = None) -> None:
     """Serve until SIGTERM or SIGINT; must run in the main thread.
 
-    Raises SystemExit when the address cannot be bound, or others could reach a board that asks nobody.
+    Raises SystemExit when the address cannot be bound, or others could reach a board that asks only for its token.
     """
     settings = settings or BoardSettings()
     refuse_open(settings)
+    with suppress(OSError):  # what cannot be written is said where it is needed
+        private.prepare(settings.home)
     refuse_taken_address(settings.host, settings.port, "AFTERCALL_BOARD_BIND")
+    if settings.is_open:
+        home_token(settings)  # a worker that could not have one would be started again for ever
     server = Granian(
         "board",
         address=settings.host,
@@ -94,6 +101,7 @@ class Server:
         stop: Callable[[], None],
     ) -> None:
         self._app, self._access, self._hub = app, access, hub
+        self._is_open = settings.is_open
         self._start, self._stop = start, stop
         self._threads = ThreadPoolExecutor(_THREADS, "page")
         self._server = server_environment(settings.host, settings.port, is_multiprocess=False)
@@ -112,11 +120,13 @@ class Server:
             return
         headers = headers_of(scope)
         try:
-            user = self._access.user(peer_of(scope), headers)
+            user = self._access.user(peer_of(scope), headers, scope.query_string)
         except NotAllowed as refused:
-            challenge = [("www-authenticate", 'Basic realm="aftercall", charset="UTF-8"')]
-            more = challenge if refused.status == 401 else []
-            protocol.response_str(refused.status, _PLAIN + more, f"{refused}\n")
+            protocol.response_str(refused.status, _PLAIN + refused.headers, f"{refused}\n")
+            return
+        cookie = self._access.cookie(user) if self._is_open else []
+        if cookie and (place := without_token(scope.method, headers, scope.path, scope.query_string)):
+            protocol.response_str(303, [*_PLAIN, *cookie, ("location", place)], "")
             return
         if scope.path == STREAM:
             await self._stream(protocol)
@@ -126,8 +136,8 @@ class Server:
             return
         body = await protocol() if headers.get("content-length", "0") != "0" else b""
         environ = environment(self._server, scope, headers, body) | {USER_KEY: user}
-        answer = await self._loop.run_in_executor(self._threads, ask, self._app, environ)
-        protocol.response_bytes(*answer)
+        status, answered, content = await self._loop.run_in_executor(self._threads, ask, self._app, environ)
+        protocol.response_bytes(status, [*answered, *cookie], content)
 
     async def _stream(self, protocol: HTTPProtocol) -> None:
         transport = protocol.response_stream(200, _STREAM_HEADERS)

@@ -19,7 +19,7 @@ from integrations.board.numbers import numbers
 from integrations.board.parts import PARTS
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, NotPossible, Outbox
+from integrations.outbox import Action, NotPossible, Outbox, why_waiting
 from receiver.landing import LandingStore
 
 POLICY = (
@@ -30,6 +30,9 @@ MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src d
 """For a rendered mail: its own styles and nothing else, not even our scripts."""
 TIMES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 USER_KEY = "aftercall.user"
+LONGEST_BODY = 64 << 10
+"""So much of a raw body is shown, in bytes: a page has up to 50 of them."""
+MOST_TURNS = 1000
 LOG = logging.getLogger("aftercall.board")
 
 
@@ -119,7 +122,8 @@ def views(
             abort(404)
         return render_template(
             "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,
-            line=_timeline(landed, found), pretty=_pretty, turns=told.turns,
+            line=_timeline(landed, found), pretty=_pretty, turns=told.turns[:MOST_TURNS],
+            more_turns=len(told.turns) - MOST_TURNS,
         )  # fmt: skip
 
     @pages.get("/actions")
@@ -130,7 +134,8 @@ def views(
         found = ledger.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
         return render_template(
             "actions.html.j2", actions=found[: ledger.PAGE], more=len(found) > ledger.PAGE, page=page,
-            wanted=wanted, channels=CHANNELS, statuses=ledger.STATUSES, times=TIMES,
+            wanted=wanted, channels=CHANNELS, statuses=ledger.STATES, times=TIMES,
+            stops=[stop for stop in outbox.pauses() if wanted["channel"] in ("", stop.channel)],
         )  # fmt: skip
 
     def wanted_action(ref: str) -> Action:
@@ -143,9 +148,10 @@ def views(
     def action(ref: str) -> str:
         found = wanted_action(ref)
         look = ledger.look(outbox, found, systems)
+        reason = why_waiting(outbox, systems, found, datetime.now(UTC))
         return render_template(
             "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
-            interventions=outbox.interventions(found.action_key), mail=_mail(look), record=_record(look),
+            interventions=outbox.interventions(found.action_key), reason=reason, mail=_mail(look), record=_record(look),
         )  # fmt: skip
 
     @pages.get("/mail/<path:ref>")
@@ -160,10 +166,7 @@ def views(
             html, content_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": MAIL_POLICY}
         )
 
-    @pages.post("/operate/<what>/<path:ref>")
-    def operate(what: str, ref: str) -> Response:
-        if what not in ("retry", "give_up"):
-            abort(404)
+    def only_own_forms() -> None:
         if not access.is_own(
             user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
         ):
@@ -171,6 +174,18 @@ def views(
                 403,
                 "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
             )
+
+    @pages.post("/resume/<channel>/<destination>")
+    def resume(channel: str, destination: str) -> Response:
+        only_own_forms()
+        outbox.resume(channel, destination)
+        return redirect(url_for("board.actions", channel=channel, status="waiting", done="resume"), 303)  # type: ignore[return-value]
+
+    @pages.post("/operate/<what>/<path:ref>")
+    def operate(what: str, ref: str) -> Response:
+        if what not in ("retry", "give_up"):
+            abort(404)
+        only_own_forms()
         who = user()
         name = who.name if who.is_known else " ".join(request.form.get("who", "").split())[:LONGEST_NAME]
         if not name:
@@ -207,10 +222,15 @@ def _timeline(landed: calls.Landed, found: list[Action]) -> list[Moment]:
 
 
 def _pretty(payload: bytes) -> str:
+    """A body with a field per line, as far as it is shown. A long or deep one stays as it came."""
+    cut = payload[:LONGEST_BODY].decode("utf-8", "replace")
+    if len(payload) > LONGEST_BODY:
+        return f"{cut}\n… and {len(payload) - LONGEST_BODY:,} bytes more: aftercall landing cat --call"
     try:
-        return orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2).decode()
-    except orjson.JSONDecodeError:
-        return payload.decode("utf-8", "replace")
+        lines = orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2)
+    except (orjson.JSONDecodeError, TypeError):  # no JSON, or nested too deeply to be written again
+        return cut
+    return lines.decode() if len(lines) <= 4 * LONGEST_BODY else cut
 
 
 def _mail(look: ledger.Look) -> email.message.EmailMessage | None:

@@ -33,13 +33,15 @@ def spoken(code: str | None) -> str:
 
 
 def when(at: datetime | None, form: str = "ago") -> Markup:
-    """A `<time>` that the page's script rewrites in the viewer's zone; `form`: ago, age, time or full."""
+    """A `<time>` that the page's script rewrites in the viewer's zone; `form`: ago, age, old, time or full."""
     if at is None:
         return Markup("<span>never</span>")
     at = (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
     exact = at.strftime("%Y-%m-%d %H:%M:%S UTC")
     # what changes with every second must not be in the HTML: it would be sent as news
-    shown = {"full": exact, "age": f"since {at:%H:%M:%S}"}.get(form, f"{at:%H:%M:%S}")
+    shown = {"full": exact, "age": f"since {at:%H:%M:%S}", "old": f"of {at:%H:%M:%S}"}.get(
+        form, f"{at:%H:%M:%S}"
+    )
     return Markup('<time datetime="{}" data-time="{}" title="{}">{}</time>').format(
         at.isoformat(), form, exact, shown
     )

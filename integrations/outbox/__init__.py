@@ -9,6 +9,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
 from integrations.outbox import dispatching
 from integrations.outbox.alerts import BadAlerts, alert
+from integrations.outbox.attention import Attention, AttentionItem, needs_attention, why_waiting
 from integrations.outbox.engine import OutboxNotWritable
 from integrations.outbox.migrate import OutboxTooNew
 from integrations.outbox.operating import NotPossible
@@ -48,6 +49,8 @@ def dispatch(
 __all__ = [
     "Action",
     "Attempt",
+    "Attention",
+    "AttentionItem",
     "Backlog",
     "BadAlerts",
     "Changes",
@@ -67,5 +70,7 @@ __all__ = [
     "Problem",
     "alert",
     "dispatch",
+    "needs_attention",
     "open_outbox",
+    "why_waiting",
 ]

@@ -29,7 +29,7 @@ def process_lock(engine: Engine, name: str, *, wait: bool) -> Iterator[bool]:
 @contextmanager
 def _file_lock(path: str, wait: bool) -> Iterator[bool]:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise not_writable(path, "its lock file cannot be opened", error.strerror) from error
     try:

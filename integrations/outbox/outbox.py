@@ -62,9 +62,9 @@ class Outbox:
         with writing(self.engine) as write:
             circuit.end(write, channel, destination)
 
-    def counts(self) -> list[Count]:
-        """How many actions there are by channel, kind and status."""
-        return reports.counts(self.engine)
+    def counts(self, since: datetime | None = None) -> list[Count]:
+        """How many actions there are by channel, kind and status; `since`: only those that changed from then on."""
+        return reports.counts(self.engine, since)
 
     def actions(
         self,

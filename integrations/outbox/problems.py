@@ -1,14 +1,15 @@
 """What is wrong, told once: findings become problems with a beginning and an end, and a message at either.
 
-The findings of the outbox are here; those of runs and sources belong to the floor above, and go the same way.
+The findings of the outbox are here; those of runs and sources belong to the floor above, and go the same way. The list
+that people read is `attention`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, case, func, insert, or_, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import circuit
@@ -17,7 +18,7 @@ from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.filling import fill_in
 from integrations.outbox.limits import TOO_MANY
-from integrations.outbox.records import Finding, Pause, Problem
+from integrations.outbox.records import AT_ONCE, Finding, Pause, Problem
 from integrations.outbox.schema import DEAD, SKIPPED, actions, attempts, problems
 from integrations.routes import BadRoutes, Routes, routes
 
@@ -39,7 +40,7 @@ class Reconciled:
 def find(engine: Engine, settings: IntegrationSettings, now: datetime) -> list[Finding]:
     """What is wrong with the outbox's channels: dead actions, destinations that stopped, what waits too long."""
     pauses = circuit.all_pauses(engine)
-    stopped = [_stopped(pause, settings) for pause in pauses if pause.is_alerted]
+    stopped = [_stopped(pause, settings) for pause in pauses]
     return [*_dead(engine), *stopped, *_too_many(engine, now), *_waiting(engine, settings, now, pauses)]
 
 
@@ -54,35 +55,85 @@ def reconcile(
 
     `unsure`: beginnings of keys that nobody could look into this time; their problems stay as they are.
     """
-    found = {finding.key: finding for finding in findings}
+    findings = list(findings)
+    found = {finding.key: finding for finding in findings if finding.over_at is None}
+    past = [finding for finding in findings if finding.over_at is not None]
     with reading(engine) as connection:
         before = _open_problems(connection)
-    if not _differ(found, before, unsure):
+        is_news = _differ(found, before, unsure, now) or any(_is_new(connection, one) for one in past)
+    if not is_news:
         return Reconciled((), (), tuple(before.values()))
+    opened, resolved = [], []
     with writing(engine) as write:
+        for finding in past:
+            opened += _record_past(write, finding, settings, now)
         # Read again: somebody else may have looked at the same moment.
         before = _open_problems(write.connection)
-        over = [key for key in before if key not in found and not key.startswith(tuple(unsure))]
-        new = [key for key in found if key not in before]
-        for key in new:
-            _open(write, found[key], settings, now)
-        for key in over:
-            _resolve(write, before[key], settings, now)
-        for key in before.keys() & found.keys():
-            values = {"details": found[key].details}
-            write.connection.execute(update(problems).where(_same(before[key])).values(**values))
+        for key in before.keys() - found.keys():
+            if not key.startswith(tuple(unsure)):
+                _resolve(write, before[key], settings, now, now)
+                resolved.append(before[key])
+        for key, finding in found.items():
+            if key not in before:
+                _open(write, finding, settings, now)
+            elif _is_alert_due(finding, before[key], now):
+                _alert(write, finding, before[key].since, settings, now)
+                write.connection.execute(update(problems).where(_same(before[key])).values(told_at=now))
+            if key in before:
+                values = {name: getattr(finding, name) for name in ("headline", "details", "remedy")}
+                write.connection.execute(update(problems).where(_same(before[key])).values(**values))
         left = _open_problems(write.connection)
-    return Reconciled(
-        tuple(left[key] for key in new), tuple(before[key] for key in over), tuple(left.values())
-    )
+    opened += [left[key] for key in found if key not in before]
+    return Reconciled(tuple(opened), tuple(resolved), tuple(left.values()))
 
 
-def _differ(found: dict[str, Finding], before: dict[str, Problem], unsure: Sequence[str]) -> bool:
+def _differ(
+    found: dict[str, Finding], before: dict[str, Problem], unsure: Sequence[str], now: datetime
+) -> bool:
     gone = [key for key in before.keys() - found.keys() if not key.startswith(tuple(unsure))]
     known = before.keys() & found.keys()
     return bool(
-        gone or found.keys() - before or any(found[key].details != before[key].details for key in known)
+        gone
+        or found.keys() - before
+        or any(found[key].details != before[key].details for key in known)
+        or any(_is_alert_due(found[key], before[key], now) for key in known)
     )
+
+
+def _is_alert_due(finding: Finding, problem: Problem, now: datetime) -> bool:
+    wait = finding.alert_after
+    return problem.told_at is None and wait is not None and now - problem.since >= wait
+
+
+def _is_new(connection: Connection, past: Finding) -> bool:
+    """Whether the ledger does not know yet that a problem has ended."""
+    is_this = or_(problems.c.since == past.since, problems.c.resolved_at >= past.over_at)
+    known = select(problems.c.key).where(
+        problems.c.key == past.key, problems.c.resolved_at.is_not(None), is_this
+    )
+    return connection.execute(known).first() is None
+
+
+def _record_past(write: Write, past: Finding, settings: IntegrationSettings, now: datetime) -> list[Problem]:
+    """Record a problem that began and ended between two looks, or the end of one that an earlier look saw.
+
+    The messages are those of a problem that was seen while it lasted, so that the pace of the looks changes nothing.
+    """
+    if not _is_new(write.connection, past):
+        return []
+    ended = past.over_at or now
+    before = _open_problems(write.connection).get(past.key)
+    opened = []
+    if before is None or before.since > ended:
+        before = _open(write, past, settings, now)
+        opened.append(before)
+    elif _is_alert_due(past, before, now):
+        # It had not become a matter for a person when an earlier look saw it; then it did.
+        _alert(write, past, before.since, settings, now)
+        before = replace(before, told_at=now)
+        write.connection.execute(update(problems).where(_same(before)).values(told_at=now))
+    _resolve(write, before, settings, ended, now)
+    return opened
 
 
 def _open_problems(connection: Connection) -> dict[str, Problem]:
@@ -92,6 +143,17 @@ def _open_problems(connection: Connection) -> dict[str, Problem]:
     return {row["key"]: Problem(**row) for row in connection.execute(query).mappings()}
 
 
+def open_problems(engine: Engine) -> list[Problem]:
+    """Every problem that is open, the oldest first."""
+    with reading(engine) as connection:
+        return list(_open_problems(connection).values())
+
+
+def is_of_outbox(subject: str) -> bool:
+    """Whether a problem is one that `find` sees; every other one is seen by the floor above."""
+    return subject.startswith("outbox/") and subject.rpartition(":")[2] in OUTBOX_CHECKS
+
+
 def all_problems(engine: Engine) -> list[Problem]:
     """Every problem there is and was, the oldest first."""
     with reading(engine) as connection:
@@ -99,18 +161,33 @@ def all_problems(engine: Engine) -> list[Problem]:
         return [Problem(**row) for row in rows]
 
 
-def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: datetime) -> None:
-    write.connection.execute(
-        insert(problems).values(**vars(finding), since=now, told_at=now, resolved_at=None)
-    )
-    key = f"{finding.key}:{now:%Y-%m-%dT%H:%M:%S}"
+def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: datetime) -> Problem:
+    since = finding.since or now
+    wait = finding.alert_after
+    told_at = now if wait is not None and now - since >= wait else None
+    words = (finding.subject, finding.headline, finding.details, finding.remedy)
+    problem = Problem(finding.key, since, *words, told_at=told_at, resolved_at=None)
+    write.connection.execute(insert(problems).values(**vars(problem)))
+    if told_at is not None:
+        _alert(write, finding, since, settings, now)
+    return problem
+
+
+def _alert(
+    write: Write, finding: Finding, since: datetime, settings: IntegrationSettings, now: datetime
+) -> None:
+    key = f"{finding.key}:{since:%Y-%m-%dT%H:%M:%S}"
     _tell(write, key, finding.headline, settings, now, finding.details, finding.remedy)
 
 
-def _resolve(write: Write, problem: Problem, settings: IntegrationSettings, now: datetime) -> None:
-    write.connection.execute(update(problems).where(_same(problem)).values(resolved_at=now))
+def _resolve(
+    write: Write, problem: Problem, settings: IntegrationSettings, ended: datetime, now: datetime
+) -> None:
+    write.connection.execute(update(problems).where(_same(problem)).values(resolved_at=ended))
+    if problem.told_at is None:
+        return
     key = f"{problem.key}:{problem.since:%Y-%m-%dT%H:%M:%S}:resolved"
-    lasted = f"It lasted from {problem.since:%Y-%m-%d %H:%M} to {now:%Y-%m-%d %H:%M} UTC."
+    lasted = f"It lasted from {problem.since:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC."
     _tell(write, key, f"Resolved: {problem.headline}", settings, now, lasted, "")
 
 
@@ -136,25 +213,34 @@ def _same(problem: Problem) -> Any:
 
 
 def _dead(engine: Engine) -> list[Finding]:
-    group = (actions.c.channel, actions.c.destination)
+    group = (actions.c.channel, actions.c.destination, actions.c.kind)
     query = (
         select(*group, func.count(), func.max(actions.c.last_error))
-        # A dead alert is told by the other problems it was about, not by more alerts.
-        .where(actions.c.status == DEAD, actions.c.given_up_by.is_(None), actions.c.kind != KIND)
+        .where(actions.c.status == DEAD, actions.c.given_up_by.is_(None))
         .group_by(*group)
+        .order_by(*group)
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return [
-        Finding(
-            f"dead:{channel}:{destination}",
-            f"outbox/{channel}:{DEAD_ACTIONS}",
-            f"Actions of the {channel} channel are dead",
-            f"{count} at {destination}; one of them: {error}",
-            f"Look: aftercall actions --channel {channel} --status dead. Then aftercall actions retry, or give-up.",
+    places = dict.fromkeys((channel, destination, kind == KIND) for channel, destination, kind, *_ in rows)
+    findings = []
+    for channel, destination, is_of_alerts in places:
+        own = [
+            row for row in rows if (row[0], row[1], row[2] == KIND) == (channel, destination, is_of_alerts)
+        ]
+        findings.append(
+            Finding(
+                f"dead:{'alerts:' if is_of_alerts else ''}{channel}:{destination}",
+                f"outbox/{channel}:{DEAD_ACTIONS}",
+                "Alerts did not go out" if is_of_alerts else f"Actions of the {channel} channel have failed",
+                f"{sum(row[3] for row in own)} at {destination}; one of them: {own[0][4]}",
+                f"Look: aftercall actions --channel {channel} --status dead. "
+                "Then aftercall actions retry, or give-up.",
+                # More alerts would not tell of alerts that cannot be sent.
+                alert_after=None if is_of_alerts else AT_ONCE,
+            )
         )
-        for channel, destination, count, error in rows
-    ]
+    return findings
 
 
 def _too_many(engine: Engine, now: datetime) -> list[Finding]:
@@ -184,6 +270,9 @@ def _stopped(pause: Pause, settings: IntegrationSettings) -> Finding:
         f"{pause.destination}: {pause.reason}",
         "Mend it; nothing is lost, and it goes on by itself within "
         f"{settings.pause_cap_seconds / 60:.0f} minutes, or at once: aftercall actions resume {pause.channel}.",
+        next_try_at=pause.until,
+        # A system that is back at the first look needs nobody.
+        alert_after=AT_ONCE if pause.is_alerted else None,
     )
 
 
@@ -198,7 +287,7 @@ def _waiting(
     waits_since = case((actions.c.failures > 0, attempts.c.started_at), else_=actions.c.updated_at)
     group = (actions.c.channel, actions.c.destination)
     query = (
-        select(*group, func.count(), func.min(waits_since))
+        select(*group, func.count(), func.min(waits_since), func.min(actions.c.next_attempt_at))
         .select_from(actions.outerjoin(attempts, first_failure))
         .where(
             actions.c.status.in_(UNSETTLED),
@@ -217,12 +306,17 @@ def _waiting(
             f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC"
             + _until(stops.get(f"waiting:{channel}:{destination}")),
             f"Look: aftercall actions --channel {channel} --status retrying (or pending). Is {channel}_sensor on?",
+            next_try_at=_next_try(stops.get(f"waiting:{channel}:{destination}"), next_attempt_at),
         )
-        for channel, destination, count, since in rows
+        for channel, destination, count, since, next_attempt_at in rows
     ]
     # Where the stop is told, the waiting is not, unless it was told before: then it is not over.
     told = {key for key, pause in stops.items() if pause.is_alerted} - before.keys()
     return [finding for finding in findings if finding.key not in told]
+
+
+def _next_try(pause: Pause | None, next_attempt_at: Any) -> datetime | None:
+    return pause.until if pause else next_attempt_at
 
 
 def _until(pause: Pause | None) -> str:

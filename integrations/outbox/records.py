@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+
+AT_ONCE = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,10 @@ class Finding:
         headline: one line, without names or numbers that a stranger said.
         details: what was seen.
         remedy: what to do.
+        next_try_at: when aftercall tries again by itself, UTC; None: it waits for a person.
+        alert_after: how long it has to last before an alert tells of it; None: as it is, no alert does.
+        since: when it began, UTC; None: at the look that sees it first.
+        over_at: when it ended, UTC, if it has ended already; only with `since`.
     """
 
     key: str
@@ -185,11 +191,18 @@ class Finding:
     headline: str
     details: str
     remedy: str
+    next_try_at: datetime | None = None
+    alert_after: timedelta | None = AT_ONCE
+    since: datetime | None = None
+    over_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A finding as the ledger keeps it: since when, when it was told, and when it was over (UTC)."""
+    """A finding as the ledger keeps it: since when, when an alert told of it, and when it was over (UTC).
+
+    `told_at` is None while the problem is in the list of what needs attention only.
+    """
 
     key: str
     since: datetime

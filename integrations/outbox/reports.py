@@ -20,11 +20,14 @@ TOLD = (
 )  # fmt: skip
 
 
-def counts(engine: Engine) -> list[Count]:
-    """How many actions there are by channel, kind and status."""
+def counts(engine: Engine, since: datetime | None = None) -> list[Count]:
+    """How many actions there are by channel, kind and status; `since`: only those that changed from then on."""
     group = (actions.c.channel, actions.c.kind, actions.c.status)
+    query = select(*group, func.count()).group_by(*group).order_by(*group)
+    if since is not None:
+        query = query.where(actions.c.updated_at >= since)
     with reading(engine) as connection:
-        rows = connection.execute(select(*group, func.count()).group_by(*group).order_by(*group))
+        rows = connection.execute(query)
         return [Count(row[0], row[1], row[2], row[3]) for row in rows]
 
 

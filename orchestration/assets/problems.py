@@ -29,7 +29,9 @@ SUBJECTS = tuple(
 
 def evaluation(asset: str, name: str, found: Sequence[Problem]) -> dg.AssetCheckEvaluation:
     """One check as the open problems have it."""
-    mine = [problem for problem in found if problem.subject == f"{asset}:{name}"]
+    subject = f"{asset}:{name}"
+    # What may mend itself is in the list of what needs attention; a check fails with the alert.
+    mine = [problem for problem in found if problem.subject == subject and problem.told_at is not None]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset.split("/")),
         check_name=name,

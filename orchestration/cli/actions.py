@@ -1,14 +1,11 @@
 """`aftercall actions`: what was done, what waits, what failed; one of them as it goes out; and what people may do."""
 
-import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import orjson
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
@@ -20,10 +17,13 @@ from integrations.outbox.looking import rendered
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.schema import UPDATABLE
 from integrations.outbox.trying import NotYet, Trier
-from integrations.rendering import line, prose
+from integrations.outbox.waiting import reason
+from integrations.rendering import prose
 from integrations.routes import BadRoutes
 from orchestration.cli import acting
+from orchestration.cli.attention import show_attention
 from orchestration.cli.filters import filtered
+from orchestration.cli.output import WHOLE, Listing, say, say_json, whole
 
 STYLES = {"sent": "green", "dead": "red", "retrying": "yellow", "skipped": "dim"}
 
@@ -34,92 +34,103 @@ STYLES = {"sent": "green", "dead": "red", "retrying": "yellow", "skipped": "dim"
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 @click.pass_context
 def actions_command(context: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
-    """List actions, the last changed first; with a command, look at them or act upon them."""
+    """List actions, the last changed first, below what needs a person; with a command, look at them or act upon them.
+
+    With a filter the actions stand alone.
+    """
     if context.invoked_subcommand is not None:
         if any(wanted.values()):
             raise click.UsageError(f"write the filters behind {context.invoked_subcommand}, not before it")
         return
-    with open_outbox(IntegrationSettings().outbox_url) as outbox:
-        found = outbox.actions(**wanted, limit=limit)
-        pauses = outbox.pauses()
-    if as_json:
-        click.echo(json.dumps([_plain(asdict(action)) for action in found], indent=2))
+    settings = IntegrationSettings()
+    with open_outbox(settings.outbox_url) as outbox:
+        actions, pauses = outbox.actions(**wanted, limit=limit), outbox.pauses()
+        reasons = [reason(outbox.engine, action, pauses) for action in actions]
+        if as_json:
+            say_json(
+                [_plain(asdict(one)) | {"reason": why} for one, why in zip(actions, reasons, strict=True)]
+            )
+            return
+        if not any(wanted.values()):
+            show_attention(outbox, settings)
+    if not actions:
+        say("no such actions")
         return
-    console = Console()
-    for pause in pauses:
-        told = f"{pause.channel} has stopped at {pause.destination} until {_when(pause.until)}: "
-        console.print(Text(told + line(pause.reason, 300), "red"))
-    if not found:
-        click.echo("no such actions")
-        return
-    table = Table("status", "changed (UTC)", "action", "destination", "record", "tries", "what is wrong")
-    for action in found:
-        table.add_row(
+    listing = Listing("status", "changed (UTC)", "action", "destination", "record", "tries", "what is wrong")
+    for action, why in zip(actions, reasons, strict=True):
+        listing.add(
             Text(action.status, STYLES.get(action.status, "")),
             _when(action.updated_at),
-            Text(line(action.action_key)),
-            Text(line(action.destination)),
-            Text(line(action.external_id or "", 40)),
+            whole(action.action_key),
+            whole(action.destination),
+            whole(action.external_id),
             str(action.attempts),
-            Text(line(action.last_error or "", 120)),
+            whole(why or action.last_error),
         )
-    console.print(table)
+    listing.show()
 
 
 @actions_command.command("show")
 @click.argument("key")
-def show_command(key: str) -> None:
-    """Show one action: what goes out, exactly; every try; and what people did to it."""
-    settings, console = IntegrationSettings(), Console()
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object with the action, its tries and its history."
+)
+def show_command(key: str, as_json: bool) -> None:
+    """Show one action: what goes out, exactly; why it waits; every try; and what people did to it."""
+    settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox:
         action = outbox.action(key)
         if action is None:
             raise click.ClickException(f"there is no action {key!r}; see: aftercall actions")
-        console.print(_facts(action))
-        history = Table("when (UTC)", "what", "details", title="History", title_justify="left")
+        why = reason(outbox.engine, action, outbox.pauses())
+        if as_json:
+            say_json(_as_json(outbox, action, why))
+            return
+        _show_facts(action, why)
+        history = Listing("when (UTC)", "what", "details", title="History", section="history")
         for when, what, details in sorted(_history(outbox, action)):
-            history.add_row(_when(when), what, Text(details))
-        if history.row_count:
-            console.print(history)
-        _show_content(console, outbox, _ahead(console, outbox, action, settings), settings)
+            history.add(_when(when), what, details)
+        history.show()
+        _show_content(outbox, _ahead(outbox, action, settings), settings)
 
 
-def _ahead(console: Console, outbox: Outbox, action: Action, settings: IntegrationSettings) -> Action:
+def _ahead(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Action:
     """The action as the next pass finds it, because the configuration may lead it elsewhere by now."""
     try:
         found = ahead(outbox.engine, action, settings, datetime.now(UTC))
     except BadRoutes as error:
         raise click.ClickException(str(error)) from error
     if found.destination != action.destination:
-        console.print(Text(f"goes to {found.destination} now", "bold"))
+        say(f"goes to {found.destination} now", "bold")
     elif found.status != action.status:
-        console.print(Text(found.last_error or f"is due at {found.destination} again", "bold"))
+        say(found.last_error or f"is due at {found.destination} again", "bold")
     return found
 
 
-def _show_content(console: Console, outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
+def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
     preview = open_destination(action.channel, settings, PREVIEW)
     try:
         made = rendered(_delivery(outbox, action, preview, settings), settings)
     except (Refused, Paused) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
-    console.print(Text(f"\n{line(made.title)}", "bold"), Text(made.media_type, "dim"))
-    console.print(Text(prose(made.body, 1_000_000)))
+    say(f"\n{whole(made.title)} {made.media_type}", "bold")
+    click.echo(prose(made.body, WHOLE))
     try:
         target = open_destination(action.channel, settings, action.destination)
         delivery = _delivery(outbox, action, target, settings)
         if isinstance(target, Showable):
-            _show_body(console, target, action, delivery)
+            _show_body(target, action, delivery)
             return
         fields = target.planned(delivery) if isinstance(target, Comparable) else {}
     except Exception as error:  # a CRM is asked what is there: whatever comes of that must not hide the rest
-        console.print(Text(f"{action.destination}: {line(describe(error, settings), 300)}", "yellow"))
+        say(f"{action.destination}: {whole(describe(error, settings))}", "yellow")
         return
     if fields:
-        table = Table("field", "value", title=f"As {action.destination} gets it", title_justify="left")
-        for name, value in fields.items():
-            table.add_row(name, Text(prose(value)))
-        console.print(table)
+        say(f"\nAs {action.destination} gets it", "bold")
+    listing = Listing("field", "value", section="field")
+    for name, value in fields.items():
+        listing.add(name, prose(value))
+    listing.show()
 
 
 def _delivery(outbox: Outbox, action: Action, target: Destination, settings: IntegrationSettings) -> Delivery:
@@ -131,11 +142,11 @@ def _delivery(outbox: Outbox, action: Action, target: Destination, settings: Int
         return trier.delivery(replace(action, parent_key=None))
 
 
-def _show_body(console: Console, target: Showable, action: Action, delivery: Delivery) -> None:
+def _show_body(target: Showable, action: Action, delivery: Delivery) -> None:
     known = (action.external_id or target.find(delivery)) if action.kind in UPDATABLE else None
     body = target.body(delivery, known)
     told = f"the request to {target.name}" + (f", for {known}" if known else "")
-    console.print(Text(f"\n{told}", "bold"))
+    say(f"\n{told}", "bold")
     said = (
         "nothing: it says all this already"
         if body is None
@@ -143,7 +154,7 @@ def _show_body(console: Console, target: Showable, action: Action, delivery: Del
         if isinstance(body, str)
         else _json(body)
     )
-    console.print(Text(prose(said, 1_000_000)))
+    click.echo(prose(said, WHOLE))
 
 
 def _json(body: Any) -> str:
@@ -152,24 +163,33 @@ def _json(body: Any) -> str:
 
 def _history(outbox: Outbox, action: Action) -> list[tuple[datetime, str, str]]:
     tries = [
-        (one.started_at, one.outcome, " ".join(filter(None, (one.destination, line(one.error or "", 300)))))
+        (one.started_at, one.outcome, " ".join(filter(None, (one.destination, whole(one.error)))))
         for one in outbox.attempts(action.action_key)
     ]
     return tries + [(one.at, one.did, f"by {one.by}") for one in outbox.interventions(action.action_key)]
 
 
-def _facts(action: Action) -> Table:
-    grid = Table.grid(padding=(0, 2))
+def _as_json(outbox: Outbox, action: Action, why: str) -> dict[str, Any]:
+    return {
+        **_plain(asdict(action)),
+        "reason": why,
+        "tries": [_plain(asdict(one)) for one in outbox.attempts(action.action_key)],
+        "interventions": [_plain(asdict(one)) for one in outbox.interventions(action.action_key)],
+    }
+
+
+def _show_facts(action: Action, why: str) -> None:
+    listing = Listing("", "", section="fact")
     names = (
         "action_key", "status", "channel", "kind", "destination", "source", "call_id", "external_id", "last_error",
         "due_at", "next_attempt_at", "sent_at",
     )  # fmt: skip
-    for name in names:
-        value = getattr(action, name)
+    facts = {name: getattr(action, name) for name in names} | {"reason": why or None}
+    for name, value in facts.items():
         if value is not None:
-            shown = _when(value) if isinstance(value, datetime) else line(value, 500)
-            grid.add_row(Text(name.replace("_", " "), "dim"), Text(shown))
-    return grid
+            shown = _when(value) if isinstance(value, datetime) else whole(value)
+            listing.add(Text(name.replace("_", " "), "dim"), shown)
+    listing.show()
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

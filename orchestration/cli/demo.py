@@ -15,8 +15,9 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Action, open_outbox
 from orchestration import instance
 from orchestration.cli import demo_table, processes
+from orchestration.cli.children import Children, ProcessDied
 from orchestration.cli.traffic import with_bar
-from orchestration.config import OrchestrationSettings
+from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.traffic.expected import Expected, expected
 from orchestration.traffic.simulate import simulate
 from receiver.config import ENV_FILE
@@ -26,8 +27,8 @@ _EVERY = 1_000_000
 _POLL_SECONDS = 0.5
 # on a busy machine Dagster needs minutes to import everything
 _START_SECONDS = 300
-# where the processes listen, and who may see the board
-_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_BIND|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
+# where the processes listen, and who may see the board and Dagster
+_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
 
 
 @click.command("demo")
@@ -47,12 +48,13 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
     """
     _stand_alone()
     settings, console = OrchestrationSettings(), Console()
+    processes.refuse_to_start()
     instance.prepare(settings)
-    urls = processes.addresses(settings)
+    urls = processes.addresses()
     logs = settings.home / "logs"
     try:
-        with processes.Children(processes.environment(settings), settings.home, logs) as children:
-            _start(children, settings, urls, console)
+        with Children(processes.environment(settings), settings.home, logs) as children:
+            _start(children, urls, console)
             start = datetime.now(UTC)
             plan = expected(calls, seed, start, rate=rate)
             deliveries = list(simulate(calls, seed, start, rate=rate))
@@ -62,12 +64,13 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
                 actions = _wait_for_actions(children, plan, deadline)
                 published = _wait_for_marts(children, settings, plan, deadline)
             found = demo_table.lines(plan, published, actions, report.sent - report.accepted)
-            demo_table.show(console, found, published, actions, logs)
-            console.print("\n".join(f"{name:<10}{url}" for name, url in urls.items()))
-            console.print(f"numbers   {settings.published} (DuckDB)")
+            demo_table.show(found, published, actions, logs)
+            for name, url in (urls | processes.pages()).items():
+                click.echo(f"{name:<10}{url}")
+            click.echo(f"numbers   {settings.published} (DuckDB)")
             if not exit_when_done:
                 _stay(children, console)
-    except (processes.ProcessDied, TimeoutError) as error:
+    except (ProcessDied, TimeoutError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         return
@@ -93,12 +96,10 @@ def _stand_alone() -> None:
     os.chdir(home)
 
 
-def _start(
-    children: processes.Children, settings: OrchestrationSettings, urls: dict[str, str], console: Console
-) -> None:
-    children.start("receiver", processes.receiver_process())
+def _start(children: Children, urls: dict[str, str], console: Console) -> None:
+    processes.start_receiver(children)
     children.start("board", processes.board_process())
-    children.start("dagster", processes.dagster_process(settings))
+    processes.start_dagster(children, DagsterSettings())
     with console.status("starting the receiver and Dagster"):
         children.wait_until(
             lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", _START_SECONDS
@@ -108,11 +109,11 @@ def _start(
         )
 
 
-def _wait_for_actions(children: processes.Children, plan: Expected, deadline: float) -> list[Action]:
+def _wait_for_actions(children: Children, plan: Expected, deadline: float) -> list[Action]:
     """The actions, once all that are expected are settled, or at the deadline of the monotonic clock."""
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
         while True:
-            children.check()
+            children.tend(_warn)
             counts = outbox.counts()
             settled = sum(count.actions for count in counts if count.status in _SETTLED)
             if (settled >= plan.actions and settled == sum(count.actions for count in counts)) or (
@@ -123,19 +124,23 @@ def _wait_for_actions(children: processes.Children, plan: Expected, deadline: fl
 
 
 def _wait_for_marts(
-    children: processes.Children, settings: OrchestrationSettings, plan: Expected, deadline: float
+    children: Children, settings: OrchestrationSettings, plan: Expected, deadline: float
 ) -> demo_table.Published:
     """The published numbers, once they are as planned, or at the deadline: copies are made seconds apart."""
     while True:
-        children.check()
+        children.tend(_warn)
         published = demo_table.read(settings.published)
         if published.agrees_with(plan) or time.monotonic() > deadline:
             return published
         time.sleep(_POLL_SECONDS)
 
 
-def _stay(children: processes.Children, console: Console) -> None:
+def _stay(children: Children, console: Console) -> None:
     console.print("Running until Ctrl-C.")
     while True:
-        children.check()
+        children.tend(_warn)
         time.sleep(_POLL_SECONDS)
+
+
+def _warn(text: str) -> None:
+    click.echo(text, err=True)

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from integrations.outbox import Action
+from orchestration.cli.output import Listing, say
 from orchestration.traffic.expected import Expected
 
 # what goes wrong is told as an action too, and is none of the morning's
@@ -108,26 +108,24 @@ def _of_marts(plan: Expected, published: Published) -> list[Line]:
     ]
 
 
-def show(
-    console: Console, found: list[Line], published: Published, actions: list[Action], logs: Path
-) -> None:
+def show(found: list[Line], published: Published, actions: list[Action], logs: Path) -> None:
     """The table, the seconds between the last hang-up and the last action, and what is missing."""
-    table = Table("", "expected", "done", title="The morning")
+    listing = Listing("what", "expected", "done", title="The morning")
     for line in found:
         colour = "green" if line.is_right else "red"
-        table.add_row(line.name, _shown(line.expected), f"[{colour}]{_shown(line.found)}[/]")
-    console.print(table)
+        listing.add(line.name, _shown(line.expected), Text(_shown(line.found), colour))
+    listing.show()
     last_sent = max((action.sent_at for action in actions if action.sent_at), default=None)
     if last_sent and published.last_end:
         seconds = (last_sent - published.last_end).total_seconds()
-        console.print(f"{seconds:.1f} s from the last hang-up to the last action")
+        say(f"{seconds:.1f} s from the last hang-up to the last action")
     wrong = [
         f"{line.name}: {_shown(line.found)} instead of {_shown(line.expected)}"
         for line in found
         if not line.is_right
     ]
     if wrong:
-        console.print(f"[red]Lost:[/] {'; '.join(wrong)}. See the runs in Dagster, and {logs}")
+        say(f"Lost: {'; '.join(wrong)}. See the runs in Dagster, and {logs}", "red")
 
 
 def exit_code(found: list[Line]) -> int:

@@ -1,12 +1,10 @@
-"""`aftercall doctor`: every setting with its value (secrets masked), and whether each part can work."""
+"""`aftercall doctor`: whether each part can work, how many doors are open, and the settings (secrets masked)."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 from pydantic_settings import BaseSettings
-from rich.console import Console
-from rich.table import Table
 
 from integrations import phones
 from integrations.board.config import BoardSettings
@@ -16,8 +14,10 @@ from integrations.errors import redact
 from integrations.outbox import BadAlerts, open_outbox
 from integrations.outbox.alerts import ways_of
 from integrations.routes import BadRoutes, configured, routes
+from orchestration.cli.doors import Door, SourceDoor, open_doors
+from orchestration.cli.output import Listing, is_terminal, say
 from orchestration.cli.processes import addresses, answers
-from orchestration.config import OrchestrationSettings
+from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.recovery.config import RecoverySettings
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
@@ -32,32 +32,76 @@ _BY_SOURCE = {
 
 
 @click.command("doctor")
-def doctor_command() -> None:
-    """Print every setting (secrets masked) and check every part; exit code 1 if one cannot work."""
-    console = Console()
-    seen: set[str] = set()
-    table = Table("setting", "value", "meaning", title="Settings")
-    for settings in (
-        ReceiverSettings(),
-        IntegrationSettings(),
-        BoardSettings(),
-        OrchestrationSettings(),
-        RecoverySettings(),
-    ):
-        for name, value, meaning in _rows(settings):
-            if name not in seen:
-                seen.add(name)
-                table.add_row(name, value, meaning)
-    console.print(table)
-    problems = 0
-    for what, problem in _checks():
-        problems += problem is not None
-        console.print(f"[green]ok[/]   {what}" if problem is None else f"[red]bad[/]  {what}: {problem}")
+@click.option(
+    "--all", "every", is_flag=True, help="Settings at their default too.", show_default="without a terminal"
+)
+def doctor_command(every: bool) -> None:
+    """Check every part, count the open doors, and print the settings (secrets masked).
+
+    Exit code 1 if a part cannot work. An open door is no error: the operator may want it.
+    """
+    checks, doors = list(_checks()), open_doors()
+    problems = [(what, problem) for what, problem in checks if problem is not None]
+    say(_verdict(len(problems), len(doors)), "bold red" if problems else "bold")
+    for what, problem in problems:
+        say(f"bad  {what}: {problem}", "red")
+    for what, close in _together(doors):
+        say(f"open {what}: {close}", "yellow")
+    for what in (what for what, problem in checks if problem is None):
+        say(f"ok   {what}")
+    _show_settings(every or not is_terminal())
     if problems:
         raise SystemExit(1)
 
 
-def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
+def _verdict(problems: int, doors: int) -> str:
+    works = "Every part can work" if not problems else f"{problems} part{_s(problems)} cannot work"
+    stands = f"{doors or 'no'} door{_s(doors)} {'is' if doors == 1 else 'are'} open"
+    return f"{works}; {stands}."
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _together(doors: Iterable[Door]) -> Iterator[tuple[str, str]]:
+    """Doors, on a screen those of many sources in one line; without a terminal a line each."""
+    sources = [door for door in doors if isinstance(door, SourceDoor)]
+    for door in doors:
+        if not isinstance(door, SourceDoor) or not is_terminal():
+            yield door.what, door.remedy
+    if sources and is_terminal():
+        names = ", ".join(door.source for door in sources)
+        yield f"{sources[0].of_receiver}: {names}", "set AFTERCALL_SECRET_<SOURCE>"
+
+
+def _show_settings(every: bool) -> None:
+    """Settings that differ from their defaults, or every one."""
+    listing = Listing("setting", "value", "meaning", title="Settings", section="setting")
+    seen: set[str] = set()
+    left_out = 0
+    for settings in (
+        ReceiverSettings(),
+        IntegrationSettings(),
+        BoardSettings(),
+        DagsterSettings(),
+        OrchestrationSettings(),
+        RecoverySettings(),
+    ):
+        for name, value, meaning, is_default in _rows(settings):
+            if name in seen:
+                continue
+            seen.add(name)
+            left_out += is_default and not every
+            if every or not is_default:
+                listing.add(name, value, meaning)
+    listing.show()
+    if left_out:
+        say(f"{left_out} settings are at their defaults; with their meaning: aftercall doctor --all")
+
+
+def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str, bool]]:
+    """Name, value, meaning, and whether nobody has set it."""
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
         shown = str(value)
@@ -66,7 +110,8 @@ def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str]]:
             shown = ", ".join(f"{key}: {'**********' if hidden else value[key]}" for key in value)
         shown = redact(shown, IntegrationSettings())
         label = _BY_SOURCE.get(name, f"AFTERCALL_{name.upper()}")
-        yield label, shown or "-", field.description or ""
+        is_default = name not in settings.model_fields_set and not (name in _BY_SOURCE and value)
+        yield label, shown or "-", field.description or "", is_default
 
 
 def _checks() -> Iterator[tuple[str, str | None]]:
@@ -93,7 +138,7 @@ def _checks() -> Iterator[tuple[str, str | None]]:
     unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
     yield "senders can be verified, or are on this machine", hint if unsigned else None
-    for name, url in addresses(settings).items():
+    for name, url in addresses().items():
         up = answers(f"{url}/server_info" if name == "dagster" else f"{url}/healthz")
         yield f"{name} {'answers at' if up else 'is not running at'} {url}", None
 

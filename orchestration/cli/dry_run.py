@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
@@ -14,6 +13,7 @@ from integrations.outbox import open_outbox
 from integrations.outbox.looking import FAIL, SKIP, WAIT, Plan, plans
 from integrations.rendering import line
 from integrations.routes import BadRoutes
+from orchestration.cli.output import Listing, whole
 from orchestration.config import OrchestrationSettings
 from orchestration.load.pipeline import has_new_lines
 
@@ -22,10 +22,9 @@ _STYLES = {FAIL: "red", WAIT: "yellow", SKIP: "yellow"}
 
 def show(limit: int) -> None:
     """Print a row for each action: what it does where, and each field that would change, before and after."""
-    settings, console = IntegrationSettings(), Console()
-    table = Table("would", "action", "destination", "details")
+    settings, listing = IntegrationSettings(), Listing("would", "action", "destination", "details")
     does: Counter[str] = Counter()
-    with open_outbox(settings.outbox_url) as outbox, console.status("asking the destinations"):
+    with open_outbox(settings.outbox_url) as outbox, Console(stderr=True).status("asking the destinations"):
         try:
             made = [
                 plan
@@ -36,14 +35,13 @@ def show(limit: int) -> None:
             raise click.ClickException(str(error)) from error
     for plan in made:
         does[plan.does] += 1
-        table.add_row(
+        listing.add(
             Text(plan.does, _STYLES.get(plan.does, "green")),
-            Text(line(plan.action.action_key)),
-            Text(line(plan.action.destination)),
+            whole(plan.action.action_key),
+            whole(plan.action.destination),
             _details(plan),
         )
-    if table.row_count:
-        console.print(table)
+    listing.show()
     click.echo(", ".join(f"{count} to {what}" for what, count in does.items()) or "nothing is due")
     if has_new_lines(OrchestrationSettings()):
         click.echo("New events have landed: a real run loads and builds them first, and more may become due.")

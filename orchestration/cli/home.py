@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 from orchestration import build, instance, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
+from receiver import private
 
 
 @click.command("init")
@@ -21,6 +22,7 @@ from orchestration.load.tables import ensure_tables
 def init_command(env_file: Path) -> None:
     """Make the state directory with an empty warehouse and write DAGSTER_HOME to .env; safe to repeat."""
     settings = OrchestrationSettings()
+    private.prepare(settings.home)
     config = instance.prepare(settings)
     instance.remember(settings, env_file)
     build.ensure_manifest(settings)

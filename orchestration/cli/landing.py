@@ -1,6 +1,5 @@
 """`aftercall landing`: what is in the landing store, one call's raw events, and its housekeeping by hand."""
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,8 +9,9 @@ import click
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
+from orchestration.cli.output import Listing, is_terminal, say_json
 from orchestration.cli.times import MOMENT
 from orchestration.config import OrchestrationSettings
 from receiver.landing import LandingStore, Segment, SegmentDamaged, open_landing
@@ -52,9 +52,9 @@ def landing_command(
     segments = _segments(store, since, until)
     rows = list(_rows(settings, store, segments))
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        say_json([asdict(row) for row in rows])
     elif rows:
-        Console().print(_table(rows))
+        _show(rows)
     else:
         click.echo(f"no segments in {settings.landing}")
 
@@ -161,24 +161,17 @@ def _count_lines(store: LandingStore, segment: Segment) -> int:
     return count
 
 
-def _table(rows: list[_Row]) -> Table:
-    table = Table(show_footer=len(rows) > 1)
-    table.add_column("segment", f"{len(rows)} segments", overflow="fold")
-    lines, size, stored, loaded = (
-        sum(row.lines or 0 for row in rows),
-        sum(row.size for row in rows),
-        sum(row.stored_bytes for row in rows),
-        sum(row.loaded for row in rows),
-    )
-    for name, footer in (
-        ("lines", str(lines)),
-        ("bytes", str(size)),
-        ("on disk", str(stored)),
-        ("loaded to", str(loaded)),
-    ):
-        table.add_column(name, footer, justify="right")
-    table.add_column("state")
+def _show(rows: list[_Row]) -> None:
+    listing = Listing("segment", "lines", "bytes", "on disk", "loaded to", "state")
     for row in rows:
         cells = (row.lines, row.size, row.stored_bytes, row.loaded)
-        table.add_row(row.segment, *("-" if cell is None else str(cell) for cell in cells), row.state)
-    return table
+        listing.add(row.segment, *("-" if cell is None else str(cell) for cell in cells), row.state)
+    if len(rows) > 1 and is_terminal():
+        sums = (
+            sum(row.lines or 0 for row in rows),
+            sum(row.size for row in rows),
+            sum(row.stored_bytes for row in rows),
+            sum(row.loaded for row in rows),
+        )
+        listing.add(Text(f"{len(rows)} segments", "bold"), *(Text(str(cell), "bold") for cell in sums), "")
+    listing.show()

@@ -1,127 +1,24 @@
-"""Child processes of a command: started in groups of their own, ended together within seconds."""
+"""The programs that `aftercall up` and `demo` start, where they listen, and with which environment.
+
+Keeping them alive and ending them belongs to `children`.
+"""
 
 import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import requests
 from dotenv import dotenv_values
 
+from integrations.board import access
 from integrations.board.config import BoardSettings
-from orchestration.config import WORKSPACE, OrchestrationSettings
-from receiver.config import ENV_FILE, ReceiverSettings, split_bind
+from orchestration import services
+from orchestration.cli.children import Children
+from orchestration.config import DagsterSettings, OrchestrationSettings
+from receiver.config import ENV_FILE, ReceiverSettings
+from receiver.hosting import refuse_taken_address
 
-GRACE_SECONDS = 2.0
-# Ctrl-C, `kill` and a closed terminal
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class ProcessDied(Exception):
-    """A child ended by itself; the message has its name, exit code and log."""
-
-
-@dataclass
-class Children:
-    """The processes of one `up` or `demo`; use as a context manager, in the main thread.
-
-    Within it every signal that asks to end raises KeyboardInterrupt, also in a script's background, where shells
-    have Ctrl-C ignored. While the processes are being ended, an impatient second one does nothing.
-    """
-
-    environment: Mapping[str, str]
-    folder: Path
-    log_folder: Path | None = None
-    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    _before: dict[signal.Signals, Any] = field(default_factory=dict)
-    _is_asked_to_end: bool = False
-    _is_uninterruptible: bool = False
-
-    def start(self, name: str, command: list[str]) -> None:
-        """Start one; its output goes to `<log_folder>/<name>.log`, or to this terminal."""
-        output = None
-        if self.log_folder is not None:
-            self.log_folder.mkdir(parents=True, exist_ok=True)
-            output = (self.log_folder / f"{name}.log").open("ab")
-        # a signal now would leave a process that is not one of `running`, and that nobody ends
-        self._is_uninterruptible = True
-        self.running[name] = subprocess.Popen(  # noqa: S603 - our own programs
-            command,
-            cwd=self.folder,
-            env=dict(self.environment),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-        self._is_uninterruptible = False
-        if self._is_asked_to_end:
-            raise KeyboardInterrupt
-
-    def check(self) -> None:
-        """Raise ProcessDied if one has ended."""
-        for name, process in self.running.items():
-            if process.poll() is not None:
-                where = f"; see {self.log_folder / f'{name}.log'}" if self.log_folder else ""
-                raise ProcessDied(f"{name} ended with exit code {process.returncode}{where}")
-
-    def wait_until(self, ready: Callable[[], bool], what: str, timeout_seconds: float) -> None:
-        """Wait for something while the children live. Raises TimeoutError or ProcessDied."""
-        deadline = time.monotonic() + timeout_seconds
-        while not ready():
-            self.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} was not ready within {timeout_seconds:.0f} s")
-            time.sleep(0.1)
-
-    def __enter__(self) -> "Children":
-        for number in _ENDING:
-            # `nohup` means that a closed terminal is no reason to end
-            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._end)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Ask every group to end, then end what is left."""
-        self._is_uninterruptible = True
-        for process in self.running.values():
-            _signal(process, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
-        while any(map(_has_members, self.running.values())) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for process in self.running.values():
-            _signal(process, signal.SIGKILL)
-            process.wait()
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _end(self, _number: int, _frame: FrameType | None) -> None:
-        # raised once: a second one, on the way from the first to `__exit__`, would leave the processes running
-        is_first, self._is_asked_to_end = not self._is_asked_to_end, True
-        if is_first and not self._is_uninterruptible:
-            raise KeyboardInterrupt
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To the whole group, since Dagster's runs are grandchildren."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
-
-
-def _has_members(process: subprocess.Popen[bytes]) -> bool:
-    """Whether anything of the group lives, be it only grandchildren."""
-    process.poll()
-    try:
-        os.killpg(process.pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+RECEIVER_PAUSE_SECONDS = 5.0
+"""How long the receiver is left dead at most: no platform waits longer than it must."""
 
 
 def receiver_process() -> list[str]:
@@ -134,13 +31,25 @@ def board_process() -> list[str]:
     return [sys.executable, "-m", "integrations.board"]
 
 
-def dagster_process(settings: OrchestrationSettings) -> list[str]:
-    """The command of Dagster: web server, daemon and one code server for both."""
-    host, port = split_bind(settings.dagster_bind)
-    # `dg dev`, which the warning asks for, is a package of its own and starts the same processes
-    quiet = ["-W", "ignore:Function `dev_command` is superseded"]
-    dagster = [sys.executable, *quiet, "-m", "dagster", "dev", "-w", str(WORKSPACE)]
-    return [*dagster, "-h", host, "-p", str(port), "--log-level", "warning"]
+def start_receiver(children: Children) -> None:
+    """Start the receiver, which is soon started again if it ends, and ends after all others."""
+    children.start(
+        "receiver", receiver_process(), longest_pause_seconds=RECEIVER_PAUSE_SECONDS, ends_last=True
+    )
+
+
+def start_dagster(children: Children, settings: DagsterSettings) -> None:
+    """Start Dagster's code server, daemon and web server; what they print goes into one log.
+
+    The web server and the daemon wait for the code server by themselves.
+    """
+    workspace = services.prepare_workspace(settings)
+    for name, command in (
+        ("dagster code server", services.code_process(settings)),
+        ("dagster daemon", services.daemon_process(workspace)),
+        ("dagster", services.web_process(workspace)),
+    ):
+        children.start(name, command, log="dagster")
 
 
 def answers(url: str) -> bool:
@@ -151,13 +60,27 @@ def answers(url: str) -> bool:
         return False
 
 
-def addresses(settings: OrchestrationSettings) -> dict[str, str]:
-    """Where to look, by name."""
+def refuse_to_start() -> None:
+    """Raise SystemExit, which names the setting, when an address is taken or would be open to others."""
+    for guarded in (BoardSettings(), DagsterSettings()):
+        access.refuse_open(guarded)
+    for listening in (ReceiverSettings(), BoardSettings(), DagsterSettings()):
+        setting = f"AFTERCALL_{listening.bind_setting.upper()}"
+        refuse_taken_address(listening.host, listening.port, setting)
+
+
+def addresses() -> dict[str, str]:
+    """Where each part answers, by name; without a token."""
     return {
         "receiver": f"http://{ReceiverSettings().receiver_bind}",
         "board": f"http://{BoardSettings().board_bind}",
-        "dagster": f"http://{settings.dagster_bind}",
+        "dagster": f"http://{DagsterSettings().dagster_bind}",
     }
+
+
+def pages() -> dict[str, str]:
+    """What a person opens, by name; with the token where one is asked for, so these are printed and never logged."""
+    return {"board": access.address(BoardSettings()), "dagster": access.address(DagsterSettings())}
 
 
 def environment(settings: OrchestrationSettings) -> dict[str, str]:

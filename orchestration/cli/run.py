@@ -1,8 +1,13 @@
-"""`aftercall run`: load, build, act and publish once, with no daemon."""
+"""`aftercall run`: load, build, act and publish once, with no daemon; and what came of it."""
+
+from collections import Counter
+from datetime import UTC, datetime
 
 import click
 
 from integrations.config import IntegrationSettings
+from integrations.outbox.backlog import UNSETTLED
+from integrations.outbox.schema import DEAD, SENT, SKIPPED
 from orchestration.config import OrchestrationSettings
 
 
@@ -23,7 +28,7 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
 
     from orchestration import passes, signals, warehouse
 
-    console = Console(stderr=True)
+    console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
         try:
             count = passes.run_until_done(
@@ -34,4 +39,30 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
         except KeyboardInterrupt:
             click.echo("stopped; the next run goes on where this one was", err=True)
             raise SystemExit(heard.exit_code()) from None
-    click.echo(f"done after {count} pass{'es' if count > 1 else ''}; nothing is due")
+    _conclude(f"done after {count} pass{'es' if count > 1 else ''}", began)
+
+
+def _conclude(done: str, began: datetime) -> None:
+    """Say what was sent, what waits and why, and what needs a person."""
+    import dagster as dg
+
+    from integrations.outbox import open_outbox
+    from orchestration.assets.channels import CHANNELS, is_paused
+    from orchestration.cli.attention import show_attention, show_waiting
+
+    settings = IntegrationSettings()
+    with open_outbox(settings.outbox_url) as outbox, dg.DagsterInstance.get() as instance:
+        paused = {
+            channel: f"the channel is paused; to go on, start {channel}_sensor in the Dagster UI"
+            for channel in CHANNELS
+            if is_paused(instance, channel)
+        }
+        became: Counter[str] = Counter()
+        for row in outbox.counts(since=began):
+            became[row.status] += row.actions
+        settled = [f"{became[status]} {status}" for status in (SENT, SKIPPED, DEAD) if became[status]]
+        waits = sum(row.actions for row in outbox.counts() if row.status in UNSETTLED)
+        rest = f"{waits} wait" if waits else "nothing is due"
+        click.echo(f"{done}: {', '.join(settled) or 'nothing was sent'}; {rest}")
+        show_waiting(outbox, paused)
+        show_attention(outbox, settings)

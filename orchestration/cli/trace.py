@@ -1,6 +1,5 @@
 """`aftercall trace`: the story of one call, from the landing line to the last try at its last action."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -9,12 +8,11 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action
-from integrations.rendering import line
+from orchestration.cli.output import Listing, say, say_json, whole
 from orchestration.config import OrchestrationSettings
 from orchestration.trace import Trace, TracedCall, trace
 from receiver.landing import SegmentDamaged
@@ -57,15 +55,12 @@ def trace_command(call_id: str, source: str | None, as_json: bool, wait: float) 
             "To search all that ever landed: aftercall landing cat --call ID"
         )
     if as_json:
-        click.echo(json.dumps(_as_json(told), indent=2))
+        say_json(_as_json(told))
         return
-    console = Console()
     if told.is_busy:
-        console.print(
-            Text("The warehouse is busy: calls are told from its published copy, loads not at all.", "yellow")
-        )
+        say("The warehouse is busy: calls are told from its published copy, loads not at all.", "yellow")
     for call in told.calls.values():
-        _print(console, call)
+        _print(call)
 
 
 def _as_json(told: Trace) -> dict[str, Any]:
@@ -80,43 +75,39 @@ def _as_json(told: Trace) -> dict[str, Any]:
     return {"call_id": told.call_id, "warehouse_busy": told.is_busy, "calls": plain(calls)}
 
 
-def _print(console: Console, call: TracedCall) -> None:
-    console.print(Text(f"\nCall {line(call.call_id)} of {line(call.source) or 'unknown source'}", "bold"))
-    facts = Table.grid(padding=(0, 2))
+def _print(call: TracedCall) -> None:
+    say(f"\nCall {whole(call.call_id)} of {whole(call.source) or 'unknown source'}", "bold")
+    facts = Listing("", "", section="fact")
     for row, names in ((call.call, _CALL), (call.outcome, _OUTCOME)):
         for name in names if row else ():
-            facts.add_row(Text(name.replace("_", " "), "dim"), _cell(row[name] if row else None))
-    console.print(facts)
-    story = Table(title="Timeline (UTC)", title_justify="left")
-    story.add_column("when", no_wrap=True)
-    story.add_column("what", no_wrap=True)
-    story.add_column("details", overflow="fold")
+            facts.add(Text(name.replace("_", " "), "dim"), _cell(row[name] if row else None))
+    facts.show()
+    story = Listing("when", "what", "details", title="Timeline (UTC)", section="timeline")
     for when, what, details in sorted(_story(call), key=lambda entry: entry[0]):
-        story.add_row(_when(when), Text(what, _STYLES.get(what.rpartition(" ")[2], "")), Text(details))
-    console.print(story)
-    if call.actions:
-        console.print(_actions(call))
+        story.add(_when(when), Text(what, _STYLES.get(what.rpartition(" ")[2], "")), details)
+    story.show()
+    _show_actions(call)
 
 
 def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
     """What happened when; the details hold no character that a terminal would act upon."""
     loads: dict[datetime, list[str]] = defaultdict(list)
     for event in call.events:
-        name = line(event.event_type) or "an event"
+        name = whole(event.event_type) or "an event"
         for number, place in enumerate(event.places):
             again = " again" if number else ""
             yield (
                 place.received_at,
                 f"received{again}",
-                f"{name} {line(event.event_id)}\n{place.segment} @ {place.offset}",
+                f"{name} {whole(event.event_id)}\n{place.segment} @ {place.offset}",
             )
         if not event.places:
             removed = "its landing segment was removed"
-            yield event.received_at, "received", f"{name} {line(event.event_id)}\n{removed}"
+            yield event.received_at, "received", f"{name} {whole(event.event_id)}\n{removed}"
         if event.loaded_at is not None:
             loads[event.loaded_at].append(name)
         if event.set_aside_at is not None:
-            yield event.set_aside_at, "set aside", f"{name}: {line(event.set_aside_because, 500)}"
+            yield event.set_aside_at, "set aside", f"{name}: {whole(event.set_aside_because)}"
     for when, names in loads.items():
         yield when, "loaded", ", ".join(names)
     if call.built_at is not None:
@@ -124,25 +115,24 @@ def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
     for traced in call.actions:
         action = traced.action
         name = _name(action)
-        yield action.created_at, "in the outbox", f"{name}, for {line(action.destination)}"
+        yield action.created_at, "in the outbox", f"{name}, for {whole(action.destination)}"
         for attempt in traced.attempts:
-            said = line(attempt.error, 500) or (line(action.external_id) if attempt.outcome == "sent" else "")
-            tried = f"{name} at {line(attempt.destination)}, try {attempt.number}"
+            said = whole(attempt.error) or (whole(action.external_id) if attempt.outcome == "sent" else "")
+            tried = f"{name} at {whole(attempt.destination)}, try {attempt.number}"
             yield attempt.finished_at, attempt.outcome, f"{tried}{': ' if said else ''}{said}"
         if action.status == "skipped":
-            yield action.updated_at, "skipped", f"{name}: {line(action.last_error, 500)}"
+            yield action.updated_at, "skipped", f"{name}: {whole(action.last_error)}"
 
 
-def _actions(call: TracedCall) -> Table:
-    table = Table("action", "destination", "status", "tries", title="Actions", title_justify="left")
-    table.add_column("external id", overflow="fold")
-    table.add_column("sent", no_wrap=True)
-    table.add_column("last error", overflow="fold")
+def _show_actions(call: TracedCall) -> None:
+    columns = ("action", "key", "destination", "status", "tries", "external id", "sent", "last error")
+    listing = Listing(*columns, title="Actions", section="action")
     for traced in call.actions:
         action = traced.action
         shared = " (shared by the customer's calls)" if traced.is_shared else ""
-        table.add_row(
-            Text(f"{_name(action)}{shared}"),
+        listing.add(
+            f"{_name(action)}{shared}",
+            _cell(action.action_key),
             _cell(action.destination),
             Text(action.status, _STYLES.get(action.status, "")),
             str(action.attempts),
@@ -150,7 +140,7 @@ def _actions(call: TracedCall) -> Table:
             _when(action.sent_at),
             _cell(action.last_error),
         )
-    return table
+    listing.show()
 
 
 def _name(action: Action) -> str:
@@ -167,4 +157,4 @@ def _cell(value: object) -> Text:
         return Text("yes" if value else "no")
     if isinstance(value, datetime):
         return _when(value)
-    return Text(line(value, 2_000) or "-")
+    return Text(whole(value) or "-")

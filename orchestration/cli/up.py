@@ -1,13 +1,18 @@
 """`aftercall up` and `aftercall receiver`: start the long-running processes."""
 
 import time
+from contextlib import suppress
 
 import click
 
 from orchestration import clock, instance
 from orchestration.cli import processes
-from orchestration.config import OrchestrationSettings
+from orchestration.cli.children import Children
+from orchestration.config import DagsterSettings, OrchestrationSettings
+from receiver import private
 from receiver.serve import serve
+
+_LOOKS_SECONDS = 0.5
 
 
 @click.command("up")
@@ -15,33 +20,37 @@ def up_command() -> None:
     """Start the receiver, the live board and Dagster; one Ctrl-C ends all.
 
     They listen on 127.0.0.1 at the ports 8080, 8081 and 3000, unless AFTERCALL_RECEIVER_BIND, AFTERCALL_BOARD_BIND and
-    AFTERCALL_DAGSTER_BIND say where.
+    AFTERCALL_DAGSTER_BIND say where. A process that ends by itself is started again; the others go on meanwhile.
     """
     settings = OrchestrationSettings()
+    processes.refuse_to_start()
+    private.prepare(settings.home)
     instance.prepare(settings)
     try:
-        with processes.Children(
-            processes.environment(settings), settings.home, settings.home / "logs"
-        ) as children:
-            children.start("receiver", processes.receiver_process())
+        with Children(processes.environment(settings), settings.home, settings.home / "logs") as children:
+            processes.start_receiver(children)
             children.start("board", processes.board_process())
-            children.start("dagster", processes.dagster_process(settings))
-            for name, url in processes.addresses(settings).items():
-                click.echo(f"{name:<10}{url}")
-            click.echo(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
+            processes.start_dagster(children, DagsterSettings())
+            for name, url in (processes.addresses() | processes.pages()).items():
+                _say(f"{name:<10}{url}")
+            _say(f"logs      {settings.home / 'logs'}\nCtrl-C ends everything.")
             watch = clock.ClockWatch()
             while True:
-                children.check()
+                children.tend(_say)
                 if watch.was_set_back():
                     clock.bring_back_apart(processes.environment(settings))
-                time.sleep(0.5)
+                time.sleep(_LOOKS_SECONDS)
     except KeyboardInterrupt:
-        click.echo("stopped")
-    except processes.ProcessDied as died:
-        raise click.ClickException(str(died)) from died
+        _say("stopped")
 
 
 @click.command("receiver")
 def receiver_command() -> None:
     """Run the receiver alone, in the foreground; it listens where AFTERCALL_RECEIVER_BIND says."""
     serve()
+
+
+def _say(text: str) -> None:
+    """Print a line; a terminal that is gone, or a reader that has ended, is no reason to stop the receiver."""
+    with suppress(OSError):
+        click.echo(text)

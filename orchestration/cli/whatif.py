@@ -3,7 +3,6 @@
 How it is tried belongs to `orchestration/whatif/`, how it is printed to `whatif_tables`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestration.cli.output import say_json
 from orchestration.cli.times import MOMENT
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
@@ -73,7 +73,7 @@ def whatif_command(
     change = _change(texts, project)
     report = _tried(change, window, limit, keep)
     if as_json:
-        click.echo(json.dumps(_as_json(change, window, report), indent=2))
+        say_json(_as_json(change, window, report))
     else:
         from orchestration.cli.whatif_tables import show
 

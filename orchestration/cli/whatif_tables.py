@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from integrations.board.masking import text as masked
 from integrations.rendering import line
+from orchestration.cli.output import Listing, whole
 from orchestration.load.window import Window
 from orchestration.whatif import Report
 from orchestration.whatif.compare import CHANGED, GONE, NEW, Example, Field, Group
@@ -23,20 +22,14 @@ _CELL = 60
 
 def show(report: Report, window: Window) -> None:
     """Print sums, then some calls and actions one by one, then the totals in words."""
-    console, found = Console(), report.differences
-    if found.call_fields:
-        table = Table("calls", "what differs", "before → after", title="Calls", title_justify="left")
-        for one in found.call_fields:
-            table.add_row(str(one.times), one.field, _transitions(one))
-        console.print(table)
-    if found.actions:
-        console.print(_actions(found.actions, found.action_fields))
-    for title, examples in (
-        ("Calls, first of", found.call_examples),
-        ("Actions, first of", found.action_examples),
-    ):
-        if examples:
-            console.print(_examples(f"{title} those that differ", examples))
+    found = report.differences
+    fields = Listing("calls", "what differs", "before → after", title="Calls", section="calls")
+    for one in found.call_fields:
+        fields.add(str(one.times), one.field, _transitions(one))
+    fields.show()
+    _show_actions(found.actions, found.action_fields)
+    for name, examples in (("call", found.call_examples), ("action", found.action_examples)):
+        _show_examples(name, examples)
     differing = sum(found.calls.values())
     span = f"from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
     click.echo(f"{report.calls} calls with their first event {span}: {_of_calls(found.calls, differing)}")
@@ -70,8 +63,9 @@ def _of_calls(calls: dict[str, int], differing: int) -> str:
     return f"{differing} would differ{others}"
 
 
-def _actions(groups: Iterable[Group], fields: Iterable[Field]) -> Table:
-    table = Table("actions", "would be", "action", "what differs", title="Actions", title_justify="left")
+def _show_actions(groups: Iterable[Group], fields: Iterable[Field]) -> None:
+    columns = ("actions", "would be", "action", "what differs")
+    listing = Listing(*columns, title="Actions", section="actions")
     fields = list(fields)
     for group in groups:
         of_kind = [one for one in fields if (one.channel, one.kind) == (group.channel, group.kind)]
@@ -80,13 +74,13 @@ def _actions(groups: Iterable[Group], fields: Iterable[Field]) -> Table:
         )
         name = " ".join(filter(None, (group.channel, group.kind if group.kind != group.channel else "")))
         variety = f": {line(group.variety)}" if group.variety else ""
-        table.add_row(
+        listing.add(
             str(group.times),
             Text(f"{group.what} due" if group.what == GONE else group.what, _STYLES[group.what]),
             Text(f"{name}{variety}"),
-            details if group.what == CHANGED else Text(),
+            details if group.what == CHANGED else "",
         )
-    return table
+    listing.show()
 
 
 def _transitions(one: Field) -> Text:
@@ -98,19 +92,17 @@ def _transitions(one: Field) -> Text:
     return told
 
 
-def _examples(title: str, examples: Iterable[Example]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("", overflow="fold")
-    table.add_column("would be")
-    table.add_column("before → after", overflow="fold")
+def _show_examples(name: str, examples: Iterable[Example]) -> None:
+    title = f"{name.capitalize()}s, first of those that differ"
+    listing = Listing(name, "would be", "before → after", title=title, section=f"{name} example")
     for one in examples:
         details = Text("\n").join(
             Text(f"{name}: ", "bold").append(f"{_value(before)} → {_value(after)}", "not bold")
             for name, (before, after) in one.fields.items()
         )
         variety = f" {line(one.variety)}" if one.variety and one.what != CHANGED else ""
-        table.add_row(Text(masked(line(one.key), mask=True)), Text(f"{one.what}{variety}"), details)
-    return table
+        listing.add(masked(whole(one.key), mask=True), f"{one.what}{variety}", details)
+    listing.show()
 
 
 def _value(value: str | None) -> str:

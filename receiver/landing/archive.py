@@ -122,7 +122,7 @@ def _write(source: BinaryIO, archive: Path) -> None:
                 shutil.copyfileobj(source, file, _PIECE)
             raw.flush()
             status = os.fstat(source.fileno())
-            os.fchmod(raw.fileno(), stat.S_IMODE(status.st_mode))
+            os.fchmod(raw.fileno(), stat.S_IMODE(status.st_mode) & 0o700)
             os.utime(raw.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
             os.fsync(raw.fileno())
         if not _is_same(source, part):

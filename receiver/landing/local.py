@@ -104,7 +104,7 @@ class LocalLandingStore:
         """See `LandingStore.keep_digest`."""
         segment = self._file(path)
         part = segment.with_name(segment.name + _DIGEST_PART)
-        private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(private, "wb") as file:
             file.write(data)
         part.replace(segment.with_name(segment.name + _DIGEST))

@@ -115,7 +115,7 @@ class SegmentWriter:
         folder = self._root / hour
         self._make_folder(folder)
         path = folder / f"{self._last:%Y%m%dT%H%M%S%f}Z-{secrets.token_hex(4)}.ndjson"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             # before the first line and for as long as this may write: who gets it later has a closed segment
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -138,7 +138,7 @@ class SegmentWriter:
             return
         self._make_folder(parent)
         with contextlib.suppress(FileExistsError):
-            folder.mkdir(mode=0o750)
+            folder.mkdir(mode=0o700)
         self._disk.sync_folder(parent)
         self._has_root = self._has_root or folder == self._root
 

@@ -25,7 +25,10 @@ from pathlib import Path
 import psutil
 import requests
 
+from integrations.board.home_token import home_token
 from orchestration.cli import processes
+from orchestration.cli.children import Children
+from receiver.config import Home
 from receiver.envelope import Facts, line, seal
 from tests.bench.http_load import Load, measure
 from tests.bench.record import Result, against
@@ -44,6 +47,7 @@ LOAD_CONNECTIONS = 16
 LOAD_RATE = 200.0
 CALLS_A_SECOND = 5.0
 _ROOT = Path(__file__).parents[2]
+_AUTHORIZATION = "AFTERCALL_BENCH_AUTHORIZATION"
 _KINDS = ("call.start", "call.end", "analytics.completed")
 
 
@@ -54,12 +58,17 @@ class RunningBoard:
     process: psutil.Process
     url: str
     began: float
+    home: Path
+
+    def headers(self) -> dict[str, str]:
+        """What lets a viewer in."""
+        return {"Authorization": f"Bearer {home_token(Home(home=self.home))}"}
 
     def until(self, is_shown: Callable[[dict[str, str]], object]) -> tuple[float, dict[str, str]]:
         """Seconds from the start of the process until the parts of the page are as wanted, and these parts."""
         while True:
             try:
-                parts = requests.get(f"{self.url}/parts", timeout=5).json()
+                parts = requests.get(f"{self.url}/parts", headers=self.headers(), timeout=5).json()
             except requests.RequestException:
                 parts = {}
             if is_shown(parts):
@@ -123,7 +132,7 @@ def _viewers(home: Path) -> list[Result]:
     with ExitStack() as stack:
         port = _free_port()
         children = stack.enter_context(
-            processes.Children(_environment(home, AFTERCALL_RECEIVER_BIND=f"127.0.0.1:{port}"), _ROOT, home)
+            Children(_environment(home, AFTERCALL_RECEIVER_BIND=f"127.0.0.1:{port}"), _ROOT, home)
         )
         children.start("receiver", processes.receiver_process())
         url = f"http://127.0.0.1:{port}"
@@ -135,12 +144,12 @@ def _viewers(home: Path) -> list[Result]:
         pairs, megabytes, shares, delays = [], 0.0, [], []
         for _ in range(ROUNDS):
             alone = _loaded(port, receiver)
-            with _watching(board.url) as viewers:
+            with _watching(board) as viewers:
                 before, began = _cpu(*board.all()), time.monotonic()
                 pairs.append((alone, _loaded(port, receiver)))
                 shares.append((_cpu(*board.all()) - before) / (time.monotonic() - began))
                 megabytes = max(megabytes, board.megabytes())
-                delays += [_delay(url, board.url) for _ in range(DELAYS)]
+                delays += [_delay(url, board) for _ in range(DELAYS)]
                 assert viewers.poll() is None, "a viewer was sent away"
     (plain, plain_cpu), (watched, watched_cpu) = sorted(pairs, key=lambda pair: pair[1][1] / pair[0][1])[
         ROUNDS // 2
@@ -178,10 +187,10 @@ def _loaded(port: int, receiver: psutil.Process) -> tuple[Load, float]:
     return load, (_cpu(receiver) - before) / load.answers["200"] * 1e6
 
 
-def _delay(receiver: str, board: str) -> float:
+def _delay(receiver: str, board: RunningBoard) -> float:
     """Seconds from the acknowledgement of a call's start until a viewer is sent it."""
     call_id = uuid.uuid4().hex
-    with requests.get(f"{board}/stream", stream=True, timeout=20) as stream:
+    with requests.get(f"{board.url}/stream", headers=board.headers(), stream=True, timeout=20) as stream:
         lines = stream.iter_lines()
         next(lines)
         body = {"event": "call.start", "call_id": call_id}
@@ -217,10 +226,11 @@ def _traffic(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def _watching(url: str) -> Iterator[subprocess.Popen[str]]:
+def _watching(board: RunningBoard) -> Iterator[subprocess.Popen[str]]:
     """`python -m tests.bench.bench_board PORT` in the background, once every viewer has its first frame."""
-    command = [sys.executable, "-m", "tests.bench.bench_board", url.rpartition(":")[2]]
-    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "tests.bench.bench_board", board.url.rpartition(":")[2]]
+    environment = os.environ | {_AUTHORIZATION: board.headers()["Authorization"]}
+    process = subprocess.Popen(command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "watching\n"
@@ -236,7 +246,10 @@ def _watch(port: int) -> None:
     selector, silent = selectors.DefaultSelector(), set()
     for _ in range(VIEWERS):
         viewer = socket.create_connection(("127.0.0.1", port), timeout=20)
-        viewer.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        head = (
+            f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {os.environ[_AUTHORIZATION]}\r\n\r\n"
+        )
+        viewer.sendall(head.encode())
         selector.register(viewer, selectors.EVENT_READ)
         silent.add(viewer)
     while True:
@@ -257,7 +270,7 @@ def running_board(home: Path) -> Iterator[RunningBoard]:
     began = time.monotonic()
     process = subprocess.Popen(processes.board_process(), cwd=_ROOT, env=environment)
     try:
-        yield RunningBoard(psutil.Process(process.pid), f"http://{bind}", began)
+        yield RunningBoard(psutil.Process(process.pid), f"http://{bind}", began, home)
     finally:
         process.terminate()
         process.wait(20)

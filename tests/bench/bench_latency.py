@@ -28,7 +28,8 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, open_outbox
 from orchestration import instance as dagster_instance
 from orchestration.cli import processes
-from orchestration.config import OrchestrationSettings
+from orchestration.cli.children import Children
+from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.traffic.bodies import stamp
 from orchestration.traffic.delivery import JSON_HEADERS
 from tests.bench.history import make_history
@@ -64,7 +65,7 @@ _TO_TEN = (
 class _Up:
     """Everything that `aftercall up` starts, and how to look into it."""
 
-    children: processes.Children
+    children: Children
     receiver: str
     outbox: Outbox
     dagster: dg.DagsterInstance
@@ -101,13 +102,13 @@ def _everything_up(home: Path) -> Iterator[_Up]:
     with patch.dict(os.environ, binds), chdir(home):
         settings = OrchestrationSettings()
         dagster_instance.prepare(settings)
-        urls = processes.addresses(settings)
+        urls = processes.addresses()
         environment = processes.environment(settings)
         _make_history(settings, environment)
-        with processes.Children(environment, home, home / "logs") as children:
-            children.start("receiver", processes.receiver_process())
+        with Children(environment, home, home / "logs") as children:
+            processes.start_receiver(children)
             children.start("board", processes.board_process())
-            children.start("dagster", processes.dagster_process(settings))
+            processes.start_dagster(children, DagsterSettings())
             children.wait_until(lambda: processes.answers(f"{urls['receiver']}/readyz"), "receiver", 60)
             children.wait_until(lambda: processes.answers(f"{urls['board']}/healthz"), "the board", 60)
             children.wait_until(lambda: processes.answers(f"{urls['dagster']}/server_info"), "Dagster", 120)

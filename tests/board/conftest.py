@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,9 @@ import requests
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from integrations.board.access import Access
+from integrations.board.config import BoardSettings
+from integrations.board.home_token import path_of
 from tests.conftest import ROOT, Installation, Receiver, free_port
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -22,7 +26,31 @@ HOSTILE = "<img src=x onerror=document.title='taken'><script>document.title='tak
 HOSTILE_CALL = "hostile/../<b>&"
 COMPLETED = "select count(*) from calls where status = 'completed' and call_date = current_date"
 """What "completed today" means to who asks the marts."""
+TOKEN = "token-of-every-board-that-a-test-starts-0123"
 PHONE, EMAIL = "+353861234501", "jo.doe@mail.example.com"
+
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def know_token(home: Path) -> BoardSettings:
+    """Give a home the token that these tests know; the settings of a board there."""
+    settings = BoardSettings(home=home)
+    home.mkdir(parents=True, exist_ok=True)
+    path_of(settings).write_text(TOKEN, encoding="ascii")
+    path_of(settings).chmod(0o600)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def bring_token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `requests` send the token to boards by itself, by the file that requests reads passwords from.
+
+    A test that asks without the token, or with another, gives `requests.Session.trust_env` or a header of its own.
+    """
+    netrc = tmp_path_factory.getbasetemp() / "netrc"
+    netrc.write_text(f"machine 127.0.0.1 login anybody password {TOKEN}\n", encoding="ascii")
+    monkeypatch.setenv("NETRC", str(netrc))
 
 
 @dataclass
@@ -40,6 +68,7 @@ class Board:
 
     def __enter__(self) -> "Board":
         self.port = self.port or free_port()
+        know_token(self.of.home)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "integrations.board"],
             cwd=ROOT,
@@ -75,7 +104,8 @@ class Board:
 
     def part(self, name: str) -> str:
         """A part of the page as it is now."""
-        return str(requests.get(f"{self.url}/parts", timeout=5).json().get(name, ""))
+        answer = requests.get(f"{self.url}/parts", timeout=5, headers=BEARER)
+        return str(answer.json().get(name, ""))
 
 
 @dataclass
@@ -116,7 +146,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Chrome]:
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     driver = shutil.which("chromedriver")
     if driver is None:
         pytest.skip("needs a browser: make systems")
@@ -125,8 +155,18 @@ def chromium() -> Iterator[Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     browser = Chrome(options=options, service=Service(driver))
+    bring_cookie(browser, tmp_path_factory.mktemp("token"))
     yield browser
     browser.quit()
+
+
+def bring_cookie(browser: Chrome, home: Path) -> None:
+    """What a browser has after it opened the address with the token; cookies do not know ports."""
+    access = Access(know_token(home))
+    (cookie,) = access.cookie(access.user("127.0.0.1", {"host": "127.0.0.1"}, f"token={TOKEN}"))
+    name, _, value = cookie[1].partition(";")[0].partition("=")
+    more = {"url": "http://127.0.0.1/", "httpOnly": True, "sameSite": "Strict"}
+    browser.execute_cdp_cmd("Network.setCookie", {"name": name, "value": value, **more})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 import requests
 
-from tests.board.conftest import Board, Office, until
+from tests.board.conftest import TOKEN, Board, Office, until
 from tests.conftest import ROOT, Installation, free_port
 
 
@@ -136,6 +136,39 @@ def test_only_who_has_the_password_or_is_named_by_the_proxy_sees_a_page_or_the_s
             assert requests.get(board.url + path, timeout=10).status_code == 401
         assert requests.get(board.url, auth=("anna", "s3same"), timeout=10).ok
         assert requests.get(board.url, headers={"X-Forwarded-User": "anna"}, timeout=10).ok
+
+
+def test_a_board_without_a_password_shows_itself_to_nobody_without_its_token(office: Office) -> None:
+    with requests.Session() as stranger:
+        stranger.trust_env = False
+        for path in (
+            "/",
+            "/parts",
+            "/stream",
+            "/numbers",
+            "/static/board.js",
+            "/actions?token=wrong",
+            "/healthz/",
+        ):
+            answer = stranger.get(office.board.url + path, timeout=10)
+            assert answer.status_code == 401, path
+            assert "aftercall board --address" in answer.text
+            assert "set-cookie" not in answer.headers
+        assert stranger.get(f"{office.board.url}/healthz", timeout=10).ok
+        assert stranger.get(f"{office.board.url}/parts?token={TOKEN}", timeout=10, cookies={}).json()
+
+
+def test_a_browser_is_let_in_by_the_printed_address_and_stays_in(office: Office) -> None:
+    with requests.Session() as browser:
+        browser.trust_env = False
+        first = browser.get(
+            f"{office.board.url}/numbers?token={TOKEN}", headers={"Accept": "text/html"}, timeout=10
+        )
+        assert [step.status_code for step in (*first.history, first)] == [303, 200]
+        assert first.url == f"{office.board.url}/numbers"
+        assert browser.get(f"{office.board.url}/actions", timeout=10).ok
+        for cookie in browser.cookies:
+            assert TOKEN not in str(cookie.value)
 
 
 def test_a_copy_of_another_version_is_said_to_be_one(office: Office) -> None:

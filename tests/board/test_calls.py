@@ -7,6 +7,7 @@ import pytest
 
 from integrations.board import calls
 from integrations.board.envelope import CALL_END, CALL_START
+from integrations.board.views import LONGEST_BODY, _pretty
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 from receiver.landing.local import LocalLandingStore
@@ -54,3 +55,29 @@ def test_where_the_marts_know_when_a_call_was_only_that_time_is_read(store: Loca
     at = (NOW - timedelta(hours=30)).replace(tzinfo=None)
     assert kinds(calls.landed(store, "atoms", "other", {"started_at": at, "updated_at": at})) == [CALL_START]
     assert kinds(calls.landed(store, "atoms", "on the line", {"started_at": at, "updated_at": at})) == []
+
+
+DEEP = b'{"a":' * 250 + b"[" + b",".join(b"1" for _ in range(20_000)) + b"]" + b"}" * 250
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"a":[' + b"1," * 500_000 + b"1]}",
+        DEEP,
+        b"[" * 900 + b"]" * 900,
+        b"[" * 60_000,
+        b"\xff" * 100,
+        b"{}",
+    ],
+    ids=["long", "deep and wide", "deep", "open", "not UTF-8", "empty"],
+)
+def test_a_raw_body_of_any_form_is_shown_in_bounds(payload: bytes) -> None:
+    shown = _pretty(payload)
+    assert shown
+    assert len(shown) <= 4 * LONGEST_BODY
+    assert ("bytes more" in shown) == (len(payload) > LONGEST_BODY)
+
+
+def test_a_raw_body_has_a_field_per_line() -> None:
+    assert _pretty(b'{"a":{"b":1}}') == '{\n  "a": {\n    "b": 1\n  }\n}'

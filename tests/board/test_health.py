@@ -1,4 +1,4 @@
-"""The line at the top: how long events wait, what was loaded and built, what is dead, and who does not answer."""
+"""The line at the top: how long events wait, what was loaded and built, what has failed, and who does not answer."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def test_the_lag_is_that_of_the_oldest_event_and_amber_from_a_minute_on(
     tmp_path: Path, seconds: float, is_late: bool
 ) -> None:
     html = health(tmp_path, seconds)
-    lag = html[html.index("landing lag") : html.index("loaded")]
+    lag = html[html.index("data delay") : html.index("loaded")]
     since = re.search(r'datetime="([^"]+)"', lag)
     assert since is not None
     assert abs((datetime.now(UTC) - datetime.fromisoformat(since[1])).total_seconds() - seconds) < 30
@@ -39,9 +39,8 @@ def test_the_lag_is_that_of_the_oldest_event_and_amber_from_a_minute_on(
 
 def test_an_installation_that_has_done_nothing_says_so(tmp_path: Path) -> None:
     said = text(health(tmp_path, None))
-    assert (
-        said
-        == "no event yet landing lag \N{EN DASH} loaded never built never dead 0 Dagster ○ does not answer"
+    assert said == (
+        "no event yet data delay \N{EN DASH} loaded never numbers none yet 0 failed Dagster ○ does not answer"
     )
 
 

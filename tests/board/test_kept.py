@@ -176,7 +176,7 @@ SPOILED: dict[str, Spoil] = {
     "torn": lambda _, digest: os.truncate(digest, digest.stat().st_size // 2),
     "without its last byte": lambda _, digest: os.truncate(digest, digest.stat().st_size - 1),
     "with a wrong byte": lambda _, digest: digest.write_bytes(digest.read_bytes().replace(b"a-3", b"a-9")),
-    "of another form": lambda _, digest: rewrite(digest, b'{"form":1', b'{"form":2'),
+    "of another form": lambda _, digest: rewrite(digest, b'{"form":2', b'{"form":1'),
     "of something else": lambda _, digest: rewrite(digest, digest.read_bytes()[9:], b"[]\n\n"),
     "of another segment": lambda segment, digest: rewrite(digest, segment.name[:8].encode(), b"20200101"),
     "of more than is there": lambda segment, _: os.truncate(

@@ -1,3 +1,7 @@
+"""What stands for a phone number or an address, and that no text takes longer than its length."""
+
+import time
+
 import pytest
 
 from integrations.board.masking import phone, text
@@ -43,3 +47,40 @@ def test_no_number_or_address_stands_in_a_text(secret: str) -> None:
 )  # fmt: skip
 def test_times_ids_and_amounts_stay_as_they_are(harmless: str) -> None:
     assert text(harmless, mask=True) == harmless
+
+
+@pytest.mark.parametrize(
+    ("value", "masked"),
+    [
+        ("a@b.com/second@mail.example.org", "a···@b···.com/···@m···.org"),
+        ("x@y@mail.example.org", "x@y···@m···.org"),
+        ("@mail.example.org @ a@ a@b", "@mail.example.org @ a@ a@b"),
+        ("zoë@exämple.de, Ann_Lee@Example.COM.", "z···@e···.de, A···@E···.COM."),
+    ],
+)
+def test_every_address_is_masked_wherever_it_begins(value: str, masked: str) -> None:
+    assert text(value, mask=True) == masked
+
+
+HOSTILE = {
+    "a word": "a", "a word of dots": ".", "digits": "1", "spaced digits": "1 ", "pluses": "+1", "ats": "@",
+    "ats and a": "a@", "domains": "a@b", "labels": "@a.b.", "brackets": "((", "dashes": "1-",
+    "dates": "2026-11-23 ", "braces": "{}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("unit", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("end", ["", " jo@example.com", "@", "@a.b"])
+def test_eight_times_the_text_takes_about_eight_times_as_long(unit: str, end: str) -> None:
+    """A pattern that tries every letter as a start would take sixty-four times as long."""
+
+    def seconds(length: int) -> float:
+        value = (unit * length)[:length] + end
+        spans = []
+        for _ in range(3):
+            started = time.thread_time()
+            text(value, mask=True)
+            spans.append(time.thread_time() - started)
+        return min(spans)
+
+    assert seconds(32_000) < 24 * seconds(4_000) + 0.001

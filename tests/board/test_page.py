@@ -110,7 +110,7 @@ def test_the_page_of_a_call_has_the_contact_that_it_shares_with_others(worked: W
     for call_id in ("first", "second"):
         page.get(f"{worked.office.board.url}/calls/atoms/{call_id}")
         assert "CRM contact" in text_of(page, ".line")
-        assert "CRM note ● sent preview" in text_of(page, ".line")
+        assert "CRM note ◇ preview" in text_of(page, ".line")
 
 
 def test_the_page_of_a_call_has_its_outcome_measures_variables_and_raw_events(
@@ -206,8 +206,8 @@ def dead(worked: Worked, request: pytest.FixtureRequest) -> Iterator[Dead]:
 
 def test_an_action_is_retried_by_a_click_and_the_record_names_who(dead: Dead, page: Chrome) -> None:
     page.get(dead.worked.office.board.url)
-    until(lambda: "dead" in text_of(page, "#after .counts .bad"), "the dead mail")
-    page.get(f"{dead.worked.office.board.url}/actions?status=dead")
+    until(lambda: "failed" in text_of(page, "#after .counts .bad"), "the mail that failed")
+    page.get(f"{dead.worked.office.board.url}/actions?status=failed")
     dead.operate(page, "retry", "Anna")
     assert "tried again" in text_of(page, ".done")
     assert "retry by Anna (as typed)" in text_of(page, ".line")
@@ -230,7 +230,7 @@ def test_an_action_is_given_up_by_a_click_and_the_record_names_who(dead: Dead, p
 
 def test_a_form_that_is_not_the_boards_own_or_names_nobody_changes_nothing(dead: Dead, page: Chrome) -> None:
     url = f"{dead.worked.office.board.url}/operate/retry/{dead.key}"
-    page.get(f"{dead.worked.office.board.url}/actions?status=dead")
+    page.get(f"{dead.worked.office.board.url}/actions?status=failed")
     token = page.find_element(By.NAME, "token").get_attribute("value")
     for form in (
         {"who": "eve"},

@@ -1,16 +1,25 @@
 """Runs that fail again, sources that fell silent, and what the sensor makes of all problems."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
 from integrations.config import IntegrationSettings
 from integrations.errors import Paused
-from integrations.outbox import circuit, open_outbox
+from integrations.outbox import AttentionItem, circuit, needs_attention, open_outbox
 from orchestration.config import OrchestrationSettings
+from tests.orchestration.conftest import Land
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -21,25 +30,143 @@ def settings(dagster: dg.DagsterInstance) -> OrchestrationSettings:
     return OrchestrationSettings()
 
 
+END_OF = {
+    dg.DagsterRunStatus.SUCCESS: dg.DagsterEventType.PIPELINE_SUCCESS,
+    dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.PIPELINE_FAILURE,
+    dg.DagsterRunStatus.CANCELED: dg.DagsterEventType.PIPELINE_CANCELED,
+}
+FAILURE, SUCCESS, CANCELED = (
+    dg.DagsterRunStatus.FAILURE,
+    dg.DagsterRunStatus.SUCCESS,
+    dg.DagsterRunStatus.CANCELED,
+)
+
+
 def ran(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus) -> None:
-    from orchestration.definitions import defs
+    """A run of a job of that name that ends now; an empty job, as only its end counts."""
 
-    instance.create_run_for_job(defs.resolve_job_def(job), status=status)
+    @dg.job(name=job)
+    def empty() -> None:
+        pass
+
+    run = instance.create_run_for_job(empty, status=dg.DagsterRunStatus.STARTED)
+    instance.report_dagster_event(dg.DagsterEvent(END_OF[status].value, job), run.run_id)
 
 
-def test_a_job_that_failed_twice_in_a_row(dagster: dg.DagsterInstance) -> None:
-    from orchestration.problems import failing_runs
+def look(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
+    from orchestration.problems import evaluate
 
-    failure, success = dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS
-    for status in (success, failure):
+    integrations = IntegrationSettings()
+    with open_outbox(integrations.outbox_url) as outbox:
+        evaluate(outbox, settings, integrations, instance, datetime.now(UTC))
+
+
+def items(settings: OrchestrationSettings) -> list[AttentionItem]:
+    """What needs attention, but that nobody looked, which is not asked here."""
+    integrations = IntegrationSettings(alert_look_minutes=0)
+    with open_outbox(integrations.outbox_url) as outbox:
+        return list(needs_attention(outbox, integrations, datetime.now(UTC)).items)
+
+
+def alerts() -> list[str]:
+    """Headlines of all alerts, in the order of what they tell of."""
+    with open_outbox(IntegrationSettings().outbox_url) as outbox:
+        sent = outbox.actions(kind="pipeline_alert", limit=1000)
+    return [str(alert.payload["headline"]) for alert in sorted(sent, key=lambda alert: alert.action_key)]
+
+
+def test_a_job_that_failed_is_listed_and_one_that_failed_twice_in_a_row_is_told(
+    dagster: dg.DagsterInstance, settings: OrchestrationSettings
+) -> None:
+    for status in (SUCCESS, FAILURE):
         ran(dagster, "after_call_pass", status)
-    ran(dagster, "crm_channel", failure)
-    assert list(failing_runs(dagster)) == []
-    ran(dagster, "after_call_pass", dg.DagsterRunStatus.CANCELED)
-    ran(dagster, "after_call_pass", failure)
-    assert [finding.key for finding in failing_runs(dagster)] == ["runs:after_call_pass"]
-    ran(dagster, "after_call_pass", success)
-    assert list(failing_runs(dagster)) == []
+    look(dagster, settings)
+    assert [(item.key, item.is_urgent) for item in items(settings)] == [("runs:after_call_pass", False)]
+    assert alerts() == []
+    ran(dagster, "after_call_pass", CANCELED)
+    ran(dagster, "after_call_pass", FAILURE)
+    look(dagster, settings)
+    (item,) = items(settings)
+    assert (item.key, item.is_urgent) == ("runs:after_call_pass", True)
+    assert "2 runs in a row failed" in item.details
+    assert alerts() == ["Runs of after_call_pass fail"]
+    ran(dagster, "after_call_pass", SUCCESS)
+    look(dagster, settings)
+    assert items(settings) == []
+    assert alerts() == ["Runs of after_call_pass fail", "Resolved: Runs of after_call_pass fail"]
+
+
+HISTORY = (SUCCESS, FAILURE, FAILURE, FAILURE, SUCCESS, FAILURE, SUCCESS, FAILURE, FAILURE, SUCCESS, SUCCESS)
+"""A pass that failed with its retries, one whose retry went well, and one that failed twice."""
+
+
+@pytest.mark.parametrize("looks", [(), range(1, len(HISTORY)), (2, 3, 7), (6, 9)])
+def test_what_failed_twice_in_a_row_is_told_once_whatever_the_pace_of_the_looks(
+    dagster: dg.DagsterInstance, settings: OrchestrationSettings, looks: Sequence[int]
+) -> None:
+    """`looks`: after how many runs somebody looks, besides before the first and after the last."""
+    look(dagster, settings)
+    for number, status in enumerate(HISTORY, 1):
+        ran(dagster, "after_call_pass", status)
+        if number in looks:
+            look(dagster, settings)
+    for _ in range(2):
+        look(dagster, settings)
+        assert alerts() == ["Runs of after_call_pass fail", "Resolved: Runs of after_call_pass fail"] * 2
+        assert items(settings) == []
+
+
+def test_what_failed_before_anybody_looked_is_history(
+    dagster: dg.DagsterInstance, settings: OrchestrationSettings
+) -> None:
+    for status in (FAILURE, FAILURE, SUCCESS):
+        ran(dagster, "after_call_pass", status)
+    look(dagster, settings)
+    assert (items(settings), alerts()) == ([], [])
+
+
+def test_a_sensor_that_is_switched_off_is_listed_at_once_and_told_when_it_stays_off(
+    dagster: dg.DagsterInstance, settings: OrchestrationSettings
+) -> None:
+    from orchestration.problems import evaluate
+
+    integrations = IntegrationSettings(alert_look_minutes=0)
+    for sensor in ("crm_sensor", "landing_sensor", "problem_sensor"):
+        switch_off(dagster, sensor)
+    now = datetime.now(UTC)
+    with open_outbox(integrations.outbox_url) as outbox:
+        for minutes, told in ((0, 0), (29, 0), (31, 2)):
+            evaluate(outbox, settings, integrations, dagster, now + timedelta(minutes=minutes))
+            listed = needs_attention(outbox, integrations, now).items
+            assert [(item.key, item.is_urgent) for item in listed] == [
+                ("paused:crm", bool(told)), ("paused:passes", bool(told)),
+            ]  # fmt: skip
+            assert len(alerts()) == told
+    assert "crm_sensor" in listed[0].details
+    assert "crm_sensor" in listed[0].remedy
+
+
+def switch_off(instance: dg.DagsterInstance, name: str) -> None:
+    repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("aftercall"), "__repository__")
+    origin = RemoteInstigatorOrigin(repository, name)
+    state = InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.STOPPED, SensorInstigatorData())
+    instance.add_instigator_state(state)
+
+
+def test_events_that_no_pass_takes_are_told(
+    dagster: dg.DagsterInstance, settings: OrchestrationSettings, land: Land
+) -> None:
+    from orchestration.problems import evaluate
+    from orchestration.run_problems import oldest_unloaded
+
+    first = min(delivery.at for delivery in land(settings.home))
+    assert oldest_unloaded(settings) == first
+    integrations = IntegrationSettings()
+    with open_outbox(integrations.outbox_url) as outbox:
+        for minutes, keys in ((29, []), (31, ["waiting:passes"])):
+            now = first + timedelta(minutes=minutes)
+            found = evaluate(outbox, settings, integrations, dagster, now).open
+            assert [problem.key for problem in found] == keys
 
 
 def publish(settings: OrchestrationSettings, *calls: tuple[str, datetime]) -> None:
@@ -98,7 +225,7 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
     from orchestration.resources import Aftercall
     from orchestration.sensors import problem_sensor
 
-    def look(cursor: str | None) -> dg.SensorResult:
+    def sensed(cursor: str | None) -> dg.SensorResult:
         context = dg.build_sensor_context(
             instance=dagster, cursor=cursor, resources={"aftercall": Aftercall()}
         )
@@ -109,23 +236,23 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
     def alerts() -> int:
         return len(installation.outbox("select 1 from actions where kind = 'pipeline_alert'"))
 
-    first = look(None)
+    first = sensed(None)
     assert all(isinstance(one, dg.AssetCheckEvaluation) and one.passed for one in first.asset_events)
     assert len(first.asset_events) == 14
     integrations = IntegrationSettings()
     with open_outbox(integrations.outbox_url) as outbox:
         refused = Paused("401. Look at AFTERCALL_KEY")
         circuit.pause(outbox.engine, "crm", "tryton", refused, datetime.now(UTC), integrations)
-        second = look(first.cursor)
+        second = sensed(first.cursor)
         (shown,) = second.asset_events
         assert isinstance(shown, dg.AssetCheckEvaluation)
         assert (shown.asset_key.to_user_string(), shown.check_name, shown.passed) == (
             "outbox/crm", "circuit_closed", False,
         )  # fmt: skip
-        assert look(second.cursor).asset_events == []
+        assert sensed(second.cursor).asset_events == []
         assert alerts() == 1
         outbox.resume("crm")
-        third = look(second.cursor)
+        third = sensed(second.cursor)
         (shown,) = third.asset_events
         assert isinstance(shown, dg.AssetCheckEvaluation)
         assert (shown.passed, alerts()) == (True, 2)

@@ -1,4 +1,4 @@
-"""One signal to `aftercall up` or `demo` ends every process of it, in the midst of a pass."""
+"""One signal to `aftercall up` or `demo` ends every process of it, in the midst of a pass; and nothing else does."""
 
 import os
 import signal
@@ -26,7 +26,8 @@ def at_work(home: Path, *command: str) -> Iterator[int]:
 
     installation, port = Installation(home, free_port()), free_port()
     environment = installation.environment(AFTERCALL_DAGSTER_BIND=f"127.0.0.1:{port}")
-    ui = DagsterUi(f"http://127.0.0.1:{port}")
+    own_home = home / "demo" if command[0] == "demo" else home
+    ui = DagsterUi(f"http://127.0.0.1:{port}", own_home)
     with running([*AFTERCALL, *command], ROOT, environment, home.with_suffix(".log")) as pid:
         if command == ("up",):
             wait_until(lambda: requests.get(f"{installation.url}/readyz", timeout=5).ok, "the receiver is up")
@@ -54,6 +55,32 @@ def names(found: list[psutil.Process]) -> str:
     return "\n".join(lines)
 
 
+def die_and_live_again(home: Path, *parts: str) -> None:
+    """Kill processes by their command; all come again, and what had nothing to do with it goes on."""
+    others = leaders(home, "-m receiver", "dagster._daemon", "code-server start")
+    before = leaders(home, *parts)
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    wait_until(
+        lambda: all(leaders(home, part).get(part, pid) != pid for part, pid in before.items()),
+        "what was killed is started again",
+    )
+    assert leaders(home, *others) == others
+    assert others.keys() == {"-m receiver", "dagster._daemon", "code-server start"}
+    assert before.keys() == set(parts)
+
+
+def leaders(home: Path, *parts: str) -> dict[str, int]:
+    """The process that `aftercall up` itself started, by a part of its command."""
+    pids: dict[str, int] = {}
+    for process in processes_of(home):
+        with suppress(psutil.Error):
+            command = " ".join(process.cmdline())
+            is_leader = os.getpgid(process.pid) == process.pid
+            pids |= {part: process.pid for part in parts if is_leader and part in command}
+    return pids
+
+
 @pytest.mark.parametrize(
     ("command", "send", "number"),
     [(["up"], os.killpg, signal.SIGINT), (["demo", "--calls", "3"], os.kill, signal.SIGTERM)],
@@ -63,8 +90,17 @@ def test_one_signal_ends_every_process(tmp_path: Path, command: list[str], send:
     home = tmp_path / "home"
     with at_work(home, *command) as pid:
         found = processes_of(home)
-        for part in ("-m receiver", "dagster_webserver", "dagster._daemon", "dagster api grpc", "spawn_main"):
+        for part in (
+            "-m receiver",
+            "-m orchestration.webserver",
+            "dagster._daemon",
+            "dagster api grpc",
+            "spawn_main",
+        ):
             assert part in names(found), f"{part} is not among\n{names(found)}"
+        if command == ["up"]:
+            die_and_live_again(home, "-m integrations.board", "-m orchestration.webserver")
+            found = processes_of(home)
         asked = time.monotonic()
         send(pid, number)
         psutil.wait_procs(found, timeout=60)

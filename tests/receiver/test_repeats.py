@@ -94,7 +94,8 @@ def test_without_a_limit_everything_is_landed() -> None:
 @given(seed=st.integers(0, 2**32))
 def test_nothing_is_held_back_that_is_not_on_disk_whatever_is_forgotten(most: int, seed: int) -> None:
     chance = random.Random(seed)
-    repeats, on_disk, under_way = Repeats(3, most), Counter[bytes](), []
+    repeats, on_disk = Repeats(3, most), Counter[bytes]()
+    under_way: list[bytes] = []
     for _ in range(300):
         if under_way and chance.random() < 0.5:
             key = under_way.pop(chance.randrange(len(under_way)))

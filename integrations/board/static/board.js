@@ -37,7 +37,7 @@
       const day = at.toLocaleDateString(undefined, { day: "numeric", month: "short" });
       const old = now - at > 64800000;
       const form = node.dataset.time;
-      write(node, form === "ago" ? ago((now - at) / 1000) : form === "age" ? ago(Math.max(2, (now - at) / 1000)).slice(0, -4) : form === "full" ? `${day} ${clock}` : old ? `${day} ${clock.slice(0, 5)}` : clock);
+      write(node, form === "ago" ? ago((now - at) / 1000) : form === "age" || form === "old" ? ago(Math.max(2, (now - at) / 1000)).slice(0, -4) + (form === "old" ? " old" : "") : form === "full" ? `${day} ${clock}` : old ? `${day} ${clock.slice(0, 5)}` : clock);
       node.title = at.toLocaleString();
     }
   };

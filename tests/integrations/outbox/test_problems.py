@@ -16,9 +16,10 @@ MINUTE = timedelta(minutes=1)
 
 
 def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[str]:
-    """Keys of the problems that are open after a look."""
+    """Keys of the problems that are open after a look and of which an alert has told."""
     found = problems.find(outbox.engine, settings, now)
-    return [problem.key for problem in problems.reconcile(outbox.engine, found, settings, now).open]
+    open_now = problems.reconcile(outbox.engine, found, settings, now).open
+    return [problem.key for problem in open_now if problem.told_at]
 
 
 def told(outbox: Outbox, channel: str = "slack") -> list[str]:
@@ -33,7 +34,7 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
     dispatch(outbox, "ticket", settings, now=NOW)
     for _ in range(3):
         assert look(outbox, settings) == ["dead:ticket:north"]
-    assert told(outbox) == ["Actions of the ticket channel are dead"]
+    assert told(outbox) == ["Actions of the ticket channel have failed"]
     say(systems, "north", "fails")
     for number in range(8):
         outbox.retry(f"ticket:atoms:{number}")
@@ -41,7 +42,7 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
     assert look(outbox, settings) == ["dead:ticket:north"]
     outbox.give_up("ticket:atoms:8", "Grace")
     assert look(outbox, settings, NOW + 5 * MINUTE) == []
-    assert told(outbox)[1:] == ["Resolved: Actions of the ticket channel are dead"]
+    assert told(outbox)[1:] == ["Resolved: Actions of the ticket channel have failed"]
     (over,) = problems.all_problems(outbox.engine)
     assert (over.since, over.resolved_at) == (NOW, NOW + 5 * MINUTE)
 

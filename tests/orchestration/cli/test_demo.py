@@ -8,7 +8,6 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from rich.console import Console
 
 from integrations.outbox import Action
 from orchestration.cli import demo_table
@@ -78,7 +77,7 @@ def test_any_difference_is_lost_and_told(
 ) -> None:
     found = demo_table.lines(plan, published, NOTHING_ELSE, lost)
     assert demo_table.exit_code(found) == 1
-    demo_table.show(Console(width=300), found, published, NOTHING_ELSE, Path("logs"))
+    demo_table.show(found, published, NOTHING_ELSE, Path("logs"))
     assert f"Lost: {said}" in capsys.readouterr().out
 
 

@@ -8,11 +8,12 @@ from pydantic import SecretStr
 from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
 from orchestration.cli import main
+from orchestration.config import DagsterSettings
 from receiver.sources import SOURCES
 
 KEPT_SECRET = {
     f"AFTERCALL_{name.upper()}": f"hush-{name}"
-    for settings in (IntegrationSettings, BoardSettings)
+    for settings in (IntegrationSettings, BoardSettings, DagsterSettings)
     for name, field in settings.model_fields.items()
     if field.annotation is SecretStr
 }

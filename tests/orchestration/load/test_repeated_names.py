@@ -52,9 +52,9 @@ def row(connection: duckdb.DuckDBPyConnection, source: str, body: bytes) -> dict
     """The row of `raw.call_events` that a delivery becomes."""
     parsed = parse(body)
     envelope = seal(source, SOURCES[source].facts(parsed, {}), body, NOW, parsed)
-    events = lines.parse(connection, line(envelope, body), 0).events
-    (event,) = events.to_pylist()
-    return event
+    rows: list[dict[str, Any]] = lines.parse(connection, line(envelope, body), 0).events.to_pylist()
+    assert len(rows) == 1
+    return rows[0]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")

@@ -1,5 +1,5 @@
-{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. `data` may also come bare, as the
-    platform's API answers it. -#}
+{#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. A conversation may come
+    without that envelope, as the API gives it. -#}
 {%- set said_in_metadata = {
     "start_time_unix_secs": "VARCHAR",
     "call_duration_secs": "VARCHAR",
@@ -50,14 +50,13 @@ with
             occurred_at,
             received_at,
             loaded_at,
-            {{ json_fields("payload", {"event_timestamp": "VARCHAR"}) }} as body,
             {{
                 json_fields(
-                    "case when json_type(payload, '$.data') = 'OBJECT' then json_extract(payload, '$.data') else payload end",
-                    said_in_data,
+                    "case when json_type(payload, '$.data') = 'OBJECT' then payload else json_object('data', payload) end",
+                    {"event_timestamp": "VARCHAR", "data": said_in_data},
                 )
             }}
-            as conversation
+            as body
         from {{ source("raw", "call_events") }}
         where source = 'elevenlabs'
     ),
@@ -65,13 +64,14 @@ with
     conversations as (
         select
             *,
-            conversation.metadata as metadata,
-            conversation.metadata.phone_call as phone_call,
-            conversation.metadata.body as dial,
-            conversation.analysis as analysis,
+            body.data as conversation,
+            body.data.metadata as metadata,
+            body.data.metadata.phone_call as phone_call,
+            body.data.metadata.body as dial,
+            body.data.analysis as analysis,
             -- a column of its own: what a lambda reads beside its list is copied for each element, here
             -- once a turn
-            conversation.metadata.start_time_unix_secs || '000' as start_milliseconds
+            body.data.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
 

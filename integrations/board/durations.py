@@ -1,0 +1,188 @@
+"""How long a call took, as its platform says: the places in a body, and which of several answers counts.
+
+The same order as in the models: a duration that the platform sent, then the call's own start and end. What only the
+arrival of webhooks tells is a lower bound. Where a body comes from, and how a duration looks, does not belong here.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+LONGEST_SECONDS = 86_400.0
+"""`longest_call_seconds` of the models."""
+_SECONDS = re.compile(r"\d{10}(?:\.\d{1,9})?", re.ASCII)
+_MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?(?:[eE][+-]?\d{1,2})?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Duration:
+    """Seconds; `is_at_least`: it took so long or longer."""
+
+    seconds: float
+    is_at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What one event says of its call's length: seconds, and the call's own start and end (ISO 8601 or Unix time).
+
+    `received` is the event's receipt, by which the first of several counts.
+    """
+
+    received: str
+    seconds: float | None = None
+    started: str | None = None
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where `stg_<source>__events` looks, the first that holds something; `per_second`: units of the duration."""
+
+    seconds: tuple[str, ...] = ()
+    started: tuple[str, ...] = ()
+    ended: tuple[str, ...] = ()
+    per_second: Mapping[str, float] = field(default_factory=dict)
+    inside: Callable[[Any], Any] = lambda body: body
+
+
+def _twilio_fields(body: Any) -> Any:
+    event = body[0] if isinstance(body, list) and body else body
+    return _at(event, "form") or _at(event, "data.request.parameters")
+
+
+_PLACES = {
+    "atoms": _Places(
+        ("duration_seconds", "metadata.callData.callDuration", "data.duration_seconds"),
+        ("metadata.callData.answerTime",),
+        ("metadata.callData.endTime",),
+    ),
+    "bland": _Places(
+        ("corrected_duration", "call_length"), ("started_at",), per_second={"call_length": 1 / 60}
+    ),
+    "elevenlabs": _Places(("data.metadata.call_duration_secs",), ("data.metadata.start_time_unix_secs",)),
+    "generic": _Places(("data.duration_seconds",), ("data.started_at",), ("data.ended_at",)),
+    "retell": _Places(
+        ("call.duration_ms",),
+        ("call.start_timestamp",),
+        ("call.end_timestamp",),
+        {"call.duration_ms": 1000.0},
+    ),
+    "synthflow": _Places(("call.duration",), ("call.start_time",)),
+    "twilio": _Places(("CallDuration",), inside=_twilio_fields),
+    "ultravox": _Places((), ("call.joined",), ("call.ended",)),
+    "vapi": _Places(
+        ("message.durationSeconds",),
+        ("message.startedAt", "message.call.startedAt"),
+        ("message.endedAt", "message.call.endedAt"),
+    ),
+}
+ONE_EVENT_PER_LEG = frozenset({"livekit", "telnyx"})
+"""Sources that tell of each person who comes and goes. Their first end says nothing of the call; the models do."""
+
+
+def span_of(source: str, payload: bytes, received: str, occurred: str | None) -> Span:
+    """What an event of a call that is over says of its length; `occurred`: when the call ended, if it says so."""
+    places = _PLACES.get(source, _Places())
+    try:
+        body = places.inside(orjson.loads(payload))
+    except orjson.JSONDecodeError:
+        body = None
+    started, ended = _text(_first(body, places.started)[1]), _text(_first(body, places.ended)[1])
+    place, value = _first(body, places.seconds)
+    number = _number(value)
+    if number is not None:
+        number /= places.per_second.get(place, 1.0)
+    return Span(received, _seconds(number, started, ended), started, ended or occurred)
+
+
+def duration(
+    source: str, end: Span | None, analytics: Span | None, started: str | None, arrived_seconds: float | None
+) -> Duration | None:
+    """How long a call took, by the best of what is known; None if nothing is, or only how long one leg took.
+
+    Args:
+        source: the platform.
+        end: what its end says.
+        analytics: what its analytics say, which come later and count first.
+        started: when it started, as its start event has it.
+        arrived_seconds: seconds between the arrivals of its start and its end.
+    """
+    if source in ONE_EVENT_PER_LEG:
+        return None
+    spans = [span for span in (analytics, end) if span is not None]
+    seconds = next((span.seconds for span in spans if span.seconds is not None), None)
+    if seconds is not None:
+        return Duration(seconds)
+    began = next((span.started for span in spans if span.started), started)
+    over = next((span.ended for span in spans if span.ended), None)
+    seconds = _between(began, over)
+    if seconds is not None:
+        return Duration(seconds)
+    return Duration(arrived_seconds, is_at_least=True) if arrived_seconds is not None else None
+
+
+def _seconds(number: float | None, started: str | None, ended: str | None) -> float | None:
+    """Milliseconds are recognised by the call's own times, else by being longer than any call."""
+    if number is None or number < 0:
+        return None
+    span = _between(started, ended)
+    is_near = span is not None and abs(number / 1000 - span) <= max(2.0, span * 0.1)
+    if span is not None and is_near and abs(number - span) > abs(number / 1000 - span):
+        return number / 1000
+    if number / 1000 > LONGEST_SECONDS:
+        return None
+    return number / 1000 if number > LONGEST_SECONDS else number
+
+
+def _between(started: str | None, ended: str | None) -> float | None:
+    """Seconds between two times; None if one is unknown, or they are not comparable, or no call is so long."""
+    begin, end = _moment(started), _moment(ended)
+    if begin is None or end is None or begin[1] != end[1]:
+        return None
+    seconds = end[0] - begin[0]
+    return seconds if 0 <= seconds <= LONGEST_SECONDS else None
+
+
+def _moment(value: str | None) -> tuple[float, bool] | None:
+    """Unix seconds, and whether a zone was given; one without is of another clock than one with."""
+    if not value:
+        return None
+    if _SECONDS.fullmatch(value):
+        return float(value), True
+    if _MILLISECONDS.fullmatch(value):
+        return float(value) / 1000, True
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=at.tzinfo or UTC).timestamp(), at.tzinfo is not None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _first(body: Any, places: tuple[str, ...]) -> tuple[str, Any]:
+    for place in places:
+        if (value := _at(body, place)) is not None:
+            return place, value
+    return "", None
+
+
+def _at(body: Any, place: str) -> Any:
+    for name in place.split("."):
+        body = body.get(name) if isinstance(body, dict) else None
+    return body
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).strip()[:64] or None
+
+
+def _number(value: Any) -> float | None:
+    text = _text(value)
+    return float(text) if text is not None and _NUMBER.fullmatch(text) else None
