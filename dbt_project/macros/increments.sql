@@ -52,7 +52,12 @@
 {# Whether a relation is there and has the column. #}
 {% macro has_column(relation, column) -%}
     {%- set existing = load_relation(relation) if execute else none -%}
-    {{ return(existing is not none and column in adapter.get_columns_in_relation(existing) | map(attribute="name")) }}
+    {{
+        return(
+            existing is not none
+            and column in adapter.get_columns_in_relation(existing) | map(attribute="name")
+        )
+    }}
 {%- endmacro %}
 
 {# True for rows of the days (or weeks) that have to be made anew: those that a call with news stands on or ever stood on, and

@@ -30,8 +30,7 @@
 {% macro plausible_time(value, received_at="received_at") -%}
     case
         when
-            {{ value }}
-            between timestamp '2000-01-01' and coalesce(
+            {{ value }} between timestamp '2000-01-01' and coalesce(
                 {{ received_at }} + interval 1 day, timestamp '2100-01-01'
             )
         then {{ value }}

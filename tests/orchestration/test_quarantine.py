@@ -189,11 +189,12 @@ def test_a_home_without_a_warehouse_has_nothing_set_aside(settings: Orchestratio
 BREAKING = """
 insert into raw.call_events by name
 select 'breaking' as event_key, 'e' as event_id, 'generic' as source, 'call.end' as event_type,
-    'broken' as call_id, timestamp '2026-11-02 08:00:00' as received_at, '{"data": {}}' as payload,
+    'broken' as call_id, timestamp '2026-11-02 08:00:00' as received_at,
+    '{"data": {"transcript": [{"role": "user", "content": "Hello"}]}}' as payload,
     timestamp '2026-11-28 08:00:00' as loaded_at
 from range(2)
 """
-"""An event whose key stands twice, which no load does: the test of keys fails in every pass."""
+"""An event that stands twice, which no load does: so does its call, and the test of keys fails in every pass."""
 
 
 def test_a_pass_goes_on_without_the_event_that_breaks_it(installation: Installation) -> None:
