@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -24,7 +24,7 @@ def bring_back(instance: "dg.DagsterInstance", now: float) -> int:
     for state in instance.all_instigator_state():
         data = state.instigator_data
         if data is not None:
-            ahead = {
+            ahead: dict[str, Any] = {
                 name: now
                 for name, value in data._asdict().items()
                 if name.endswith("timestamp") and value is not None and value > now

@@ -51,7 +51,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{SQLITE_EVENT_LOG_FILENAME}.lock").open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if Path(self.get_db_path()).exists():
+            if self._file.exists():
                 return
             fresh = folder / f"{SQLITE_EVENT_LOG_FILENAME}.new.db"
             for left in folder.glob(f"{fresh.name}*"):
@@ -63,10 +63,14 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
                 connection.execute("vacuum")
             connection.close()
             self._conn_string = create_db_conn_string(self._base_dir, fresh.stem)
-            super()._init_db()
+            super()._init_db()  # type: ignore[no-untyped-call]
             self._conn_string = final
             del self.__dict__["_engine"]
-            fresh.rename(self.get_db_path())
+            fresh.rename(self._file)
+
+    @property
+    def _file(self) -> Path:
+        return Path(str(self.get_db_path()))  # type: ignore[no-untyped-call]
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -96,9 +100,10 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
     def watch(self, run_id: str, cursor: str | None, callback: Any) -> None:
         """Call back with each new event of a run; the page of a run in the UI lives by that."""
         if not self._obs:
-            self._obs = Observer()
-            self._obs.schedule(_Watcher(self), self._base_dir)
-            self._obs.start()
+            observer: Any = Observer()
+            observer.schedule(_Watcher(self), self._base_dir)
+            observer.start()
+            self._obs = observer
         self._watchers[run_id][callback] = cursor
 
 
@@ -110,8 +115,8 @@ class _Watcher(FileSystemEventHandler):
 
     def on_modified(self, event: FileSystemEvent) -> None:
         path = str(event.src_path)
-        if path.removesuffix("-wal") == self._log.get_db_path():
-            self._log.on_modified()
+        if path.removesuffix("-wal") == str(self._log._file):
+            self._log.on_modified()  # type: ignore[no-untyped-call]
 
 
 def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:

@@ -156,9 +156,9 @@ def _remove_leftovers(instance: dg.DagsterInstance, settings: OrchestrationSetti
     if isinstance(runs, SqlRunStorage):
         with runs.connect() as connection:
             connection.execute(sa.delete(RunTagsTable).where(RunTagsTable.c.run_id.not_in(_ids())))
-            known = set(connection.execute(_ids()).scalars())
+            known = {str(run_id) for run_id in connection.execute(_ids()).scalars()}
     else:
-        known = set(instance.get_run_ids())
+        known = {str(run_id) for run_id in instance.get_run_ids()}
     if not isinstance(storage, SqlEventLogStorage):
         return
     too_old = _too_old(settings).replace(tzinfo=None)

@@ -38,7 +38,7 @@ def serve(settings: DagsterSettings, workspace: Path) -> None:
         with WorkspaceProcessContext(instance, target, version=__version__) as context:
             app = create_app_from_workspace_process_context(context, live_data_poll_rate=_POLL_MS)
             uvicorn.run(
-                Guard(app, access),  # type: ignore[arg-type]
+                Guard(app, access),
                 host=settings.host,
                 port=settings.port,
                 log_level="warning",

@@ -113,7 +113,7 @@ def all_patterns() -> list[Usage]:
         key = (pattern.pattern, pattern.flags)
         tried = frozenset(methods) if methods and methods <= FROM_THE_BEGINNING else EVERYWHERE
         known = usages.get(key)
-        usages[key] = Usage(place, pattern, tried | (known.methods if known else frozenset()))
+        usages[key] = Usage(place, pattern, frozenset(tried | (known.methods if known else frozenset())))
 
     for module in modules():
         path = Path(module.__file__ or "")

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from orchestration import running
+from tests.commands import Command
 from tests.conftest import Installation
 from tests.dagster_ui import wait_until
 
@@ -68,7 +69,7 @@ main()
 
 
 @contextmanager
-def started(installation: Installation, program: str, go: Path) -> Iterator[subprocess.Popen[bytes]]:
+def started(installation: Installation, program: str, go: Path) -> Iterator[Command]:
     process = installation.start_python(program, str(go))
     try:
         yield process
