@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 TURNS = [("agent", "Hello, this is the shop."), ("user", "You have reached Ann. My invoice is wrong.")]
-STARTED, ENDED = 1795168800, 1795168842
+STARTED, ENDED = 1793610000, 1793610042
 OURS, THEIRS = "+12025550199", "+12025550134"
 MAIL = "ann@example.com"
 Delivery = tuple[str, bytes, bool]
@@ -55,8 +55,8 @@ def _retell(call_id: str, said: dict[str, Any]) -> list[Delivery]:
 
 def _vapi(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     message = {
-        "type": "end-of-call-report", "timestamp": ENDED * 1000, "startedAt": "2026-11-20T10:00:00Z",
-        "endedAt": "2026-11-20T10:00:42Z", "customer": {"number": THEIRS},
+        "type": "end-of-call-report", "timestamp": ENDED * 1000, "startedAt": "2026-11-02T09:00:00Z",
+        "endedAt": "2026-11-02T09:00:42Z", "customer": {"number": THEIRS},
         "call": {"id": call_id, "type": "outboundPhoneCall", "customer": {"number": THEIRS}},
         "artifact": {
             "variableValues": {"customer_email": MAIL},
@@ -91,9 +91,9 @@ def _elevenlabs(call_id: str, said: dict[str, Any]) -> list[Delivery]:
 def _bland(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     body = {
         "call_id": call_id, "to": THEIRS, "from": OURS, "inbound": False, "completed": True, "call_length": 0.7,
-        "created_at": "2026-11-20T10:00:00Z", "started_at": "2026-11-20T10:00:00Z", "status": "completed",
+        "created_at": "2026-11-02T09:00:00Z", "started_at": "2026-11-02T09:00:00Z", "status": "completed",
         "transcripts": [
-            {"id": place, "created_at": "2026-11-20T10:00:05Z", "text": text,
+            {"id": place, "created_at": "2026-11-02T09:00:05Z", "text": text,
              "user": "assistant" if who == "agent" else who} for place, (who, text) in enumerate(TURNS)
         ],
         "variables": {"customer_email": MAIL}, "disposition_tag": "UNSUCCESSFUL", "summary": "An invoice.", **said,
@@ -104,7 +104,7 @@ def _bland(call_id: str, said: dict[str, Any]) -> list[Delivery]:
 def _synthflow(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     call = {
         "call_id": call_id, "model_id": "m", "status": "completed", "end_call_reason": "agent_goodbye",
-        "start_time": "2026-11-20T10:00:00+00:00", "duration": 42,
+        "start_time": "2026-11-02T09:00:00+00:00", "duration": 42,
         "transcript": "\n".join(f"{'bot' if who == 'agent' else 'human'}: {text}" for who, text in TURNS),
     } | {name: value for name, value in said.items() if name != "analysis"}  # fmt: skip
     body = {"status": "completed", "call": call, "analysis": said.get("analysis", {}),
@@ -118,7 +118,7 @@ def _telnyx(call_id: str, said: dict[str, Any]) -> list[Delivery]:
         events.append((said["detected"], {"result": said["result"]}))
     events.append(("call.hangup", {"hangup_cause": said.get("hangup_cause", "normal_clearing")}))
     ids = {"call_session_id": call_id, "call_leg_id": said.get("leg", call_id), "from": OURS, "to": THEIRS}
-    moments = [f"2026-11-20T10:00:{second:02d}.000000Z" for second in (0, 5, 42)]
+    moments = [f"2026-11-02T09:00:{second:02d}.000000Z" for second in (0, 5, 42)]
     if len(events) == 2:
         moments.pop(1)
     found = []
@@ -142,8 +142,8 @@ def _twilio(call_id: str, said: dict[str, Any]) -> list[Delivery]:
 
 def _ultravox(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     call = {
-        "callId": call_id, "created": "2026-11-20T10:00:00Z", "joined": "2026-11-20T10:00:00Z",
-        "ended": "2026-11-20T10:00:42Z", "endReason": "hangup", "medium": {"twilio": {"outgoing": {"to": THEIRS}}},
+        "callId": call_id, "created": "2026-11-02T09:00:00Z", "joined": "2026-11-02T09:00:00Z",
+        "ended": "2026-11-02T09:00:42Z", "endReason": "hangup", "medium": {"twilio": {"outgoing": {"to": THEIRS}}},
     } | said  # fmt: skip
     return [_json("ultravox", {"event": "call.ended", "call": call})]
 
@@ -164,7 +164,7 @@ def _atoms(call_id: str, said: dict[str, Any]) -> list[Delivery]:
             _json("atoms", {"id": f"{call_id}-{one['eventType']}", "event": f"ag.{one['eventType']}", "metadata": one})
             for one in (metadata, analytics)
         ]  # fmt: skip
-    common = {"timestamp": "2026-11-20T10:00:42Z", "agent_id": "ag", "call_id": call_id}
+    common = {"timestamp": "2026-11-02T09:00:42Z", "agent_id": "ag", "call_id": call_id}
     end = {"event": "call.end", "duration_seconds": 42, "disposition": "unsuccessful", "transcript": turns}
     return [
         _json("atoms", common | end | {name: said[name] for name in ("disposition",) if name in said}),
@@ -177,7 +177,7 @@ def _generic(call_id: str, said: dict[str, Any]) -> list[Delivery]:
         "call_id": call_id, "direction": "outbound", "customer_phone": THEIRS, "disposition": "unsuccessful",
         "duration_seconds": 42, "transcript": [{"role": role, "content": text} for role, text in TURNS], **said,
     }  # fmt: skip
-    return [_json("generic", {"type": "call.end", "timestamp": "2026-11-20T10:00:42Z", "data": data})]
+    return [_json("generic", {"type": "call.end", "timestamp": "2026-11-02T09:00:42Z", "data": data})]
 
 
 _BODIES = {
