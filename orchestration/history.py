@@ -165,7 +165,7 @@ def _remove_leftovers(instance: dg.DagsterInstance, settings: OrchestrationSetti
     with storage.index_connection() as connection:
         last = sa.select(sa.func.max(Checks.c.id)).group_by(Checks.c.asset_key, Checks.c.check_name)
         stale = sa.select(Checks.c.run_id).where(Checks.c.id.not_in(last)).distinct()
-        gone = [run_id for run_id in connection.execute(stale).scalars() if run_id not in known]
+        gone: list[str | None] = [name for name in connection.execute(stale).scalars() if name not in known]
         for run_id in gone:
             is_of_run = Checks.c.run_id == run_id if run_id else Checks.c.evaluation_event_timestamp < too_old
             connection.execute(sa.delete(Checks).where(is_of_run, Checks.c.id.not_in(last)))
