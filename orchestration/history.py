@@ -8,6 +8,7 @@ that it holds for SQLite and for Postgres; what only files need belongs to `hist
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -165,7 +166,8 @@ def _remove_leftovers(instance: dg.DagsterInstance, settings: OrchestrationSetti
     with storage.index_connection() as connection:
         last = sa.select(sa.func.max(Checks.c.id)).group_by(Checks.c.asset_key, Checks.c.check_name)
         stale = sa.select(Checks.c.run_id).where(Checks.c.id.not_in(last)).distinct()
-        gone: list[str | None] = [name for name in connection.execute(stale).scalars() if name not in known]
+        left: Iterable[str | None] = connection.execute(stale).scalars()
+        gone = [name for name in left if name not in known]
         for run_id in gone:
             is_of_run = Checks.c.run_id == run_id if run_id else Checks.c.evaluation_event_timestamp < too_old
             connection.execute(sa.delete(Checks).where(is_of_run, Checks.c.id.not_in(last)))
