@@ -156,7 +156,7 @@ def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: da
 def _alert(
     write: Write, finding: Finding, since: datetime, settings: IntegrationSettings, now: datetime
 ) -> None:
-    key = f"{finding.key}:{since:%Y-%m-%dT%H:%M:%S}"
+    key = _alert_key(finding.key, since)
     _tell(write, key, finding.headline, settings, now, finding.details, finding.remedy)
 
 
@@ -166,9 +166,14 @@ def _resolve(
     write.connection.execute(update(problems).where(_same(problem)).values(resolved_at=ended))
     if problem.told_at is None:
         return
-    key = f"{problem.key}:{problem.since:%Y-%m-%dT%H:%M:%S}:resolved"
+    key = f"{_alert_key(problem.key, problem.since)}:resolved"
     lasted = f"It lasted from {problem.since:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC."
     _tell(write, key, f"Resolved: {problem.headline}", settings, now, lasted, "")
+
+
+def _alert_key(key: str, since: datetime) -> str:
+    """As exact as the ledger's own key: the same problem may begin twice within a second."""
+    return f"{key}:{since:%Y-%m-%dT%H:%M:%S.%f}"
 
 
 def _tell(

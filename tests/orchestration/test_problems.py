@@ -239,7 +239,7 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
 
     first = sensed(None)
     assert all(isinstance(one, dg.AssetCheckEvaluation) and one.passed for one in first.asset_events)
-    assert len(first.asset_events) == 14
+    assert len(first.asset_events) == 15
     integrations = IntegrationSettings()
     with open_outbox(integrations.outbox_url) as outbox:
         refused = Paused("401. Look at AFTERCALL_KEY")

@@ -47,13 +47,16 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
     assert (over.since, over.resolved_at) == (NOW, NOW + 5 * MINUTE)
 
 
-def test_the_same_problem_again_is_told_again(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
+@pytest.mark.parametrize("apart", [MINUTE, MINUTE / 1000], ids=["a minute", "within a second"])
+def test_the_same_problem_again_is_told_again(
+    outbox: Outbox, make_settings: Settings, systems: Path, apart: timedelta
+) -> None:
     settings = make_settings()
     finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
-    for minutes in range(3):
-        now = NOW + minutes * MINUTE
+    for number in range(3):
+        now = NOW + number * apart
         problems.reconcile(outbox.engine, [finding], settings, now)
-        problems.reconcile(outbox.engine, [], settings, now + MINUTE / 2)
+        problems.reconcile(outbox.engine, [], settings, now + apart / 2)
     assert told(outbox) == ["It is broken", "Resolved: It is broken"] * 3
 
 
