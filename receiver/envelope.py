@@ -61,7 +61,7 @@ def seal(source: str, facts: Facts, body: bytes, received_at: datetime, value: A
         source=source,
         event_type=safe_text(facts.event_type),
         call_id=safe_id(facts.call_id),
-        occurred_at=utc(_believed(facts.occurred_at, received_at)),
+        occurred_at=utc(believed(facts.occurred_at, received_at)),
         received_at=utc(received_at) or "",
         customer_phone=safe_text(facts.customer_phone),
         direction=facts.direction,
@@ -85,7 +85,8 @@ def _event_id(source: str, identity: Identity | None, body: bytes, value: Any) -
     return body_id(source, of_body(value, body) if identity is None else of_parts(identity))
 
 
-def _believed(moment: datetime | None, received_at: datetime) -> datetime | None:
+def believed(moment: datetime | None, received_at: datetime) -> datetime | None:
+    """The moment, or None if it is more than a day after `received_at`: a call cannot have been then."""
     return moment if moment is None or moment - received_at <= LATEST else None
 
 

@@ -15,7 +15,7 @@ from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import MARK, Platform
 from orchestration.recovery.standing import Missing
 from receiver.config import ReceiverSettings
-from receiver.envelope import line, safe_text, seal
+from receiver.envelope import believed, line, safe_text, seal
 from receiver.landing import LandingStore, open_landing
 from receiver.sources import SOURCES
 from receiver.sources.base import mapping
@@ -95,8 +95,8 @@ def lines_of(
 ) -> Iterator[bytes]:
     """Landing lines of the missing events of one call.
 
-    An event always has a time: the body's own, else the end of the call as listed, else `since`. One without would
-    count as of today, and act.
+    An event always has a time: the body's own, else the end of the call as listed, else `since`. A time more than a day
+    after `now` is none. An event without a time would count as of today, and act.
     """
     for body in platform.bodies(call):
         facts = SOURCES[platform.name].facts(body, {})
@@ -107,7 +107,7 @@ def lines_of(
             facts,
             event_id=f"{MARK}:{platform.name}:{event_type}:{missing.call_id}",
             call_id=missing.call_id,
-            occurred_at=facts.occurred_at or missing.ended_at or since,
+            occurred_at=believed(facts.occurred_at, now) or believed(missing.ended_at, now) or since,
         )
         sent = json.dumps(body, separators=(",", ":")).encode()
         yield line(seal(platform.name, whole, sent, now), sent)

@@ -1,5 +1,6 @@
 """Whatever a list API says of one call, it is a row and an event: one strange call must not keep all others out."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import orjson
@@ -25,6 +26,20 @@ def test_no_value_anywhere_stops_a_recovery(name: str) -> None:
         assert row["call_key"].startswith(f"{name}:"), (path, odd)
         for landed in lines_of(platform, MISSING, call, NOW, NOW):
             assert orjson.loads(landed.partition(b',"payload":')[0] + b"}")["occurred_at"], (path, odd)
+
+
+@pytest.mark.parametrize("ended_at", [None, NOW + timedelta(days=2), NOW - timedelta(days=3)])
+@pytest.mark.parametrize("days", [1, 2, 365])
+def test_a_time_still_to_come_does_not_make_an_old_call_one_of_today(
+    days: int, ended_at: datetime | None
+) -> None:
+    since, of_body = NOW - timedelta(days=30), NOW + timedelta(days=days)
+    missing = replace(MISSING, ended_at=ended_at)
+    call = DIALECTS["retell"].call(1, of_body - timedelta(seconds=60), 60)
+    landed = [orjson.loads(one) for one in lines_of(PLATFORMS["retell"], missing, call, since, NOW)]
+    is_listed = ended_at is not None and ended_at < NOW
+    expected = of_body if days == 1 else ended_at if is_listed else since
+    assert {datetime.fromisoformat(one["occurred_at"]) for one in landed} == {expected}
 
 
 @pytest.mark.parametrize(
