@@ -22,7 +22,8 @@ CALL = {"timestamp": AT, "agent_id": "a-1"}
 
 
 def ended(call_id: str, **changed: Any) -> dict[str, Any]:
-    said = {"transcript": [{"role": "agent", "content": "Hello."}], "variables": {"customer_name": "Ada"}}
+    turns = [{"role": "agent", "content": "Hello."}, {"role": "user", "content": "Hi."}]
+    said = {"transcript": turns, "variables": {"customer_name": "Ada"}}
     outcome = {"duration_seconds": 93, "disposition": "unresolved"}
     return {"event": "call.end", "call_id": call_id, **CALL, **said, **outcome, **changed}
 
