@@ -191,10 +191,13 @@ insert into raw.call_events by name
 select 'breaking' as event_key, 'e' as event_id, 'generic' as source, 'call.end' as event_type,
     'broken' as call_id, timestamp '2026-11-02 08:00:00' as received_at,
     '{"data": {"transcript": [{"role": "user", "content": "Hello"}]}}' as payload,
-    timestamp '2026-11-28 08:00:00' as loaded_at
+    cast(now() at time zone 'UTC' as timestamp) + interval 1 hour as loaded_at
 from range(2)
 """
-"""An event that stands twice, which no load does: so does its call, and the test of keys fails in every pass."""
+"""An event that stands twice, which no load does: so does its call, and the test of keys fails.
+
+That test looks at the newest load only: the event has to be later than what the pass itself loads.
+"""
 
 
 def test_a_pass_goes_on_without_the_event_that_breaks_it(installation: Installation) -> None:
