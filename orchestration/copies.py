@@ -32,6 +32,10 @@ class Marks:
     judged_through: str
     actions_loaded_at: str
 
+    def is_of_same_build(self, other: "Marks") -> bool:
+        """True if both copies follow the same complete build of the same project."""
+        return (self.project, self.completed) == (other.project, other.completed)
+
 
 @dataclass(frozen=True)
 class _Entry:

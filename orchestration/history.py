@@ -191,6 +191,8 @@ def _ids() -> sa.Select[tuple[str]]:
 
 def _purge_ticks(instance: dg.DagsterInstance, settings: OrchestrationSettings, is_short: bool) -> None:
     """A schedule's ticks are few and say when it ran last; a sensor's are some 60,000 a day."""
+    if instance.schedule_storage is None:
+        return
     now = datetime.now(UTC)
     of_sensors = now - (_TICKS_WHILE_SHORT if is_short else timedelta(hours=settings.tick_retention_hours))
     for state in instance.all_instigator_state():

@@ -80,7 +80,7 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
         connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
         marks = _marks(connection)
         renewed = None
-        if base and base[1].project == marks.project and _find_touched(connection, base[1]):
+        if base and base[1].is_of_same_build(marks) and _find_touched(connection, base[1]):
             copies.take(settings, base[0], fresh)
             renewed = 0
         connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")

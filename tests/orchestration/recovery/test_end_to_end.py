@@ -23,7 +23,7 @@ LOSSES = """
 @pytest.fixture(scope="module")
 def lost(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, ListApi]:
     """A home after one pass, with a call of 40 days ago, one of which the analytics were lost, and one lost whole."""
-    home = Installation(tmp_path_factory.mktemp("lost") / "home", free_port())
+    home = Installation(tmp_path_factory.mktemp("lost") / "home", free_port()).built()
     settings = OrchestrationSettings(home=home.home)
     with ListApi("atoms", KEY) as api:
         ages = (timedelta(days=40), timedelta(hours=3), timedelta(hours=2))
@@ -32,7 +32,7 @@ def lost(tmp_path_factory: pytest.TempPathFactory) -> tuple[Installation, ListAp
         recovery = asking(api, home.home)
         recover(settings, recovery, "atoms", Bounds(NOW - timedelta(days=41), NOW - timedelta(days=39)))
         recover(settings, recovery, "atoms")
-    home.built().aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
+    home.aftercall("run", AFTERCALL_IGNORE_ACTION_AGE="0")
     return home, api
 
 
