@@ -50,14 +50,16 @@ class _Entry:
     seconds: float
 
 
-def base(settings: OrchestrationSettings) -> tuple[Path, Marks] | None:
-    """The file that the next copy can start from, and how far it goes; None if none can be told."""
+def base(settings: OrchestrationSettings, marks: Marks) -> tuple[Path, Marks] | None:
+    """The file of the same build as `marks` that the next copy can start from, and how far it goes; None without one."""
     known = _known(settings)
-    before, published = _before(settings), settings.published
-    if (entry := known.get(_identity(before))) is not None and _is_nobodys(before):
-        return before, entry.marks
-    entry = known.get(_identity(published))
-    return (published, entry.marks) if entry is not None else None
+    for file in (_before(settings), settings.published):
+        entry = known.get(_identity(file))
+        if entry is None or not entry.marks.is_of_same_build(marks):
+            continue
+        if file == settings.published or _is_nobodys(file):
+            return file, entry.marks
+    return None
 
 
 def published_version(settings: OrchestrationSettings) -> str | None:

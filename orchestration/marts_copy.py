@@ -75,12 +75,11 @@ class _Mart:
 def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
     """Write the file. Call inside `warehouse.writing`."""
     copies.clear(fresh)
-    base = copies.base(settings)
     with duckdb.connect(config=warehouse.duckdb_config(settings)) as connection:
         connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
         marks = _marks(connection)
-        renewed = None
-        if base and base[1].is_of_same_build(marks) and _find_touched(connection, base[1]):
+        base, renewed = copies.base(settings, marks), None
+        if base and _find_touched(connection, base[1]):
             copies.take(settings, base[0], fresh)
             renewed = 0
         connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
