@@ -51,7 +51,7 @@ class _Entry:
 
 
 def base(settings: OrchestrationSettings, marks: Marks) -> tuple[Path, Marks] | None:
-    """The file of the same build as `marks` that the next copy can start from, and how far it goes; None without one."""
+    """The file of the same build as `marks` that the next copy can start from, with its marks; None without one."""
     known = _known(settings)
     for file in (_before(settings), settings.published):
         entry = known.get(_identity(file))
