@@ -9,12 +9,12 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration import build, publish, quality, warehouse
+from orchestration import publish, quality, warehouse
 from orchestration.assets.freshness import freshness_checks
 from orchestration.assets.quality import quality_checks
 from orchestration.config import OrchestrationSettings
-from orchestration.load.tables import ensure_tables
 from orchestration.resources import Aftercall
+from tests.conftest import Installation
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 # 100 calls a day, 25 on two days in seven, of which yesterday is none; every second rates, 4 or 5; 5 % without a number
@@ -54,12 +54,8 @@ SOURCES = {
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
     """A warehouse built before anything came, and published."""
-    settings = OrchestrationSettings(home=tmp_path_factory.mktemp("quality") / "home")
-    with warehouse.writing(settings):
-        ensure_tables(settings)
-    build.build(settings, ["--exclude", "resource_type:test", "resource_type:unit_test"])
-    publish.publish(settings)
-    return settings
+    home = tmp_path_factory.mktemp("quality") / "home"
+    return OrchestrationSettings(home=Installation(home, 0).built().home)
 
 
 def judged(
