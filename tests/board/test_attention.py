@@ -153,7 +153,7 @@ def test_what_only_the_floor_above_can_see_is_said_with_the_next_try(desk: Desk,
 def test_what_failed_is_red_until_a_person_closes_it(desk: Desk, receiver: Receiver) -> None:
     desk.look()
     now, key = datetime.now(UTC), "follow_up_email:atoms:typo"
-    payload = {"template": "thank_you", "to_address": "jo at example", "customer_name": "Jo"}
+    payload = {"template": "no_such_words", "to_address": "jo@example.com", "customer_name": "Jo"}
     desk.outbox.fill(
         [DueAction(key, "email", "follow_up_email", "atoms", "typo", payload, now)], now, desk.settings
     )

@@ -194,7 +194,7 @@ class Dead:
 def dead(worked: Worked, request: pytest.FixtureRequest) -> Iterator[Dead]:
     settings = IntegrationSettings(home=worked.office.installation.home)
     now, key = datetime.now(UTC), f"follow_up_email:atoms:{request.node.name}"
-    payload = {"template": "thank_you", "to_address": "jo at example", "customer_name": "Jo"}
+    payload = {"template": "no_such_words", "to_address": "jo@example.com", "customer_name": "Jo"}
     with open_outbox(settings.outbox_url) as outbox:
         outbox.fill(
             [DueAction(key, "email", "follow_up_email", "atoms", "typo", payload, now)], now, settings

@@ -105,7 +105,8 @@ def at(text: str) -> datetime:
                 "duration_seconds": 60,
                 "turn_count": 1,
                 "satisfaction_score": None,
-                "is_resolved": True,
+                # only the agent spoke, so that the call reached nobody
+                "is_resolved": None,
                 "sentiment": "unknown",
                 "is_transfer_requested": False,
                 "needs_follow_up": False,

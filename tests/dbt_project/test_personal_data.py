@@ -53,6 +53,7 @@ IMPERSONAL = {
     "average_customer_turns": "a number",
     "is_ended_by_error": "true or false",
     "is_error": "true or false",
+    "headline": "the project's own words, with a placeholder where the customer stands",
 }
 
 

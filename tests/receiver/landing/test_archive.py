@@ -64,7 +64,7 @@ def test_an_archived_segment_is_the_same_to_a_reader(tmp_path: Path) -> None:
     assert after.written_at == before.written_at
     assert after.is_archived
     assert not before.is_archived
-    assert stat.S_IMODE((tmp_path / f"{before.path}.zst").stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / f"{before.path}.zst").stat().st_mode) == 0o600
     assert after.stored_bytes < before.stored_bytes == before.size
     assert files(tmp_path) == [Path(before.path).name + ".zst"]
     assert {size: chunks(store, before.path, size) for size in read} == read
