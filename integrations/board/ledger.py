@@ -13,7 +13,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm import rendering as crm
 from integrations.destinations import CHANNELS, Delivery
 from integrations.email import rendering as email
-from integrations.errors import Paused, Refused
+from integrations.errors import Paused, Refused, Skipped
 from integrations.outbox import Action, Outbox
 from integrations.outbox.backlog import as_action
 from integrations.outbox.engine import reading
@@ -182,7 +182,7 @@ def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
     )
     try:
         return Look(render(delivery, settings))
-    except (Refused, Paused) as error:
+    except (Refused, Paused, Skipped) as error:
         return Look(None, refusal=str(error))
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Comparable, Delivery, Destination, Showable, open_destination
-from integrations.errors import Paused, Refused, describe
+from integrations.errors import Paused, Refused, Skipped, describe
 from integrations.outbox import Action, Outbox, open_outbox
 from integrations.outbox.following import ahead
 from integrations.outbox.looking import rendered
@@ -111,7 +111,7 @@ def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings)
     preview = open_destination(action.channel, settings, PREVIEW)
     try:
         made = rendered(_delivery(outbox, action, preview, settings), settings)
-    except (Refused, Paused) as error:
+    except (Refused, Paused, Skipped) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
     say(f"\n{whole(made.title)} {made.media_type}", "bold")
     click.echo(prose(made.body, WHOLE))
