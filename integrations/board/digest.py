@@ -17,8 +17,6 @@ BITS = 5
 FEED = 1000
 """So many happenings are remembered, so that an analysis some minutes later still knows whose call it was."""
 FEED_ROOM = 4 * FEED
-SHOWN = 60
-"""So many happenings are shown; only of these are bodies read for how long the call took."""
 _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
@@ -204,18 +202,23 @@ def digest_of(
 def _measure(
     found: Digest, data: bytes, seen: dict[Happened, Fields], bodies: dict[Happened, tuple[int, int]]
 ) -> None:
-    """Read what the newest ends and analytics say of their calls' length."""
-    for key, _ in list(found.told)[-SHOWN:]:
-        spans = found.details[key].spans
-        for bit, plain in _PLAIN.items():
-            fields = seen.get((key, bit))
-            if plain == START or plain in spans or fields is None:
+    """Read what ends and analytics of calls in `told` say of the length of their call.
+
+    A piece of a segment cannot know which of its calls are among the newest of the segment. So every call in `told`
+    has its spans, and the first receipt counts, as in `Detail.add`: digests of pieces add up to that of the whole.
+    """
+    for key in {key for key, _ in found.told}:
+        for plain, late in ((END, LATE_END), (DONE, LATE_DONE)):
+            events = [(key, bit) for bit in (plain, late) if (key, bit) in seen]
+            if not events:
                 continue
-            body_from, body_to = bodies[key, bit]
-            source, occurred, received = (text(fields[place]) or "" for place in (1, 4, 5))
+            first = min(events, key=lambda event: (seen[event][5], bodies[event]))
+            body_from, body_to = bodies[first]
+            source, occurred, received = (text(seen[first][place]) or "" for place in (1, 4, 5))
             # analytics come some time after the end
             ended = occurred if plain == END and occurred else None
-            spans[plain] = span_of(source, data[body_from:body_to], received, ended)
+            span = span_of(source, data[body_from:body_to], received, ended)
+            found.details[key].spans[plain] = span
 
 
 def _bits(bit: int, source: bytes, is_late: bool) -> tuple[int, ...]:

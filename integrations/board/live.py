@@ -17,7 +17,6 @@ from integrations.board.digest import (
     FEED,
     FEED_ROOM,
     OVER,
-    SHOWN,
     START,
     Detail,
     Digest,
@@ -40,6 +39,8 @@ _NEW = [
 ]
 """What was said today, and on no earlier day."""
 _WORDS = {START: "started", END: "ended", DONE: "analysed"}
+SHOWN = 60
+"""The feed shows so many happenings."""
 
 
 @dataclass(frozen=True)

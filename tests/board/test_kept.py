@@ -14,14 +14,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integrations.board import kept, tail
-from integrations.board.digest import FEED, Digest, digest_of
+from integrations.board.digest import DONE, END, FEED, Digest, digest_of
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
-from integrations.board.live import Live, LiveView
+from integrations.board.live import SHOWN, Live, LiveView
 from receiver.envelope import Facts, line, seal
 from receiver.landing import LandingStore, open_landing
 from receiver.landing.local import LocalLandingStore
@@ -94,6 +95,75 @@ def test_what_is_kept_of_some_lines_and_the_others_say_together_what_all_lines_s
         for each in lines:
             fold(live, each)
     assert said == live.view(NOW)
+
+
+def length_line(kind: str, call: str, second: int, seconds: int, is_recovered: bool = False) -> bytes:
+    """An event that says how long its call took."""
+    event_id = f"recovered:{kind}:{call}" if is_recovered else None
+    facts, body = Facts(event_id, kind, call), orjson.dumps({"duration_seconds": seconds})
+    return line(seal("atoms", facts, body, NOW - timedelta(hours=1) + timedelta(seconds=second)), body)
+
+
+def others(second: int) -> list[bytes]:
+    """More ends of other calls than the feed shows, the same calls each time."""
+    return [length_line(CALL_END, f"other-{n}", second, n) for n in range(SHOWN + 20)]
+
+
+CALL_STARTED = length_line(CALL_START, "c", 0, 0)
+FAR_APART: dict[str, list[bytes]] = {
+    "the end long before the analytics": [
+        length_line(CALL_END, "c", 1, 181),
+        *others(2),
+        length_line(ANALYTICS, "c", 3, 180),
+    ],
+    "the analytics long before the end": [
+        length_line(ANALYTICS, "c", 1, 180),
+        *others(2),
+        length_line(CALL_END, "c", 3, 181),
+    ],
+    "the end before many repeats": [*others(1), length_line(CALL_END, "c", 2, 181), *others(3)],
+    "an end and its repeat": [
+        length_line(CALL_END, "c", 1, 181),
+        *others(2),
+        length_line(CALL_END, "c", 3, 190),
+    ],
+    "a recovered end, then the end": [
+        length_line(CALL_END, "c", 1, 181, is_recovered=True),
+        length_line(CALL_END, "c", 2, 190),
+        *others(3),
+    ],
+    "the end, then a recovered end": [
+        length_line(CALL_END, "c", 1, 181),
+        length_line(CALL_END, "c", 2, 190, is_recovered=True),
+    ],
+    "both received at once": [
+        length_line(CALL_END, "c", 1, 181, is_recovered=True),
+        length_line(CALL_END, "c", 1, 190),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FAR_APART)
+def test_lengths_of_calls_are_the_same_in_however_many_pieces_lines_are_read(
+    tmp_path: Path, name: str
+) -> None:
+    lines = [CALL_STARTED, *FAR_APART[name]]
+    store, live = landed(tmp_path, [lines]), fresh()
+    fold(live, b"".join(lines))
+    (segment,) = store.segments()
+    whole = kept_of(store, segment.path, segment.size)
+    spans = whole.details[b'"atoms""c"'].spans
+    assert {bit: span.seconds for bit, span in spans.items()} == (
+        {END: 181, DONE: 180} if "analytics" in name else {END: 181}
+    )
+    after_events = [n for n, each in enumerate(lines, 1) if b'"call_id":"c"' in each]
+    for cuts in ([], [max(2, len(lines) // 2)], after_events[1:]):
+        store.keep_digest(segment.path, b"")
+        end = done = 0
+        for cut in (*cuts, len(lines)):
+            end, done = keep(store, segment.path, end, lines[done:cut]), cut
+        assert kept.load(store, segment.path) == whole
+        assert restarted(store).view(NOW) == live.view(NOW)
 
 
 def test_deliveries_that_came_again_in_a_later_segment_fill_no_feed(tmp_path: Path) -> None:
