@@ -15,7 +15,7 @@ import duckdb
 import pytest
 import requests
 import sqlalchemy as sa
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests import homes
 from tests.commands import Command
@@ -55,7 +55,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     homes.remove(config)
 
 
-class _ByFile(LoadScopeScheduling):
+class _ByFile(LoadScopeScheduling):  # type: ignore[misc]
     """A file's tests go to one worker, which makes their fixtures once; those of files in `SPREAD` go to any."""
 
     def _split_scope(self, nodeid: str) -> str:
