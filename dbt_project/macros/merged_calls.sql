@@ -303,7 +303,7 @@
                 ) as agent_phone,
                 -- From the telephone network, or from the variables of a call that came by it. Whoever
                 -- opens a web page can claim any number.
-                direction is distinct from 'web'
+                coalesce(direction, 'unknown') <> 'web'
                 and (
                     said_customer_phone is not null or coalesce(direction in ('inbound', 'outbound'), false)
                 ) as is_phone_verified,
