@@ -1,7 +1,5 @@
 """A window loaded again: nothing changes where nothing is missing, and what was lost comes back."""
 
-import os
-import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -91,11 +89,14 @@ def test_only_what_was_received_in_the_window_comes_back(loaded: Any) -> None:
 
 def test_killed_and_given_again_all_is_back_and_will_be_built_anew(loaded: Any) -> None:
     whole, states = loaded.warehouse(KEYS), set[int]()
-    for wait in (0.3, 0.6, 1.0, 1.5):
+    started = time.monotonic()
+    loaded.aftercall("reload", *SINCE, "--no-build")
+    seconds = time.monotonic() - started
+    for part in (0.2, 0.4, 0.6, 0.8):
         delete(loaded.home, "true")
         process = loaded.start("reload", *SINCE, "--no-build")
-        time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
+        time.sleep(part * seconds)
+        process.kill()
         process.communicate()
         states.add(len(loaded.warehouse(KEYS)))
     assert states <= {0, len(whole)}
