@@ -86,13 +86,13 @@ def watched(samples: Sequence[Sample], newest: Sample) -> list[Sample]:
     Where a count went down the receiver was started anew, and what it counted before says nothing of now. What it had
     refused before anybody watched counts as new if it never accepted anything of that source.
     """
-    kept = [one for one in samples if one.at >= newest.at - WINDOW]
-    if kept and _went_down(kept[-1], newest):
-        kept = [Sample(newest.at)]
-    if not kept:
+    recent = [one for one in samples if one.at >= newest.at - WINDOW]
+    if recent and _went_down(recent[-1], newest):
+        recent = [Sample(newest.at)]
+    if not recent:
         heard = {source: counts for source, counts in newest.refused.items() if newest.accepted.get(source)}
-        kept = [Sample(newest.at, newest.accepted, heard)]
-    return [*kept, newest]
+        recent = [Sample(newest.at, newest.accepted, heard)]
+    return [*recent, newest]
 
 
 def refused_webhooks(samples: Sequence[Sample]) -> list[Finding]:

@@ -40,11 +40,11 @@ def reconcile(
     `unsure`: beginnings of keys that nobody could look into this time; their problems stay as they are.
     """
     findings = list(findings)
-    found = {finding.key: finding for finding in findings if finding.over_at is None}
+    current = {finding.key: finding for finding in findings if finding.over_at is None}
     past = [finding for finding in findings if finding.over_at is not None]
     with reading(engine) as connection:
         before = open_in(connection)
-        is_news = _differ(found, before, unsure, now) or any(_is_new(connection, one) for one in past)
+        is_news = _differ(current, before, unsure, now) or any(_is_new(connection, one) for one in past)
     if not is_news:
         return Reconciled((), (), tuple(before.values()))
     opened, resolved = [], []
@@ -53,11 +53,11 @@ def reconcile(
             opened += _record_past(write, finding, settings, now)
         # Read again: somebody else may have looked at the same moment.
         before = open_in(write.connection)
-        for key in before.keys() - found.keys():
+        for key in before.keys() - current.keys():
             if not key.startswith(tuple(unsure)):
                 _resolve(write, before[key], settings, now, now)
                 resolved.append(before[key])
-        for key, finding in found.items():
+        for key, finding in current.items():
             if key not in before:
                 _open(write, finding, settings, now)
             elif _is_alert_due(finding, before[key], now):
@@ -67,20 +67,20 @@ def reconcile(
                 values = {name: getattr(finding, name) for name in ("headline", "details", "remedy")}
                 write.connection.execute(update(problems).where(_same(before[key])).values(**values))
         left = open_in(write.connection)
-    opened += [left[key] for key in found if key not in before]
+    opened += [left[key] for key in current if key not in before]
     return Reconciled(tuple(opened), tuple(resolved), tuple(left.values()))
 
 
 def _differ(
-    found: dict[str, Finding], before: dict[str, Problem], unsure: Sequence[str], now: datetime
+    current: dict[str, Finding], before: dict[str, Problem], unsure: Sequence[str], now: datetime
 ) -> bool:
-    gone = [key for key in before.keys() - found.keys() if not key.startswith(tuple(unsure))]
-    known = before.keys() & found.keys()
+    gone = [key for key in before.keys() - current.keys() if not key.startswith(tuple(unsure))]
+    known = before.keys() & current.keys()
     return bool(
         gone
-        or found.keys() - before
-        or any(found[key].details != before[key].details for key in known)
-        or any(_is_alert_due(found[key], before[key], now) for key in known)
+        or current.keys() - before
+        or any(current[key].details != before[key].details for key in known)
+        or any(_is_alert_due(current[key], before[key], now) for key in known)
     )
 
 

@@ -117,9 +117,9 @@ def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
         name = _name(action)
         yield action.created_at, "in the outbox", f"{name}, for {whole(action.destination)}"
         for attempt in traced.attempts:
-            said = whole(attempt.error) or (whole(action.external_id) if attempt.outcome == "sent" else "")
+            outcome = whole(attempt.error) or (whole(action.external_id) if attempt.outcome == "sent" else "")
             tried = f"{name} at {whole(attempt.destination)}, try {attempt.number}"
-            yield attempt.finished_at, attempt.outcome, f"{tried}{': ' if said else ''}{said}"
+            yield attempt.finished_at, attempt.outcome, f"{tried}{': ' if outcome else ''}{outcome}"
         if action.status == "skipped":
             yield action.updated_at, "skipped", f"{name}: {whole(action.last_error)}"
 
