@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestration import build
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
+from orchestration.warehouse.duckdb_file import dbt
 
 PAGE = Path(__file__).with_name("data-dictionary.md")
 STALE = (
@@ -191,7 +191,7 @@ def _code(text: str) -> str:
 
 def main() -> int:
     """Write the page, or say that it is stale."""
-    manifest = json.loads(build.ensure_manifest(OrchestrationSettings()).read_text(encoding="utf-8"))
+    manifest = json.loads(dbt.ensure_manifest(OrchestrationSettings()).read_text(encoding="utf-8"))
     fresh = page(manifest, (DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     if "--check" not in sys.argv:
         PAGE.write_text(fresh, encoding="utf-8")

@@ -8,9 +8,9 @@ import sys
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
-from orchestration import build, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
+from orchestration.warehouse.duckdb_file import dbt, duckdb_file
 
 PORT = 8090
 
@@ -25,12 +25,12 @@ def main(port: int = PORT) -> None:
     settings = OrchestrationSettings()
     folder = settings.dbt_target / "docs"
     sys.stdout.write(f"dbt docs of {settings.home}: generating\n")
-    with warehouse.writing(settings):
+    with duckdb_file.writing(settings):
         ensure_tables(settings)
         # models read the phone rules of a seed as dbt compiles them
-        build.invoke(settings, ["seed", "--select", "phone_regions"])
-        build.invoke(settings, ["docs", "generate"], target=folder)
-    if not build.is_built(settings, "models"):
+        dbt.invoke(settings, ["seed", "--select", "phone_regions"])
+        dbt.invoke(settings, ["docs", "generate"], target=folder)
+    if not dbt.is_built(settings, "models"):
         sys.stdout.write("nothing was built here yet: tables and their sizes come with the first pass\n")
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(folder)))

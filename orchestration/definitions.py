@@ -4,21 +4,21 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-import orchestration.pools  # noqa: F401 - changes how runs wait
-from orchestration.assets.channels import channel_assets
-from orchestration.assets.drift import events_look_as_documented
-from orchestration.assets.freshness import freshness_checks
-from orchestration.assets.housekeeping import landing_archive, run_history
-from orchestration.assets.models import models, outcomes
-from orchestration.assets.problems import problem_checks
-from orchestration.assets.published import published
-from orchestration.assets.quality import quality_checks
-from orchestration.assets.raw import LANDING, load_events, load_outcomes
-from orchestration.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
-from orchestration.jobs import jobs
-from orchestration.resources import Aftercall
-from orchestration.schedules import schedules
-from orchestration.sensors import sensors
+import orchestration.runtime.pools  # noqa: F401 - changes how runs wait
+from orchestration.defs.assets.channels import channel_assets
+from orchestration.defs.assets.models import models, outcomes
+from orchestration.defs.assets.published import published
+from orchestration.defs.assets.raw import LANDING, load_events, load_outcomes
+from orchestration.defs.assets.recovery import LISTED_CALLS, history_assets, recovery_assets
+from orchestration.defs.assets.retention import landing_archive, run_history
+from orchestration.defs.checks.anomalies import quality_checks
+from orchestration.defs.checks.freshness import freshness_checks
+from orchestration.defs.checks.incidents import problem_checks
+from orchestration.defs.checks.unseen_fields import events_look_as_documented
+from orchestration.defs.jobs import jobs
+from orchestration.defs.resources import Aftercall
+from orchestration.defs.schedules import schedules
+from orchestration.defs.sensors import sensors
 
 
 def build_defs(resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:

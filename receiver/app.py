@@ -10,9 +10,9 @@ from flask import Blueprint, Flask, Response
 
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.exposure import UnsignedFrom, unsigned_from
+from receiver.http_errors import Problem, register_problems
 from receiver.landing import LandingStore, LandingUnavailable, open_landing
 from receiver.metrics import Metrics
-from receiver.problems import Problem, register_problems
 from receiver.readiness import Readiness
 from receiver.sources import SOURCES
 from receiver.webhooks import webhooks_blueprint

@@ -1,7 +1,7 @@
 """Flask behind granian's RSGI: reads bodies without a thread each, answers once the line is durable.
 
 Here is what a server must do for a WSGI application that anybody may talk to: a bounded queue, the drain, one line
-in the log and a count for each request. How a body is read belongs to `receiver.reading`, what a request means to
+in the log and a count for each request. How a body is read belongs to `receiver.body_reader`, what a request means to
 the application, and how the process runs to `receiver.serve`.
 """
 
@@ -15,16 +15,16 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
+from receiver.body_reader import Reader
 from receiver.config import ReceiverSettings
-from receiver.exchange import ENVIRON_KEY, Exchange, request_id
-from receiver.hosting import Answer, ask, environment, headers_of, server_environment
+from receiver.http_errors import UNEXPECTED, Problem, busy, document, landing_unavailable
 from receiver.landing import LandingStore, LandingUnavailable
 from receiver.landing.commit import GroupCommit
 from receiver.logs import FLUSH_SECONDS, Log, digest
 from receiver.metrics import Metrics
-from receiver.problems import UNEXPECTED, Problem, busy, document, landing_unavailable
-from receiver.reading import Reader
 from receiver.repeats import Repeats
+from receiver.request_context import ENVIRON_KEY, Exchange, request_id
+from receiver.rsgi import Answer, ask, environment, headers_of, server_environment
 
 LOG = logging.getLogger("aftercall.receiver")
 WEBHOOKS = "/webhooks/"

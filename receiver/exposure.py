@@ -1,6 +1,6 @@
 """Who can send events that nobody signed: by the settings, for the gate, the log, and `aftercall doctor`.
 
-How a request shows where it comes from belongs to `receiver.gate`.
+How a request shows where it comes from belongs to `receiver.auth`.
 """
 
 from enum import StrEnum

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from receiver.exchange import Exchange
+from receiver.request_context import Exchange
 from receiver.sources.base import ANALYTICS_COMPLETED, CALL_END, CALL_START
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"

@@ -1,7 +1,7 @@
 """Where a request came from, and whether that lies in a list of networks.
 
 Addresses only; which source may send from where is in the settings, and what a stranger is answered belongs to
-`receiver.gate`.
+`receiver.auth`.
 """
 
 import re

@@ -21,7 +21,7 @@ from granian.log import LogLevels
 
 from receiver import logs, private
 from receiver.config import ReceiverSettings
-from receiver.hosting import end_with_parent, refuse_taken_address
+from receiver.rsgi import end_with_parent, refuse_taken_address
 
 HEADER_SECONDS = 30
 """How long a head may take to arrive, and how long an idle connection is kept."""

@@ -1,6 +1,6 @@
 """The one route that takes events in: check, find the envelope, have it made durable, answer.
 
-Who is believed belongs to `receiver.gate`, how a platform signs and speaks to `receiver.sources`, how bytes
+Who is believed belongs to `receiver.auth`, how a platform signs and speaks to `receiver.sources`, how bytes
 become durable to `receiver.landing`, who waits for that to `receiver.bridge`.
 """
 
@@ -13,15 +13,15 @@ import orjson
 from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
-from receiver import trial
+from receiver import probe_event
+from receiver.auth import gate
 from receiver.body import FORM, BadBody, kind_of, parse, parse_form, without_mark
 from receiver.config import ReceiverSettings
 from receiver.envelope import line, seal
-from receiver.exchange import ENVIRON_KEY, Exchange, request_id
-from receiver.gate import gate
+from receiver.http_errors import Problem, landing_unavailable, too_large
 from receiver.landing import LandingStore, LandingUnavailable
-from receiver.problems import Problem, landing_unavailable, too_large
 from receiver.repeats import event_key
+from receiver.request_context import ENVIRON_KEY, Exchange, request_id
 from receiver.sources import SOURCES
 
 
@@ -44,7 +44,7 @@ def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore) -> Blu
         is_form = _is_form(headers, source.takes_forms)
         gates[name].believe(headers, exchange.body, time.time(), request.environ.get("QUERY_STRING", ""))
         parsed, body = _read_as(is_form, exchange.body)
-        facts = trial.facts(parsed) or source.facts(parsed, headers)
+        facts = probe_event.facts(parsed) or source.facts(parsed, headers)
         envelope = seal(name, facts, body, datetime.now(UTC), parsed)
         exchange.event_id, exchange.event_type = envelope.event_id, envelope.event_type
         exchange.event_key = event_key(name, envelope.call_id, envelope.event_id)

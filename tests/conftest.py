@@ -37,8 +37,8 @@ SPREAD = (
     "tests/crash/test_killed_passes.py",
     "tests/crash/test_killed_receiver.py",
     "tests/end_to_end/test_recorded_calls.py",
-    "tests/orchestration/test_reload.py",
-    "tests/orchestration/test_stopping.py",
+    "tests/orchestration/tools/test_reload.py",
+    "tests/orchestration/runtime/test_stopping.py",
 )
 # when an event arrived and was loaded is not the same in two installations; everything else is
 ARRIVAL = ("updated_at", "last_loaded_at")

@@ -6,8 +6,8 @@ Nothing here opens a database or starts a thread, because each fork would share 
 import gc
 from importlib import import_module
 
-from orchestration import build
 from orchestration.config import CODE_LOCATION, OrchestrationSettings
+from orchestration.warehouse.duckdb_file import dbt
 
 for module in (
     "alembic.command",
@@ -17,12 +17,12 @@ for module in (
     "dbt.task.build",
     "dlt.destinations.impl.duckdb.duck",
     "orchestration.cli.run",
-    "orchestration.passes",
+    "orchestration.runtime.in_process",
     "rich.console",
 ):
     import_module(module)
 import_module(CODE_LOCATION).defs.get_repository_def()
-build.hold_parsed(OrchestrationSettings())
+dbt.hold_parsed(OrchestrationSettings())
 # a fork shares each page until it is written, and the collector writes to all that it looks at
 gc.collect()
 gc.freeze()

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestration.traffic.calls import Call
-from orchestration.traffic.expected import expect, facts
-from orchestration.traffic.simulate import planned, simulate
+from orchestration.simulator.calls import Call
+from orchestration.simulator.oracle import expect, facts
+from orchestration.simulator.simulate import planned, simulate
 
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "calls"
 _SIMULATED: tuple[int, int, datetime] = (300, 11, datetime(2026, 11, 2, 8, tzinfo=UTC))

@@ -2,15 +2,15 @@
 
 from flask import Flask
 
-from integrations.board import ledger, masking, words
+from integrations.board import actions, formatting, masking
 from integrations.board.access import Access
+from integrations.board.broadcaster import Hub
 from integrations.board.config import BoardSettings
 from integrations.board.health import Watch
-from integrations.board.hub import Hub
-from integrations.board.marts import Marts
-from integrations.board.parts import Parts, Render
-from integrations.board.tail import Tail
-from integrations.board.views import views
+from integrations.board.landing_feed import Tail
+from integrations.board.page import Parts, Render
+from integrations.board.published import Marts
+from integrations.board.routes import views
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
 from receiver.landing import open_landing
@@ -54,17 +54,17 @@ def _flask(settings: BoardSettings) -> Flask:
     app.jinja_env.autoescape = True
     mask = settings.board_mask
     app.jinja_env.filters |= {
-        "duration": words.duration,
-        "percent": words.percent,
-        "spoken": words.spoken,
-        "when": words.when,
-        "bars": words.bars,
-        "ref": ledger.reference,
-        "state": ledger.state,
+        "duration": formatting.duration,
+        "percent": formatting.percent,
+        "spoken": formatting.spoken,
+        "when": formatting.when,
+        "bars": formatting.bars,
+        "ref": actions.reference,
+        "state": actions.state,
         "phone": lambda value: masking.phone(value, mask=mask) if value else "unknown number",
         "masked": lambda value: masking.text("" if value is None else str(value), mask=mask),
     }
-    app.jinja_env.tests |= {"retryable": ledger.can_retry, "open_action": ledger.can_give_up}
+    app.jinja_env.tests |= {"retryable": actions.can_retry, "open_action": actions.can_give_up}
     return app
 
 

@@ -10,7 +10,7 @@ from dataclasses import astuple
 
 import orjson
 
-from integrations.board.digest import Detail, Digest, digest_of
+from integrations.board.call_state import Detail, Digest, digest_of
 from integrations.board.durations import Span
 from receiver.landing import LandingStore, Segment, SegmentDamaged
 

@@ -22,11 +22,11 @@ from granian.log import LogLevels
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 from integrations.board.access import Access, NotAllowed, refuse_open, without_token
+from integrations.board.broadcaster import Hub
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import home_token
-from integrations.board.hub import Hub
 from receiver import private
-from receiver.hosting import (
+from receiver.rsgi import (
     ask,
     end_with_parent,
     environment,

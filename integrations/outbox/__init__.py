@@ -7,14 +7,12 @@ from datetime import datetime
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Destination
-from integrations.outbox import dispatching
+from integrations.outbox import dispatcher
 from integrations.outbox.alerts import BadAlerts, alert
 from integrations.outbox.attention import Attention, AttentionItem, needs_attention, why_waiting
 from integrations.outbox.engine import OutboxNotWritable
 from integrations.outbox.migrate import OutboxTooNew
-from integrations.outbox.operating import NotPossible
-from integrations.outbox.outbox import Outbox, open_outbox
-from integrations.outbox.records import (
+from integrations.outbox.models import (
     Action,
     Attempt,
     Backlog,
@@ -29,6 +27,8 @@ from integrations.outbox.records import (
     Preview,
     Problem,
 )
+from integrations.outbox.operations import NotPossible
+from integrations.outbox.outbox import Outbox, open_outbox
 
 
 def dispatch(
@@ -41,7 +41,7 @@ def dispatch(
     destination: Destination | None = None,
 ) -> DispatchReport:
     """Try every action of a channel that is due, each once; see `dispatching.dispatch`."""
-    return dispatching.dispatch(
+    return dispatcher.dispatch(
         outbox.engine, channel, settings, now=now, limit=limit, destination=destination
     )
 

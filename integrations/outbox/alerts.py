@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from integrations.config import IntegrationSettings
-from integrations.outbox.records import DueAction
+from integrations.outbox.models import DueAction
 
 if TYPE_CHECKING:
     from integrations.outbox.outbox import Outbox

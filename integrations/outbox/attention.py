@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from integrations.outbox import problems
-from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.looks import last_look
+from integrations.outbox.models import AT_ONCE, Action, Finding, Problem
 from integrations.outbox.outbox import Outbox
-from integrations.outbox.records import AT_ONCE, Action, Finding, Problem
+from integrations.outbox.queue import UNSETTLED
 
 NO_LOOK = "looks"
 """Key of the item that says that nobody looks for problems."""

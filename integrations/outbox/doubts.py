@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from integrations.config import IntegrationSettings
 from integrations.errors import Forbidden
-from integrations.outbox.marking import GOT_THROUGH, STOPPED, Outcome
-from integrations.outbox.trying import failed
+from integrations.outbox.attempt import failed
+from integrations.outbox.results import GOT_THROUGH, STOPPED, Outcome
 
 OPINIONS = 2
 """So many others must be forbidden too."""

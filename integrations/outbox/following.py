@@ -12,12 +12,12 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, exists, insert, not_, or_, select, update
 
 from integrations.config import IntegrationSettings
-from integrations.outbox.backlog import UNSETTLED, as_action
 from integrations.outbox.engine import Write, reading, writing
-from integrations.outbox.filling import placed
+from integrations.outbox.enqueue import placed
 from integrations.outbox.keys import is_copy, row_key
-from integrations.outbox.records import Action, DueAction
-from integrations.outbox.routing import NOT_ROUTED, facts_of, place
+from integrations.outbox.models import Action, DueAction
+from integrations.outbox.placement import NOT_ROUTED, facts_of, place
+from integrations.outbox.queue import UNSETTLED, as_action
 from integrations.outbox.schema import PENDING, SKIPPED, actions, pauses, watermarks
 from integrations.routes import Routes, destinations, routes
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
 from integrations.config import IntegrationSettings
 from integrations.outbox.alerts import alerts
 from integrations.outbox.engine import Write, reading, writing
-from integrations.outbox.filling import fill_in
-from integrations.outbox.records import Finding, Problem
+from integrations.outbox.enqueue import fill_in
+from integrations.outbox.models import Finding, Problem
 from integrations.outbox.schema import problems
 from integrations.routes import BadRoutes, Routes, routes
 

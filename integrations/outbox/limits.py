@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from integrations.addresses import FREE_MAIL, mailbox_of
 from integrations.config import IntegrationSettings
 from integrations.outbox.alerts import KIND as ALERT
-from integrations.outbox.records import DueAction
+from integrations.outbox.models import DueAction
 from integrations.outbox.schema import SKIPPED, actions
 
 TOO_MANY = "too many"

@@ -11,7 +11,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Linked, UnknownDestination, open_destination
 from integrations.errors import Paused
 from integrations.outbox.engine import reading
-from integrations.outbox.records import Action
+from integrations.outbox.models import Action
 from integrations.outbox.schema import actions
 
 LINKED = ("ticket", "contact")

@@ -20,16 +20,16 @@ from integrations.destinations import (
     open_destination,
 )
 from integrations.errors import Busy, Forbidden, Paused, Refused, Skipped, describe
-from integrations.outbox import circuit
-from integrations.outbox.backlog import due_keys, load_due
-from integrations.outbox.deciding import HELD_BACK
+from integrations.outbox import circuit_breaker
+from integrations.outbox.attempt import NotYet, Trier, check_begun
 from integrations.outbox.following import followed, not_routed
+from integrations.outbox.models import Action
+from integrations.outbox.placement import NOT_ROUTED
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.previews import PreviewDestination
-from integrations.outbox.records import Action
-from integrations.outbox.routing import NOT_ROUTED
+from integrations.outbox.queue import due_keys, load_due
 from integrations.outbox.schema import UPDATABLE
-from integrations.outbox.trying import NotYet, Trier, check_begun
+from integrations.outbox.transitions import HELD_BACK
 from integrations.rendering import Rendered
 
 CREATE, UPDATE, NOTHING, SKIP, WAIT, FAIL = "create", "update", "nothing", "skip", "wait", "fail"
@@ -78,7 +78,7 @@ def _at(
     now: datetime,
 ) -> Iterator[Plan]:
     """Plans of what is due at one destination; once it would stop it is asked no more."""
-    pause = circuit.pause_of(engine, channel, name)
+    pause = circuit_breaker.pause_of(engine, channel, name)
     if pause and pause.until > now:
         told = f"{name} has stopped until {pause.until:%H:%M:%S} UTC: {pause.reason}"
         yield from (Plan(action, WAIT, told) for action in actions)
@@ -91,7 +91,7 @@ def _at(
             return
         opened.callback(getattr(target, "close", lambda: None))
         trier = Trier(engine, target, settings, lambda: now, {})
-        streak, stop = circuit.streak_of(engine, channel, name), None
+        streak, stop = circuit_breaker.streak_of(engine, channel, name), None
         before = _Before(trier.made)
         for action in actions:
             if held_up := before.of(action):
@@ -107,8 +107,8 @@ def _at(
 
 
 def _stop(
-    error: Exception | None, streak: circuit.Streak, settings: IntegrationSettings
-) -> circuit.Stop | None:
+    error: Exception | None, streak: circuit_breaker.Streak, settings: IntegrationSettings
+) -> circuit_breaker.Stop | None:
     if isinstance(error, Paused | Busy) and not isinstance(error, Forbidden):
         return error
     return streak.stops(error, settings)

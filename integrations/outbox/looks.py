@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, insert, select, update
 
 from integrations.outbox.engine import reading, writing
-from integrations.outbox.records import Finding
+from integrations.outbox.models import Finding
 from integrations.outbox.schema import watermarks
 
 NAME = "problems:last_look"

@@ -9,10 +9,10 @@ from datetime import datetime
 from sqlalchemy import Engine, insert, select, update
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import backlog, circuit, filling, operating, reports
+from integrations.outbox import circuit_breaker, enqueue, operations, queries, queue
 from integrations.outbox.engine import make_engine, reading, writing
 from integrations.outbox.migrate import migrate
-from integrations.outbox.records import (
+from integrations.outbox.models import (
     Action,
     Attempt,
     Backlog,
@@ -35,7 +35,7 @@ class Outbox:
 
     def fill(self, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings) -> FillReport:
         """Record due actions, all in one transaction; the same rows again change nothing."""
-        return filling.fill(self.engine, rows, now, settings)
+        return enqueue.fill(self.engine, rows, now, settings)
 
     def watermark(self, name: str) -> str | None:
         """A value that was kept under this name, so that the next pass knows where this one ended."""
@@ -51,20 +51,20 @@ class Outbox:
 
     def backlog(self, channel: str, now: datetime) -> Backlog:
         """What a channel still has to do; cheap, for sensors."""
-        return backlog.backlog(self.engine, channel, now)
+        return queue.backlog(self.engine, channel, now)
 
     def pauses(self) -> list[Pause]:
         """Destinations that have stopped, the longest first."""
-        return circuit.all_pauses(self.engine)
+        return circuit_breaker.all_pauses(self.engine)
 
     def resume(self, channel: str, destination: str | None = None) -> None:
         """Let a destination that has stopped, or every one of the channel, try again at once."""
         with writing(self.engine) as write:
-            circuit.end(write, channel, destination)
+            circuit_breaker.end(write, channel, destination)
 
     def counts(self, since: datetime | None = None) -> list[Count]:
         """How many actions there are by channel, kind and status; `since`: only those that changed from then on."""
-        return reports.counts(self.engine, since)
+        return queries.counts(self.engine, since)
 
     def actions(
         self,
@@ -84,46 +84,46 @@ class Outbox:
             "channel": channel, "kind": kind, "status": status, "source": source, "call_id": call_id,
             "destination": destination,
         }  # fmt: skip
-        return reports.list_actions(self.engine, since=since, limit=limit, offset=offset, **wanted)
+        return queries.list_actions(self.engine, since=since, limit=limit, offset=offset, **wanted)
 
     def action(self, action_key: str) -> Action | None:
         """One action, or None."""
-        return reports.action(self.engine, action_key)
+        return queries.action(self.engine, action_key)
 
     def attempts(self, action_key: str) -> list[Attempt]:
         """Every try at one action, in order."""
-        return reports.attempts_of(self.engine, action_key)
+        return queries.attempts_of(self.engine, action_key)
 
     def previews(self, *, channel: str | None = None, limit: int = 100, offset: int = 0) -> list[Preview]:
         """What would have gone out, the newest first."""
-        return reports.list_previews(self.engine, channel=channel, limit=limit, offset=offset)
+        return queries.list_previews(self.engine, channel=channel, limit=limit, offset=offset)
 
     def preview(self, action_key: str) -> Preview | None:
         """What would have gone out for one action, or None."""
-        return reports.preview(self.engine, action_key)
+        return queries.preview(self.engine, action_key)
 
     def actions_changed_since(self, cursor: str | None = None, batch: int = 5_000) -> Iterator[Changes]:
         """Batches of rows written since a cursor (None: all), each with the next cursor to keep.
 
         A row has the contract's columns without `payload_hash`; `payload` is a dict, times are aware UTC.
         """
-        return reports.changed_since(self.engine, cursor, batch)
+        return queries.changed_since(self.engine, cursor, batch)
 
-    def retry(self, action_key: str, now: datetime | None = None, by: str = operating.UNKNOWN) -> None:
+    def retry(self, action_key: str, now: datetime | None = None, by: str = operations.UNKNOWN) -> None:
         """Make an action due at once; NotPossible if it cannot be."""
-        operating.retry(self.engine, action_key, now, by)
+        operations.retry(self.engine, action_key, now, by)
 
     def give_up(self, action_key: str, by: str, now: datetime | None = None) -> None:
         """Close an action for good; NotPossible if it has been sent."""
-        operating.give_up(self.engine, action_key, by, now)
+        operations.give_up(self.engine, action_key, by, now)
 
     def resend(self, action_key: str, by: str, now: datetime | None = None) -> str:
         """Send what was sent once more, and the key under which that happens; NotPossible if it was not sent."""
-        return operating.resend(self.engine, action_key, by, now)
+        return operations.resend(self.engine, action_key, by, now)
 
     def interventions(self, action_key: str) -> list[Intervention]:
         """What people did to one action, in order."""
-        return reports.interventions_of(self.engine, action_key)
+        return queries.interventions_of(self.engine, action_key)
 
     def close(self) -> None:
         """Close every connection."""

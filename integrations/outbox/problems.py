@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Engine, and_, case, func, select
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import circuit
+from integrations.outbox import circuit_breaker
 from integrations.outbox.alerts import KIND
-from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import reading
 from integrations.outbox.incidents import Reconciled, all_problems, open_in, open_problems, reconcile
 from integrations.outbox.limits import TOO_MANY
-from integrations.outbox.records import AT_ONCE, Finding, Pause
+from integrations.outbox.models import AT_ONCE, Finding, Pause
+from integrations.outbox.queue import UNSETTLED
 from integrations.outbox.schema import DEAD, SKIPPED, actions, attempts
 
 __all__ = [
@@ -37,7 +37,7 @@ OUTBOX_CHECKS = (DEAD_ACTIONS, CIRCUIT, WAITING)
 
 def find(engine: Engine, settings: IntegrationSettings, now: datetime) -> list[Finding]:
     """What is wrong with the outbox's channels: dead actions, destinations that stopped, what waits too long."""
-    pauses = circuit.all_pauses(engine)
+    pauses = circuit_breaker.all_pauses(engine)
     stopped = [_stopped(pause, settings) for pause in pauses]
     return [*_dead(engine), *stopped, *_too_many(engine, now), *_waiting(engine, settings, now, pauses)]
 

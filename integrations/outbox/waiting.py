@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Engine, func, select
 
-from integrations.outbox.backlog import UNSETTLED
 from integrations.outbox.engine import reading
-from integrations.outbox.records import Action, Pause
+from integrations.outbox.models import Action, Pause
+from integrations.outbox.queue import UNSETTLED
 from integrations.outbox.schema import RETRYING, actions
 
 

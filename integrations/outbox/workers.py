@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 
 from integrations.destinations import Destination
 from integrations.errors import Paused
-from integrations.outbox.backlog import load_due
+from integrations.outbox.attempt import NotBegun, NotYet, Trier
 from integrations.outbox.engine import insistently
 from integrations.outbox.leases import Claim, Leases
-from integrations.outbox.marking import Outcome
-from integrations.outbox.records import Action
-from integrations.outbox.trying import NotBegun, NotYet, Trier
+from integrations.outbox.models import Action
+from integrations.outbox.queue import load_due
+from integrations.outbox.results import Outcome
 
 if TYPE_CHECKING:
-    from integrations.outbox.lanes import Lane
+    from integrations.outbox.worker import Lane
 
 
 class Pace:

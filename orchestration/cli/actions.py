@@ -12,11 +12,11 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Comparable, Delivery, Destination, Showable, open_destination
 from integrations.errors import Paused, Refused, Skipped, describe
 from integrations.outbox import Action, Outbox, open_outbox
+from integrations.outbox.attempt import NotYet, Trier
 from integrations.outbox.following import ahead
 from integrations.outbox.looking import rendered
 from integrations.outbox.previews import NAME as PREVIEW
 from integrations.outbox.schema import UPDATABLE
-from integrations.outbox.trying import NotYet, Trier
 from integrations.outbox.waiting import reason
 from integrations.rendering import prose
 from integrations.routes import BadRoutes

@@ -10,9 +10,9 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from integrations.rendering import line
-from orchestration.connect import Arrivals, NotConnected, attempt, refusals
 from orchestration.recovery.platform import MARK
-from receiver import trial
+from orchestration.tools.connect import Arrivals, NotConnected, attempt, refusals
+from receiver import probe_event
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.landing import open_landing
 from receiver.sources import SOURCES, Source
@@ -154,7 +154,7 @@ def _await_first(
 def _is_sent_by_platform(found: Mapping[str, Any]) -> bool:
     """Neither a trial nor an event that was asked for: a recovery may land some at any time."""
     is_recovered = str(found["event_id"]).startswith(f"{MARK}:")
-    return found["event_type"] != trial.EVENT_TYPE and not is_recovered
+    return found["event_type"] != probe_event.EVENT_TYPE and not is_recovered
 
 
 def _tell(console: Console, found: dict[str, object]) -> None:

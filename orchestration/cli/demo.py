@@ -13,13 +13,13 @@ from rich.console import Console
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, open_outbox
-from orchestration import instance
 from orchestration.cli import demo_table, processes
 from orchestration.cli.children import Children, ProcessDied
 from orchestration.cli.traffic import with_bar
 from orchestration.config import DagsterSettings, OrchestrationSettings
-from orchestration.traffic.expected import Expected, expected
-from orchestration.traffic.simulate import simulate
+from orchestration.runtime import instance
+from orchestration.simulator.oracle import Expected, expected
+from orchestration.simulator.simulate import simulate
 from receiver.config import ENV_FILE
 
 _SETTLED = {"sent", "skipped"}

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from integrations.outbox import Action
 from orchestration.cli.output import Listing, say
-from orchestration.traffic.expected import Expected
+from orchestration.simulator.oracle import Expected
 
 # what goes wrong is told as an action too, and is none of the morning's
 _QUERY = """

@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from orchestration import build, instance, warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
+from orchestration.runtime import instance
+from orchestration.warehouse.duckdb_file import dbt, duckdb_file
 from receiver import private
 
 
@@ -25,8 +26,8 @@ def init_command(env_file: Path) -> None:
     private.prepare(settings.home)
     config = instance.prepare(settings)
     instance.remember(settings, env_file)
-    build.ensure_manifest(settings)
-    with warehouse.writing(settings):
+    dbt.ensure_manifest(settings)
+    with duckdb_file.writing(settings):
         ensure_tables(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
     told = dotenv_values(env_file).get("DAGSTER_HOME")

@@ -73,7 +73,7 @@ def cat_command(call_id: str, source: str | None, since: datetime | None, until:
 
     Reads the whole store unless --since or --until say where to look. Exit code 1 when there is none.
     """
-    from orchestration.load.landed import lines_of
+    from orchestration.load.landing_search import lines_of
 
     settings = OrchestrationSettings()
     store = open_landing(settings.home)
@@ -99,16 +99,17 @@ def tidy_command() -> None:
 
     Dagster's schedule does the same every hour.
     """
-    from orchestration import housekeeping, warehouse
+    from orchestration.tools import retention
+    from orchestration.warehouse.duckdb_file import duckdb_file
 
     settings = OrchestrationSettings()
     try:
         with Progress(console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("tidying", total=None)
-            report = housekeeping.tidy(
+            report = retention.tidy(
                 settings, progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
-    except warehouse.WarehouseBusy as error:
+    except duckdb_file.WarehouseBusy as error:
         raise click.ClickException(str(error)) from error
     click.echo(
         f"compressed {report.archived} segments ({decimal(report.bytes_before)} to "

@@ -11,11 +11,11 @@ from dotenv import dotenv_values
 
 from integrations.board import access
 from integrations.board.config import BoardSettings
-from orchestration import services
 from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
+from orchestration.runtime import services
 from receiver.config import ENV_FILE, ReceiverSettings
-from receiver.hosting import refuse_taken_address
+from receiver.rsgi import refuse_taken_address
 
 RECEIVER_PAUSE_SECONDS = 5.0
 """How long the receiver is left dead at most: no platform waits longer than it must."""

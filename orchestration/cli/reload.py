@@ -25,9 +25,10 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from integrations.config import IntegrationSettings
-    from orchestration import passes, warehouse
     from orchestration.load.window import Window
-    from orchestration.reload import reload
+    from orchestration.runtime import in_process
+    from orchestration.tools.reload import reload
+    from orchestration.warehouse.duckdb_file import duckdb_file
 
     settings, console = OrchestrationSettings(), Console(stderr=True)
     until = until or datetime.now(UTC)
@@ -49,8 +50,8 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
         )
         if events and build:
             with console.status("build, act, publish"):
-                passes.run_until_done(settings, IntegrationSettings(), console.log)
+                in_process.run_until_done(settings, IntegrationSettings(), console.log)
         elif events:
             click.echo("the next pass builds everything anew; start it with: aftercall run")
-    except (passes.PassFailed, warehouse.WarehouseBusy) as error:
+    except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error

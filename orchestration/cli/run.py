@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from integrations.config import IntegrationSettings
-from integrations.outbox.backlog import UNSETTLED
+from integrations.outbox.queue import UNSETTLED
 from integrations.outbox.schema import DEAD, SENT, SKIPPED
 from orchestration.config import OrchestrationSettings
 
@@ -26,15 +26,16 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
         return
     from rich.console import Console
 
-    from orchestration import passes, signals, warehouse
+    from orchestration.runtime import in_process, signals
+    from orchestration.warehouse.duckdb_file import duckdb_file
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
         try:
-            count = passes.run_until_done(
+            count = in_process.run_until_done(
                 OrchestrationSettings(), IntegrationSettings(), console.log, everything, heard.check
             )
-        except (passes.PassFailed, warehouse.WarehouseBusy) as error:
+        except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("stopped; the next run goes on where this one was", err=True)
@@ -47,8 +48,8 @@ def _conclude(done: str, began: datetime) -> None:
     import dagster as dg
 
     from integrations.outbox import open_outbox
-    from orchestration.assets.channels import CHANNELS, is_paused
     from orchestration.cli.attention import show_attention, show_waiting
+    from orchestration.defs.assets.channels import CHANNELS, is_paused
 
     settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox, dg.DagsterInstance.get() as instance:

@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Action
 from orchestration.cli.output import Listing, say, say_json, whole
 from orchestration.config import OrchestrationSettings
-from orchestration.trace import Trace, TracedCall, trace
+from orchestration.tools.trace import Trace, TracedCall, trace
 from receiver.landing import SegmentDamaged
 
 _CALL = (

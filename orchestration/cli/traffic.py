@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from orchestration.traffic.delivery import Delivery, why_unsigned
-from orchestration.traffic.post import PostReport, post_all
-from orchestration.traffic.replay import RecordingError, count_recording, replay
-from orchestration.traffic.simulate import simulate
+from orchestration.simulator.delivery import Delivery, why_unsigned
+from orchestration.simulator.replay import RecordingError, count_recording, replay
+from orchestration.simulator.sender import PostReport, post_all
+from orchestration.simulator.simulate import simulate
 from receiver.config import ReceiverSettings
 from receiver.sources import SOURCES
 

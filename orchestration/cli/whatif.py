@@ -1,6 +1,6 @@
 """`aftercall whatif`: try a change of rule on history, and see which calls and actions would differ.
 
-How it is tried belongs to `orchestration/whatif/`, how it is printed to `whatif_tables`.
+How it is tried belongs to `orchestration/tools/whatif/`, how it is printed to `whatif_tables`.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from orchestration.config import DBT_PROJECT, OrchestrationSettings
 
 if TYPE_CHECKING:
     from orchestration.load.window import Window
-    from orchestration.whatif import Change, Report
+    from orchestration.tools.whatif import Change, Report
 
 _PROJECT_FILE = "dbt_project.yml"
 
@@ -85,8 +85,8 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from integrations.config import IntegrationSettings
-    from orchestration import build, warehouse
-    from orchestration.whatif import NothingToCompare, try_out
+    from orchestration.tools.whatif import NothingToCompare, try_out
+    from orchestration.warehouse.duckdb_file import dbt, duckdb_file
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -103,15 +103,15 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
                     task, description=what, completed=done, total=total or None
                 ),
             )
-    except (NothingToCompare, warehouse.WarehouseBusy) as error:
+    except (NothingToCompare, duckdb_file.WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error
-    except build.BuildFailed as error:
+    except dbt.BuildFailed as error:
         raise click.ClickException(f"dbt could not build it:\n{error}") from error
 
 
 def _change(texts: Sequence[str], project: Path | None) -> "Change":
     """What is proposed. Raises click's error for no change, no project, and vars that the project does not have."""
-    from orchestration.whatif import Change
+    from orchestration.tools.whatif import Change
 
     if not texts and project is None:
         raise click.UsageError("say what would be different: --vars 'unhappy_up_to: 3', or --project PATH")

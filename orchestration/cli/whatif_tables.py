@@ -13,8 +13,8 @@ from integrations.board.masking import text as masked
 from integrations.rendering import line
 from orchestration.cli.output import Listing, whole
 from orchestration.load.window import Window
-from orchestration.whatif import Report
-from orchestration.whatif.compare import CHANGED, GONE, NEW, Example, Field, Group
+from orchestration.tools.whatif import Report
+from orchestration.tools.whatif.compare import CHANGED, GONE, NEW, Example, Field, Group
 
 _STYLES = {NEW: "green", GONE: "red", CHANGED: "yellow"}
 _CELL = 60

@@ -1,6 +1,6 @@
 """Events that are set aside, as the load and the alerts see them: their keys, and a notice of them in a file.
 
-Moving events into `raw.quarantined_events` and back belongs to `orchestration/quarantine.py`.
+Moving events into `raw.quarantined_events` and back belongs to `orchestration/warehouse/quarantine.py`.
 """
 
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
-from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse.duckdb_file import duckdb_file
 
-EVENTS, HELD = f"{warehouse.RAW}.call_events", f"{warehouse.RAW}.quarantined_events"
+EVENTS, HELD = f"{duckdb_file.RAW}.call_events", f"{duckdb_file.RAW}.quarantined_events"
 _LISTED = f"""
 select
     event_key, source, call_id, event_type, strlen(payload::varchar), received_at::varchar, reason,
@@ -42,7 +42,7 @@ def held_events(settings: OrchestrationSettings) -> list[HeldEvent]:
     """All events that are set aside, the first one first. Call inside `warehouse.writing`."""
     if not settings.warehouse.exists():
         return []
-    with warehouse.connect(settings) as connection, suppress(duckdb.CatalogException):
+    with duckdb_file.connect(settings) as connection, suppress(duckdb.CatalogException):
         return [HeldEvent(*row) for row in connection.execute(_LISTED).fetchall()]
     return []
 
@@ -52,7 +52,7 @@ def sweep(settings: OrchestrationSettings) -> None:
 
     A load leaves such events out itself, but not those of a package that it prepared before.
     """
-    with warehouse.connect(settings, read_only=False) as connection:
+    with duckdb_file.connect(settings, read_only=False) as connection:
         connection.execute(f"delete from {EVENTS} where event_key in (select event_key from {HELD})")  # noqa: S608
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import duckdb
 
 from integrations.config import IntegrationSettings
-from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, held, packages
 from orchestration.load.tables import ensure_tables
 from orchestration.load.window import Window, window_parts
+from orchestration.warehouse.duckdb_file import duckdb_file
 from receiver.landing import open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
@@ -76,8 +76,8 @@ def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
     return dlt.pipeline(
         pipeline_name=name,
         pipelines_dir=str(folder),
-        destination=warehouse.destination(settings),
-        dataset_name=warehouse.RAW,
+        destination=duckdb_file.destination(settings),
+        dataset_name=duckdb_file.RAW,
     )
 
 
@@ -121,7 +121,7 @@ def load_events(
     is finished first, or done again. Raises WarehouseBusy when another process writes for too long.
     """
     started = time.monotonic()
-    with warehouse.writing(settings):
+    with duckdb_file.writing(settings):
         forget_half_loaded(pipeline(settings, LANDING))
         before = _row_counts(settings)
         unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
@@ -129,7 +129,7 @@ def load_events(
         total = sum(segment.size - position for segment, position in unread)
         set_aside = held.held_events(settings)
         keys = frozenset(event.event_key for event in set_aside)
-        remaining = warehouse.with_enough_memory(
+        remaining = duckdb_file.with_enough_memory(
             settings, lambda roomy: _load_all(roomy, sizes, keys, total, progress)
         )
         ensure_tables(settings)
@@ -231,7 +231,7 @@ def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSett
 
     started = time.monotonic()
     rows: dict[str, int] = {"outbox_actions": 0}
-    with warehouse.writing(settings):
+    with duckdb_file.writing(settings):
         waiting = pipeline(settings, OUTBOX)
         _finish(waiting)
         _count(waiting, waiting.run(outbox(integrations)), rows)
@@ -271,8 +271,8 @@ def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
     """Rows of the two tables of the landing store; none where there is no table yet."""
     counts = {"call_events": 0, "rejected_lines": 0}
     if settings.warehouse.exists():
-        with warehouse.connect(settings) as connection:
+        with duckdb_file.connect(settings) as connection:
             for table in counts:
                 with suppress(duckdb.CatalogException):
-                    counts[table] = connection.table(f"{warehouse.RAW}.{table}").count("*").fetchall()[0][0]
+                    counts[table] = connection.table(f"{duckdb_file.RAW}.{table}").count("*").fetchall()[0][0]
     return counts

@@ -3,8 +3,8 @@
 The load and the quarantine fill them. What dbt makes of them belongs to `dbt_project/`.
 """
 
-from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse.duckdb_file import duckdb_file
 
 EVENT_COLUMNS = (
     "event_key varchar not null, event_id varchar, source varchar, event_type varchar, call_id varchar, "
@@ -37,7 +37,7 @@ def ensure_tables(settings: OrchestrationSettings) -> None:
 
     Call inside `warehouse.writing`.
     """
-    with warehouse.connect(settings, read_only=False) as connection:
-        connection.execute(f"create schema if not exists {warehouse.RAW}")
+    with duckdb_file.connect(settings, read_only=False) as connection:
+        connection.execute(f"create schema if not exists {duckdb_file.RAW}")
         for table, columns in _TABLES.items():
-            connection.execute(f"create table if not exists {warehouse.RAW}.{table} ({columns})")
+            connection.execute(f"create table if not exists {duckdb_file.RAW}.{table} ({columns})")

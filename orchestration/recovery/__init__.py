@@ -2,7 +2,7 @@
 
 One small file a platform says how its API lists calls and how a listed call becomes the body of its webhooks;
 `listing.py` asks, `standing.py` compares, `landing.py` lands, `recover.py` is the whole. How Dagster and the command
-line show it belongs to `orchestration/assets/` and `orchestration/cli/`.
+line show it belongs to `orchestration/defs/assets/` and `orchestration/cli/`.
 """
 
 from orchestration.recovery.atoms import Atoms

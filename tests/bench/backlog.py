@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from orchestration.traffic import Delivery, simulate
+from orchestration.simulator import Delivery, simulate
 from receiver.envelope import Facts, line, seal
 from receiver.landing.local import SEGMENT_BYTES
 from receiver.landing.segment import SegmentWriter

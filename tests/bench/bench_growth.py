@@ -32,7 +32,7 @@ os.environ["AFTERCALL_HOME"] = str(home)
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
 from orchestration import act, build, publish
-from orchestration.assets.channels import CHANNELS
+from orchestration.defs.assets.channels import CHANNELS
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from tests.bench.backlog import make_backlog

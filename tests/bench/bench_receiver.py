@@ -23,9 +23,9 @@ import orjson
 from flask import Flask, Response
 
 from receiver.config import ReceiverSettings
+from tests.bench.hostile_clients import rude_clients
 from tests.bench.http_load import Load, measure
 from tests.bench.record import Result, against
-from tests.bench.rude_clients import rude_clients
 
 CONNECTIONS = (32, 128)
 KILOBYTES = (1, 10, 100)

@@ -29,8 +29,8 @@ from dagster._core.utils import make_new_run_id
 from orchestration import history
 from orchestration import instance as dagster_instance
 from orchestration.config import OrchestrationSettings
-from orchestration.passes import one_pass
-from orchestration.traffic.simulate import simulate
+from orchestration.runtime.in_process import one_pass
+from orchestration.simulator.simulate import simulate
 from tests.orchestration.conftest import landing_line
 
 settings = OrchestrationSettings()

@@ -7,9 +7,9 @@ Three events a call, transcripts of 15 turns, three months of days, 40 agents, a
 from datetime import datetime
 from pathlib import Path
 
-from orchestration import warehouse
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
+from orchestration.warehouse.duckdb_file import duckdb_file
 
 DAYS = 90
 TURNS = 15
@@ -84,9 +84,9 @@ order by happened
 def make_history(home: Path, calls: int, until: datetime) -> int:
     """Fill the raw tables of a home with `calls` calls that ended before `until` (UTC); how many events they are."""
     settings = OrchestrationSettings(home=home)
-    with warehouse.writing(settings):
+    with duckdb_file.writing(settings):
         ensure_tables(settings)
-        with warehouse.connect(settings, read_only=False) as connection:
+        with duckdb_file.connect(settings, read_only=False) as connection:
             for first in range(0, calls, _PIECE):
                 values = {
                     "calls": calls, "days": DAYS, "turns": TURNS, "until": until.replace(tzinfo=None),

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from integrations.board.digest import digest_of
+from integrations.board.call_state import digest_of
 from integrations.board.durations import ONE_EVENT_PER_LEG, Duration
-from integrations.board.live import Live
+from integrations.board.live_calls import Live
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from receiver.body import parse, parse_form
-from tests.strange import ODD, places
+from tests.hostile_values import ODD, places
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse

@@ -12,7 +12,7 @@ from livekit.protocol.models import DisconnectReason
 from livekit.protocol.webhook import WebhookEvent
 from telnyx.types.call_hangup import Payload
 
-from receiver import trial
+from receiver import probe_event
 from receiver.body import FORM, parse, parse_form
 from receiver.envelope import seal
 from receiver.shapes.ultravox import Call
@@ -29,7 +29,7 @@ PLATFORMS = ("livekit", "synthflow", "telnyx", "twilio", "ultravox")
 def landed(platform: str, body: bytes, is_form: bool, make_event: type["Event"]) -> "Event":
     """The event that the load makes of a body."""
     parsed = parse_form(body) if is_form else parse(body)
-    facts = trial.facts(parsed) or SOURCES[platform].facts(parsed, {})
+    facts = probe_event.facts(parsed) or SOURCES[platform].facts(parsed, {})
     envelope = seal(platform, facts, body, datetime(2026, 10, 6, tzinfo=UTC))
     return make_event(
         platform,
@@ -45,7 +45,7 @@ def bodies() -> Iterator[tuple[str, bytes, bool]]:
     for platform in PLATFORMS:
         for path in sorted((BODIES / platform).iterdir()):
             yield platform, path.read_bytes(), path.suffix == ".form"
-        content_type, body = trial.body(SOURCES[platform], "connect-1")
+        content_type, body = probe_event.body(SOURCES[platform], "connect-1")
         yield platform, body, content_type == FORM
 
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dbt_project.agreement import agree, figures
-from tests.dbt_project.recount import Call, calls_of, scorecard
-from tests.dbt_project.recount_marts import concurrency
+from tests.dbt_project.compare_mart import agree, figures
+from tests.dbt_project.reference_marts import concurrency
+from tests.dbt_project.reference_metrics import Call, calls_of, scorecard
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse

@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from integrations.board.marts import Marts
-from integrations.board.numbers import PERIODS, Figures, Numbers, numbers
-from tests.dbt_project import recount_marts as again
-from tests.dbt_project.agreement import agree, figures
-from tests.dbt_project.invented import FIRST_DAY, bodies, calls_of
-from tests.dbt_project.recount import Call, scorecard
+from integrations.board.daily_metrics import PERIODS, Figures, Numbers, numbers
+from integrations.board.published import Marts
+from tests.dbt_project import reference_marts as again
+from tests.dbt_project.compare_mart import agree, figures
+from tests.dbt_project.generated_calls import FIRST_DAY, bodies, calls_of
+from tests.dbt_project.reference_metrics import Call, scorecard
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse

@@ -10,8 +10,8 @@ import requests
 import yaml  # type: ignore[import-untyped]
 
 from docs import dictionary
-from orchestration import build
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
+from orchestration.warehouse.duckdb_file import dbt
 
 if TYPE_CHECKING:
     from tests.conftest import Installation
@@ -22,7 +22,7 @@ PROJECT = (DBT_PROJECT / "dbt_project.yml").read_text(encoding="utf-8")
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     settings = OrchestrationSettings(home=tmp_path_factory.mktemp("dictionary"))
-    read: dict[str, Any] = json.loads(build.ensure_manifest(settings).read_text(encoding="utf-8"))
+    read: dict[str, Any] = json.loads(dbt.ensure_manifest(settings).read_text(encoding="utf-8"))
     return read
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Limits, UnknownDestination
-from integrations.outbox.routing import facts_of
+from integrations.outbox.placement import facts_of
 from integrations.routes import BadRoutes, configured, destinations, routes
 from tests.integrations.examples import contact, email, slack, ticket
 

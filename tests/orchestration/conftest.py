@@ -11,10 +11,10 @@ import dagster as dg
 import orjson
 import pytest
 
-from orchestration import instance as dagster_instance
 from orchestration.config import OrchestrationSettings
-from orchestration.traffic.delivery import Delivery
-from orchestration.traffic.simulate import simulate
+from orchestration.runtime import instance as dagster_instance
+from orchestration.simulator.delivery import Delivery
+from orchestration.simulator.simulate import simulate
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 

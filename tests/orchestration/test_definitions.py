@@ -55,7 +55,7 @@ def test_every_asset_has_kinds_and_a_description(defs: object) -> None:
 
 
 def test_every_data_test_of_dbt_is_an_asset_check(defs: object) -> None:
-    from orchestration.assets.models import MANIFEST
+    from orchestration.defs.assets.models import MANIFEST
 
     graph = defs.resolve_asset_graph()  # type: ignore[attr-defined]
     checks = {key.name for key in graph.asset_check_keys}
@@ -66,7 +66,7 @@ def test_every_data_test_of_dbt_is_an_asset_check(defs: object) -> None:
 
 
 def test_every_freshness_of_dbt_is_an_hourly_check(defs: object) -> None:
-    from orchestration.assets.models import MANIFEST
+    from orchestration.defs.assets.models import MANIFEST
 
     sources = json.loads(MANIFEST.read_text(encoding="utf-8"))["sources"].values()
     asked = {

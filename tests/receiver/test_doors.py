@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from receiver.app import create_app
+from receiver.auth import NOT_SIGNED
 from receiver.config import ReceiverSettings
 from receiver.exposure import UnsignedFrom, open_sources
-from receiver.gate import NOT_SIGNED
 from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
 from receiver.sources import SOURCES

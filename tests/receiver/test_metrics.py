@@ -80,7 +80,7 @@ def test_what_a_killed_process_had_waiting_is_forgotten_and_its_last_event_is_no
     start_receiver: Callable[..., Started],
 ) -> None:
     settings = {"receiver_workers": "2", "receiver_commit_seconds": "600", "receiver_repeats": "0"}
-    url, home, process = start_receiver(module="tests.receiver.stallable", **settings)
+    url, home, process = start_receiver(module="tests.receiver.stalled_disk_receiver", **settings)
     posted = 0
     while len(segments := list((home / "landing").rglob("*.ndjson"))) < 2:
         posted += _post(url) == 200

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from receiver.serve import HEADER_SECONDS
-from tests.receiver.talking import (
+from tests.receiver.raw_client import (
     HEAD,
     JSON,
     Started,
@@ -34,7 +34,7 @@ def receiver(start_receiver: Callable[..., Started]) -> tuple[str, Path]:
 def test_beyond_the_queue_is_503_at_once_and_what_was_taken_is_answered(
     start_receiver: Callable[..., Started], pool: ThreadPoolExecutor
 ) -> None:
-    url, home, _ = start_receiver(module="tests.receiver.stallable", receiver_queue="8")
+    url, home, _ = start_receiver(module="tests.receiver.stalled_disk_receiver", receiver_queue="8")
     assert post(url, b"0").status_code == 200
     stall = stall_disk(home)
     answers = [pool.submit(post, url, b"%d" % number) for number in range(1, 41)]
@@ -52,7 +52,9 @@ def test_beyond_the_queue_is_503_at_once_and_what_was_taken_is_answered(
 
 
 def test_nobody_waits_for_a_disk_that_does_not_answer(start_receiver: Callable[..., Started]) -> None:
-    url, home, _ = start_receiver(module="tests.receiver.stallable", receiver_commit_seconds="0.5")
+    url, home, _ = start_receiver(
+        module="tests.receiver.stalled_disk_receiver", receiver_commit_seconds="0.5"
+    )
     stall = stall_disk(home)
     assert "send it again" in refused(post(url))
     assert "send it again" in refused(post(url))
@@ -76,7 +78,7 @@ def test_hundreds_of_slow_and_silent_clients_hold_up_nobody(receiver: tuple[str,
 
 
 def test_half_open_and_idle_connections_are_closed(start_receiver: Callable[..., Started]) -> None:
-    url, _, _ = start_receiver(module="tests.receiver.impatient")
+    url, _, _ = start_receiver(module="tests.receiver.short_timeout_receiver")
     half_open = [connect(url) for _ in range(50)]
     for number, connection in enumerate(half_open):
         connection.sendall(HEAD[: 1 + number])

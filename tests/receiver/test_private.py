@@ -51,7 +51,7 @@ def test_a_pass_leaves_nothing_in_the_home_that_others_can_read(installation: In
     assert (installation.home / "warehouse.duckdb").exists()
     assert left_open(installation.home) == []
     # as `dagster dev` imports it
-    program = "import orchestration.launcher, pathlib, sys; pathlib.Path(sys.argv[1]).touch()"
+    program = "import orchestration.runtime.launcher, pathlib, sys; pathlib.Path(sys.argv[1]).touch()"
     installation.python(program, str(installation.home / "touched"))
     assert left_open(installation.home) == []
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from receiver.repeats import Repeats, event_key
-from tests.receiver.talking import JSON, landed
+from tests.receiver.raw_client import JSON, landed
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 LIMIT = 10

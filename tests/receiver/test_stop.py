@@ -10,14 +10,26 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.receiver.talking import HEAD, Started, connect, landed, post, refused, rest, stall_disk, wait_until
+from tests.receiver.raw_client import (
+    HEAD,
+    Started,
+    connect,
+    landed,
+    post,
+    refused,
+    rest,
+    stall_disk,
+    wait_until,
+)
 
 
 @pytest.mark.parametrize("to", ["parent", "worker"])
 def test_stop_answers_what_was_taken_and_takes_nothing_new(
     start_receiver: Callable[..., Started], pool: ThreadPoolExecutor, to: str
 ) -> None:
-    url, home, process = start_receiver(module="tests.receiver.stallable", receiver_grace_seconds="20")
+    url, home, process = start_receiver(
+        module="tests.receiver.stalled_disk_receiver", receiver_grace_seconds="20"
+    )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if to == "worker" and not children.exists():
         pytest.skip("needs /proc")
@@ -48,7 +60,7 @@ def test_stop_waits_no_longer_than_the_grace_for_a_disk_and_a_body_that_never_co
 ) -> None:
     patient = {"receiver_commit_seconds": "600", "receiver_body_seconds": "600"}
     url, home, process = start_receiver(
-        module="tests.receiver.stallable", receiver_grace_seconds="1", **patient
+        module="tests.receiver.stalled_disk_receiver", receiver_grace_seconds="1", **patient
     )
     stall_disk(home)
     waiting = pool.submit(post, url, b"1")

@@ -7,7 +7,7 @@ import pytest
 import trustme
 
 from integrations.config import IntegrationSettings
-from tests.integrations.email.office import Settings
+from tests.integrations.email.mail_server import Settings
 
 ALLOWED = {"email_allow_example_domains": True}
 

@@ -4,7 +4,7 @@ import pytest
 import trustme
 
 from integrations.outbox import Outbox, alert, dispatch
-from tests.integrations.email.office import Office, Settings, serving
+from tests.integrations.email.mail_server import Office, Settings, serving
 from tests.integrations.examples import NOW
 
 

@@ -11,7 +11,7 @@ from integrations.errors import Paused, Skipped
 from integrations.outbox import Action, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
-from tests.integrations.email.office import Office, Settings, close, opened, serving
+from tests.integrations.email.mail_server import Office, Settings, close, opened, serving
 from tests.integrations.examples import NOW, contact, delivery
 from tests.integrations.examples import email as due
 from tests.integrations.servers import System

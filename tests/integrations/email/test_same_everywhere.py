@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from integrations.board import ledger
+from integrations.board import actions
 from integrations.email.rendering import bodies
 from integrations.outbox import Outbox, dispatch
 from tests.integrations import servers
-from tests.integrations.email.office import Office, Settings, serving
+from tests.integrations.email.mail_server import Office, Settings, serving
 from tests.integrations.examples import NOW, email
 from tests.integrations.servers import says
 
@@ -42,7 +42,7 @@ def test_the_same_mail_everywhere(
             outbox.fill([email(way["emails"], **row.payload)], NOW, settings)
             assert dispatch(outbox, "email", settings, now=NOW).sent == 1
             action = outbox.actions(call_id=way["emails"])[0]
-            shown = ledger.look(outbox, action, settings).rendered
+            shown = actions.look(outbox, action, settings).rendered
             assert shown is not None
             mail = message_from_string(shown.body, policy=policy.default)
             assert isinstance(mail, EmailMessage)

@@ -13,7 +13,7 @@ from integrations.email.rendering import bodies, message
 from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Skipped, Unreachable
 from integrations.outbox import DueAction
 from tests.integrations import servers
-from tests.integrations.email.office import Settings, close, opened
+from tests.integrations.email.mail_server import Settings, close, opened
 from tests.integrations.email.sendgrid_fake import KEY, Account, told
 from tests.integrations.examples import delivery
 from tests.integrations.examples import email as due

@@ -17,7 +17,7 @@ import trustme
 from integrations.destinations import Checkable, Limits
 from integrations.errors import Paused, Refused, Retryable, Unreachable, Unsendable
 from integrations.outbox import Outbox, dispatch
-from tests.integrations.email.office import Office, Settings, close, opened, serving
+from tests.integrations.email.mail_server import Office, Settings, close, opened, serving
 from tests.integrations.examples import NOW, delivery
 from tests.integrations.examples import email as due
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import IO
 
-from tests.integrations.faults.dialogues import Dialogue, Http
+from tests.integrations.faults.wire_protocols import Dialogue, Http
 
 PATIENCE = 30
 

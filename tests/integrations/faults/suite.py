@@ -52,8 +52,8 @@ from integrations.outbox.schema import UPDATABLE
 from integrations.routes import FILE
 from tests.integrations.examples import NOW
 from tests.integrations.faults.children import dispatcher
-from tests.integrations.faults.dialogues import Dialogue, Http
 from tests.integrations.faults.proxy import HANGS, KILLS, Fault, Proxy, standing_before
+from tests.integrations.faults.wire_protocols import Dialogue, Http
 from tests.integrations.servers import certified
 
 PATIENT = {"retry_max_attempts": 99, "ignore_action_age": True}

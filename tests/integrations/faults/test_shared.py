@@ -14,8 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from integrations.outbox import DueAction
 from tests.integrations import examples, servers
-from tests.integrations.email.office import authenticate
-from tests.integrations.faults.dialogues import Smtp
+from tests.integrations.email.mail_server import authenticate
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
@@ -24,6 +23,7 @@ from tests.integrations.faults.suite import (
     UnderFault,
     UpdateFaults,
 )
+from tests.integrations.faults.wire_protocols import Smtp
 from tests.integrations.servers import Answer, Request, System, says
 from tests.integrations.slack.workspace import TOKEN, Workspace
 

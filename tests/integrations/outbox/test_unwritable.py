@@ -13,9 +13,9 @@ import pytest
 import trustme
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import OutboxNotWritable, dispatch, lanes, marking, open_outbox
+from integrations.outbox import OutboxNotWritable, dispatch, open_outbox, results, worker
 from integrations.outbox import engine as engines
-from tests.integrations.email.office import Office, serving
+from tests.integrations.email.mail_server import Office, serving
 from tests.integrations.examples import NOW, Register, email, ticket
 
 CUSTOMERS = 3
@@ -139,11 +139,11 @@ def test_a_mark_that_fails_sends_a_mail_once_more_at_most(
     settings = mail_settings(tmp_path)
     with open_outbox(settings.outbox_url) as outbox:
         outbox.fill(mails(), NOW, settings)
-        mark = marking.mark
+        mark = results.mark
         for _ in range(6):
             with monkeypatch.context() as patched:
                 # Only what is sent cannot be marked; that a send begins can.
-                patched.setattr(lanes, "mark", lambda *args: full() if args[1] else mark(*args))
+                patched.setattr(worker, "mark", lambda *args: full() if args[1] else mark(*args))
                 with pytest.raises(OSError, match="disk full"):
                     dispatch(outbox, "email", settings)
         assert len(office.mails) <= 2 * CUSTOMERS

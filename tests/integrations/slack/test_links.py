@@ -8,7 +8,7 @@ import pytest
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.outbox import Outbox, dispatch
-from integrations.outbox.records import DueAction
+from integrations.outbox.models import DueAction
 from tests.integrations.examples import NOW, Register, contact, note, slack, ticket
 
 

@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Destination, open_destination
 from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
 from integrations.outbox import Outbox, dispatch
-from integrations.outbox.records import DueAction
+from integrations.outbox.models import DueAction
 from integrations.slack.errors import NOT_NOW
 from tests.integrations import servers
 from tests.integrations.examples import NOW, delivery, slack

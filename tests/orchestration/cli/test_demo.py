@@ -12,7 +12,7 @@ import pytest
 from integrations.outbox import Action
 from orchestration.cli import demo_table
 from orchestration.cli.demo_table import Published
-from orchestration.traffic.expected import Expected
+from orchestration.simulator.oracle import Expected
 from tests.conftest import ROOT, Installation, free_port
 
 PLAN = Expected(calls=3, resolved=1, unresolved=1, satisfaction=10 / 3)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from integrations.config import IntegrationSettings
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.whatif.compare import Transition, compare
-from orchestration.whatif.scratch import CONFIGURED, PROPOSED, keep_side
+from orchestration.tools.whatif.compare import Transition, compare
+from orchestration.tools.whatif.scratch import CONFIGURED, PROPOSED, keep_side
 from tests.conftest import Installation
 
 CALLS = 40

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import pytest
 
-from orchestration.assets.recovery import LOSS, history_asset, recovery_asset
 from orchestration.config import OrchestrationSettings
-from orchestration.resources import Aftercall
-from orchestration.schedules import recovery_schedule
+from orchestration.defs.assets.recovery import LOSS, history_asset, recovery_asset
+from orchestration.defs.resources import Aftercall
+from orchestration.defs.schedules import recovery_schedule
 from tests.orchestration.recovery.apis import ListApi
 from tests.orchestration.recovery.conftest import KEY, Landed
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestration.config import OrchestrationSettings
 from orchestration.recovery import PLATFORMS
-from orchestration.recovery.asking import RecoveryFailed
+from orchestration.recovery.api_client import RecoveryFailed
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import Bounds
 from orchestration.recovery.recover import recover

@@ -14,9 +14,9 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.recovery import PLATFORMS
 from orchestration.recovery.config import RecoverySettings
-from orchestration.recovery.landing import BATCH
 from orchestration.recovery.platform import Bounds
 from orchestration.recovery.recover import recover
+from orchestration.recovery.write_events import BATCH
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
 from receiver.sources import SOURCES

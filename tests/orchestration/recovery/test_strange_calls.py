@@ -7,12 +7,12 @@ import orjson
 import pytest
 
 from orchestration.recovery import PLATFORMS
-from orchestration.recovery.landing import lines_of
-from orchestration.recovery.listing import row_of
+from orchestration.recovery.listed_calls import row_of
 from orchestration.recovery.platform import ended
-from orchestration.recovery.standing import Missing
+from orchestration.recovery.reconciliation import Missing
+from orchestration.recovery.write_events import lines_of
+from tests.hostile_values import replaced
 from tests.orchestration.recovery.dialects import DIALECTS
-from tests.strange import replaced
 
 NOW = datetime(2026, 11, 2, 8, tzinfo=UTC)
 MISSING = Missing("c1", "{}", None, frozenset({"call.end", "analytics.completed"}))

@@ -9,7 +9,7 @@ import pytest
 from receiver.body import parse, parse_form
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
-from tests.strange import replaced
+from tests.hostile_values import replaced
 
 BODIES = Path(__file__).with_name("bodies")
 

@@ -1,0 +1,244 @@
+"""The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
+
+Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the
+two together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from integrations.board.published import Marts, rows
+
+PERIODS = {"today": 0, "yesterday": 1, "last_week": 7}
+
+_QUERY = """
+with
+    moments as (
+        select
+            calls.began_at,
+            calls.source || ':' || coalesce(calls.agent_id, 'unknown') as agent,
+            outcomes.issue_type as issue,
+            calls.status, calls.answer_status, calls.duration_seconds,
+            outcomes.is_resolved, outcomes.satisfaction_score, outcomes.is_transfer_requested
+        from calls
+        inner join call_outcomes as outcomes on calls.call_key = outcomes.call_key
+    ),
+
+    periods as (
+        select
+            *,
+            case
+                when began_at >= $today_from and began_at < $today_to then 'today'
+                when began_at >= $yesterday_from and began_at < $yesterday_to then 'yesterday'
+                when began_at >= $last_week_from and began_at < $last_week_to then 'last_week'
+            end as period
+        from moments
+        where began_at >= $last_week_from and began_at < $today_to
+    )
+
+select
+    period,
+    case when grouping(agent) = 0 then 'agent' when grouping(issue) = 0 then 'issue' else 'all' end as grain,
+    coalesce(agent, issue) as name,
+    count(*) as calls,
+    count(*) filter (where status = 'completed') as completed,
+    count(*) filter (where is_resolved) as resolved,
+    count(*) filter (where not is_resolved) as unresolved,
+    count(*) filter (where is_transfer_requested) as transfers,
+    avg(duration_seconds) filter (where answer_status = 'answered') as duration,
+    avg(satisfaction_score) as satisfaction,
+    count(satisfaction_score) as rated,
+    count(*) filter (where satisfaction_score = 1) as score_1,
+    count(*) filter (where satisfaction_score = 2) as score_2,
+    count(*) filter (where satisfaction_score = 3) as score_3,
+    count(*) filter (where satisfaction_score = 4) as score_4,
+    count(*) filter (where satisfaction_score = 5) as score_5
+from periods
+where period is not null
+group by grouping sets ((period), (period, agent), (period, issue))
+order by calls desc, name
+"""
+
+_HOURS = """
+select
+    date_diff('hour', $start, began_at) as hour,
+    count(*) filter (where status = 'completed') as completed,
+    count(*) filter (where is_resolved) as resolved,
+    count(*) filter (where not is_resolved) as unresolved
+from calls
+inner join call_outcomes using (call_key)
+where began_at >= $start and began_at < $until
+group by all
+"""
+
+_MEDIAN = """
+select median(seconds_from_call_end_to_sent)
+from actions
+where call_ended_at >= $start and call_ended_at < $until
+"""
+
+_SCORES = """
+select call_key, satisfaction_score
+from call_outcomes
+where call_key in (select unnest($keys)) and satisfaction_score is not null
+"""
+
+_DURATIONS = """
+select call_key, duration_seconds
+from calls
+where call_key in (select unnest($keys)) and duration_seconds is not null
+"""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One period, agent or issue type. Shares are of the calls where it is known; durations in seconds."""
+
+    calls: int = 0
+    completed: int = 0
+    resolved: float | None = None
+    transfers: float | None = None
+    duration: float | None = None
+    satisfaction: float | None = None
+    rated: int = 0
+    scores: tuple[int, ...] = (0, 0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One agent (`<source>:<agent id>`) or issue type, today and in the periods beside it."""
+
+    name: str
+    today: Figures
+    yesterday: Figures
+    last_week: Figures
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A day until `until`, against the same time of the day before and of the week before; times aware UTC.
+
+    By hour of the day: completed calls, and the share that was resolved.
+    """
+
+    day: date
+    is_today: bool
+    until: datetime
+    published_at: datetime
+    newest_at: datetime | None
+    latest_day: date | None
+    today: Figures
+    yesterday: Figures
+    last_week: Figures
+    hours: list[int] = field(default_factory=list)
+    resolved_hours: list[float | None] = field(default_factory=list)
+    median_seconds: float | None = None
+    agents: list[Line] = field(default_factory=list)
+    issues: list[Line] = field(default_factory=list)
+
+
+def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | None:
+    """The numbers of a day, by default of the day in which the copy was published; None before the first."""
+    with marts.opened() as connection:
+        published_at = marts.published_at()
+        if connection is None or published_at is None:
+            return None
+        today = datetime.now(zone).date()
+        chosen = day or today
+        until = _until(chosen, published_at.astimezone(zone), zone)
+        spans = _spans(chosen, until, zone)
+        found = rows(connection, _QUERY, spans)
+        here = {"start": spans["today_from"], "until": spans["today_to"]}
+        by_hour = {row["hour"]: row for row in rows(connection, _HOURS, here)}
+        timing = connection.execute(_MEDIAN, here).fetchone()
+        newest, latest = connection.execute(
+            "select max(updated_at), max(call_date) from calls"
+        ).fetchone() or (
+            None,
+            None,
+        )
+    figures = {(row["period"], row["grain"], row["name"]): _figures(row) for row in found}
+    hours = max(1, -(-int((spans["today_to"] - spans["today_from"]).total_seconds()) // 3600))
+    in_turn = [by_hour.get(hour, {}) for hour in range(min(hours, 25))]
+    return Numbers(
+        day=chosen,
+        is_today=chosen == today,
+        until=until.astimezone(UTC),
+        published_at=published_at,
+        newest_at=newest.replace(tzinfo=UTC) if newest else None,
+        latest_day=latest,
+        **{period: figures.get((period, "all", None), Figures()) for period in PERIODS},
+        hours=[hour.get("completed", 0) for hour in in_turn],
+        resolved_hours=[_resolved(hour) if hour else None for hour in in_turn],
+        median_seconds=timing[0] if timing else None,
+        agents=_lines(figures, "agent"),
+        issues=_lines(figures, "issue"),
+    )
+
+
+def scores(marts: Marts, call_keys: list[str]) -> dict[str, int]:
+    """How satisfied the customers of these calls were, 1 to 5, where the copy has it."""
+    with marts.opened() as connection:
+        if connection is None:
+            return {}
+        return dict(connection.execute(_SCORES, {"keys": call_keys}).fetchall())
+
+
+def durations(marts: Marts, call_keys: list[str]) -> dict[str, float]:
+    """How long these calls took, in seconds, where the copy has it."""
+    with marts.opened() as connection:
+        if connection is None:
+            return {}
+        return dict(connection.execute(_DURATIONS, {"keys": call_keys}).fetchall())
+
+
+def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:
+    """Where the day ends so far: what happened after the copy was published is not in it."""
+    if day == published_at.date():
+        return published_at
+    return _midnight(day, zone, 1) if day < published_at.date() else datetime.now(zone)
+
+
+def _midnight(day: date, zone: ZoneInfo, later_days: int = 0) -> datetime:
+    return datetime.combine(day + timedelta(days=later_days), time(), zone)
+
+
+def _spans(day: date, until: datetime, zone: ZoneInfo) -> dict[str, datetime]:
+    """Start and end of each period, UTC without a zone as the marts have it; days are those of the wall clock."""
+    spans = {}
+    for name, days in PERIODS.items():
+        spans[f"{name}_from"] = _naive(_midnight(day, zone, -days))
+        spans[f"{name}_to"] = _naive(until - timedelta(days=days))
+    return spans
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def _figures(row: dict[str, Any]) -> Figures:
+    return Figures(
+        calls=row["calls"],
+        completed=row["completed"],
+        resolved=_resolved(row),
+        transfers=row["transfers"] / row["calls"] if row["calls"] else None,
+        duration=row["duration"],
+        satisfaction=row["satisfaction"],
+        rated=row["rated"],
+        scores=tuple(row[f"score_{score}"] for score in range(1, 6)),
+    )
+
+
+def _resolved(row: dict[str, Any]) -> float | None:
+    known = row["resolved"] + row["unresolved"]
+    return row["resolved"] / known if known else None
+
+
+def _lines(figures: dict[tuple[str, str, str | None], Figures], grain: str) -> list[Line]:
+    names = [name for period, kind, name in figures if kind == grain and period == "today" and name]
+    return [
+        Line(name, **{period: figures.get((period, grain, name), Figures()) for period in PERIODS})
+        for name in names
+    ]

@@ -1,0 +1,158 @@
+"""The parts of the first page: rendered once for all viewers, whenever what they show has changed.
+
+One thread follows the marts and the outbox, the tail brings the live state. What a part looks like is in
+`templates/parts/`.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from datetime import time as clock_time
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from integrations.board import actions
+from integrations.board.actions import Summary
+from integrations.board.broadcaster import Hub
+from integrations.board.config import BoardSettings
+from integrations.board.daily_metrics import Numbers, durations, numbers, scores
+from integrations.board.health import Around
+from integrations.board.live_calls import LiveView
+from integrations.board.published import Marts, MartsUnreadable
+from integrations.config import IntegrationSettings
+from integrations.outbox import Attention, Outbox, needs_attention
+
+LOG = logging.getLogger("aftercall.board")
+PARTS = ("health", "attention", "floor", "numbers", "active", "feed", "after")
+POLL_SECONDS = 0.5
+RETRY_SECONDS = 5.0
+ATTENTION_SECONDS = 5.0
+"""What needs attention is looked up so often though nothing was written: time alone makes some of it."""
+LATE_SECONDS = 60.0
+SHOWN_CALLS = 60
+SHOWN_UNENDED = 10
+
+Render = Callable[..., str]
+
+
+class Parts(threading.Thread):
+    """Puts parts into the hub for as long as the process lives."""
+
+    def __init__(
+        self,
+        settings: BoardSettings,
+        systems: IntegrationSettings,
+        hub: Hub,
+        marts: Marts,
+        outbox: Outbox,
+        render: Render,
+    ) -> None:
+        super().__init__(name="parts", daemon=True)
+        self._settings, self._systems = settings, systems
+        self._hub, self._marts, self._outbox = hub, marts, outbox
+        self._render = render
+        self._live = LiveView()
+        self._around = Around()
+        self._numbers: Numbers | None = None
+        self._scores: dict[str, int] = {}
+        self._durations: dict[str, float] = {}
+        self._summary: Summary | None = None
+        self._attention: Attention | None = None
+        self._problem = ""
+        self._ended = threading.Event()
+        self._drawing = threading.RLock()
+
+    def show_live(self, view: LiveView) -> None:
+        """Take the newest live state; called by the tail's thread."""
+        self._live = view
+        shown = {"live": view, "calls": view.active[:SHOWN_CALLS], "unended": view.unended[:SHOWN_UNENDED]}
+        self._put("active", **shown)
+        self._draw_feed()
+        self._draw_shared()
+
+    def show_around(self, around: Around) -> None:
+        """Take the newest look around; called by the watch's thread."""
+        self._around = around
+
+    def run(self) -> None:
+        """Until `stop`."""
+        marts_version: Any = ()
+        outbox_version: Any = ()
+        looked: tuple[Any, ...] = ()
+        looked_at = 0.0
+        while not self._ended.is_set():
+            today = datetime.now(self._settings.zone).date()
+            try:
+                # what is told from now on is in no copy before the next
+                if (version := (self._marts.version(), today, self._live.is_current)) != marts_version:
+                    self._numbers = numbers(self._marts, self._settings.zone)
+                    told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
+                    self._scores = scores(self._marts, told)
+                    self._durations = durations(self._marts, told)
+                    self._draw_feed()
+                    marts_version = version
+                if (written := (actions.version(self._outbox), today)) != outbox_version:
+                    midnight = datetime.combine(today, clock_time(), self._settings.zone)
+                    self._summary = actions.summary(self._outbox, midnight.astimezone(UTC))
+                    outbox_version = written
+                findings = self._around.findings or ()
+                if (written, findings) != looked or time.monotonic() - looked_at > ATTENTION_SECONDS:
+                    looked, looked_at = (written, findings), time.monotonic()
+                    self._attention = needs_attention(
+                        self._outbox, self._systems, datetime.now(UTC), findings
+                    )
+                self._problem = ""
+            except (OSError, SQLAlchemyError, MartsUnreadable) as error:
+                self._problem = f"cannot be read: {type(error).__name__}"
+                LOG.error("the board cannot read the marts or the outbox", exc_info=error)
+                marts_version = outbox_version = looked = ()
+                self._ended.wait(RETRY_SECONDS)
+            self._put("after", summary=self._summary)
+            self._put(
+                "attention",
+                attention=self._attention,
+                problem=self._problem,
+                is_known=self._around.findings is not None,
+            )
+            self._draw_shared()
+            self._ended.wait(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End within a moment."""
+        self._ended.set()
+
+    def _draw_feed(self) -> None:
+        with self._drawing:  # two threads draw it, and the older state must not come last
+            self._put(
+                "feed",
+                live=self._live,
+                scores=self._scores,
+                durations=self._durations,
+                receiver=self._settings.receiver_bind,
+            )
+
+    def _draw_shared(self) -> None:
+        """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
+        live, found = self._live, self._numbers
+        # not one part: whoever shows the numbers of a day asks for them anew when that part has news
+        self._put("floor", live=live)
+        self._put("numbers", numbers=found)
+        waiting = live.oldest_after(found.newest_at if found else None)
+        late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
+        self._put(
+            "health",
+            live=live,
+            numbers=found,
+            around=self._around,
+            waiting=waiting,
+            is_late=late,
+            failed=self._summary.total("failed") if self._summary else 0,
+            dagster=self._settings.dagster_bind,
+        )
+
+    def _put(self, name: str, **shown: Any) -> None:
+        with self._drawing:
+            self._hub.put(name, self._render(f"parts/{name}.html.j2", **shown))

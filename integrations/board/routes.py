@@ -1,0 +1,248 @@
+"""The pages: now, the numbers of a day, actions, one action, one call. GET reads, POST needs the board's own form."""
+
+import email
+import email.policy
+import logging
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote
+
+import orjson
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
+
+from integrations.board import actions, call_detail, masking
+from integrations.board.access import LONGEST_NAME, Access, User
+from integrations.board.broadcaster import Hub
+from integrations.board.config import BoardSettings
+from integrations.board.daily_metrics import numbers
+from integrations.board.page import PARTS
+from integrations.board.published import Marts, MartsUnreadable
+from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
+from integrations.outbox import Action, NotPossible, Outbox, why_waiting
+from receiver.landing import LandingStore
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+MAIL_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+"""For a rendered mail: its own styles and nothing else, not even our scripts."""
+TIMES = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
+USER_KEY = "aftercall.user"
+LONGEST_BODY = 64 << 10
+"""So much of a raw body is shown, in bytes: a page has up to 50 of them."""
+MOST_TURNS = 1000
+LOG = logging.getLogger("aftercall.board")
+
+
+def views(
+    settings: BoardSettings,
+    systems: IntegrationSettings,
+    access: Access,
+    hub: Hub,
+    marts: Marts,
+    landing: LandingStore,
+    outbox: Outbox,
+) -> Blueprint:
+    """Every route of the board but the stream."""
+    pages = Blueprint("board", __name__)
+    mask = settings.board_mask
+
+    def user() -> User:
+        found = request.environ[USER_KEY]
+        assert isinstance(found, User)  # noqa: S101 - the server put it there
+        return found
+
+    @pages.context_processor
+    def shared() -> dict[str, object]:
+        return {"user": user(), "token": access.token(user()), "health": hub.html("health"), "mask": mask}
+
+    @pages.after_app_request
+    def secure(answer: Response) -> Response:
+        answer.headers.setdefault("Content-Security-Policy", POLICY)
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        answer.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        if not request.path.startswith("/static/"):
+            answer.headers["Cache-Control"] = "no-store"
+        return answer
+
+    @pages.app_errorhandler(404)
+    def missing(_: Exception) -> tuple[str, int]:
+        return render_template(
+            "error.html.j2", title="Not here", text="There is no such page, call or action."
+        ), 404
+
+    @pages.app_errorhandler(403)
+    def refused(error: Exception) -> tuple[str, int]:
+        text = getattr(error, "description", "")
+        return render_template("error.html.j2", title="Not done", text=text), 403
+
+    @pages.app_errorhandler(500)
+    def failed(_: Exception) -> tuple[str, int]:
+        return render_template(
+            "error.html.j2", title="Something broke", text="It is in the board's log. The calls go on."
+        ), 500
+
+    @pages.app_errorhandler(MartsUnreadable)
+    def unreadable(error: Exception) -> tuple[str, int]:
+        LOG.error("the marts cannot be read", exc_info=error)
+        text = "The copy is of another version of aftercall, or damaged. The next pass makes it anew: aftercall run."
+        return render_template("error.html.j2", title="The marts cannot be read", text=text), 503
+
+    @pages.get("/")
+    def now() -> str:
+        return render_template("now.html.j2", parts={name: hub.html(name) for name in PARTS})
+
+    @pages.get("/parts")
+    def parts() -> Response:
+        tag, body = hub.snapshot()
+        answer = Response(body, content_type="application/json")
+        answer.set_etag(tag)
+        return answer.make_conditional(request)  # type: ignore[return-value]
+
+    @pages.get("/numbers")
+    def day() -> str:
+        try:
+            chosen = date.fromisoformat(request.args["day"]) if request.args.get("day") else None
+        except ValueError:
+            abort(404)
+        return render_template(
+            "numbers.html.j2", numbers=numbers(marts, settings.zone, chosen), delta=timedelta
+        )
+
+    @pages.get("/calls/<source>/<path:call_id>")
+    def call(source: str, call_id: str) -> str:
+        told = call_detail.told(marts, source, call_id)
+        landed = call_detail.landed(landing, source, call_id, told.call)
+        found = actions.of_call(outbox, source, call_id, told.call.get("customer_phone"))
+        if landed.is_whole and not (told.call or landed.events or found):
+            abort(404)
+        return render_template(
+            "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,
+            line=_timeline(landed, found), pretty=_pretty, turns=told.turns[:MOST_TURNS],
+            more_turns=len(told.turns) - MOST_TURNS,
+        )  # fmt: skip
+
+    @pages.get("/actions", endpoint="actions")
+    def list_of_actions() -> str:
+        wanted = {name: request.args.get(name, "") for name in ("channel", "status", "time")}
+        page = request.args.get("page", 0, type=int)
+        since = datetime.now(UTC) - TIMES[wanted["time"]] if wanted["time"] in TIMES else None
+        found = actions.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
+        return render_template(
+            "actions.html.j2", actions=found[: actions.PAGE], more=len(found) > actions.PAGE, page=page,
+            wanted=wanted, channels=CHANNELS, statuses=actions.STATES, times=TIMES,
+            stops=[stop for stop in outbox.pauses() if wanted["channel"] in ("", stop.channel)],
+        )  # fmt: skip
+
+    def wanted_action(ref: str) -> Action:
+        found = actions.by_reference(outbox, ref)
+        if found is None:
+            abort(404)
+        return found
+
+    @pages.get("/actions/<path:ref>")
+    def action(ref: str) -> str:
+        found = wanted_action(ref)
+        look = actions.look(outbox, found, systems)
+        reason = why_waiting(outbox, systems, found, datetime.now(UTC))
+        return render_template(
+            "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
+            interventions=outbox.interventions(found.action_key), reason=reason, mail=_mail(look), record=_record(look),
+        )  # fmt: skip
+
+    @pages.get("/mail/<path:ref>")
+    def mail(ref: str) -> Response:
+        made = _mail(actions.look(outbox, wanted_action(ref), systems))
+        body = made.get_body(("html", "plain")) if made else None
+        if body is None:
+            abort(404)
+        html = masking.text(str(body.get_content()), mask=mask)
+        kind = "text/html" if body.get_content_type() == "text/html" else "text/plain"
+        return Response(
+            html, content_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": MAIL_POLICY}
+        )
+
+    def only_own_forms() -> None:
+        if not access.is_own(
+            user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
+        ):
+            abort(
+                403,
+                "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
+            )
+
+    @pages.post("/resume/<channel>/<destination>")
+    def resume(channel: str, destination: str) -> Response:
+        only_own_forms()
+        outbox.resume(channel, destination)
+        return redirect(url_for("board.actions", channel=channel, status="waiting", done="resume"), 303)  # type: ignore[return-value]
+
+    @pages.post("/operate/<what>/<path:ref>")
+    def operate(what: str, ref: str) -> Response:
+        if what not in ("retry", "give_up"):
+            abort(404)
+        only_own_forms()
+        who = user()
+        name = who.name if who.is_known else " ".join(request.form.get("who", "").split())[:LONGEST_NAME]
+        if not name:
+            abort(403, "Say who you are: the record of an action names the person.")
+        found = wanted_action(ref)
+        by = name if who.is_known else f"{name} (as typed)"
+        try:
+            if what == "retry":
+                outbox.retry(found.action_key, by=by)
+            else:
+                outbox.give_up(found.action_key, by=by)
+        except NotPossible as error:
+            abort(403, masking.text(str(error), mask=mask))
+        return redirect(url_for("board.action", ref=actions.reference(found.action_key), done=what), 303)  # type: ignore[return-value]
+
+    pages.add_app_template_filter(lambda value: quote(str(value), safe=""), "path")
+    return pages
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One thing that happened to a call: an event, or what became of an action."""
+
+    at: datetime
+    what: str
+    action: Action | None = None
+
+
+def _timeline(landed: call_detail.Landed, found: list[Action]) -> list[Moment]:
+    """Everything that happened to a call, in every system, in order."""
+    events = [Moment(event.received_at, event.event_type or "event") for event in landed.events]
+    done = [Moment(action.sent_at or action.updated_at, action.kind, action) for action in found]
+    return sorted([*events, *done], key=lambda moment: moment.at)
+
+
+def _pretty(payload: bytes) -> str:
+    """A body with a field per line, as far as it is shown. A long or deep one stays as it came."""
+    cut = payload[:LONGEST_BODY].decode("utf-8", "replace")
+    if len(payload) > LONGEST_BODY:
+        return f"{cut}\n… and {len(payload) - LONGEST_BODY:,} bytes more: aftercall landing cat --call"
+    try:
+        lines = orjson.dumps(orjson.loads(payload), option=orjson.OPT_INDENT_2)
+    except (orjson.JSONDecodeError, TypeError):  # no JSON, or nested too deeply to be written again
+        return cut
+    return lines.decode() if len(lines) <= 4 * LONGEST_BODY else cut
+
+
+def _mail(look: actions.Look) -> email.message.EmailMessage | None:
+    if look.rendered is None or look.rendered.media_type != "message/rfc822":
+        return None
+    made = email.message_from_string(look.rendered.body, policy=email.policy.default)
+    return made if isinstance(made, email.message.EmailMessage) else None
+
+
+def _record(look: actions.Look) -> dict[str, object]:
+    """The fields of a ticket, a CRM record or a Slack message."""
+    if look.rendered is None or look.rendered.media_type != "application/json":
+        return {}
+    made = orjson.loads(look.rendered.body)
+    return made if isinstance(made, dict) else {}

@@ -1,0 +1,170 @@
+"""Writing down what a try came to: the row of the action and one row of `attempts`.
+
+Nothing is decided here about when to try again; nothing is sent.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from integrations.errors import Paused, Refused, Unreachable, Unsendable
+from integrations.outbox import payloads
+from integrations.outbox.engine import Write
+from integrations.outbox.models import Action
+from integrations.outbox.queue import UNSETTLED
+from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, SKIPPED, UPDATABLE, actions, attempts
+
+STOPPED = "stopped"
+# Results that show that the destination can be reached and takes our key; a refusal may be our own.
+GOT_THROUGH = frozenset({"sent", "found"})
+_IS_OPEN = actions.c.status.in_(UNSETTLED)
+_MARKED = (
+    "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
+    "destination", "payload", "payload_hash", "stopped_at", "begun", "refused_in_row", "updated_at", "change_number",
+)  # fmt: skip
+_UPDATE = (
+    update(actions)
+    .where(actions.c.action_key == bindparam("key"))
+    .values({name: bindparam(f"new_{name}") for name in _MARKED})
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead, skipped or stopped.
+
+    `stopped`: the destination takes nothing for now, so that this was no try of the action. `cause` is what was raised,
+    for whoever counts failures; it is not written. `is_alone`: others get through, so that nobody need count this one.
+    `is_free`: the system failed, so the try does not count as a failure of the action. `is_lost`: nobody knows what
+    became of the send.
+    """
+
+    action: Action
+    destination: str
+    result: str
+    started_at: datetime
+    finished_at: datetime
+    external_id: str | None = None
+    error: str | None = None
+    next_attempt_at: datetime | None = None
+    cause: Exception | None = None
+    is_alone: bool = False
+    is_free: bool = False
+    is_lost: bool = False
+
+
+def begin(write: Write, begun: Sequence[Action]) -> None:
+    """Record that sends begin; durable only if the transaction is. `mark` ends them."""
+    for action in begun:
+        row = actions.c.action_key == action.action_key
+        write.connection.execute(update(actions).where(row).values(begun=action.begun + 1))
+
+
+def unmarked(write: Write, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes that are not recorded yet, where nobody knows whether a transaction was carried out."""
+    keys = [outcome.action.action_key for outcome in outcomes]
+    query = select(attempts.c.action_key, attempts.c.started_at).where(attempts.c.action_key.in_(keys))
+    recorded = {(row[0], row[1]) for row in write.connection.execute(query)}
+    return [one for one in outcomes if (one.action.action_key, one.started_at) not in recorded]
+
+
+def mark(write: Write, outcomes: Sequence[Outcome], foreign: Collection[str] = ()) -> None:
+    """Record outcomes. The row may have changed since it was read: a fill may have brought new content.
+
+    Of actions that another dispatcher holds by now (`foreign`, their keys) only what got through is recorded.
+    """
+    outcomes = [one for one in outcomes if one.result in GOT_THROUGH or one.action.action_key not in foreign]
+    for outcome in outcomes:
+        if outcome.result == STOPPED:
+            mine = actions.c.action_key == outcome.action.action_key
+            values = {"stopped_at": outcome.finished_at, "begun": _begun(outcome)}
+            write.connection.execute(update(actions).where(mine, _IS_OPEN).values(**values))
+    outcomes = [outcome for outcome in outcomes if outcome.result != STOPPED]
+    if not outcomes:
+        return
+    keys = [outcome.action.action_key for outcome in outcomes]
+    current = {
+        row["action_key"]: row
+        for row in write.connection.execute(select(actions).where(actions.c.action_key.in_(keys))).mappings()
+    }
+    changes, tries = [], []
+    for outcome in outcomes:
+        row = current[outcome.action.action_key]
+        if row["status"] == SENT and outcome.action.action_key in foreign:
+            continue
+        values = _sent(outcome, row) if outcome.result in ("sent", "found") else _failed(outcome, row)
+        number = row["attempts"] + 1
+        values |= {"attempts": number, "updated_at": outcome.finished_at, "change_number": write.number}
+        merged = {name: values.get(name, row[name]) for name in _MARKED}
+        changes.append({"key": row["action_key"]} | {f"new_{name}": value for name, value in merged.items()})
+        tries.append(_attempt(outcome, number))
+    if changes:
+        write.connection.execute(_UPDATE, changes)
+        write.connection.execute(insert(attempts), tries)
+
+
+def _sent(outcome: Outcome, row: Any) -> dict[str, Any]:
+    values = {
+        "status": SENT,
+        "failures": 0,
+        "next_attempt_at": None,
+        "external_id": outcome.external_id,
+        "last_error": None,
+        "stopped_at": None,
+        "begun": 0,
+        "refused_in_row": False,
+        "sent_at": outcome.finished_at,
+        "destination": outcome.destination,
+    }
+    if row["payload_hash"] == outcome.action.payload_hash:
+        return values
+    if outcome.action.kind in UPDATABLE:
+        return values | {"status": PENDING}
+    # Sent once and frozen: the ledger keeps what really went out, not what came too late.
+    text, digest = payloads.encode(outcome.action.payload)
+    return values | {"payload": text, "payload_hash": digest}
+
+
+def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
+    if row["status"] not in UNSETTLED:
+        return {}
+    values = {
+        "status": outcome.result,
+        "failures": row["failures"] + (not outcome.is_free),
+        "begun": _begun(outcome),
+        "next_attempt_at": outcome.next_attempt_at,
+        "last_error": outcome.error,
+        "destination": row["destination"] if row["external_id"] else outcome.destination,
+    }
+    if outcome.result == SKIPPED:
+        values["failures"] = 0
+    if isinstance(outcome.cause, Paused | Unreachable | ConnectionError | TimeoutError):
+        # Whether it is the action alone shows when others get through from now on.
+        values["stopped_at"] = outcome.finished_at
+    is_of_the_system = isinstance(outcome.cause, Refused) and not isinstance(outcome.cause, Unsendable)
+    if outcome.result == DEAD and is_of_the_system and not outcome.is_alone:
+        values |= {"stopped_at": outcome.finished_at, "refused_in_row": True}
+    if outcome.result in (DEAD, SKIPPED) and row["payload_hash"] != outcome.action.payload_hash:
+        # What was refused is not what is due any more.
+        return values | {"status": RETRYING, "failures": 1, "next_attempt_at": None}
+    return values
+
+
+def _begun(outcome: Outcome) -> int:
+    """Sends of the action whose end nobody knows, with this one if its end is unknown too."""
+    return outcome.action.begun + outcome.is_lost
+
+
+def _attempt(outcome: Outcome, number: int) -> dict[str, Any]:
+    return {
+        "action_key": outcome.action.action_key,
+        "number": number,
+        "started_at": outcome.started_at,
+        "finished_at": outcome.finished_at,
+        "destination": outcome.destination,
+        "outcome": outcome.result,
+        "error": outcome.error,
+    }

@@ -1,0 +1,1 @@
+"""Dagster's nouns: assets, checks, jobs, sensors, schedules, partitions, resources. Machinery belongs elsewhere."""

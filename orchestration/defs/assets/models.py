@@ -1,0 +1,280 @@
+"""The dbt project as assets, its tests as asset checks, built in the run's own process.
+
+`DbtCliResource` starts a second interpreter (9 s for a small build, measured); the runner's callbacks give the
+very events that dagster-dbt reads from that process, so they become the same materialisations and checks.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from graphlib import TopologicalSorter
+from typing import Any
+
+import dagster as dg
+import duckdb
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
+from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
+from dagster_dbt.dbt_manifest import validate_manifest
+
+from orchestration.config import OrchestrationSettings
+from orchestration.defs.assets import metadata
+from orchestration.defs.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
+from orchestration.defs.partitions import DAYS, not_yet_shown
+from orchestration.defs.resources import Aftercall
+from orchestration.warehouse.duckdb_file import breaking_events, copy_files, dbt, duckdb_file, quarantine
+
+# what became of the actions is built after they were tried, within the same pass
+OUTCOMES = "source:raw.outbox_actions+"
+MODELS, AFTERMATH = "models", "outcomes"
+"""The two parts of the project that are built by themselves."""
+LEAN = "test_type:unit"
+_PASS = ["--selector", "pass", "--no-write-json"]
+_COMPLETE = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
+# models that hold days, each of which can be counted anew by itself
+BY_DAY = "by_day"
+# models that a pass builds
+INCREMENT = "pass"
+_EVENTS = dg.AssetKey(["raw", "call_events"])
+_DBT_SECONDS = "Execution Duration"
+_FOLLOWS = "a view: it holds what its tables hold; not counted, to keep a pass fast"
+# dbt's names for what Dagster shows anyway, in every event
+_NOT_SHOWN = {"unique_id", "invocation_id"}
+MANIFEST = dbt.ensure_manifest(OrchestrationSettings())
+
+
+def _is_by_day(node: Mapping[str, Any]) -> bool:
+    return BY_DAY in node["tags"] and node["schema"] == "marts"
+
+
+class ModelTranslator(DagsterDbtTranslator):
+    """Asset keys are schema and table; groups are the schemas, but for outcomes."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """`marts/calls`, `raw/call_events`: what an analyst would write in SQL."""
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["name"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """The schema; the tables of actions that were carried out stay with what follows the actions."""
+        is_outcome = dbt_resource_props["name"] == "stg_outbox__actions"
+        return OUTCOMES_GROUP if is_outcome else str(dbt_resource_props["schema"])
+
+    def get_partitions_def(
+        self, dbt_resource_props: Mapping[str, Any]
+    ) -> dg.PartitionsDefinition[str] | None:
+        """Days, for the marts that hold them; a pass needs no partition and counts the days that it touches.
+
+        Only marts: in a run without a partition Dagster cannot say which days one such asset needs of another.
+        """
+        return DAYS if _is_by_day(dbt_resource_props) else None
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        """The data team owns every model."""
+        return OWNERS
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The model; one of a pass that reads staging views waits for the load below them, which a pass leaves out."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id)
+        if node is None or INCREMENT not in node["tags"]:
+            return spec
+        upstream = [manifest["nodes"].get(name) for name in node["depends_on"]["nodes"]]
+        reads_views = any(one is not None and one["schema"] == "staging" for one in upstream)
+        return spec.merge_attributes(deps=[_EVENTS]) if reads_views else spec
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: dg.AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: DbtProject | None,
+    ) -> dg.AssetCheckSpec | None:
+        """A dbt test; it need not block, since a failed one fails the step and with it all that follows."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        return spec and spec._replace(blocking=False)
+
+
+TRANSLATOR = ModelTranslator(DagsterDbtTranslatorSettings(enable_source_tests_as_checks=True))
+
+
+def _in_order() -> dict[dg.AssetKey, bool]:
+    """Every model and seed of the project after those it selects from, and whether it is a view."""
+    nodes = validate_manifest(MANIFEST)["nodes"]
+    order = TopologicalSorter({name: node["depends_on"].get("nodes", []) for name, node in nodes.items()})
+    return {
+        TRANSLATOR.get_asset_key(nodes[name]): nodes[name]["config"]["materialized"] == "view"
+        for name in order.static_order()
+        if name in nodes and nodes[name]["resource_type"] in ("model", "seed")
+    }
+
+
+IN_ORDER = _in_order()
+BY_DAY_KEYS = {
+    TRANSLATOR.get_asset_key(node)
+    for node in validate_manifest(MANIFEST)["nodes"].values()
+    if node["resource_type"] == "model" and _is_by_day(node)
+}
+
+
+def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
+    """The days that somebody asked for; none in a pass."""
+    asked = context.has_partition_key or context.has_partition_key_range
+    return context.partition_key_range if asked else None
+
+
+def is_complete(settings: OrchestrationSettings) -> bool:
+    """Whether both parts of the project as it stands are likely to be built, so that a pass will do."""
+    return all(dbt.is_remembered(settings, part) for part in (MODELS, AFTERMATH))
+
+
+def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Every day with a call."""
+    try:
+        found = connection.execute(
+            "select distinct call_date::varchar from marts.call_metrics_daily order by 1"
+        )
+    except duckdb.CatalogException:
+        return []
+    return [day for (day,) in found.fetchall()]
+
+
+def built(
+    context: dg.AssetExecutionContext,
+    settings: OrchestrationSettings,
+    work: Callable[[OrchestrationSettings, dbt.EventSink], None],
+    rescue: Callable[[], bool] = lambda: False,
+) -> Iterator[Any]:
+    """Run dbt, then yield what it did: its checks, and its assets with what they hold.
+
+    If dbt fails and `rescue` says that it removed the cause, dbt runs once more.
+    """
+    events: list[dict[str, Any]] = []
+
+    def attempt(roomy: OrchestrationSettings) -> None:
+        events.clear()
+        work(roomy, events.append)
+
+    failure = _failure_of(settings, attempt)
+    if failure is not None and rescue():
+        failure = _failure_of(settings, attempt)
+    outputs: list[dg.Output[Any]] = []
+    found = dbt.found_by_tests(events)
+    for event in events:
+        message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
+        for shown in message.to_default_asset_events(
+            manifest=MANIFEST,
+            dagster_dbt_translator=TRANSLATOR,
+            context=context,
+            target_path=settings.dbt_target,
+        ):
+            if isinstance(shown, dg.Output):
+                outputs.append(shown)
+            elif isinstance(shown, dg.AssetCheckResult):
+                yield _check_result(shown, found)
+            else:
+                yield shown
+    if failure is not None:
+        raise failure
+    yield from described(context, settings, outputs)
+
+
+def _failure_of(
+    settings: OrchestrationSettings, attempt: Callable[[OrchestrationSettings], None]
+) -> dbt.BuildFailed | None:
+    try:
+        duckdb_file.with_enough_memory(settings, attempt, "duckdb_memory")
+    except dbt.BuildFailed as error:
+        return error
+    return None
+
+
+def _check_result(result: dg.AssetCheckResult, found: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The result with the rows that a test found as its description, and without what Dagster shows anyway."""
+    return result._replace(
+        description=found.get(result.check_name or "", result.description),
+        metadata={name: value for name, value in result.metadata.items() if name not in _NOT_SHOWN},
+    )
+
+
+def described(
+    context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
+) -> Iterator[Any]:
+    """What dbt built, with its rows, and the selected views that it left alone, which follow the tables below them."""
+    built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
+    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
+        lag = metadata.lag_seconds(connection, duckdb_file.RAW, "call_events", "received_at")
+        rows = metadata.row_counts(connection, [(key.path[0], key.path[1]) for key in built_outputs])
+        days = _days(connection)
+    for key in IN_ORDER:
+        if key not in context.selected_asset_keys:
+            continue
+        if key in BY_DAY_KEYS and not _range(context):
+            for materialization in not_yet_shown(context.instance, key, days):
+                context.log_event(materialization)
+        if output := built_outputs.get(key):
+            seconds = output.metadata.get(_DBT_SECONDS, 0.0)
+            shown = {**rows[key.path[0], key.path[1]], "seconds": seconds, "lag_seconds": lag}
+            yield dg.Output(None, output_name=output.output_name, metadata=shown)
+        elif IN_ORDER[key]:
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={"follows": _FOLLOWS, "seconds": 0.0, "lag_seconds": lag}
+            )
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    exclude=OUTCOMES,
+    dagster_dbt_translator=TRANSLATOR,
+    name="models",
+    pool=WAREHOUSE_POOL,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
+    """Calls, outcomes, metrics and what is due.
+
+    New events need the tables that hold something and the tests of their keys; a backfill counts its range of days
+    anew; everything is built anew once for each version of the
+    project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
+    An event that alone breaks the build is set aside, and the build is done without it.
+    """
+    settings = aftercall.orchestration()
+    everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
+    asked = _range(context)
+    if asked is not None and dbt.is_built(settings, MODELS):
+        days = dbt.variables({"dates_from": asked.start, "dates_until": asked.end})
+        arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
+        copy_files.forget(settings)
+        yield from built(context, settings, lambda roomy, sink: dbt.build(roomy, arguments, sink))
+        return
+
+    def work(roomy: OrchestrationSettings, sink: dbt.EventSink) -> None:
+        newest = quarantine.newest_load(roomy)
+        if everything or not dbt.is_built(roomy, MODELS):
+            dbt.build_all(roomy, MODELS, _COMPLETE, sink)
+        else:
+            dbt.build(roomy, _PASS, sink)
+        quarantine.remember_built(roomy, newest)
+
+    yield from built(
+        context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))
+    )
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    select=OUTCOMES,
+    dagster_dbt_translator=TRANSLATOR,
+    name="outcomes",
+    pool=WAREHOUSE_POOL,
+)
+def outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
+    """What became of every action: a view over what was just loaded, tested once a version and every night."""
+    settings = aftercall.orchestration()
+    if context.run.tags.get(EVERYTHING_TAG) == "yes" or not dbt.is_built(settings, AFTERMATH):
+        arguments = ["--select", OUTCOMES, "--exclude", LEAN]
+        yield from built(
+            context, settings, lambda roomy, sink: dbt.build_all(roomy, AFTERMATH, arguments, sink)
+        )
+    else:
+        yield from described(context, settings, [])

@@ -1,0 +1,1 @@
+"""Asset checks. What they look for belongs to `orchestration/monitoring/`."""

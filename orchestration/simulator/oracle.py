@@ -1,0 +1,167 @@
+"""What should become of simulated calls, counted from the generator's own knowledge by the rules in RULES.
+
+Independent of the dbt project on purpose: where the two disagree, one of them is wrong. It reads no body,
+and it holds whatever order the deliveries come in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from orchestration.simulator.calls import Call
+from orchestration.simulator.simulate import LEAD_SECONDS, planned
+
+_RESOLVES = {
+    "successful": True,
+    "resolved": True,
+    "completed_goal": True,
+    "unsuccessful": False,
+    "unresolved": False,
+    "failed": False,
+    "transferred": False,
+}
+_PRIORITIES = ("low", "normal", "high", "urgent")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A call as its delivered events tell it; None is unknown."""
+
+    call_id: str
+    phone: str
+    email: str | None
+    is_resolved: bool | None
+    satisfaction: int | None
+    is_transfer_requested: bool
+    needs_follow_up: bool
+    is_vip: bool
+    priority: str
+    email_template: str | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Totals over all calls, once every delivery has arrived.
+
+    `emails` counts those with an address, by template; `emails_without_address` those skipped without one.
+    `satisfaction` is the mean score of the rated calls, None without any.
+    """
+
+    calls: int = 0
+    events: int = 0
+    started: int = 0
+    ended: int = 0
+    analysed: int = 0
+    resolved: int = 0
+    unresolved: int = 0
+    satisfaction: float | None = None
+    turns: int = 0
+    tickets: int = 0
+    tickets_by_priority: dict[str, int] = field(default_factory=dict)
+    emails: dict[str, int] = field(default_factory=dict)
+    emails_without_address: int = 0
+    slack: dict[str, int] = field(default_factory=dict)
+    crm_contacts: int = 0
+    crm_notes: int = 0
+    crm_tasks: int = 0
+
+    @property
+    def actions(self) -> int:
+        """Rows that the outbox should hold at the end, the skipped mails among them."""
+        mails = sum(self.emails.values()) + self.emails_without_address
+        crm = self.crm_contacts + self.crm_notes + self.crm_tasks
+        return self.tickets + mails + sum(self.slack.values()) + crm
+
+
+def expected(
+    calls: int, seed: int, start: datetime, *, rate: float = 2.0, lead_seconds: float = LEAD_SECONDS
+) -> Expected:
+    """What `simulate` with the same arguments should lead to; raises the same errors."""
+    return expect(planned(calls, seed, start, rate=rate, lead_seconds=lead_seconds))
+
+
+def expect(calls: Iterable[Call]) -> Expected:
+    """The totals for these calls."""
+    told = [(call, facts(call)) for call in calls]
+    every = [fact for _, fact in told]
+    unresolved = [fact for fact in every if fact.is_resolved is False]
+    scores = [fact.satisfaction for fact in every if fact.satisfaction is not None]
+    mails = [fact for fact in every if fact.email_template is not None]
+    slack = {
+        "#support": sum(fact.is_transfer_requested for fact in every),
+        "#alerts": sum(score <= 2 for score in scores),
+        "#vip": sum(fact.is_vip and call.has_end for call, fact in told),
+    }
+    return Expected(
+        calls=len(told),
+        events=sum(call.has_start + call.has_end + call.has_analytics for call, _ in told),
+        started=sum(call.has_start for call, _ in told),
+        ended=sum(call.has_end for call, _ in told),
+        analysed=sum(call.has_analytics for call, _ in told),
+        resolved=sum(fact.is_resolved is True for fact in every),
+        unresolved=len(unresolved),
+        satisfaction=sum(scores) / len(scores) if scores else None,
+        turns=sum(len(call.turns) for call, _ in told if call.has_end),
+        tickets=len(unresolved),
+        tickets_by_priority=dict(Counter(fact.priority for fact in unresolved)),
+        emails=dict(Counter(str(fact.email_template) for fact in mails if fact.email is not None)),
+        emails_without_address=sum(fact.email is None for fact in mails),
+        slack={channel: count for channel, count in slack.items() if count},
+        crm_contacts=len({fact.phone for fact in every}),
+        crm_notes=sum(call.has_end for call, _ in told),
+        crm_tasks=sum(fact.needs_follow_up or fact.is_resolved is False for fact in every),
+    )
+
+
+def facts(call: Call) -> Facts:
+    """What can be known about the call from the events that leave the platform."""
+    satisfaction = call.satisfaction if call.has_analytics else None
+    disposition = _disposition(call)
+    is_resolved = call.is_resolved if call.has_analytics else _RESOLVES.get(disposition or "")
+    told_by = call.transfer_told_by
+    is_transfer_requested = (
+        disposition == "transferred"
+        or (told_by == "metric" and call.has_analytics)
+        or (told_by == "variable" and call.has_end)
+    )
+    return Facts(
+        call_id=call.call_id,
+        phone=call.customer.phone,
+        email=call.customer.email if call.has_end else None,
+        is_resolved=is_resolved,
+        satisfaction=satisfaction,
+        is_transfer_requested=is_transfer_requested,
+        needs_follow_up=call.needs_follow_up and call.has_analytics,
+        is_vip=call.customer.is_vip and call.has_end,
+        priority=_priority(call, satisfaction, is_transfer_requested),
+        email_template=_email_template(is_resolved, satisfaction) if call.has_analytics else None,
+    )
+
+
+def _disposition(call: Call) -> str | None:
+    if call.has_analytics and call.analytics_tell_outcome:
+        return call.outcome
+    if call.has_end and call.dialect == "seed":
+        return call.end_disposition.lower().replace(" ", "_")
+    return None
+
+
+def _priority(call: Call, satisfaction: int | None, is_transfer_requested: bool) -> str:
+    sentiment = call.sentiment if call.has_analytics else None
+    if sentiment is None and satisfaction is not None:
+        sentiment = "positive" if satisfaction >= 4 else "negative" if satisfaction <= 2 else "neutral"
+    step = {"positive": 0, "negative": 2}.get(sentiment or "unknown", 1)
+    return _PRIORITIES[step + is_transfer_requested]
+
+
+def _email_template(is_resolved: bool | None, satisfaction: int | None) -> str | None:
+    if satisfaction is not None and satisfaction <= 2:
+        return "apology_escalation"
+    if is_resolved is False:
+        return "additional_resources"
+    if is_resolved and satisfaction is not None and satisfaction >= 4:
+        return "thank_you"
+    return None

@@ -1,0 +1,1 @@
+"""The work behind commands: trace, connect, reload, retention, whatif. Options and output belong to `cli/`."""

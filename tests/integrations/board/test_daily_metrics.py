@@ -1,0 +1,97 @@
+"""The day's numbers out of a small published copy, at a moment of its own."""
+
+import os
+from datetime import UTC, date, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import duckdb
+import pytest
+
+from integrations.board.daily_metrics import Figures, Line, Numbers, numbers, scores
+from integrations.board.published import Marts
+
+MONDAY = date(2026, 11, 2)
+THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
+CALLS = """
+create table calls as select *, call_key as call_id, 'atoms' as source, cast(began_at as date) as call_date,
+    began_at as updated_at,
+    case status when 'completed' then 'answered' else status end as answer_status from (values
+    ('now 1', timestamp '2026-11-02 14:59', 'nora', 'completed', 60),
+    ('now 2', timestamp '2026-11-02 00:30', 'nora', 'completed', 120),
+    ('now 3', timestamp '2026-11-02 09:00', 'theo', 'no_answer', null),
+    ('later', timestamp '2026-11-02 15:01', 'nora', 'completed', 600),
+    ('yesterday', timestamp '2026-11-01 14:59', 'nora', 'completed', 30),
+    ('yesterday, later', timestamp '2026-11-01 15:01', 'nora', 'completed', 600),
+    ('last week', timestamp '2026-10-26 14:59', 'theo', 'completed', 90),
+    ('last week, the day after', timestamp '2026-10-27 10:00', 'theo', 'completed', 600)
+) as _(call_key, began_at, agent_id, status, duration_seconds);
+create table call_outcomes as select * from (values
+    ('now 1', 'billing', true, 5, false), ('now 2', 'billing', false, 2, true),
+    ('now 3', 'general', null, null, false), ('yesterday', 'billing', true, 4, false),
+    ('last week', 'billing', false, 1, true), ('later', 'billing', true, 5, false),
+    ('yesterday, later', 'billing', true, 5, false), ('last week, the day after', 'general', true, 5, false)
+) as _(call_key, issue_type, is_resolved, satisfaction_score, is_transfer_requested);
+create table actions as select * from (values
+    (4.0, 'sent', timestamp '2026-11-02 10:00'), (8.0, 'sent', timestamp '2026-11-02 11:00'),
+    (900.0, 'sent', timestamp '2026-11-01 11:00'), (null, 'dead', timestamp '2026-11-02 11:00')
+) as _(seconds_from_call_end_to_sent, status, call_ended_at);
+"""
+
+
+@pytest.fixture
+def marts(tmp_path: Path) -> Marts:
+    path = tmp_path / "marts.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(CALLS)
+    os.utime(path, (THREE.timestamp(), THREE.timestamp()))
+    return Marts(path)
+
+
+def of(marts: Marts, day: date = MONDAY, zone: str = "UTC") -> Numbers:
+    found = numbers(marts, ZoneInfo(zone), day)
+    assert found is not None
+    return found
+
+
+def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_days_before(
+    marts: Marts,
+) -> None:
+    found = of(marts)
+    assert (found.published_at, found.until) == (THREE, THREE)
+    assert found.today == Figures(3, 2, 0.5, 1 / 3, 90.0, 3.5, 2, (0, 1, 0, 0, 1))
+    assert found.yesterday == Figures(1, 1, 1.0, 0.0, 30.0, 4.0, 1, (0, 0, 0, 1, 0))
+    assert found.last_week == Figures(1, 1, 0.0, 1.0, 90.0, 1.0, 1, (1, 0, 0, 0, 0))
+    assert found.median_seconds == 6.0
+    assert (len(found.hours), found.hours[0], found.hours[14], sum(found.hours)) == (15, 1, 1, 2)
+    assert found.resolved_hours == [0.0, *[None] * 13, 1.0]
+
+
+def test_agents_and_issue_types_have_the_same_three_periods(marts: Marts) -> None:
+    found = of(marts)
+    nora = Line(
+        "atoms:nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), found.yesterday, Figures()
+    )
+    assert [line.name for line in found.agents] == ["atoms:nora", "atoms:theo"]
+    assert found.agents[0] == nora
+    assert {line.name: line.last_week.calls for line in found.issues} == {"billing": 1, "general": 0}
+
+
+def test_a_day_that_is_over_is_whole(marts: Marts) -> None:
+    found = of(marts, date(2026, 11, 1))
+    assert (found.today.completed, found.is_today, len(found.hours)) == (2, False, 24)
+
+
+def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_another_day(marts: Marts) -> None:
+    new_york = of(marts, zone="America/New_York")
+    assert (new_york.today.calls, new_york.yesterday.calls, new_york.last_week.calls) == (2, 1, 0)
+    assert len(of(marts, date(2026, 11, 1), "America/New_York").hours) == 25
+
+
+def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(marts: Marts) -> None:
+    assert scores(marts, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
+    assert scores(marts, []) == {}
+
+
+def test_without_a_copy_there_are_none(tmp_path: Path) -> None:
+    assert numbers(Marts(tmp_path / "none.duckdb"), ZoneInfo("UTC")) is None

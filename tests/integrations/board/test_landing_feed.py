@@ -1,0 +1,127 @@
+"""A tail tells what the landing store says, whatever cannot be read in it."""
+
+import time
+import zlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+import pytest
+
+from integrations.board import kept, landing_feed
+from integrations.board.config import BoardSettings
+from integrations.board.envelope import CALL_END, CALL_START
+from integrations.board.live_calls import LiveView
+from receiver.envelope import Facts, line, seal
+from receiver.landing import Chunk, LandingStore, open_landing
+from receiver.landing.local import LocalLandingStore
+from tests.integrations.board.conftest import until
+
+
+def test_calls_on_the_line_are_known_before_the_day_is_counted_and_a_restart_knows_both_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landing_feed, "READ_SECONDS", 0)
+    for hours_ago in (6, 5, 4, 0):
+        write_segment(tmp_path, f"{hours_ago}h", datetime.now(UTC) - timedelta(hours=hours_ago))
+    cold = shown(open_landing(tmp_path), tmp_path)
+    early = next(view for view in cold if view.is_current)
+    assert not early.is_read
+    assert not early.unended
+    assert (early.active, early.feed[:5]) == (cold[-1].active, cold[-1].feed[:5])
+    assert [call.call_id for call in early.active] == ["0h-4", "0h-2", "0h-0"]
+    store = Counting(tmp_path / "landing")
+    assert shown(store, tmp_path)[0] == cold[-1]
+    assert store.lines == 4, "more was read than the last line of each segment"
+
+
+def test_a_line_that_is_no_text_stops_neither_the_tail_nor_a_digest(tmp_path: Path) -> None:
+    write_segment(tmp_path, "a", datetime.now(UTC))
+    (segment,) = (tmp_path / "landing").rglob("*.ndjson")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join([lines[0].replace(b"a-0", b"\xff"), *lines]))
+    store = open_landing(tmp_path)
+    assert [call.call_id for call in shown(store, tmp_path)[-1].active] == ["a-4", "a-2", "a-0"]
+    (path,) = (each.path for each in store.segments())
+    assert kept.load(store, path) is not None
+
+
+def test_one_segment_that_cannot_be_read_is_named_and_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = datetime.now(UTC)
+    write_segment(tmp_path, "a", now - timedelta(hours=1))
+    write_segment(tmp_path, "b", now)
+    bad = next((tmp_path / "landing" / f"{now:%Y-%m-%d/%H}").glob("*.ndjson"))
+    good = bad.rename(bad.with_name(bad.name.replace("Z-", "Z-0")[:-8] + ".ndjson"))
+    bad.mkdir()
+    view = shown(open_landing(tmp_path), tmp_path)[-1]
+    assert len(view.active) == 6
+    assert view.is_read
+    assert f"{bad.name} cannot be read: Is a directory" in view.problem
+    assert caplog.text.count("cannot be read") == 1
+    bad.rmdir()
+    assert good.exists()
+    assert shown(open_landing(tmp_path), tmp_path)[-1].problem == ""
+
+
+def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(landing_feed, "RETRY_SECONDS", 0.1)
+    landing = tmp_path / "landing"
+    landing.symlink_to(landing)
+    views: list[LiveView] = []
+    thread = landing_feed.Tail(BoardSettings(home=tmp_path), open_landing(tmp_path), views.append)
+    thread.start()
+    until(lambda: len(views) > 2, "the third look")
+    assert all("Too many levels of symbolic links" in view.problem for view in views)
+    assert not views[-1].is_read
+    assert caplog.text.count("cannot be read") == 1
+    landing.unlink()
+    write_segment(tmp_path, "a", datetime.now(UTC))
+    until(lambda: views[-1].is_read, "the day")
+    thread.stop()
+    assert (len(views[-1].active), views[-1].problem) == (3, "")
+    assert len(views) < 30, "it was asked without a pause"
+
+
+def write_segment(home: Path, name: str, at: datetime) -> None:
+    """A segment of five calls that started at a time, of which two ended."""
+    path = (
+        home
+        / "landing"
+        / f"{at:%Y-%m-%d/%H}"
+        / f"{at:%Y%m%dT%H%M%S%f}Z-{zlib.crc32(name.encode()):08x}.ndjson"
+    )
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as segment:
+        for number in range(5):
+            for kind in (CALL_START, CALL_END)[: 1 + number % 2]:
+                facts = Facts(event_type=kind, call_id=f"{name}-{number}", occurred_at=at)
+                body = orjson.dumps({"agent_id": "agent_nora", "kind": kind})
+                segment.write(line(seal("atoms", facts, body, at), body))
+
+
+class Counting(LocalLandingStore):
+    """A landing store that counts the lines which are read."""
+
+    lines = 0
+
+    def read(self, path: str, offset: int = 0, max_bytes: int = 8 << 20) -> Chunk:
+        chunk = super().read(path, offset, max_bytes)
+        self.lines += chunk.data.count(b"\n")
+        return chunk
+
+
+def shown(store: LandingStore, home: Path) -> list[LiveView]:
+    """What a tail tells until it has read everything; it is then ended, and keeps what it read."""
+    views: list[LiveView] = []
+    thread = landing_feed.Tail(BoardSettings(home=home), store, views.append)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not (views and views[-1].is_read):
+        assert time.monotonic() < deadline, "the landing store was not read"
+        time.sleep(0.01)
+    thread.stop()
+    return views
