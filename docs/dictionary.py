@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt
+from orchestration.warehouse import dbt
 
 PAGE = Path(__file__).with_name("data-dictionary.md")
 STALE = (

@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 from sqlalchemy import Connection
 
 from integrations.config import CHANNEL_SETTINGS, IntegrationSettings
-from integrations.errors import Paused, Refused, Retryable
+from integrations.errors import DestinationUnavailable, Rejected, TransientError
 
 CHANNELS = tuple(CHANNEL_SETTINGS)
 
@@ -103,12 +103,12 @@ def finding(name: str, ask: Callable[[], str]) -> Finding:
     """What `ask` found out; any of the failure kinds is a finding that is not fine."""
     try:
         return Finding(name, True, ask())
-    except (Refused, Retryable, Paused) as error:
+    except (Rejected, TransientError, DestinationUnavailable) as error:
         return Finding(name, False, str(error))
 
 
 @runtime_checkable
-class Checkable(Destination, Protocol):
+class SupportsCheck(Destination, Protocol):
     """A destination that can tell whether it is set up, without leaving anything behind."""
 
     def check(self) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ class Checkable(Destination, Protocol):
 
 
 @runtime_checkable
-class ChannelCheckable(Checkable, Protocol):
+class ChannelCheckable(SupportsCheck, Protocol):
     """A destination of messages that can look into one of the places that they go to."""
 
     def check_channel(self, name: str) -> Finding:
@@ -126,7 +126,7 @@ class ChannelCheckable(Checkable, Protocol):
 
 
 @runtime_checkable
-class Showable(Destination, Protocol):
+class SupportsPreview(Destination, Protocol):
     """A destination that can show the request that a try would make now."""
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
@@ -138,7 +138,7 @@ class Showable(Destination, Protocol):
 
 
 @runtime_checkable
-class Comparable(Destination, Protocol):
+class SupportsDiff(Destination, Protocol):
     """A destination that can say what it would write and what is there now, field by field, for a dry run."""
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
@@ -199,7 +199,7 @@ def can_be_asked(destination: Destination) -> bool:
 
 
 @runtime_checkable
-class KeptInOutbox(Destination, Protocol):
+class Transactional(Destination, Protocol):
     """A destination whose whole effect is rows of the outbox: it is written in the transaction that marks it.
 
     Only such a one may be sent in batches, because effect and mark cannot come apart.

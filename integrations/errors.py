@@ -1,14 +1,14 @@
 """What a destination may say went wrong, what that says of the system, and how much of it may be written down.
 
-A destination raises one of these; anything else that escapes from it counts as `Retryable`.
+A destination raises one of these; anything else that escapes from it counts as `TransientError`.
 What follows from an error (when to try again, when to give up) belongs to `integrations.outbox`.
 
 | raised | speaks of | its destination |
 |---|---|---|
-| `Unreachable`, `Busy`, `Paused`, `Forbidden` | the system | stops, at once or after some in a row |
-| `Refused`, `Gone` | the record, in the system's words | stops after many in a row: it is hardly the records |
-| `Retryable` itself | the record, for now: a lock, a full mailbox | goes on |
-| `Unsendable`, `Skipped` | the record, in our words: the system was not asked | goes on; they are no part of a row |
+| `Unreachable`, `RateLimited`, `DestinationUnavailable`, `Forbidden` | the system | stops, at once or after a few |
+| `Rejected`, `NotFound` | the record, in the system's words | stops after many in a row: it is hardly the records |
+| `TransientError` itself | the record, for now: a lock, a full mailbox | goes on |
+| `Unsendable`, `Suppressed` | the record, in our words: the system was not asked | goes on; they are no part of a row |
 """
 
 import errno
@@ -37,7 +37,7 @@ _CREDENTIALS = (
 )
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """The system will never take this action as it is: the action is dead, unless the system refuses all others too.
 
     Args:
@@ -50,18 +50,18 @@ class Refused(Exception):
         self.details = details
 
 
-class Unsendable(Refused):
+class Unsendable(Rejected):
     """aftercall itself refuses the action, before any system is asked: this says nothing of the system.
 
     The action is dead. The refusal is no part of a row of refusals, and does not end one.
     """
 
 
-class Gone(Refused):
+class NotFound(Rejected):
     """The record that was to be updated does not exist any more: it is looked for again, and if need be made anew."""
 
 
-class Retryable(Exception):
+class TransientError(Exception):
     """The record failed now and may work later: somebody holds a lock, or one mailbox is full.
 
     The action uses up a try. What says that the system as a whole does not work is `Unreachable`.
@@ -76,7 +76,7 @@ class Retryable(Exception):
         self.after = after
 
 
-class Unreachable(Retryable):
+class Unreachable(TransientError):
     """The system does not work now, whatever the record.
 
     There is no connection or no answer, an error of its own (every 5xx, 408, 425), a page where data was promised, or a
@@ -109,14 +109,14 @@ class Unreachable(Retryable):
         return self.may_be_done and not self.is_answered
 
 
-class Busy(Retryable):
+class RateLimited(TransientError):
     """The system asks everybody to wait (429, a used-up quota): the whole destination does, without an alert.
 
     Being asked to wait is no failure of the action: neither it nor the others lose an attempt.
     """
 
 
-class Skipped(Exception):
+class Suppressed(Exception):
     """The action must not be done, and that is no failure: no address, a suppressed one, a domain for examples.
 
     The action is skipped with this reason until its content changes or a person tries it again. No system was asked:
@@ -124,7 +124,7 @@ class Skipped(Exception):
     """
 
 
-class Paused(Exception):
+class DestinationUnavailable(Exception):
     """Nothing would get through for now, whatever the action: a key that is refused, a wrong address.
 
     The whole destination stops, one alert tells of it, and another action is tried later. It costs no attempt, unless
@@ -141,7 +141,7 @@ class Paused(Exception):
         self.after = after
 
 
-class Forbidden(Paused):
+class Forbidden(DestinationUnavailable):
     """The key may not do this (403): perhaps nothing at all, perhaps only this one record or place.
 
     Others are tried before the destination stops; if one gets through, it is this action's own failure.
@@ -159,7 +159,7 @@ def is_no_connection(cause: BaseException) -> bool:
 def describe(error: BaseException, settings: BaseSettings) -> str:
     """An error as text fit for the outbox: at most 2,000 characters, and no secret among them."""
     text = str(error).strip()
-    if not isinstance(error, Refused | Retryable | Paused | Skipped):
+    if not isinstance(error, Rejected | TransientError | DestinationUnavailable | Suppressed):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return redact(text or type(error).__name__, settings)
 

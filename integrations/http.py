@@ -23,7 +23,15 @@ from requests import exceptions as failures
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.errors import (
+    DestinationUnavailable,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+    is_no_connection,
+)
 from integrations.pages import is_page, text_of
 from integrations.rendering import line
 
@@ -162,7 +170,7 @@ class HttpClient:
 
     def knock(self) -> None:
         """Return if anybody answers at the address, by OPTIONS, which changes nothing. Raises Unreachable or Busy."""
-        with suppress(Refused, Paused):
+        with suppress(Rejected, DestinationUnavailable):
             self.request("OPTIONS")
 
     def close(self) -> None:
@@ -191,13 +199,13 @@ class HttpClient:
         cause = _root(error)
         if isinstance(error, failures.SSLError) and "certificate" in str(error).lower():
             reason = getattr(cause, "verify_message", "") or "certificate verify failed"
-            raise Paused(
+            raise DestinationUnavailable(
                 f"{self.system} shows a certificate that is not to be trusted ({reason}); nothing was sent. "
                 f"Look at {self.setting}; a CA of your own goes into REQUESTS_CA_BUNDLE"
             ) from None
         if isinstance(error, ValueError):
             # InvalidURL, MissingSchema, InvalidSchema, InvalidHeader: all of them are ValueErrors.
-            raise Paused(
+            raise DestinationUnavailable(
                 f"{self.setting} is not an address that can be asked: {type(error).__name__}"
             ) from None
         if isinstance(error, failures.ConnectTimeout):
@@ -220,7 +228,7 @@ class HttpClient:
     def _failure(self, answer: Answer, message: str) -> Exception:
         """The failure kind of an answer that is not 2xx."""
         error = self.kind(answer.status, answer.headers, message)
-        if not isinstance(error, Refused):
+        if not isinstance(error, Rejected):
             return error
         if answer.status in _OF_A_STAND_IN and answer.is_page and not self.answers_pages:
             return Unreachable(f"{message}. Look at {self.setting}")
@@ -231,16 +239,16 @@ class HttpClient:
         """The failure kind of a status that is not 2xx."""
         after = retry_after(headers.get("Retry-After"), datetime.now(UTC))
         if status in TOO_MANY:
-            return Busy(message, after)
+            return RateLimited(message, after)
         if status >= 500 or status in NOT_NOW:
             return Unreachable(message, after, may_be_done=status in ANSWER_LOST, is_answered=True)
         if status == LOCKED:
-            return Retryable(message, after)
+            return TransientError(message, after)
         if status == 403:
             return Forbidden(f"{message}. Look at {self.setting}")
         if status in self.wrong_for_all or status < 400:
-            return Paused(f"{message}. Look at {self.setting}")
-        return Refused(message)
+            return DestinationUnavailable(f"{message}. Look at {self.setting}")
+        return Rejected(message)
 
 
 def retry_after(value: str | None, now: datetime) -> timedelta | None:
@@ -270,7 +278,7 @@ def checked_url(value: str, setting: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise Paused(f"set {setting} to a URL that begins with https://")
+        raise DestinationUnavailable(f"set {setting} to a URL that begins with https://")
     return value
 
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.http import checked_url
 
 
@@ -10,7 +10,7 @@ def board(setting: str) -> str:
     """The board's address without a stroke at its end; Paused if it is none that fits into a message."""
     url = checked_url(setting.strip(), "AFTERCALL_BOARD_URL").rstrip("/")
     if set(url) & set("<>|\"' "):
-        raise Paused(
+        raise DestinationUnavailable(
             "set AFTERCALL_BOARD_URL to the address under which people open the board, for instance https://…"
         )
     return url

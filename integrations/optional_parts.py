@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from integrations.errors import Gone, Refused, Unsendable
+from integrations.errors import NotFound, Rejected, Unsendable
 from integrations.rendering import line
 from integrations.rest import Conflict, Missing
 
@@ -68,7 +68,7 @@ def write_without_refused(
     write: Callable[[Omission], T],
     parts: Sequence[Part],
     *,
-    refusals: tuple[type[Exception], ...] = (Refused,),
+    refusals: tuple[type[Exception], ...] = (Rejected,),
 ) -> T:
     """What `write` returns for the whole record, or for the record without the parts that the system refuses.
 
@@ -87,7 +87,7 @@ def write_without_refused(
     while True:
         try:
             return write(omission)
-        except (Gone, Missing, Unsendable):
+        except (NotFound, Missing, Unsendable):
             raise
         except refusals as error:
             left = [part for part in parts if part.name not in omission]
@@ -104,7 +104,7 @@ def write_without_refused(
 
 
 def _is_named(part: Part, error: Exception) -> bool:
-    details = error.details if isinstance(error, Refused | Conflict) else ""
+    details = error.details if isinstance(error, Rejected | Conflict) else ""
     text = f"{error} {details}"
     return any(
         re.search(rf"(?<![A-Za-z]){re.escape(word)}(?![A-Za-z])", text, re.IGNORECASE) for word in part.words

@@ -8,18 +8,18 @@ from typing import Any
 
 import orjson
 
-from integrations.errors import Refused, Retryable, Unreachable
+from integrations.errors import Rejected, TransientError, Unreachable
 from integrations.http import LONGEST_DETAILS, Answer, HttpClient
 from integrations.rendering import line
 
 LONGEST_TOLD = 500
 
 
-class Missing(Refused):
+class Missing(Rejected):
     """404 or 410: the record that was asked for is not there, not any more, or not for this key's eyes."""
 
 
-class Conflict(Retryable):
+class Conflict(TransientError):
     """409: somebody else was faster. After a look at what is there now it may work.
 
     Args:

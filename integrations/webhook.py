@@ -22,7 +22,7 @@ from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, finding
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import HttpClient, checked_url
 
 NAME = "webhook"
@@ -108,13 +108,13 @@ class WebhookDestination:
         client = self._open(wrong_for_all=_NOBODY_THERE - {405})
         try:
             answer = client.request("OPTIONS")
-        except Refused:
+        except Rejected:
             return told
         finally:
             client.close()
         methods = {one.strip().upper() for one in answer.headers.get("Allow", "POST").split(",")}
         if not methods & {"POST", "*"}:
-            raise Refused(f"it takes {', '.join(sorted(methods))} and no POST")
+            raise Rejected(f"it takes {', '.join(sorted(methods))} and no POST")
         return told
 
     def _headers(self, identity: str, now: datetime, body: bytes) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _signers(secrets: str) -> list[Webhook]:
     except (binascii.Error, ValueError):
         keys = []
     if not keys:
-        raise Paused(
+        raise DestinationUnavailable(
             "set AFTERCALL_WEBHOOK_SECRET to whsec_ and at least 24 bytes in base64; to make one: "
             "echo whsec_$(openssl rand -base64 32)"
         )

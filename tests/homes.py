@@ -62,7 +62,7 @@ def copy(source: Path, home: Path, with_landing: bool = False) -> None:
 def hand_on_the_parse(home: Path) -> None:
     """Spare a new home the parse of the dbt project, which is the same in each and takes as long as a pass."""
     from orchestration.config import OrchestrationSettings
-    from orchestration.warehouse.duckdb_file import dbt
+    from orchestration.warehouse import dbt
 
     target = OrchestrationSettings(home=home).dbt_target
     if not target.exists():

@@ -7,7 +7,7 @@ import gc
 from importlib import import_module
 
 from orchestration.config import CODE_LOCATION, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt
+from orchestration.warehouse import dbt
 
 for module in (
     "alembic.command",

@@ -13,7 +13,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm import rendering as crm
 from integrations.destinations import CHANNELS, Delivery
 from integrations.email import rendering as email
-from integrations.errors import Paused, Refused, Skipped
+from integrations.errors import DestinationUnavailable, Rejected, Suppressed
 from integrations.outbox import Action, Outbox
 from integrations.outbox.engine import reading
 from integrations.outbox.previews import NAME as PREVIEW
@@ -182,7 +182,7 @@ def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
     )
     try:
         return Look(render(delivery, settings))
-    except (Refused, Paused, Skipped) as error:
+    except (Rejected, DestinationUnavailable, Suppressed) as error:
         return Look(None, refusal=str(error))
 
 

@@ -19,7 +19,7 @@ from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits, finding
-from integrations.errors import Refused
+from integrations.errors import Rejected
 from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot, changed, new_object
 from integrations.optional_parts import Part
 from integrations.rest import Conflict, Missing
@@ -67,7 +67,7 @@ class HubSpotCrm(Crm):
         """The object whose unique property holds the key."""
         try:
             found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
-        except Refused:
+        except Rejected:
             # Nothing is marked where there is no property yet; it is made when something is written.
             if self.client.has_property(OBJECTS[made.kind], KEY, is_unique=True):
                 raise
@@ -86,7 +86,7 @@ class HubSpotCrm(Crm):
             self._candidate, self.client.search("contacts", any_of, [*_NUMBERS, *_ADDRESSES], limit=100)
         )
 
-    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+    def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contact of `Contact already exists. Existing ID: 100`: the one that has the address."""
         existing = _EXISTING.search(error.details)
         names = [*_NUMBERS, *_ADDRESSES]
@@ -154,7 +154,7 @@ class HubSpotCrm(Crm):
             told = self._with_key(
                 made.kind, lambda: self.client.create(OBJECTS[made.kind], _properties(fields), on)
             )
-        except (Refused, Conflict):
+        except (Rejected, Conflict):
             found = self.marked(made)
             if found is None:
                 raise
@@ -204,7 +204,7 @@ class HubSpotCrm(Crm):
 
     def _own(self, field: str) -> str:
         if not self.client.has_property("contacts", field):
-            raise Refused(f"contacts have no property {field}: make it, or change AFTERCALL_CRM_FIELDS")
+            raise Rejected(f"contacts have no property {field}: make it, or change AFTERCALL_CRM_FIELDS")
         return "there"
 
     def _with_key(self, kind: str, write: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -213,7 +213,7 @@ class HubSpotCrm(Crm):
             return write()
         except Missing:
             raise
-        except (Refused, Conflict):
+        except (Rejected, Conflict):
             objects = OBJECTS[kind]
             if self.client.has_property(objects, KEY, is_unique=True):
                 raise

@@ -15,7 +15,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen, due
 from integrations.crm.rendering import Record, record
 from integrations.destinations import Delivery, Limits
-from integrations.errors import Gone, Paused, Refused
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.http import HttpClient
 from integrations.optional_parts import Omission, Part, write_without_refused
 from integrations.rest import Conflict, Missing
@@ -48,7 +48,9 @@ class Crm(ABC):
     def __init__(self, client: HttpClient, settings: IntegrationSettings) -> None:
         self.client, self.region = client, settings.phone_region.strip()
         if self.region and not phones.is_region(self.region):
-            raise Paused("set AFTERCALL_PHONE_REGION to a country like US or DE, or to nothing")
+            raise DestinationUnavailable(
+                "set AFTERCALL_PHONE_REGION to a country like US or DE, or to nothing"
+            )
         self.own = own_fields(settings.crm_fields)
         # Else an address that a caller claims would be one that the CRM holds at the next call.
         self._takes_addresses = not settings.email_only_known
@@ -80,11 +82,11 @@ class Crm(ABC):
             return self._written(made, self.wanted, lambda one, fields: self._created(one, fields, on))
         held = self.held(made.kind, external_id)
         if held is None:
-            raise Gone(f"{self.client.system} has no {made.kind} {external_id} any more")
+            raise NotFound(f"{self.client.system} has no {made.kind} {external_id} any more")
         try:
             return self._filled_in(made, held)
         except Missing as error:
-            raise Gone(str(error)) from None
+            raise NotFound(str(error)) from None
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
         """What `send` would write; of a note or task whose contact is not there yet all but the contact."""
@@ -151,7 +153,7 @@ class Crm(ABC):
         """The fields without what is left out."""
         return {name: value for name, value in fields.items() if name not in left_out}
 
-    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+    def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contacts that a refusal names as being there already, as they are now."""
         return ()
 
@@ -202,9 +204,9 @@ class Crm(ABC):
         """Create it; where the system says that the caller's contact is there already, fill in that one."""
         try:
             return self.create(made, fields, contact_id)
-        except (Missing, Gone):
+        except (Missing, NotFound):
             raise
-        except (Refused, Conflict) as error:
+        except (Rejected, Conflict) as error:
             email = fields.get("email", "")
             known = (
                 chosen(self.named_by(error), made.phone, email, self.region)
@@ -229,7 +231,7 @@ class Crm(ABC):
             return write(one, self.lessened(fields_of(one), left_out))
 
         # A conflict of a contact is about its address, which is another contact's.
-        refusals = (Refused, Conflict) if made.kind == "contact" else (Refused,)
+        refusals = (Rejected, Conflict) if made.kind == "contact" else (Rejected,)
         return write_without_refused(lessened_and_written, self.optional(made), refusals=refusals)
 
 
@@ -250,7 +252,7 @@ def own_fields(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
     fields = {told.strip(): field.strip() for told, _, field in pairs}
     if not all(told in OWN_FIELDS and field for told, field in fields.items()):
-        raise Paused(
+        raise DestinationUnavailable(
             f"set AFTERCALL_CRM_FIELDS to pairs like call_count=calls__c; there is {', '.join(OWN_FIELDS)}"
         )
     return fields

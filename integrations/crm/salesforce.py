@@ -36,7 +36,7 @@ from integrations.crm.salesforce_fields import (
     sosl,
 )
 from integrations.destinations import Finding, Limits, finding
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.optional_parts import Omission, Part
 from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
@@ -75,11 +75,11 @@ class SalesforceCrm(Crm):
         self._key, self._new = settings.salesforce_key_field.strip(), settings.salesforce_new.strip()
         self._company, self._url = settings.salesforce_company, settings.salesforce_url.strip().rstrip("/")
         if not re.fullmatch(r"[A-Za-z]\w*", self._key):
-            raise Paused(
+            raise DestinationUnavailable(
                 "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"
             )
         if self._new not in ("Contact", "Lead"):
-            raise Paused("set AFTERCALL_SALESFORCE_NEW to Contact or Lead")
+            raise DestinationUnavailable("set AFTERCALL_SALESFORCE_NEW to Contact or Lead")
         super().__init__(SalesforceClient(settings), settings)
 
     def marked(self, made: Record) -> str | None:
@@ -106,7 +106,7 @@ class SalesforceCrm(Crm):
             records += self.client.listed(told, "searchRecords") if told else []
         return map(self._candidate, records)
 
-    def named_by(self, error: Refused | Conflict) -> Iterable[Candidate]:
+    def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contacts and leads of `DUPLICATES_DETECTED`, which a rule of the org takes for the same person."""
         for identity in duplicates(error.details):
             try:
@@ -244,9 +244,9 @@ class SalesforceCrm(Crm):
         known = {str(one.get("name")): one for one in self.client.listed(told, "fields")}
         missing = [field for field in fields if not known.get(field, {}).get("updateable")]
         if not (told.get("createable") and told.get("updateable")):
-            raise Refused(f"the app's user may not create and edit {name}s")
+            raise Rejected(f"the app's user may not create and edit {name}s")
         if missing:
-            raise Refused(f"{name}s have no {', '.join(missing)} that the app's user may edit")
+            raise Rejected(f"{name}s have no {', '.join(missing)} that the app's user may edit")
         return "yes"
 
     def _due(self, made: Record, held: Held) -> dict[str, str]:
@@ -262,7 +262,7 @@ class SalesforceCrm(Crm):
             return bool((self._read(identity, [DESCRIPTION]) or {}).get(DESCRIPTION))
         except Missing:
             raise
-        except Refused:
+        except Rejected:
             return True
 
     def _read(self, identity: str, names: Iterable[str]) -> Any:
@@ -272,7 +272,7 @@ class SalesforceCrm(Crm):
             return self.client.api.restful(path, {"fields": ",".join(names)})
         except Missing:
             raise
-        except Refused:
+        except Rejected:
             less = [name for name in names if name not in self.own.values()]
             if len(less) == len([*names]):
                 raise

@@ -14,7 +14,7 @@ import requests
 from simple_salesforce.api import Salesforce
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable
+from integrations.errors import DestinationUnavailable, RateLimited, Rejected, TransientError, Unreachable
 from integrations.http import Answer, checked_url, retry_after
 from integrations.rendering import line
 from integrations.rest import LONGEST_TOLD, RestClient
@@ -45,7 +45,7 @@ _FOR_A_PERSON = frozenset(
 )  # fmt: skip
 
 
-class Expired(Paused):
+class Expired(DestinationUnavailable):
     """401: the session is over, or the app may not open one."""
 
 
@@ -60,7 +60,7 @@ class SalesforceClient(RestClient):
         self._id = settings.salesforce_client_id.strip()
         self._secret = settings.salesforce_client_secret.get_secret_value().strip()
         if not (self._id and self._secret):
-            raise Paused(
+            raise DestinationUnavailable(
                 f"set AFTERCALL_SALESFORCE_CLIENT_ID and {SETTING} to key and secret of an external client app"
             )
         self._token = ""
@@ -93,8 +93,8 @@ class SalesforceClient(RestClient):
             answer = super().request(
                 "POST", "/services/oauth2/token", body=urlencode(form).encode(), headers=headers
             )
-        except Refused as error:
-            raise Paused(
+        except Rejected as error:
+            raise DestinationUnavailable(
                 f"{error}. Look at AFTERCALL_SALESFORCE_URL, _CLIENT_ID and _CLIENT_SECRET"
             ) from None
         self._token = str(self.part(answer.json(), "access_token"))
@@ -106,14 +106,14 @@ class SalesforceClient(RestClient):
         # Only the first code counts: what follows may quote what a stranger said.
         code = next(iter(message.partition(f"{status}: ")[2].split(":")), "")
         if code in _USED_UP:
-            return Busy(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
+            return RateLimited(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
         if code in _FOR_A_PERSON:
-            return Paused(f"{message}. Look at Salesforce's setup")
+            return DestinationUnavailable(f"{message}. Look at Salesforce's setup")
         if code in _NOT_NOW:
             return Unreachable(message)
         if code in _LOCKED:
-            return Retryable(message)
-        return Refused(message) if status == 300 else super().kind(status, headers, message)
+            return TransientError(message)
+        return Rejected(message) if status == 300 else super().kind(status, headers, message)
 
     def _authorised(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._token:

@@ -20,7 +20,7 @@ from integrations.crm.records import Crm, Held
 from integrations.crm.rendering import Record
 from integrations.crm.tryton_client import Tryton, escaped
 from integrations.destinations import Finding, Limits, finding
-from integrations.errors import Refused, Retryable
+from integrations.errors import Rejected, TransientError
 
 PARTY = "party.party"
 MODELS = {"contact": PARTY, "note": "ir.note", "task": "project.work"}
@@ -43,7 +43,7 @@ _CODE = re.compile(r"code|kod|kód|cód|cod[iu]|код|šifr|代码|کد|ລະ�
 ATTEMPTS = 4
 
 
-class CodeTaken(Retryable):
+class CodeTaken(TransientError):
     """Others took the codes that Tryton wanted to give; a moment later it gives another."""
 
 
@@ -147,7 +147,7 @@ class TrytonCrm(Crm):
         for _ in range(ATTEMPTS):
             try:
                 return self.client.create(MODELS[made.kind], body)
-            except Refused as error:
+            except Rejected as error:
                 if made.kind != "contact" or not _CODE.search(str(error)):
                     raise
                 taken = error
@@ -200,13 +200,13 @@ class TrytonCrm(Crm):
             if not told[model].get(right)
         ]
         if missing:
-            raise Refused(f"the key's user may not {', '.join(missing)}: put it into a group that may")
+            raise Rejected(f"the key's user may not {', '.join(missing)}: put it into a group that may")
         return "yes"
 
     def _company_name(self) -> str:
         told = self.client.get("company.company", str(self._company), ["rec_name"])
         if told is None:
-            raise Refused(
+            raise Rejected(
                 f"there is no company {self._company}, or not for this user: set AFTERCALL_TRYTON_COMPANY"
             )
         return str(told.get("rec_name"))

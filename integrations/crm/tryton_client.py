@@ -13,7 +13,7 @@ import orjson
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Unreachable
+from integrations.errors import DestinationUnavailable, Unreachable
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
 
@@ -32,7 +32,7 @@ class Tryton(RestClient):
     def __init__(self, settings: IntegrationSettings) -> None:
         key = settings.tryton_key.get_secret_value().strip()
         if not key:
-            raise Paused(f"set {SETTING} to the key of a user application `rest`")
+            raise DestinationUnavailable(f"set {SETTING} to the key of a user application `rest`")
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"bearer {key}"
@@ -92,7 +92,7 @@ class Tryton(RestClient):
         """A model that is not there is no accident: its module is not activated."""
         unknown = re.search(r"'([a-z]+\.[a-z.]+)'$", message) if status == 500 else None
         if unknown:
-            return Paused(
+            return DestinationUnavailable(
                 f"Tryton knows no {unknown[1]}: activate the module that brings it (party, project)"
             )
         return super().kind(status, headers, message)
@@ -120,7 +120,9 @@ class Tryton(RestClient):
             if "/" in path:
                 raise
             # A list is always there: it is the database that is not.
-            raise Paused("Tryton has no such database. Look at AFTERCALL_TRYTON_URL") from None
+            raise DestinationUnavailable(
+                "Tryton has no such database. Look at AFTERCALL_TRYTON_URL"
+            ) from None
         try:
             return orjson.loads(answer.body)
         except orjson.JSONDecodeError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.rendering import line
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -50,7 +50,9 @@ def brand(settings: IntegrationSettings) -> Brand:
     """
     color = settings.brand_color.strip()
     if not _COLOR.fullmatch(color):
-        raise Paused(f"AFTERCALL_BRAND_COLOR takes a colour such as #2b59c3, not {line(color, 40)!r}")
+        raise DestinationUnavailable(
+            f"AFTERCALL_BRAND_COLOR takes a colour such as #2b59c3, not {line(color, 40)!r}"
+        )
     sender = line(settings.email_from_name, 80)
     answers_go_to = settings.email_reply_to or settings.email_from_address
     return Brand(
@@ -73,7 +75,9 @@ def _https(value: str, setting: str) -> str:
     except ValueError:
         usable = False
     if not usable or set(value) & set(" \"'<>\\") or not value.isprintable():
-        raise Paused(f"set {setting} to an address that begins with https://, or leave it empty")
+        raise DestinationUnavailable(
+            f"set {setting} to an address that begins with https://, or leave it empty"
+        )
     return value
 
 

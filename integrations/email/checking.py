@@ -10,7 +10,7 @@ from integrations.destinations import Finding
 from integrations.email.brand import brand
 from integrations.email.recipients import is_example
 from integrations.email.templating import TEMPLATES, broken, languages
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 
 
 def content(settings: IntegrationSettings) -> Iterator[Finding]:
@@ -22,7 +22,7 @@ def content(settings: IntegrationSettings) -> Iterator[Finding]:
         yield Finding("sender", True, f"{settings.email_from_name} <{sender}>")
     try:
         whose = brand(settings)
-    except Paused as error:
+    except DestinationUnavailable as error:
         yield Finding("brand", False, str(error))
         return
     yield Finding("brand", True, whose.name)

@@ -14,7 +14,7 @@ from pathlib import Path
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, KnowsAddresses, open_destination
 from integrations.email.templating import ALERT
-from integrations.errors import Paused, Refused, Retryable, Skipped
+from integrations.errors import DestinationUnavailable, Rejected, Suppressed, TransientError
 from integrations.rendering import line
 
 # RFC 2606 and RFC 6761.
@@ -35,11 +35,11 @@ def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings)
     recipient, sender = _address(mail, "To"), _address(mail, "From")
     if not settings.email_allow_example_domains:
         if is_example(sender):
-            raise Paused(
+            raise DestinationUnavailable(
                 f"{sender} cannot send mail: set AFTERCALL_EMAIL_FROM_ADDRESS to an address of yours"
             )
         if is_example(recipient):
-            raise Skipped(
+            raise Suppressed(
                 f"{recipient.rpartition('@')[2]} is a domain for examples, and nobody reads mail there"
             )
 
@@ -56,14 +56,14 @@ def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSett
         return
     agreed = delivery.payload.get("email_consent")
     if agreed is False:
-        raise Skipped("the customer does not want e-mail (email_consent is no)")
+        raise Suppressed("the customer does not want e-mail (email_consent is no)")
     if settings.email_require_consent and agreed is not True:
-        raise Skipped("the customer has not agreed to e-mail (email_consent is not known)")
+        raise Suppressed("the customer has not agreed to e-mail (email_consent is not known)")
     recipient, listed = _address(mail, "To"), _suppressed(settings)
     if recipient in listed or f"@{recipient.rpartition('@')[2]}" in listed:
-        raise Skipped("the address is on the suppression list")
+        raise Suppressed("the address is on the suppression list")
     if settings.email_only_known and recipient not in _known(delivery, settings):
-        raise Skipped("the CRM does not hold this address for the caller's number")
+        raise Suppressed("the CRM does not hold this address for the caller's number")
 
 
 def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
@@ -75,14 +75,14 @@ def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
     phone, known = line(delivery.payload.get("customer_phone"), 32), frozenset[str]()
     crms = _crms(settings)
     if not crms:
-        raise Paused(
+        raise DestinationUnavailable(
             "AFTERCALL_EMAIL_ONLY_KNOWN needs a CRM that can be asked: set AFTERCALL_CRM, or turn it off"
         )
     for crm in crms if phone else ():
         try:
             known |= crm.addresses(phone)
-        except (Retryable, Refused) as error:
-            raise Paused(
+        except (TransientError, Rejected) as error:
+            raise DestinationUnavailable(
                 f"{crm.name} does not say which addresses it holds, which AFTERCALL_EMAIL_ONLY_KNOWN needs: {error}"
             ) from None
     return known
@@ -118,11 +118,11 @@ def _suppressed(settings: IntegrationSettings) -> frozenset[str]:
     except FileNotFoundError:
         if settings.email_suppression_file is None:
             return frozenset()
-        raise Paused(
+        raise DestinationUnavailable(
             "AFTERCALL_EMAIL_SUPPRESSION_FILE names a file that is not there; an empty one is enough"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise Paused(
+        raise DestinationUnavailable(
             f"the suppression list cannot be read ({type(error).__name__}); "
             "look at AFTERCALL_EMAIL_SUPPRESSION_FILE"
         ) from None

@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.email.brand import brand
 from integrations.email.templating import ALERT, TEMPLATES, Wording, wording
-from integrations.errors import Paused, Skipped, Unsendable
+from integrations.errors import DestinationUnavailable, Suppressed, Unsendable
 from integrations.rendering import Rendered, is_address, line, prose, unlinked, words
 
 SUMMARY_LIMIT = 2_000
@@ -108,7 +108,9 @@ def _unsubscribe(setting: str, digest: str) -> list[str]:
     """Addresses for `List-Unsubscribe` (RFC 2369)."""
     found = [line(part, 500).replace("{mail}", digest) for part in setting.split(",") if part.strip()]
     if any(not part.startswith(("mailto:", "https://")) or set(part) & set("<> ") for part in found):
-        raise Paused("AFTERCALL_EMAIL_LIST_UNSUBSCRIBE takes mailto: and https: addresses, comma separated")
+        raise DestinationUnavailable(
+            "AFTERCALL_EMAIL_LIST_UNSUBSCRIBE takes mailto: and https: addresses, comma separated"
+        )
     return found
 
 
@@ -130,9 +132,9 @@ def _recipient(value: object, name: str) -> tuple[Address, bool]:
     return mailbox, user.isascii()
 
 
-def _no_address(address: str) -> Skipped:
+def _no_address(address: str) -> Suppressed:
     # What a person said counts as no address where it is none; it may still come.
-    return Skipped(f"no address: {line(address, 80)!r} is not an e-mail address")
+    return Suppressed(f"no address: {line(address, 80)!r} is not an e-mail address")
 
 
 def _mailbox(name: str, address: str) -> Address:

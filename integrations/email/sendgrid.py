@@ -23,7 +23,7 @@ from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import bodies, message
-from integrations.errors import Busy, Paused, Retryable, Unreachable
+from integrations.errors import DestinationUnavailable, RateLimited, TransientError, Unreachable
 from integrations.http import checked_url
 from integrations.rendering import line
 from integrations.rest import RestClient
@@ -65,7 +65,9 @@ class SendGrid:
     def __init__(self, settings: IntegrationSettings) -> None:
         key = settings.sendgrid_api_key.get_secret_value().strip()
         if not key:
-            raise Paused(f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once")
+            raise DestinationUnavailable(
+                f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once"
+            )
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"Bearer {key}"
@@ -110,7 +112,7 @@ class SendGrid:
         """Whether the key is taken and may send, and whether there is something to send."""
         try:
             scopes = self._client.request("GET", "/v3/scopes").json().get("scopes")
-        except (Paused, Retryable) as error:
+        except (DestinationUnavailable, TransientError) as error:
             yield Finding("credentials", False, str(error))
         else:
             yield Finding("credentials", True, "SendGrid takes the key")
@@ -138,9 +140,9 @@ class _Client(RestClient):
         """As for every system; a 429 without Retry-After waits for X-RateLimit-Reset."""
         found = super().kind(status, headers, message)
         reset = headers.get("X-RateLimit-Reset", "")
-        if isinstance(found, Busy) and found.after is None and reset.isdecimal() and len(reset) <= 12:
+        if isinstance(found, RateLimited) and found.after is None and reset.isdecimal() and len(reset) <= 12:
             wait = datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC)
-            return Busy(message, max(timedelta(0), wait))
+            return RateLimited(message, max(timedelta(0), wait))
         return found
 
 

@@ -22,7 +22,7 @@ from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
 from integrations.email.smtp_replies import CLOSING, connection_error, reply_error
-from integrations.errors import Paused, Unreachable, Unsendable
+from integrations.errors import DestinationUnavailable, Unreachable, Unsendable
 
 
 def open_destination(settings: IntegrationSettings) -> "SmtpDestination":
@@ -42,7 +42,7 @@ class SmtpDestination:
 
     def __init__(self, settings: IntegrationSettings) -> None:
         if not settings.smtp_host:
-            raise Paused("set AFTERCALL_SMTP_HOST to the name of your mail server")
+            raise DestinationUnavailable("set AFTERCALL_SMTP_HOST to the name of your mail server")
         self._settings = settings
         self._connection = _Connection(settings)
         self.limits = Limits(settings.smtp_connections, settings.smtp_per_second)
@@ -96,7 +96,7 @@ class SmtpDestination:
         settings = self._settings
         try:
             seen = within(settings.smtp_whole_seconds, self._connection.look)
-        except Paused as error:
+        except DestinationUnavailable as error:
             yield Finding("mail server", False, str(error))
         except (smtplib.SMTPException, OSError) as error:
             yield Finding("mail server", False, str(connection_error(error, settings)))
@@ -217,7 +217,9 @@ def _trust(settings: IntegrationSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.smtp_ca_file)
     except OSError:
-        raise Paused("AFTERCALL_SMTP_CA_FILE is not a readable file of certificates (PEM)") from None
+        raise DestinationUnavailable(
+            "AFTERCALL_SMTP_CA_FILE is not a readable file of certificates (PEM)"
+        ) from None
 
 
 def _options(server: smtplib.SMTP, mail: EmailMessage) -> list[str]:

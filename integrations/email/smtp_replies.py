@@ -8,7 +8,13 @@ import smtplib
 import ssl
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Refused, Retryable, Unreachable, is_no_connection
+from integrations.errors import (
+    DestinationUnavailable,
+    Rejected,
+    TransientError,
+    Unreachable,
+    is_no_connection,
+)
 from integrations.http import QUOTED
 from integrations.rendering import line
 
@@ -29,15 +35,15 @@ def reply_error(what: str, code: int, reply: bytes | str, *, is_sender: bool = F
     """The failure kind of a reply: 4xx passes, 5xx does not; all mail needs server, login and sender."""
     told = f"the mail server {what}: {code} {_words(reply)}"
     if code in _LOGIN:
-        return Paused(f"{told}. Look at AFTERCALL_SMTP_USERNAME, _PASSWORD and _SECURITY")
+        return DestinationUnavailable(f"{told}. Look at AFTERCALL_SMTP_USERNAME, _PASSWORD and _SECURITY")
     if code < 500:
         is_of_all = is_sender or _concerns_all(code, _words(reply))
-        return Unreachable(told) if is_of_all else Retryable(told)
+        return Unreachable(told) if is_of_all else TransientError(told)
     if is_sender and code != _TOO_LARGE:
-        return Paused(
+        return DestinationUnavailable(
             f"{told}. Look at AFTERCALL_EMAIL_FROM_ADDRESS, and at what your mail server lets you send"
         )
-    return Refused(told)
+    return Rejected(told)
 
 
 def _concerns_all(code: int, words: str) -> bool:
@@ -56,24 +62,24 @@ def connection_error(error: Exception, settings: IntegrationSettings) -> Excepti
     """What went wrong before or between replies."""
     if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= 500:
         told = _words(error.smtp_error)
-        return Paused(
+        return DestinationUnavailable(
             f"the mail server refuses the login: {error.smtp_code} {told}. "
             "Look at AFTERCALL_SMTP_USERNAME and AFTERCALL_SMTP_PASSWORD"
         )
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Paused(
+        return DestinationUnavailable(
             f"the mail server shows a certificate that is not to be trusted ({error.verify_message}); nothing was "
             "sent. Look at AFTERCALL_SMTP_HOST, or name your CA in AFTERCALL_SMTP_CA_FILE"
         )
     if isinstance(error, smtplib.SMTPDataError):
         return reply_error("did not take the mail", error.smtp_code, error.smtp_error)
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return Paused(
+        return DestinationUnavailable(
             "the mail server does not speak TLS on this port: use AFTERCALL_SMTP_SECURITY=starttls (port 587) "
             "or the port for tls (465)"
         )
     if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-        return Paused(
+        return DestinationUnavailable(
             f"the mail server does not offer what AFTERCALL_SMTP_SECURITY={settings.smtp_security} or the login "
             f"needs: {line(error, QUOTED)}"
         )

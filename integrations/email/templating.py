@@ -29,7 +29,7 @@ from markupsafe import Markup
 from integrations.config import IntegrationSettings
 from integrations.email.brand import Brand
 from integrations.email.languages import candidates, direction, isolated, phone
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.rendering import line
 
 TEMPLATES = ("apology_escalation", "additional_resources", "thank_you")
@@ -113,7 +113,7 @@ def _rendered(name: str, values: Mapping[str, Any], own: Path, *, html: bool) ->
         ValueError,
         OSError,
     ) as error:
-        raise Paused(f"the e-mail template {_place(error, name)}: {_what(error)}") from None
+        raise DestinationUnavailable(f"the e-mail template {_place(error, name)}: {_what(error)}") from None
 
 
 @lru_cache(maxsize=8)
@@ -172,6 +172,6 @@ def broken(settings: IntegrationSettings, brand: Brand) -> Iterator[str]:
             for values in (much, dict.fromkeys(much, "")):
                 try:
                     wording(template, language, values, brand, settings.home)
-                except Paused as error:
+                except DestinationUnavailable as error:
                     told.add(str(error))
     yield from sorted(told)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused
+from integrations.errors import DestinationUnavailable, RateLimited, Rejected
 from integrations.http import checked_url, retry_after
 from integrations.rest import Missing, RestClient
 
@@ -32,7 +32,7 @@ class HubSpot(RestClient):
     def __init__(self, settings: IntegrationSettings) -> None:
         token = settings.hubspot_token.get_secret_value().strip()
         if not token:
-            raise Paused(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
+            raise DestinationUnavailable(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
         self._token = token
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -45,7 +45,7 @@ class HubSpot(RestClient):
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx; HubSpot has one of its own while it moves an account."""
         if status == MOVING:
-            return Busy(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
+            return RateLimited(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
         return super().kind(status, headers, message)
 
     def get(
@@ -120,7 +120,7 @@ class HubSpot(RestClient):
         except Missing:
             return False
         if is_unique and told.get("hasUniqueValue") is not True:
-            raise Paused(
+            raise DestinationUnavailable(
                 f"HubSpot's {kind} have a property {name} whose values need not be unique, and that cannot be "
                 "changed: delete it, and it is made anew"
             )
@@ -132,7 +132,7 @@ class HubSpot(RestClient):
         told = self.request("POST", path, json={"tokenKey": self._token}).json()
         missing = [scope for scope in needed if scope not in (told.get("scopes") or ())]
         if missing:
-            raise Refused(f"the private app needs the scopes {', '.join(missing)} too")
+            raise Rejected(f"the private app needs the scopes {', '.join(missing)} too")
         return "all there"
 
     def make_property(

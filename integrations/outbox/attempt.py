@@ -8,14 +8,14 @@ from datetime import datetime
 from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Destination, KeptInOutbox, can_be_asked
+from integrations.destinations import Delivery, Destination, Transactional, can_be_asked
 from integrations.errors import (
-    Busy,
-    Gone,
-    Paused,
-    Refused,
-    Retryable,
-    Skipped,
+    DestinationUnavailable,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Suppressed,
+    TransientError,
     Unreachable,
     Unsendable,
     describe,
@@ -48,7 +48,7 @@ def _at_once(_: Action) -> None:
     """Nothing precedes the send."""
 
 
-class Trier:
+class Sender:
     """Tries actions at one opened destination. For one thread.
 
     Args:
@@ -87,16 +87,16 @@ class Trier:
             external_id, result = self._send(action, delivery)
         except NotBegun:
             raise
-        except Skipped as error:
+        except Suppressed as error:
             text = HELD_BACK + describe(error, self.settings)
             return Outcome(action, self.name, "skipped", started, self.clock(), error=text, cause=error)
         except Unsendable as error:
             return self._failure(action, started, error, final=True)
-        except Busy as error:
+        except RateLimited as error:
             return self._stopped(action, started, error)
-        except (Paused, Unreachable, ConnectionError, TimeoutError) as error:
+        except (DestinationUnavailable, Unreachable, ConnectionError, TimeoutError) as error:
             return self._system_failed(action, started, error, begins)
-        except Refused as error:
+        except Rejected as error:
             if self.is_probe():
                 return self._stopped(action, started, error)
             is_alone = self._is_its_own(action)
@@ -112,12 +112,12 @@ class Trier:
 
     def begins(self, action: Action) -> bool:
         """True if a "begun" must precede the send: nobody could ask whether the thing is there already."""
-        is_kept = isinstance(self.target, KeptInOutbox)
+        is_kept = isinstance(self.target, Transactional)
         return not is_kept and not can_be_asked(self.target) and self._own_id(action) is None
 
     def delivery(self, action: Action) -> Delivery:
         """The action as the destination sees it. Raises NotYet."""
-        kept = isinstance(self.target, KeptInOutbox)
+        kept = isinstance(self.target, Transactional)
         contact_id = self._contact(action.parent_key) if action.parent_key else None
         if action.kind == "task" and action.parent_key:
             self._after_its_note(action)
@@ -155,13 +155,13 @@ class Trier:
     def _send(self, action: Action, delivery: Delivery) -> tuple[str, str]:
         own = self._own_id(action)
         if own is not None:
-            with suppress(Gone):
+            with suppress(NotFound):
                 return self.target.send(delivery, own), "sent"
         found = self.target.find(delivery)
         if found is not None and action.kind not in UPDATABLE:
             return found, "found"
         # A search may still list what was deleted.
-        with suppress(Gone):
+        with suppress(NotFound):
             return self.target.send(delivery, None if found == own else found), "sent"
         return self.target.send(delivery, None), "sent"
 
@@ -175,7 +175,7 @@ class Trier:
         is_lost = begins and _is_lost(error)
         if self._is_its_own(action):
             return replace(self._failure(action, started, error, final=False), is_lost=is_lost)
-        if isinstance(error, Paused) or (self.is_probe() and not is_lost):
+        if isinstance(error, DestinationUnavailable) or (self.is_probe() and not is_lost):
             return self._stopped(action, started, error)
         after = error.after if isinstance(error, Unreachable) else None
         later = self.clock() + wait(1, self.settings, after)
@@ -206,13 +206,13 @@ def _is_lost(error: Exception) -> bool:
     """True if nobody knows whether what was sent has arrived."""
     if isinstance(error, Unreachable):
         return error.is_lost
-    return not isinstance(error, Retryable | Paused) and not is_no_connection(error)
+    return not isinstance(error, TransientError | DestinationUnavailable) and not is_no_connection(error)
 
 
 def failed(tried: Outcome, settings: IntegrationSettings) -> Outcome:
     """A try that was in vain, as its action's own failure: when it is tried again, if it is."""
     failures = tried.action.failures + 1
-    after = tried.cause.after if isinstance(tried.cause, Retryable) else None
+    after = tried.cause.after if isinstance(tried.cause, TransientError) else None
     if failures >= settings.retry_max_attempts:
         return replace(tried, result="dead")
     return replace(

@@ -2,13 +2,13 @@
 
 A pause is a row. While it lasts nothing of the destination is due; then one action is tried as the probe, each time
 another: if it gets through, the pause ends, else it goes on for longer. A destination stops because it says so
-(`Paused`, `Busy`), or because of a streak: so many actions that failed by themselves, or so many failures of the
-system, in a row. Only what gets through ends a row. What was refused in the row that stopped the destination waits with
-the others: a row of refusals is hardly their content. What aftercall refuses itself says nothing of a system.
-
-A failure of the system of an action that was stopped at before, while others got through, concerns that action alone.
-Whether `Forbidden` stops a destination is found out by `doubts`. Several dispatchers share the rows: the streak is
-counted in the transaction that marks, and a pause that is over is probed by the one that takes it.
+(`DestinationUnavailable`, `RateLimited`), or because of a streak: so many actions that failed by themselves, or so
+many failures of the system, in a row. Only what gets through ends a row. What was refused in the row that stopped the
+destination waits with the others: a row of refusals is hardly their content. What aftercall refuses itself says
+nothing of a system. A failure of the system of an action that was stopped at before, while others got through,
+concerns that action alone. Whether `Forbidden` stops a destination is found out by `doubts`. Several dispatchers share
+the rows: the streak is counted in the transaction that marks, and a pause that is over is probed by the one that takes
+it.
 """
 
 from collections.abc import Mapping
@@ -19,13 +19,21 @@ from typing import Any
 from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Paused, Refused, Skipped, Unreachable, Unsendable, describe
+from integrations.errors import (
+    DestinationUnavailable,
+    RateLimited,
+    Rejected,
+    Suppressed,
+    Unreachable,
+    Unsendable,
+    describe,
+)
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.models import Pause
 from integrations.outbox.retry import LONGEST_WISH
 from integrations.outbox.schema import DEAD, PENDING, actions, pauses, streaks
 
-Stop = Paused | Busy | Unreachable
+Stop = DestinationUnavailable | RateLimited | Unreachable
 
 
 def pause_of(engine: Engine, channel: str, destination: str) -> Pause | None:
@@ -101,11 +109,11 @@ class Streak:
         """
         if error is None:
             return Streak()
-        if isinstance(error, Skipped | Unsendable | Busy):
+        if isinstance(error, Suppressed | Unsendable | RateLimited):
             return self
         if isinstance(error, Unreachable | OSError):
             return Streak(self.refused, self.unreachable + 1)
-        if isinstance(error, Refused | Paused):
+        if isinstance(error, Rejected | DestinationUnavailable):
             # Whoever refuses was reached.
             return Streak(self.refused + 1)
         return Streak(self.refused + 1, self.unreachable)
@@ -114,7 +122,7 @@ class Streak:
         """Why the destination stops now, if it does."""
         text = describe(error, settings) if error else ""
         if self.refused >= settings.stop_after_refusals:
-            return Paused(
+            return DestinationUnavailable(
                 f"{self.refused} actions in a row were refused or failed, so it is hardly their content; "
                 f"the last one: {text}"
             )
@@ -170,7 +178,7 @@ def _mine(table: Any, channel: str, destination: str) -> Any:
 
 def _is_for_a_person(error: Stop, times: int) -> bool:
     # A system that is back at the first look needs nobody.
-    return isinstance(error, Paused) or (isinstance(error, Unreachable) and times > 0)
+    return isinstance(error, DestinationUnavailable) or (isinstance(error, Unreachable) and times > 0)
 
 
 def _length(times: int, after: timedelta | None, settings: IntegrationSettings) -> timedelta:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Destination, exists
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.outbox import circuit_breaker
 from integrations.outbox.engine import check_writable, is_shared
 from integrations.outbox.following import follow
@@ -25,7 +25,7 @@ from integrations.outbox.leases import take_from_the_gone
 from integrations.outbox.locks import process_lock
 from integrations.outbox.models import DispatchReport
 from integrations.outbox.queue import backlog, due_keys
-from integrations.outbox.worker import Lane
+from integrations.outbox.worker import Worker
 from integrations.routes import configured
 
 _RESULTS = ("sent", "updated", "retrying", "dead", "skipped")
@@ -42,8 +42,8 @@ def dispatch(
 ) -> DispatchReport:
     """Try every action of a channel that is due, each once; one that fails never holds up the others.
 
-    The channel's destinations are worked on side by side. One that says `Paused` or `Busy`, or that refuses or cannot
-    be reached many times in a row, stops and holds up no other: see `circuit`.
+    The channel's destinations are worked on side by side. One that says `DestinationUnavailable` or `RateLimited`, or
+    that refuses or cannot be reached many times in a row, stops and holds up no other: see `circuit_breaker`.
 
     Args:
         engine: the outbox's engine.
@@ -97,10 +97,12 @@ def _work(
             if not given:
                 configured(channel, settings)
             # What was made in a system that this aftercall does not know can only wait there.
-            told = Paused(f"there is no destination {name!r} any more; give its actions up, or bring it back")
+            told = DestinationUnavailable(
+                f"there is no destination {name!r} any more; give its actions up, or bring it back"
+            )
             circuit_breaker.pause(engine, channel, name, told, clock(), settings)
             return Counter()
-        lane = Lane(engine, channel, name, settings, clock, mine, writer, halt)
+        lane = Worker(engine, channel, name, settings, clock, mine, writer, halt)
         done = lane.run(due[name])
         done["held"] += len(lane.held)
         return done

@@ -20,7 +20,7 @@ from integrations.outbox.models import DueAction, FillReport
 from integrations.outbox.placement import NOT_ROUTED, facts_of, place
 from integrations.outbox.queue import UNSETTLED
 from integrations.outbox.schema import SKIPPED, actions
-from integrations.outbox.transitions import Decision, Verdict, decide_known, decide_new, too_many
+from integrations.outbox.transitions import EnqueueResult, Transition, decide_known, decide_new, too_many
 from integrations.routes import Routes, destinations, routes
 
 # Bound variables per statement: well under SQLite's 32,766 and Postgres's 65,535.
@@ -61,10 +61,10 @@ def fill_in(
     for batch in _batches(rows, SET_SIZE):
         fill_.add({due_key_of(row.action_key): row for row in batch})
     return FillReport(
-        created=fill_.verdicts[Verdict.CREATED],
-        updated=fill_.verdicts[Verdict.UPDATED],
-        unchanged=fill_.verdicts[Verdict.UNCHANGED],
-        skipped=fill_.verdicts[Verdict.SKIPPED],
+        created=fill_.verdicts[EnqueueResult.CREATED],
+        updated=fill_.verdicts[EnqueueResult.UPDATED],
+        unchanged=fill_.verdicts[EnqueueResult.UNCHANGED],
+        skipped=fill_.verdicts[EnqueueResult.SKIPPED],
     )
 
 
@@ -80,7 +80,7 @@ class _Fill:
     def __init__(self, write: Write, now: datetime, settings: IntegrationSettings, known: Routes) -> None:
         self.write, self.now, self.settings, self.routes = write, now, settings, known
         self.limits = MailLimits(write.connection, settings)
-        self.verdicts: Counter[Verdict] = Counter()
+        self.verdicts: Counter[EnqueueResult] = Counter()
         self.new: list[dict[str, Any]] = []
         self.changed: list[dict[str, Any]] = []
         self.placed: list[dict[str, Any]] = []
@@ -125,11 +125,11 @@ class _Fill:
         for row in rows:
             decision = decide_known(action, digest, row, self.now, self.settings)
             if row["last_error"] == NOT_ROUTED and row["destination"] not in wanted:
-                decision = Decision(Verdict.UNCHANGED, {})
+                decision = Transition(EnqueueResult.UNCHANGED, {})
             elif mail and _begins_to_count(row, mail, decision):
                 decision = self._limited(mail, decision)
             self.verdicts[decision.verdict] += 1
-            if decision.verdict is not Verdict.UNCHANGED:
+            if decision.verdict is not EnqueueResult.UNCHANGED:
                 values = content | {"due_at": action.due_at or row["due_at"], **decision.values}
                 self.changed.append(
                     {"key": row["action_key"]} | {f"new_{name}": value for name, value in values.items()}
@@ -138,16 +138,16 @@ class _Fill:
         places = place(due_key, action.kind, wanted, rows)
         self.placed += placed(places.moved, places.dropped, self.now, self.write.number)
         decision = decide_new(action, self.now, self.settings)
-        if mail and not rows and decision.verdict is Verdict.CREATED:
+        if mail and not rows and decision.verdict is EnqueueResult.CREATED:
             decision = self._limited(mail, decision)
-        for name in places.new if not rows or decision.verdict is Verdict.CREATED else ():
+        for name in places.new if not rows or decision.verdict is EnqueueResult.CREATED else ():
             self.verdicts[decision.verdict] += 1
             is_first = not rows and name == places.new[0]
             key = row_key(due_key, name, is_first=is_first)
             fixed = _identity(action, key, due_key, name, self.now)
             self.new.append({**content, **fixed, "due_at": action.due_at, **decision.values})
 
-    def _limited(self, mail: Mail, decision: Decision) -> Decision:
+    def _limited(self, mail: Mail, decision: Transition) -> Transition:
         """The decision, or that the mail is one too many."""
         if not self.limits.allow(mail):
             return too_many(decision)
@@ -155,7 +155,7 @@ class _Fill:
         return decision
 
 
-def _begins_to_count(row: Mapping[str, Any], mail: Mail, decision: Decision) -> bool:
+def _begins_to_count(row: Mapping[str, Any], mail: Mail, decision: Transition) -> bool:
     """True if a mail that did not count is to be sent now, or goes to somebody else than before."""
     was_counted = row["status"] in UNSETTLED and row["mailbox"] == mail.mailbox
     return decision.values.get("status") in UNSETTLED and not was_counted

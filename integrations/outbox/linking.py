@@ -9,7 +9,7 @@ from sqlalchemy import Engine, and_, or_, select
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Linked, UnknownDestination, open_destination
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.outbox.engine import reading
 from integrations.outbox.models import Action
 from integrations.outbox.schema import actions
@@ -53,7 +53,7 @@ def _made(engine: Engine, action: Action) -> list[tuple[str, str, str, str]]:
 def _address(
     channel: str, destination: str, kind: str, external_id: str, settings: IntegrationSettings
 ) -> str | None:
-    with suppress(Paused, UnknownDestination):
+    with suppress(DestinationUnavailable, UnknownDestination):
         target = open_destination(channel, settings, destination)
         try:
             return target.link(kind, external_id) if isinstance(target, Linked) else None

@@ -11,17 +11,17 @@ from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import (
-    Comparable,
     Delivery,
     Destination,
-    KeptInOutbox,
-    Showable,
+    SupportsDiff,
+    SupportsPreview,
+    Transactional,
     UnknownDestination,
     open_destination,
 )
-from integrations.errors import Busy, Forbidden, Paused, Refused, Skipped, describe
+from integrations.errors import DestinationUnavailable, Forbidden, RateLimited, Rejected, Suppressed, describe
 from integrations.outbox import circuit_breaker
-from integrations.outbox.attempt import NotYet, Trier, check_begun
+from integrations.outbox.attempt import NotYet, Sender, check_begun
 from integrations.outbox.following import followed, not_routed
 from integrations.outbox.models import Action
 from integrations.outbox.placement import NOT_ROUTED
@@ -86,11 +86,11 @@ def _at(
     with ExitStack() as opened:
         try:
             target = open_destination(channel, settings, name)
-        except (Paused, UnknownDestination) as error:
+        except (DestinationUnavailable, UnknownDestination) as error:
             yield from (Plan(action, FAIL, describe(error, settings)) for action in actions)
             return
         opened.callback(getattr(target, "close", lambda: None))
-        trier = Trier(engine, target, settings, lambda: now, {})
+        trier = Sender(engine, target, settings, lambda: now, {})
         streak, stop = circuit_breaker.streak_of(engine, channel, name), None
         before = _Before(trier.made)
         for action in actions:
@@ -101,7 +101,7 @@ def _at(
             else:
                 made = plan(trier, action)
                 streak = streak.after(made.cause)
-                stop = None if isinstance(target, KeptInOutbox) else _stop(made.cause, streak, settings)
+                stop = None if isinstance(target, Transactional) else _stop(made.cause, streak, settings)
             before.note(made)
             yield made
 
@@ -109,7 +109,7 @@ def _at(
 def _stop(
     error: Exception | None, streak: circuit_breaker.Streak, settings: IntegrationSettings
 ) -> circuit_breaker.Stop | None:
-    if isinstance(error, Paused | Busy) and not isinstance(error, Forbidden):
+    if isinstance(error, DestinationUnavailable | RateLimited) and not isinstance(error, Forbidden):
         return error
     return streak.stops(error, settings)
 
@@ -134,7 +134,7 @@ class _Before:
     def note(self, made: Plan) -> None:
         """Note what would become of an action that others may hang on."""
         action = made.action
-        is_settled = made.does in (CREATE, UPDATE, NOTHING, SKIP) or isinstance(made.cause, Refused)
+        is_settled = made.does in (CREATE, UPDATE, NOTHING, SKIP) or isinstance(made.cause, Rejected)
         if is_settled or action.external_id:
             self._made[action.due_key] = action.external_id or ""
         else:
@@ -145,7 +145,7 @@ def _of_call(action: Action) -> tuple[str | None, ...]:
     return action.source, action.call_id, action.parent_key
 
 
-def plan(trier: Trier, action: Action) -> Plan:
+def plan(trier: Sender, action: Action) -> Plan:
     """What a try of one action would do."""
     target, settings = trier.target, trier.settings
     try:
@@ -156,13 +156,13 @@ def plan(trier: Trier, action: Action) -> Plan:
         known, there = _there(target, delivery, own)
         if known and not own and action.kind not in UPDATABLE:
             return Plan(action, NOTHING, f"it is there as {known}, and is sent only once")
-        if isinstance(target, Showable) and not (known and isinstance(target, Comparable)):
+        if isinstance(target, SupportsPreview) and not (known and isinstance(target, SupportsDiff)):
             # It may refuse what the channel's preview shows, for instance a mail to an example.
             is_new = target.body(delivery, known) is not None
         else:
             is_new = bool(rendered(delivery, settings))
         changes = {}
-        if isinstance(target, Comparable):
+        if isinstance(target, SupportsDiff):
             planned = target.planned(delivery, known)
             changes = {
                 name: (there.get(name), value) for name, value in planned.items() if there.get(name) != value
@@ -170,9 +170,9 @@ def plan(trier: Trier, action: Action) -> Plan:
             is_new = is_new and bool(changes or not known)
     except NotYet as error:
         return Plan(action, WAIT, str(error))
-    except Skipped as error:
+    except Suppressed as error:
         return Plan(action, SKIP, HELD_BACK + describe(error, settings), cause=error)
-    except Refused as error:
+    except Rejected as error:
         return Plan(action, FAIL, describe(error, settings), cause=error)
     except Exception as error:
         # A client library may throw anything; a look must still get to the next action.
@@ -186,14 +186,14 @@ def plan(trier: Trier, action: Action) -> Plan:
 def _there(target: Destination, delivery: Delivery, own: str | None) -> tuple[str | None, Mapping[str, str]]:
     """The id of what was made for the action already, and its fields where the destination can be asked for them."""
     if own:
-        fields = target.current(delivery, own) if isinstance(target, Comparable) else {}
+        fields = target.current(delivery, own) if isinstance(target, SupportsDiff) else {}
         if fields is not None:
             return own, fields
-    found = None if isinstance(target, KeptInOutbox) else target.find(delivery)
+    found = None if isinstance(target, Transactional) else target.find(delivery)
     # A search may still list what was deleted.
     if found is None or found == own:
         return None, {}
-    return found, (target.current(delivery, found) if isinstance(target, Comparable) else None) or {}
+    return found, (target.current(delivery, found) if isinstance(target, SupportsDiff) else None) or {}
 
 
 def rendered(delivery: Delivery, settings: IntegrationSettings) -> Rendered:

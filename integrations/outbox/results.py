@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from integrations.errors import Paused, Refused, Unreachable, Unsendable
+from integrations.errors import DestinationUnavailable, Rejected, Unreachable, Unsendable
 from integrations.outbox import payloads
 from integrations.outbox.engine import Write
 from integrations.outbox.models import Action
@@ -141,10 +141,10 @@ def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
     }
     if outcome.result == SKIPPED:
         values["failures"] = 0
-    if isinstance(outcome.cause, Paused | Unreachable | ConnectionError | TimeoutError):
+    if isinstance(outcome.cause, DestinationUnavailable | Unreachable | ConnectionError | TimeoutError):
         # Whether it is the action alone shows when others get through from now on.
         values["stopped_at"] = outcome.finished_at
-    is_of_the_system = isinstance(outcome.cause, Refused) and not isinstance(outcome.cause, Unsendable)
+    is_of_the_system = isinstance(outcome.cause, Rejected) and not isinstance(outcome.cause, Unsendable)
     if outcome.result == DEAD and is_of_the_system and not outcome.is_alone:
         values |= {"stopped_at": outcome.finished_at, "refused_in_row": True}
     if outcome.result in (DEAD, SKIPPED) and row["payload_hash"] != outcome.action.payload_hash:

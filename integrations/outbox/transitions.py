@@ -23,7 +23,7 @@ HELD_BACK = "held back: "
 """How the reason of a skip begins that a destination decided on."""
 
 
-class Verdict(Enum):
+class EnqueueResult(Enum):
     """What became of a due action in a fill."""
 
     CREATED = "created"
@@ -33,14 +33,14 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Decision:
+class Transition:
     """What to write: the verdict, and the values of the columns that a fill may change."""
 
-    verdict: Verdict
+    verdict: EnqueueResult
     values: Mapping[str, Any]
 
 
-UNCHANGED = Decision(Verdict.UNCHANGED, {})
+UNCHANGED = Transition(EnqueueResult.UNCHANGED, {})
 
 
 def too_old(action: DueAction, now: datetime, settings: IntegrationSettings) -> bool:
@@ -51,18 +51,18 @@ def too_old(action: DueAction, now: datetime, settings: IntegrationSettings) -> 
     return now - due > settings.max_age_of(action.channel)
 
 
-def decide_new(action: DueAction, now: datetime, settings: IntegrationSettings) -> Decision:
+def decide_new(action: DueAction, now: datetime, settings: IntegrationSettings) -> Transition:
     """A key never seen: pending, or skipped with the reason. Age comes first, because it is final."""
     if too_old(action, now, settings):
-        return Decision(Verdict.SKIPPED, _row(SKIPPED, TOO_OLD))
+        return Transition(EnqueueResult.SKIPPED, _row(SKIPPED, TOO_OLD))
     if action.skip_reason:
-        return Decision(Verdict.SKIPPED, _row(SKIPPED, action.skip_reason))
-    return Decision(Verdict.CREATED, _row(PENDING))
+        return Transition(EnqueueResult.SKIPPED, _row(SKIPPED, action.skip_reason))
+    return Transition(EnqueueResult.CREATED, _row(PENDING))
 
 
 def decide_known(
     action: DueAction, digest: str, row: Mapping[str, Any], now: datetime, settings: IntegrationSettings
-) -> Decision:
+) -> Transition:
     """A key that has a row.
 
     Sent: changed content makes an updatable kind pending again, as an update of the same record; any other
@@ -80,18 +80,18 @@ def decide_known(
     if row["status"] == DEAD:
         return _decide_dead(action, row, changed, now, settings)
     if action.skip_reason and not was_sent:
-        return Decision(Verdict.UPDATED, _row(SKIPPED, action.skip_reason))
+        return Transition(EnqueueResult.UPDATED, _row(SKIPPED, action.skip_reason))
     if not changed:
         return UNCHANGED
     if row["failures"] or row["status"] == RETRYING:
-        return Decision(Verdict.UPDATED, _kept(row))
-    return Decision(Verdict.UPDATED, _row(PENDING))
+        return Transition(EnqueueResult.UPDATED, _kept(row))
+    return Transition(EnqueueResult.UPDATED, _row(PENDING))
 
 
-def too_many(decision: Decision) -> Decision:
+def too_many(decision: Transition) -> Transition:
     """The decision for a mail that is one too many; what happened to its row before makes no difference."""
-    was_new = decision.verdict is Verdict.CREATED
-    return Decision(Verdict.SKIPPED if was_new else Verdict.UPDATED, _row(SKIPPED, TOO_MANY))
+    was_new = decision.verdict is EnqueueResult.CREATED
+    return Transition(EnqueueResult.SKIPPED if was_new else EnqueueResult.UPDATED, _row(SKIPPED, TOO_MANY))
 
 
 def is_held_back(row: Mapping[str, Any]) -> bool:
@@ -99,29 +99,29 @@ def is_held_back(row: Mapping[str, Any]) -> bool:
     return row["status"] == SKIPPED and (row["last_error"] or "").startswith(HELD_BACK)
 
 
-def _decide_skipped(action: DueAction, row: Mapping[str, Any], changed: bool) -> Decision:
+def _decide_skipped(action: DueAction, row: Mapping[str, Any], changed: bool) -> Transition:
     final = row["last_error"] in FINAL
     if is_held_back(row) and not changed:
         return UNCHANGED
     if not final and not action.skip_reason:
-        return Decision(Verdict.UPDATED, _row(PENDING))
+        return Transition(EnqueueResult.UPDATED, _row(PENDING))
     reason = row["last_error"] if final else action.skip_reason
     if not changed and reason == row["last_error"]:
         return UNCHANGED
-    return Decision(Verdict.UPDATED, _row(SKIPPED, reason))
+    return Transition(EnqueueResult.UPDATED, _row(SKIPPED, reason))
 
 
 def _decide_dead(
     action: DueAction, row: Mapping[str, Any], changed: bool, now: datetime, settings: IntegrationSettings
-) -> Decision:
+) -> Transition:
     if not changed:
         return UNCHANGED
     late = action.kind not in UPDATABLE and too_old(action, now, settings)
     if row["given_up_by"] or late or row["begun"] >= MOST_BEGUN:
-        return Decision(Verdict.UPDATED, _kept(row))
+        return Transition(EnqueueResult.UPDATED, _kept(row))
     if action.skip_reason and row["sent_at"] is None:
-        return Decision(Verdict.UPDATED, _row(SKIPPED, action.skip_reason))
-    return Decision(Verdict.UPDATED, _row(PENDING))
+        return Transition(EnqueueResult.UPDATED, _row(SKIPPED, action.skip_reason))
+    return Transition(EnqueueResult.UPDATED, _row(PENDING))
 
 
 def _row(status: str, reason: str | None = None) -> dict[str, Any]:

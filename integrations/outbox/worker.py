@@ -15,24 +15,24 @@ from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import (
-    Checkable,
     Destination,
-    KeptInOutbox,
     Knockable,
     Limits,
+    SupportsCheck,
+    Transactional,
     can_be_asked,
     open_destination,
 )
-from integrations.errors import Busy, Paused, Unreachable, describe
+from integrations.errors import DestinationUnavailable, RateLimited, Unreachable, describe
 from integrations.outbox import circuit_breaker
-from integrations.outbox.attempt import Clock, NotYet, Trier
+from integrations.outbox.attempt import Clock, NotYet, Sender
 from integrations.outbox.doubts import Doubt
 from integrations.outbox.engine import Write, insistently, writing
 from integrations.outbox.leases import Claim, Leases
 from integrations.outbox.models import Action, Pause
 from integrations.outbox.queue import load_due
 from integrations.outbox.results import GOT_THROUGH, STOPPED, Outcome, begin, mark, unmarked
-from integrations.outbox.workers import Crew, Pace
+from integrations.outbox.workers import Crew, RateLimiter
 from integrations.routes import routes
 
 KEPT_AT_ONCE = 200
@@ -43,7 +43,7 @@ PROBES_AT_ONCE = 3
 
 
 @dataclass
-class Lane:
+class Worker:
     """A pass over one destination.
 
     Args:
@@ -88,7 +88,7 @@ class Lane:
         self._was_paused = self.pause is not None
         try:
             self._work(due)
-        except Paused as error:
+        except DestinationUnavailable as error:
             # Raised while it was opened: a setting is missing.
             self.stopped = error
         finally:
@@ -111,18 +111,18 @@ class Lane:
         if target is not self.given:
             getattr(target, "close", lambda: None)()
 
-    def trier(self, target: Destination, begins: Callable[[Action], None] | None = None) -> Trier:
+    def trier(self, target: Destination, begins: Callable[[Action], None] | None = None) -> Sender:
         """What tries actions at an opened destination."""
         probing = lambda: self.pause is not None  # noqa: E731
         more = () if begins is None else (begins,)
-        return Trier(self.engine, target, self.settings, self.clock, self.made, probing, *more)
+        return Sender(self.engine, target, self.settings, self.clock, self.made, probing, *more)
 
     def write(
         self,
         outcomes: Sequence[Outcome],
         begins: Sequence[Action] = (),
         ended: Collection[str] = (),
-        kept: KeptInOutbox | None = None,
+        kept: Transactional | None = None,
     ) -> set[str]:
         """Write down outcomes and sends that begin, on disk; the circuit learns of the outcomes with them.
 
@@ -147,7 +147,7 @@ class Lane:
         outcomes: Sequence[Outcome],
         begins: Sequence[Action],
         ended: Collection[str],
-        kept: KeptInOutbox | None,
+        kept: Transactional | None,
     ) -> set[str]:
         chains = {key: self.chain_of[key] for key in (one.action.action_key for one in outcomes)}
         foreign = self.leases.foreign(write.connection, chains.values())
@@ -188,7 +188,7 @@ class Lane:
             circuit_breaker.keep_streak(write, self.channel, self.name, streak)
 
     def _learn_stop(self, outcome: Outcome) -> None:
-        if isinstance(outcome.cause, Paused | Busy | Unreachable):
+        if isinstance(outcome.cause, DestinationUnavailable | RateLimited | Unreachable):
             self.stop(outcome.cause)
         elif isinstance(outcome.cause, OSError):
             self.stop(Unreachable(outcome.error or ""))
@@ -200,7 +200,9 @@ class Lane:
     def _stop_again(self) -> None:
         last = self._failed_probes[-1].error
         self.stop(
-            Paused(f"actions are still refused or fail, so it is hardly their content; the last one: {last}")
+            DestinationUnavailable(
+                f"actions are still refused or fail, so it is hardly their content; the last one: {last}"
+            )
         )
 
     def stop(self, reason: circuit_breaker.Stop) -> None:
@@ -228,7 +230,7 @@ class Lane:
         """Whether the destination's own check finds nothing missing."""
         target = self.open()
         try:
-            return isinstance(target, Checkable) and all(one.is_fine for one in target.check())
+            return isinstance(target, SupportsCheck) and all(one.is_fine for one in target.check())
         except Exception:
             # Whatever a client library throws; then nobody knows.
             return False
@@ -238,7 +240,7 @@ class Lane:
     def _work(self, due: Sequence[tuple[str, str]]) -> None:
         self.chain_of = dict(due)
         first = self.open()
-        if isinstance(first, KeptInOutbox):
+        if isinstance(first, Transactional):
             self._keep(first, [key for key, _ in due])
             return
         limits = routes(self.settings).limits_of(self.name, getattr(first, "limits", Limits()))
@@ -246,7 +248,7 @@ class Lane:
         for key, link in due:
             chains.setdefault(link, []).append(key)
         waiting = deque(chains.values())
-        pace = Pace(limits.per_second, self.leases)
+        pace = RateLimiter(limits.per_second, self.leases)
         if self.pause:
             if not self._answers(first):
                 self.close(first)
@@ -266,13 +268,13 @@ class Lane:
             return True
         try:
             target.knock()
-        except (Unreachable, Busy) as error:
+        except (Unreachable, RateLimited) as error:
             self.stop(error)
         except Exception as error:
             self.stop(Unreachable(f"{self.name} does not answer: {describe(error, self.settings)}"))
         return self.stopped is None
 
-    def _keep(self, target: KeptInOutbox, keys: Sequence[str]) -> None:
+    def _keep(self, target: Transactional, keys: Sequence[str]) -> None:
         trier = self.trier(target)
         for start in range(0, len(keys), KEPT_AT_ONCE):
             # One dispatcher at a time: two would write the same previews.

@@ -13,8 +13,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from integrations.destinations import Destination
-from integrations.errors import Paused
-from integrations.outbox.attempt import NotBegun, NotYet, Trier
+from integrations.errors import DestinationUnavailable
+from integrations.outbox.attempt import NotBegun, NotYet, Sender
 from integrations.outbox.engine import insistently
 from integrations.outbox.leases import Claim, Leases
 from integrations.outbox.models import Action
@@ -22,10 +22,10 @@ from integrations.outbox.queue import load_due
 from integrations.outbox.results import Outcome
 
 if TYPE_CHECKING:
-    from integrations.outbox.worker import Lane
+    from integrations.outbox.worker import Worker
 
 
-class Pace:
+class RateLimiter:
     """At most so many begun a second, evenly spaced; shared by the workers, on Postgres by all dispatchers."""
 
     def __init__(self, per_second: float | None, leases: Leases | None = None) -> None:
@@ -75,7 +75,13 @@ class Crew:
     """
 
     def __init__(
-        self, lane: "Lane", chains: deque[list[str]], pace: Pace, most: int, *, is_probing: bool = False
+        self,
+        lane: "Worker",
+        chains: deque[list[str]],
+        pace: RateLimiter,
+        most: int,
+        *,
+        is_probing: bool = False,
     ) -> None:
         self.lane, self.chains, self.pace, self.most, self.is_probing = lane, chains, pace, most, is_probing
         self.messages: SimpleQueue[_Tried | _Begun | BaseException | None] = SimpleQueue()
@@ -133,7 +139,7 @@ class Crew:
             for is_written in [one.is_written for one in tried] + [one.is_written for one in begun]:
                 is_written.set()
         for error in messages:
-            if isinstance(error, Paused):
+            if isinstance(error, DestinationUnavailable):
                 # Raised while one more was opened.
                 self.lane.stop(error)
                 self.is_over.set()
@@ -182,7 +188,7 @@ class Crew:
         if not begun.is_granted:
             raise NotBegun
 
-    def _go_along(self, trier: Trier, keys: deque[str]) -> bool:
+    def _go_along(self, trier: Sender, keys: deque[str]) -> bool:
         """Try a chain's actions in order; True if the claim on the chain has ended with the last mark."""
         is_let_go = False
         while keys:

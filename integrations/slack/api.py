@@ -13,7 +13,7 @@ import orjson
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Refused, Unreachable
+from integrations.errors import DestinationUnavailable, Rejected, Unreachable
 from integrations.http import Answer, HttpClient, checked_url
 from integrations.slack.errors import slack_error
 
@@ -22,7 +22,7 @@ _URL_SETTING = "AFTERCALL_SLACK_API_URL"
 _TOO_MANY = 429
 
 
-class ThreadGone(Refused):
+class ThreadGone(Rejected):
     """Somebody deleted the message that the thread hung on."""
 
 
@@ -44,7 +44,9 @@ class SlackApi(HttpClient):
     def __init__(self, settings: IntegrationSettings) -> None:
         token = settings.slack_bot_token.get_secret_value().strip()
         if not token:
-            raise Paused(f"set {SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings")
+            raise DestinationUnavailable(
+                f"set {SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings"
+            )
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["Authorization"] = f"Bearer {token}"

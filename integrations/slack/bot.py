@@ -14,7 +14,7 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Paused, Refused, Retryable, Unreachable
+from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.api import SETTING, SlackApi, ThreadGone
 from integrations.slack.errors import slack_error
@@ -102,7 +102,7 @@ class SlackBot:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
         try:
             reply = self._api.call("auth.test")
-        except (Paused, Refused, Retryable) as error:
+        except (DestinationUnavailable, Rejected, TransientError) as error:
             yield Finding("credentials", False, str(error))
             return
         yield Finding("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
@@ -118,7 +118,7 @@ class SlackBot:
         """Whether the bot can read a channel, which it can where it is a member."""
         try:
             self._look(self._channel_id(name), "", datetime.now(UTC) - CLOCKS_DIFFER)
-        except (Paused, Refused, Retryable) as error:
+        except (DestinationUnavailable, Rejected, TransientError) as error:
             return Finding(f"channel {name}", False, str(error))
         return Finding(f"channel {name}", True, "the bot can read it")
 

@@ -6,7 +6,14 @@ How a message is posted, and what it says, does not belong here.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
+from integrations.errors import (
+    DestinationUnavailable,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+)
 from integrations.http import retry_after
 from integrations.rendering import line
 
@@ -61,13 +68,13 @@ def slack_error(
     message = f"Slack answered {code or 'nothing'} for {where}" + (f": {hint}" if hint else "")
     after = retry_after((headers or {}).get("Retry-After"), datetime.now(UTC))
     if code in BUSY:
-        return Busy(message, after)
+        return RateLimited(message, after)
     if code in NOT_NOW:
         return Unreachable(message, after)
     if code in WRONG_FOR_ALL:
         # It may be the resource that the request names, not the token.
-        kind = Forbidden if code == "access_denied" else Paused
+        kind = Forbidden if code == "access_denied" else DestinationUnavailable
         return kind(f"{message}{f' ({line(needed, 100)})' if needed else ''}. Look at {setting}")
     if code in MENDABLE:
-        return Retryable(message)
-    return Refused(message)
+        return TransientError(message)
+    return Rejected(message)

@@ -12,7 +12,7 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
-from integrations.errors import Forbidden, Paused, Refused, Retryable, Unreachable
+from integrations.errors import DestinationUnavailable, Forbidden, Rejected, TransientError, Unreachable
 from integrations.http import HttpClient, checked_url
 from integrations.rendering import line
 from integrations.slack.errors import BUSY, MENDABLE, NOT_NOW, WRONG_FOR_ALL, slack_error
@@ -58,7 +58,7 @@ class SlackWebhook:
         client = self._client(channel)
         try:
             answer = client.request("POST", json=self.body(delivery, external_id))
-        except (Refused, Paused) as error:
+        except (Rejected, DestinationUnavailable) as error:
             raise self._here(_meant(str(error), channel) or error) from None
         if answer.text.strip() != "ok":
             told = f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"
@@ -76,11 +76,11 @@ class SlackWebhook:
             named = f"webhook for {channel or 'every other channel'}"
             try:
                 self._client(channel or "#").request("POST", json={})
-            except Refused as error:
+            except Rejected as error:
                 is_there = any(word in str(error) for word in _NOTHING_TO_POST)
                 told = "Slack knows it" if is_there else str(_meant(str(error), channel) or error)
                 yield Finding(named, is_there, told)
-            except (Paused, Retryable) as error:
+            except (DestinationUnavailable, TransientError) as error:
                 yield Finding(named, False, str(_meant(str(error), channel) or error))
             else:
                 yield Finding(named, False, "something answers at this address that is not Slack")
@@ -96,7 +96,7 @@ class SlackWebhook:
 
     def _here(self, error: Exception) -> Exception:
         """Of several webhooks one may be gone while the others work."""
-        is_one_of_many = isinstance(error, Paused) and len(set(self._urls.values())) > 1
+        is_one_of_many = isinstance(error, DestinationUnavailable) and len(set(self._urls.values())) > 1
         return Forbidden(str(error)) if is_one_of_many else error
 
     def _client(self, channel: str) -> HttpClient:
@@ -117,7 +117,7 @@ def _urls(setting: str) -> dict[str, str]:
         if found:
             urls[(found["channel"] or _EVERY_OTHER).lower()] = checked_url(found["url"], _SETTING)
     if not urls:
-        raise Paused(
+        raise DestinationUnavailable(
             f"set {_SETTING} to the URL of an incoming webhook; Slack makes one in the app's settings"
         )
     return urls

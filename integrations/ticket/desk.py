@@ -10,11 +10,11 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
-from integrations.errors import Gone, Paused, Refused
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.optional_parts import WHOLE, Omission, Part, write_without_refused
 from integrations.rest import Missing, RestClient
 from integrations.ticket.rendering import Ticket, ticket
-from integrations.ticket.updating import Update, Written, gone, lessened, update
+from integrations.ticket.updating import LastWritten, Update, gone, lessened, update
 
 TRANSCRIPT = Part("transcript", ("description", "content", "comment", "html_body", "body", "notes"), order=2)
 """The last thing that a ticket is written without: its text is too long, or holds what a system does not take."""
@@ -30,7 +30,7 @@ def without(made: Ticket, left_out: Omission) -> Ticket:
 
 
 @dataclass(frozen=True)
-class Held:
+class RemoteTicket:
     """A ticket as its system holds it.
 
     Args:
@@ -40,11 +40,11 @@ class Held:
     """
 
     fields: Mapping[str, str]
-    last: Written | None
+    last: LastWritten | None
     version: str = ""
 
 
-class Desk(ABC):
+class TicketDestination(ABC):
     """A ticket system; not for several threads at once."""
 
     name: str
@@ -72,10 +72,10 @@ class Desk(ABC):
                 self._as_far_as_taken(due, held, lambda less: self.change(external_id, less, held))
         except Missing:
             raise gone(self.client.system, external_id) from None
-        except Paused as error:
+        except DestinationUnavailable as error:
             # The key may be right, and only this ticket out of its reach: that must not stop the others.
             self.who()
-            raise Refused(str(error)) from None
+            raise Rejected(str(error)) from None
         return external_id
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
@@ -85,7 +85,7 @@ class Desk(ABC):
             return self._new(made)
         try:
             held, due = self._due(made, external_id)
-        except (Missing, Gone):
+        except (Missing, NotFound):
             return self._new(made)
         return self._as_far_as_taken(due, held, lambda less: self.changes(less, held)) if due else None
 
@@ -107,7 +107,7 @@ class Desk(ABC):
         """What an update may change, as it is in the system; None if the ticket is gone."""
         try:
             held = self.held(external_id)
-        except (Missing, Gone):
+        except (Missing, NotFound):
             return None
         return {name: held.fields.get(name, "") for name in self.fields(ticket(delivery, self._board))}
 
@@ -132,7 +132,7 @@ class Desk(ABC):
         """The body that makes it. Refused, naming the part, if it is known before that the system has no such thing."""
 
     @abstractmethod
-    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
 
     @abstractmethod
@@ -140,11 +140,11 @@ class Desk(ABC):
         """Make it, with what `updating` wants kept on it and without these parts; returns its id."""
 
     @abstractmethod
-    def held(self, external_id: str) -> Held:
+    def held(self, external_id: str) -> RemoteTicket:
         """The ticket as it is now; Missing if it is not there."""
 
     @abstractmethod
-    def change(self, external_id: str, due: Update, held: Held) -> None:
+    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
         """Write an update in one request, so that no crash leaves half of it."""
 
     def _parts(self) -> tuple[Part, ...]:
@@ -155,7 +155,7 @@ class Desk(ABC):
             lambda left_out: self.new(without(made, left_out), left_out), self._parts()
         )
 
-    def _as_far_as_taken(self, due: Update, held: Held, write: Callable[[Update], Any]) -> Any:
+    def _as_far_as_taken(self, due: Update, held: RemoteTicket, write: Callable[[Update], Any]) -> Any:
         """What `write` makes of the update, or of the update without the fields that the system refuses."""
         known = {part.name: part for part in self.optional}
         parts = [known.get(name, Part(name, (name,))) for name in due.fields]
@@ -168,11 +168,11 @@ class Desk(ABC):
                 return write(less)
             if not left_out.is_named:
                 # Then it was hardly the fields: the ticket takes nothing any more.
-                raise Refused(left_out.reason)
+                raise Rejected(left_out.reason)
             return None
 
         return write_without_refused(lessened_and_written, [*parts, *([TRANSCRIPT] if due.told else [])])
 
-    def _due(self, made: Ticket, external_id: str) -> tuple[Held, Update | None]:
+    def _due(self, made: Ticket, external_id: str) -> tuple[RemoteTicket, Update | None]:
         held = self.held(external_id)
         return held, update(made, self.fields(made), held.fields, held.last)

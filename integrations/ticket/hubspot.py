@@ -15,12 +15,12 @@ from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
-from integrations.ticket.desk import Desk, Held
+from integrations.ticket.desk import RemoteTicket, TicketDestination
 from integrations.ticket.rendering import Ticket, description, fitted
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import Update, first, read, reference
@@ -43,7 +43,7 @@ def open_destination(settings: IntegrationSettings) -> "HubSpotTickets":
     return HubSpotTickets(settings)
 
 
-class HubSpotTickets(Desk):
+class HubSpotTickets(TicketDestination):
     """A portal's tickets.
 
     Raises:
@@ -64,7 +64,7 @@ class HubSpotTickets(Desk):
     def __init__(self, settings: IntegrationSettings) -> None:
         self._stages = targets(settings.hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES")
         if not all(one.count("/") == 1 for one in self._stages.all()):
-            raise Paused(
+            raise DestinationUnavailable(
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
         self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
@@ -102,7 +102,7 @@ class HubSpotTickets(Desk):
         self._prepare()
         try:
             answer = self.client.create("tickets", *self._properties(made, left_out))
-        except (Refused, Conflict):
+        except (Rejected, Conflict):
             ticket = self.find(delivery)
             if ticket is None:
                 raise
@@ -131,17 +131,17 @@ class HubSpotTickets(Desk):
             stages = sorted(self.client.listed(pipeline, "stages"), key=_position)
             if stages and not pipeline.get("archived"):
                 return {"hs_pipeline": str(pipeline.get("id")), "hs_pipeline_stage": str(stages[0].get("id"))}
-        raise Refused("HubSpot has no pipeline of tickets that has a stage: make one")
+        raise Rejected("HubSpot has no pipeline of tickets that has a stage: make one")
 
-    def held(self, external_id: str) -> Held:
+    def held(self, external_id: str) -> RemoteTicket:
         """The ticket, and what is kept on it."""
         told = self.client.get("tickets", external_id, READ)
         if told is None:
             raise Missing(external_id)
         values = {name: str(value or "") for name, value in self.client.part(told, "properties").items()}
-        return Held(values, read(values.get(WRITTEN)))
+        return RemoteTicket(values, read(values.get(WRITTEN)))
 
-    def change(self, external_id: str, due: Update, held: Held) -> None:
+    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
         """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
         if due.told and not self.client.associated("tickets", external_id, "contacts"):
             contact = self._contact(due.told)
@@ -149,7 +149,7 @@ class HubSpotTickets(Desk):
                 self.client.associate("tickets", external_id, "contacts", contact)
         self.client.update("tickets", external_id, self.changes(due, held)["properties"])
 
-    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         properties = {**due.fields, WRITTEN: due.written.dumped()}
         if due.told and "content" not in due.fields:
@@ -190,7 +190,7 @@ class HubSpotTickets(Desk):
         told = self.client.request("GET", f"/crm/v3/pipelines/tickets/{pipeline}").json()
         names = {str(one.get("id")): str(one.get("label")) for one in self.client.listed(told, "stages")}
         if stage not in names:
-            raise Refused(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
+            raise Rejected(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
         return f"{told.get('label')}, {names[stage]}"
 
     def _is_there(self, name: str) -> bool:
@@ -226,7 +226,7 @@ class HubSpotTickets(Desk):
     def _marked(self, key: str) -> str | None:
         try:
             found = self.client.get("contacts", key, [KEY], by=KEY)
-        except Refused:
+        except Rejected:
             # Contacts have no such property where the CRM is not HubSpot.
             return None
         return str(self.client.part(found, "id")) if found else None

@@ -20,16 +20,16 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused, Refused, Retryable
+from integrations.errors import DestinationUnavailable, Rejected, TransientError
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import RestClient
 from integrations.ticket.adf import document
-from integrations.ticket.desk import Desk, Held
+from integrations.ticket.desk import RemoteTicket, TicketDestination
 from integrations.ticket.rendering import Ticket
 from integrations.ticket.targets import targets
-from integrations.ticket.updating import Update, Written, first, read, reference
+from integrations.ticket.updating import LastWritten, Update, first, read, reference
 
 SETTING = "AFTERCALL_JIRA_TOKEN"
 LABEL = PROPERTY = "aftercall"
@@ -44,7 +44,7 @@ def open_destination(settings: IntegrationSettings) -> "Jira":
     return Jira(settings)
 
 
-class Jira(Desk):
+class Jira(TicketDestination):
     """A site of Jira Cloud.
 
     Raises:
@@ -67,7 +67,7 @@ class Jira(Desk):
         self._type = settings.jira_issue_type
         self._keys = list(dict.fromkeys(one.partition("/")[0] for one in self._projects.all()))
         if not self._keys or not all(re.fullmatch(r"[A-Za-z]\w*", key, re.ASCII) for key in self._keys):
-            raise Paused("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
+            raise DestinationUnavailable("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
         authorise = _authorise(settings)
         super().__init__(
             RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
@@ -103,7 +103,7 @@ class Jira(Desk):
         try:
             answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(made, left_out)).json()
             return str(self.client.part(answer, "key"))
-        except Retryable:
+        except TransientError:
             # It may be there all the same: whoever looks next reads the newest anew.
             self._newest = None
             raise
@@ -125,7 +125,7 @@ class Jira(Desk):
             told["components"] = [{"name": place["components"]}]
         return {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
 
-    def held(self, external_id: str) -> Held:
+    def held(self, external_id: str) -> RemoteTicket:
         """The issue, and what is kept on it."""
         params = {"fields": "summary,priority,project,components", "properties": PROPERTY}
         told = self.client.request("GET", f"/rest/api/3/issue/{external_id}", params=params).json()
@@ -138,13 +138,13 @@ class Jira(Desk):
             "components": ", ".join(str(one.get("name")) for one in fields.get("components") or ()),
         }
         last = read(kept.get("written"))
-        return Held(values, last, str(kept.get("action_key") or ""))
+        return RemoteTicket(values, last, str(kept.get("action_key") or ""))
 
-    def change(self, external_id: str, due: Update, held: Held) -> None:
+    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
         """A comment, the fields and what is kept."""
         self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=self.changes(due, held))
 
-    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         body: dict[str, Any] = {
             "fields": _fields(due.fields),
@@ -176,7 +176,7 @@ class Jira(Desk):
         given = self.client.part(told, "permissions")
         missing = [one for one in NEEDED if not (given.get(one) or {}).get("havePermission")]
         if missing:
-            raise Refused(f"the token's user lacks {', '.join(missing)} in project {key}")
+            raise Rejected(f"the token's user lacks {', '.join(missing)} in project {key}")
         return ", ".join(NEEDED)
 
     def _screen(self, key: str) -> str:
@@ -184,12 +184,12 @@ class Jira(Desk):
         told = self.client.request("GET", path).json()
         types = {str(one.get("name")): str(one.get("id")) for one in self.client.listed(told, "issueTypes")}
         if self._type not in types:
-            raise Refused(f"project {key} has no issue type {self._type!r}; it has {', '.join(types)}")
+            raise Rejected(f"project {key} has no issue type {self._type!r}; it has {', '.join(types)}")
         told = self.client.request("GET", f"{path}/{types[self._type]}").json()
         there = {one.get("fieldId") for one in self.client.listed(told, "fields")}
         wanted = {"summary", "description", "labels"} | ({"priority"} if self._priorities.all() else set())
         if missing := sorted(wanted - there):
-            raise Refused(f"{', '.join(missing)}: not on the screen on which {self._type} is made in {key}")
+            raise Rejected(f"{', '.join(missing)}: not on the screen on which {self._type} is made in {key}")
         return ", ".join(sorted(wanted))
 
     def _made_lately(self, project: str) -> Iterator[tuple[str, str]]:
@@ -219,7 +219,9 @@ class Jira(Desk):
 def _authorise(settings: IntegrationSettings) -> Any:
     token = settings.jira_token.get_secret_value().strip()
     if not token:
-        raise Paused(f"set {SETTING} to an API token, and AFTERCALL_JIRA_EMAIL to whose it is")
+        raise DestinationUnavailable(
+            f"set {SETTING} to an API token, and AFTERCALL_JIRA_EMAIL to whose it is"
+        )
     email = settings.jira_email.strip()
     value = f"Basic {b64encode(f'{email}:{token}'.encode()).decode()}" if email else f"Bearer {token}"
 
@@ -234,7 +236,7 @@ def _fields(values: Mapping[str, str]) -> dict[str, Any]:
     return {name: {"name": value} if name == "priority" else value for name, value in values.items()}
 
 
-def _kept(action_key: str, written: Written) -> dict[str, Any]:
+def _kept(action_key: str, written: LastWritten) -> dict[str, Any]:
     return {"key": PROPERTY, "value": {"action_key": action_key, "written": written.dumped()}}
 
 

@@ -17,16 +17,16 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import RestClient
-from integrations.ticket.desk import Desk, Held
+from integrations.ticket.desk import RemoteTicket, TicketDestination
 from integrations.ticket.redmine_text import written_text
 from integrations.ticket.rendering import Ticket
 from integrations.ticket.targets import targets
-from integrations.ticket.updating import Update, Written, first, reference, seen
+from integrations.ticket.updating import LastWritten, Update, first, reference, seen
 
 SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
@@ -42,7 +42,7 @@ def open_destination(settings: IntegrationSettings) -> "Redmine":
     return Redmine(settings)
 
 
-class Redmine(Desk):
+class Redmine(TicketDestination):
     """A Redmine, 5.0 or later.
 
     Raises:
@@ -64,10 +64,14 @@ class Redmine(Desk):
         self._url = checked_url(settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
         key = settings.redmine_key.get_secret_value().strip()
         if not key:
-            raise Paused(f"set {SETTING} to an API key; Redmine shows it on the user's own page")
+            raise DestinationUnavailable(
+                f"set {SETTING} to an API key; Redmine shows it on the user's own page"
+            )
         self._projects = targets(settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
         if not self._projects.all():
-            raise Paused("set AFTERCALL_REDMINE_PROJECTS to identifiers of projects: billing=bills,desk")
+            raise DestinationUnavailable(
+                "set AFTERCALL_REDMINE_PROJECTS to identifiers of projects: billing=bills,desk"
+            )
         self._priorities = targets(settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
         self._tracker, self._is_plain = settings.redmine_tracker.strip(), settings.redmine_plain_text
 
@@ -132,7 +136,7 @@ class Redmine(Desk):
             told["category_id"] = self._named(project, "issue_categories", place["category"])
         return {"issue": told}
 
-    def held(self, external_id: str) -> Held:
+    def held(self, external_id: str) -> RemoteTicket:
         """The issue and its history."""
         params = {"include": "journals"}
         told = self.client.request("GET", f"/issues/{external_id}.json", params=params).json()
@@ -143,13 +147,13 @@ class Redmine(Desk):
             "project": str((issue.get("project") or {}).get("id") or ""),
             "category": str((issue.get("category") or {}).get("name") or ""),
         }
-        return Held(values, self._written(issue, values))
+        return RemoteTicket(values, self._written(issue, values))
 
-    def change(self, external_id: str, due: Update, held: Held) -> None:
+    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
         """A note and the fields."""
         self.client.change("PUT", f"/issues/{external_id}.json", json=self.changes(due, held))
 
-    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
         return {"issue": told}
@@ -188,7 +192,7 @@ class Redmine(Desk):
         given = {name for role in roles for name in self._given(role["id"])}
         if missing := [name for name in NEEDED if name not in given]:
             what = f"has no {', '.join(missing)} by its roles" if roles else "is no member"
-            raise Refused(f"the key's user {what} in project {project}")
+            raise Rejected(f"the key's user {what} in project {project}")
         return ", ".join(NEEDED)
 
     def _given(self, role: int) -> list[str]:
@@ -213,10 +217,12 @@ class Redmine(Desk):
             self.client.request("GET", "/issues.json", params=params).json(), "issues"
         )
         if any(text not in str(issue.get("description") or "") for issue in issues):
-            raise Paused("this Redmine does not look into descriptions: it must be 5.0 or later")
+            raise DestinationUnavailable(
+                "this Redmine does not look into descriptions: it must be 5.0 or later"
+            )
         return issues
 
-    def _written(self, issue: Mapping[str, Any], values: Mapping[str, str]) -> Written | None:
+    def _written(self, issue: Mapping[str, Any], values: Mapping[str, str]) -> LastWritten | None:
         """What we wrote last, by its reference; a field that anybody else ever changed is theirs."""
         if self._me is None:
             self.who()
@@ -230,7 +236,7 @@ class Redmine(Desk):
         ours = {name: values[name] for name, known in _HISTORY.items() if known not in theirs}
         return seen(endings[-1][2], endings[-1][3], ours)
 
-    def _text(self, made: Ticket, written: Written) -> str:
+    def _text(self, made: Ticket, written: LastWritten) -> str:
         ending = f"{reference(made.external_key)} {written.text} {written.transcript}"
         return written_text(made, ending, is_plain=self._is_plain)
 
@@ -250,7 +256,7 @@ class Redmine(Desk):
             self._priority_ids = {str(one.get("name")): int(one["id"]) for one in listed}
         if name not in self._priority_ids:
             there = ", ".join(self._priority_ids)
-            raise Refused(
+            raise Rejected(
                 f"Redmine has no priority {name!r} but {there}. Look at AFTERCALL_REDMINE_PRIORITIES"
             )
         return self._priority_ids[name]
@@ -260,7 +266,7 @@ class Redmine(Desk):
             str(one.get("name")): int(one["id"]) for one in self.client.listed(self._about(project), kind)
         }
         if name not in there:
-            raise Refused(
+            raise Rejected(
                 f"Redmine's project {project} has no {name!r} among its {kind} ({', '.join(there)}). Look at "
                 "AFTERCALL_REDMINE_PROJECTS and AFTERCALL_REDMINE_TRACKER",
                 details={"trackers": "tracker", "issue_categories": "category"}[kind],

@@ -6,7 +6,7 @@ Which system a ticket goes to is not said here.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrations.errors import Forbidden, Paused
+from integrations.errors import DestinationUnavailable, Forbidden
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,7 @@ def targets(value: str, setting: str) -> Targets:
         elif name and target and name.lower() not in named:
             named[name.lower()] = target
         else:
-            raise Paused(f"set {setting} to name=target, several with commas; {part!r} cannot be read")
+            raise DestinationUnavailable(
+                f"set {setting} to name=target, several with commas; {part!r} cannot be read"
+            )
     return Targets(setting, named, other)

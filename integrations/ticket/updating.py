@@ -1,7 +1,7 @@
 """What an update may change on a ticket that people work on, and how one is recognised that was made already.
 
-Each system keeps, on the ticket itself, what aftercall wrote there last (`Written`). A field that somebody else changed
-since is theirs. Whatever is new is told in a comment beside the fields, once: the description is never rewritten.
+Each system keeps, on the ticket itself, what aftercall wrote there last (`LastWritten`). A field that somebody else
+changed since is theirs. Whatever is new goes into a comment, once: the description is never rewritten.
 How a system keeps it belongs to the systems' files.
 """
 
@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from integrations.errors import Gone
+from integrations.errors import NotFound
 from integrations.ticket.rendering import Ticket
 
 _ENOUGH = 20
 
 
 @dataclass(frozen=True)
-class Written:
+class LastWritten:
     """What aftercall wrote last, as digests; small enough for any system's metadata.
 
     Args:
@@ -51,7 +51,7 @@ class Update:
 
     fields: Mapping[str, str]
     told: Ticket | None
-    written: Written
+    written: LastWritten
 
 
 def reference(action_key: str) -> str:
@@ -59,29 +59,29 @@ def reference(action_key: str) -> str:
     return f"aftercall-{_digest(action_key)}"
 
 
-def first(made: Ticket, fields: Mapping[str, str]) -> Written:
+def first(made: Ticket, fields: Mapping[str, str]) -> LastWritten:
     """What to keep on a ticket that is created with these fields."""
     return seen(
         _digest(orjson.dumps([made.summary, made.news, made.transcript])), _digest(made.transcript), fields
     )
 
 
-def seen(text: str, transcript: str, values: Mapping[str, str]) -> Written:
+def seen(text: str, transcript: str, values: Mapping[str, str]) -> LastWritten:
     """What aftercall wrote last, where that is known of the values themselves."""
-    return Written(text, transcript, {name: _digest(value) for name, value in values.items()})
+    return LastWritten(text, transcript, {name: _digest(value) for name, value in values.items()})
 
 
-def read(text: Any) -> Written | None:
+def read(text: Any) -> LastWritten | None:
     """What was kept; None if nothing was, or somebody changed it."""
     try:
         told = orjson.loads(text)
-        return Written(str(told["text"]), str(told["transcript"]), dict(told["fields"]))
+        return LastWritten(str(told["text"]), str(told["transcript"]), dict(told["fields"]))
     except (ValueError, TypeError, KeyError):
         return None
 
 
 def update(
-    made: Ticket, fields: Mapping[str, str], current: Mapping[str, str], last: Written | None
+    made: Ticket, fields: Mapping[str, str], current: Mapping[str, str], last: LastWritten | None
 ) -> Update | None:
     """What to do to a ticket; None if it says all this already (a crash came between its update and the mark).
 
@@ -104,7 +104,7 @@ def update(
     return Update(changed, told, replace(new, fields=digests)) if changed or told else None
 
 
-def lessened(due: Update, left_out: Collection[str], last: Written | None) -> Update:
+def lessened(due: Update, left_out: Collection[str], last: LastWritten | None) -> Update:
     """The update without these fields; what is kept on the ticket of them is what was kept there before."""
     if not left_out:
         return due
@@ -117,9 +117,9 @@ def lessened(due: Update, left_out: Collection[str], last: Written | None) -> Up
     return replace(due, fields=fields, written=replace(due.written, fields=digests))
 
 
-def gone(system: str, external_id: str) -> Gone:
+def gone(system: str, external_id: str) -> NotFound:
     """A ticket that aftercall made is not there any more; it is made anew, because what is due is not withdrawn."""
-    return Gone(f"{system} has no ticket {external_id} any more, or does not show it to this key")
+    return NotFound(f"{system} has no ticket {external_id} any more, or does not show it to this key")
 
 
 def _digest(value: str | bytes) -> str:

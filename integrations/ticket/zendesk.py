@@ -22,15 +22,15 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit, is_address, shorten
 from integrations.rest import RestClient
-from integrations.ticket.desk import Desk, Held
+from integrations.ticket.desk import RemoteTicket, TicketDestination
 from integrations.ticket.rendering import Ticket, fitted
 from integrations.ticket.targets import targets
-from integrations.ticket.updating import Update, Written, first, gone, read
+from integrations.ticket.updating import LastWritten, Update, first, gone, read
 
 SETTING = "AFTERCALL_ZENDESK_TOKEN"
 LONGEST_SUBJECT, LONGEST_COMMENT = 150, 60_000
@@ -45,7 +45,7 @@ def open_destination(settings: IntegrationSettings) -> "Zendesk":
     return Zendesk(settings)
 
 
-class Zendesk(Desk):
+class Zendesk(TicketDestination):
     """An account of Zendesk. Comments are internal: no trigger mails them to the customer.
 
     Raises:
@@ -68,7 +68,9 @@ class Zendesk(Desk):
         self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
         self._groups = targets(settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
         if not all(group.isdecimal() for group in self._groups.all()):
-            raise Paused("set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456")
+            raise DestinationUnavailable(
+                "set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456"
+            )
         authorise = _authorise(settings)
         self._is_oauth = not settings.zendesk_email.strip()
         super().__init__(
@@ -124,20 +126,20 @@ class Zendesk(Desk):
         }
         return {"ticket": {name: value for name, value in body.items() if name not in left_out}}
 
-    def held(self, external_id: str) -> Held:
+    def held(self, external_id: str) -> RemoteTicket:
         """The ticket and the newest of our notes in its audits."""
         answer = self.client.request("GET", f"/api/v2/tickets/{external_id}").json()
         told = self.client.part(answer, "ticket")
         if told.get("status") == "deleted":
             raise gone("Zendesk", external_id)
         fields = {name: str(told.get(name) or "") for name in ("subject", "priority", "group_id")}
-        return Held(fields, self._written(external_id), str(told.get("updated_at") or ""))
+        return RemoteTicket(fields, self._written(external_id), str(told.get("updated_at") or ""))
 
-    def change(self, external_id: str, due: Update, held: Held) -> None:
+    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
         """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
         self.client.request("PUT", f"/api/v2/tickets/{external_id}", json=self.changes(due, held)).json()
 
-    def changes(self, due: Update, held: Held) -> dict[str, Any]:
+    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         comment = {"comment": {"html_body": _html(due.told), "public": False}} if due.told else {}
         told = {
@@ -164,7 +166,7 @@ class Zendesk(Desk):
         """Whose token it is."""
         user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
         if not user.get("id") or user.get("role") not in ("agent", "admin"):
-            raise Paused(
+            raise DestinationUnavailable(
                 f"the token's user is {user.get('role') or 'nobody'}: it must be an agent or admin. Look at {SETTING}"
             )
         return f"{user.get('name') or user['id']}, {user['role']}"
@@ -175,10 +177,10 @@ class Zendesk(Desk):
             told = self.client.request("GET", "/api/v2/oauth/tokens/current").json()
             scopes = self.client.part(told, "token", "scopes")
             if not {"write", "tickets:write"} & set(scopes):
-                raise Refused(f"the token has the scopes {', '.join(map(str, scopes))}: it needs write too")
+                raise Rejected(f"the token has the scopes {', '.join(map(str, scopes))}: it needs write too")
         user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
         if user.get("ticket_restriction"):
-            raise Refused(
+            raise Rejected(
                 f"the user sees only some tickets ({user['ticket_restriction']}): give it access to all, or what it "
                 "made is not found again"
             )
@@ -187,7 +189,7 @@ class Zendesk(Desk):
         told = self.client.request("GET", f"/api/v2/custom_roles/{user['custom_role_id']}").json()
         role = self.client.part(told, "custom_role")
         if not (role.get("configuration") or {}).get("ticket_editing"):
-            raise Refused(f"the user's role {role.get('name')} may not edit tickets")
+            raise Rejected(f"the user's role {role.get('name')} may not edit tickets")
         return f"yes, as {role.get('name')}"
 
     def _group(self, group: str) -> str:
@@ -195,7 +197,7 @@ class Zendesk(Desk):
             self.client.part(self.client.request("GET", f"/api/v2/groups/{group}").json(), "group", "name")
         )
 
-    def _written(self, external_id: str) -> Written | None:
+    def _written(self, external_id: str) -> LastWritten | None:
         last = None
         for page in range(1, PAGES + 1):
             params = {"per_page": str(AUDITS), "page": str(page)}
@@ -244,7 +246,7 @@ class Zendesk(Desk):
 def _authorise(settings: IntegrationSettings) -> Any:
     token = settings.zendesk_token.get_secret_value().strip()
     if not token:
-        raise Paused(
+        raise DestinationUnavailable(
             f"set {SETTING} to an API token (and AFTERCALL_ZENDESK_EMAIL to whose it is) or an OAuth token"
         )
     email = settings.zendesk_email.strip()

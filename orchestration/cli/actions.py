@@ -9,10 +9,10 @@ import orjson
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Comparable, Delivery, Destination, Showable, open_destination
-from integrations.errors import Paused, Refused, Skipped, describe
+from integrations.destinations import Delivery, Destination, SupportsDiff, SupportsPreview, open_destination
+from integrations.errors import DestinationUnavailable, Rejected, Suppressed, describe
 from integrations.outbox import Action, Outbox, open_outbox
-from integrations.outbox.attempt import NotYet, Trier
+from integrations.outbox.attempt import NotYet, Sender
 from integrations.outbox.following import ahead
 from integrations.outbox.looking import rendered
 from integrations.outbox.previews import NAME as PREVIEW
@@ -111,17 +111,17 @@ def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings)
     preview = open_destination(action.channel, settings, PREVIEW)
     try:
         made = rendered(_delivery(outbox, action, preview, settings), settings)
-    except (Refused, Paused, Skipped) as error:
+    except (Rejected, DestinationUnavailable, Suppressed) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
     say(f"\n{whole(made.title)} {made.media_type}", "bold")
     click.echo(prose(made.body, WHOLE))
     try:
         target = open_destination(action.channel, settings, action.destination)
         delivery = _delivery(outbox, action, target, settings)
-        if isinstance(target, Showable):
+        if isinstance(target, SupportsPreview):
             _show_body(target, action, delivery)
             return
-        fields = target.planned(delivery) if isinstance(target, Comparable) else {}
+        fields = target.planned(delivery) if isinstance(target, SupportsDiff) else {}
     except Exception as error:  # a CRM is asked what is there: whatever comes of that must not hide the rest
         say(f"{action.destination}: {whole(describe(error, settings))}", "yellow")
         return
@@ -134,7 +134,7 @@ def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings)
 
 
 def _delivery(outbox: Outbox, action: Action, target: Destination, settings: IntegrationSettings) -> Delivery:
-    trier = Trier(outbox.engine, target, settings, lambda: datetime.now(UTC), {})
+    trier = Sender(outbox.engine, target, settings, lambda: datetime.now(UTC), {})
     try:
         return trier.delivery(action)
     except NotYet:
@@ -142,7 +142,7 @@ def _delivery(outbox: Outbox, action: Action, target: Destination, settings: Int
         return trier.delivery(replace(action, parent_key=None))
 
 
-def _show_body(target: Showable, action: Action, delivery: Delivery) -> None:
+def _show_body(target: SupportsPreview, action: Action, delivery: Delivery) -> None:
     known = (action.external_id or target.find(delivery)) if action.kind in UPDATABLE else None
     body = target.body(delivery, known)
     told = f"the request to {target.name}" + (f", for {known}" if known else "")

@@ -11,13 +11,13 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import (
     CHANNELS,
     ChannelCheckable,
-    Checkable,
     Finding,
+    SupportsCheck,
     available,
     exists,
     open_destination,
 )
-from integrations.errors import Paused, describe, redact
+from integrations.errors import DestinationUnavailable, describe, redact
 from integrations.routes import BadRoutes, configured
 from orchestration.config import DBT_PROJECT
 
@@ -65,11 +65,11 @@ def _slack_channels() -> set[str]:
 def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[Finding]:
     try:
         target = open_destination(channel, settings, name)
-    except Paused as error:
+    except DestinationUnavailable as error:
         yield Finding("settings", False, describe(error, settings))
         return
     try:
-        if isinstance(target, Checkable):
+        if isinstance(target, SupportsCheck):
             yield from target.check()
             if isinstance(target, ChannelCheckable):
                 yield from map(

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
 from orchestration.runtime import instance
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 from receiver import private
 
 

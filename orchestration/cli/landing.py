@@ -100,7 +100,7 @@ def tidy_command() -> None:
     Dagster's schedule does the same every hour.
     """
     from orchestration.tools import retention
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
 
     settings = OrchestrationSettings()
     try:

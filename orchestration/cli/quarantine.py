@@ -23,7 +23,7 @@ def quarantine_command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all fields.")
 def list_command(as_json: bool) -> None:
     """List the events that are set aside, the first one first."""
-    from orchestration.warehouse.duckdb_file import quarantine
+    from orchestration.warehouse import quarantine
 
     with _warehouse_errors():
         events = quarantine.listed(OrchestrationSettings())
@@ -42,7 +42,7 @@ def release_command(keys: Sequence[str], everything: bool) -> None:
 
     An event that still breaks the build is set aside again.
     """
-    from orchestration.warehouse.duckdb_file import quarantine
+    from orchestration.warehouse import quarantine
 
     if bool(keys) == everything:
         raise click.UsageError("name the events by their keys (aftercall quarantine list), or give --all")
@@ -59,7 +59,7 @@ def release_command(keys: Sequence[str], everything: bool) -> None:
 
 @contextmanager
 def _warehouse_errors() -> Iterator[None]:
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
 
     try:
         yield

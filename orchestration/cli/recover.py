@@ -39,7 +39,7 @@ def recover_command(
 
     from orchestration.recovery.api_client import RecoveryFailed
     from orchestration.recovery.config import RecoverySettings
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
     from receiver.landing import LandingUnavailable
 
     settings, recovery = OrchestrationSettings(), RecoverySettings()

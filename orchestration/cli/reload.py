@@ -28,7 +28,7 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
     from orchestration.load.window import Window
     from orchestration.runtime import in_process
     from orchestration.tools.reload import reload
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
 
     settings, console = OrchestrationSettings(), Console(stderr=True)
     until = until or datetime.now(UTC)

@@ -27,7 +27,7 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
     from rich.console import Console
 
     from orchestration.runtime import in_process, signals
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):

@@ -86,7 +86,7 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
 
     from integrations.config import IntegrationSettings
     from orchestration.tools.whatif import NothingToCompare, try_out
-    from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+    from orchestration.warehouse import dbt, duckdb_file
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:

@@ -20,7 +20,7 @@ from orchestration.defs.resources import Aftercall
 from orchestration.load.pipeline import landing_backlog
 from orchestration.monitoring.incidents import evaluate
 from orchestration.runtime import history, history_files
-from orchestration.warehouse.duckdb_file import publish
+from orchestration.warehouse import publish
 from receiver.landing import open_landing
 
 _UNDER_WAY = {

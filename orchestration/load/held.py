@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 EVENTS, HELD = f"{duckdb_file.RAW}.call_events", f"{duckdb_file.RAW}.quarantined_events"
 _LISTED = f"""

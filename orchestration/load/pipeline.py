@@ -23,7 +23,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, held, packages
 from orchestration.load.tables import ensure_tables
 from orchestration.load.window import Window, window_parts
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.landing import open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk

@@ -4,7 +4,7 @@ The load and the quarantine fill them. What dbt makes of them belongs to `dbt_pr
 """
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 EVENT_COLUMNS = (
     "event_key varchar not null, event_id varchar, source varchar, event_type varchar, call_id varchar, "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 
 _LOOK_AT = (
     "Look at whether webhooks arrive and are loaded (`aftercall doctor`, `aftercall landing`), and whether the "

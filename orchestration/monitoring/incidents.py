@@ -20,7 +20,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.pipeline import landing_backlog
 from orchestration.monitoring.run_incidents import RAW, RUNS, events_that_wait, failing_runs, switched_off
-from orchestration.warehouse.duckdb_file import publish
+from orchestration.warehouse import publish
 from receiver.config import ReceiverSettings
 
 __all__ = ["ASIDE", "RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]

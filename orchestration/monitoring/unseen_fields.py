@@ -15,7 +15,7 @@ import orjson
 from integrations.board.masking import text as masked
 from integrations.rendering import line
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
 
 WINDOW = timedelta(days=1)

@@ -16,7 +16,7 @@ from orchestration.load.tables import ensure_tables
 from orchestration.recovery.api_client import list_source, told_plainly
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import EVER, Bounds, Platform
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.envelope import body_id, safe_id, safe_text
 from receiver.sources import SOURCES
 from receiver.sources.base import mapping

@@ -16,7 +16,7 @@ from orchestration.load import cursor, pipeline
 from orchestration.load.landing_search import envelope_of
 from orchestration.load.tables import ensure_tables
 from orchestration.recovery.platform import MARK, Bounds
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.landing import open_landing
 
 _LANDED = pa.schema([("call_id", pa.string()), ("event_type", pa.string()), ("event_id", pa.string())])

@@ -14,7 +14,7 @@ from orchestration.recovery.listed_calls import list_calls
 from orchestration.recovery.platform import EVER, Bounds
 from orchestration.recovery.reconciliation import Day, standing
 from orchestration.recovery.write_events import land
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done (`listing`, `recovering`), how many calls are done, and of how many, if that is known."""

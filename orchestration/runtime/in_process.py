@@ -11,7 +11,7 @@ from integrations.outbox import dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.runtime import instance as dagster_instance
 from orchestration.runtime import pools, running
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 MOST_PASSES = 50
 _LAUNCHED_BY = {"aftercall/launched_by": "cli"}

@@ -14,7 +14,7 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 
 from orchestration.config import CODE_LOCATION, PROJECT_ROOT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt
+from orchestration.warehouse import dbt
 
 _OURS = ("receiver", "integrations", "orchestration")
 # what a run would import on its way

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.window import Window
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 
 _PART = "models"
 
@@ -24,8 +24,8 @@ def reload(
     with duckdb_file.writing(settings):
         if not settings.warehouse.exists():  # nothing is built yet, so nothing has to be built anew
             return pipeline.reload_window(settings, window, progress)
-        before = dbt.ask_for_refresh(settings, _PART)
+        before = dbt.request_full_refresh(settings, _PART)
         report = pipeline.reload_window(settings, window, progress)
         if not report.rows["call_events"]:
-            dbt.call_off_refresh(settings, _PART, before)
+            dbt.cancel_full_refresh(settings, _PART, before)
     return report

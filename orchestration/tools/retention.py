@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from integrations.board import kept
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.landing import LandingStore, Segment, SegmentDamaged, SegmentOpen, open_landing
 
 LOG = logging.getLogger("aftercall.housekeeping")

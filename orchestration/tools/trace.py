@@ -17,7 +17,7 @@ from orchestration.load import cursor, pipeline
 from orchestration.load.held import EVENTS, HELD
 from orchestration.load.landing_search import lines_of
 from orchestration.load.window import EARLIEST, LATEST, Window
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.envelope import safe_id
 from receiver.landing import Segment, open_landing
 

@@ -18,7 +18,7 @@ import duckdb
 from orchestration.config import OrchestrationSettings
 from orchestration.load.held import EVENTS
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file, quarantine
+from orchestration.warehouse import dbt, duckdb_file, quarantine
 
 LOG = logging.getLogger("aftercall.breaking_events")
 MOST_EVENTS = 32

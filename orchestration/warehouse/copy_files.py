@@ -19,7 +19,7 @@ from orchestration.config import OrchestrationSettings
 
 
 @dataclass(frozen=True)
-class Marks:
+class Watermarks:
     """How far a copy goes: the newest build of a call, judgement of a repeat and load of an action in it.
 
     The three moments grow from build to build, also when the clock is set back, until a complete build begins anew:
@@ -32,7 +32,7 @@ class Marks:
     judged_through: str
     actions_loaded_at: str
 
-    def is_of_same_build(self, other: "Marks") -> bool:
+    def is_of_same_build(self, other: "Watermarks") -> bool:
         """True if both copies follow the same complete build of the same project."""
         return (self.project, self.completed) == (other.project, other.completed)
 
@@ -44,13 +44,13 @@ class _Entry:
     `seconds` are those of the clock that only runs forward, which begins anew with each start (`boot`) of the machine.
     """
 
-    marks: Marks
+    marks: Watermarks
     version: str
     boot: str
     seconds: float
 
 
-def base(settings: OrchestrationSettings, marks: Marks) -> tuple[Path, Marks] | None:
+def base(settings: OrchestrationSettings, marks: Watermarks) -> tuple[Path, Watermarks] | None:
     """The file of the same build as `marks` that the next copy can start from, with its marks; None without one."""
     known = _known(settings)
     for file in (_before(settings), settings.published):
@@ -90,7 +90,7 @@ def clear(fresh: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Marks, version: str) -> None:
+def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Watermarks, version: str) -> None:
     """Publish the file, a copy of that version of the warehouse, in one step, and keep the one that it replaces.
 
     Killed on the way, the next copy starts from what is published, or is a whole one.
@@ -126,7 +126,7 @@ def _known(settings: OrchestrationSettings) -> dict[str, _Entry]:
     """What the note says of files, by their identity."""
     try:
         noted = orjson.loads(_note(settings).read_bytes())
-        return {file: _Entry(**{**of, "marks": Marks(**of["marks"])}) for file, of in noted.items()}
+        return {file: _Entry(**{**of, "marks": Watermarks(**of["marks"])}) for file, of in noted.items()}
     except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return {}
 

@@ -18,7 +18,7 @@ import duckdb
 
 from integrations.config import IntegrationSettings
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 EventSink = Callable[[dict[str, Any]], None]
 _NOT_SOURCE = {"target", "logs", ".user.yml"}
@@ -122,17 +122,18 @@ def build_all(
         with duckdb_file.connect(settings, read_only=False) as connection:
             connection.execute(_COMPLETE_BUILDS)
             connection.execute(_REMEMBER, [part, project, duckdb_file.number(settings)])
-        _reminder(settings, part).write_text(project, encoding="utf-8")
+        full_build_marker(settings, part).write_text(project, encoding="utf-8")
 
 
-def is_remembered(settings: OrchestrationSettings, part: str) -> bool:
+def is_full_build_recorded(settings: OrchestrationSettings, part: str) -> bool:
     """What `is_built` is likely to say, for those who do not open the warehouse."""
-    reminder = _reminder(settings, part)
+    reminder = full_build_marker(settings, part)
     is_there = settings.warehouse.exists() and reminder.exists()
     return is_there and reminder.read_text(encoding="utf-8") == project_version()
 
 
-def _reminder(settings: OrchestrationSettings, part: str) -> Path:
+def full_build_marker(settings: OrchestrationSettings, part: str) -> Path:
+    """Path of the file that records a full build of `part` until the warehouse records it itself."""
     return settings.dbt_target / f"complete_{part}.txt"
 
 
@@ -141,7 +142,7 @@ def is_built(settings: OrchestrationSettings, part: str) -> bool:
     return _built_by(settings, part) == project_version()
 
 
-def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
+def request_full_refresh(settings: OrchestrationSettings, part: str) -> str | None:
     """Have the next build of a part, whoever starts it, build everything anew; what was remembered until now.
 
     For events that come back to the raw tables: an increment would take them for new, and its models may hold
@@ -151,17 +152,17 @@ def ask_for_refresh(settings: OrchestrationSettings, part: str) -> str | None:
         connection.execute(_COMPLETE_BUILDS)
         before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
         connection.execute(_REMEMBER, [part, _REFRESH, duckdb_file.number(settings)])
-    _reminder(settings, part).unlink(missing_ok=True)
+    full_build_marker(settings, part).unlink(missing_ok=True)
     return str(before[0]) if before is not None else None
 
 
-def call_off_refresh(settings: OrchestrationSettings, part: str, before: str | None) -> None:
-    """Remember again what was remembered before `ask_for_refresh`. Call inside `warehouse.writing`."""
+def cancel_full_refresh(settings: OrchestrationSettings, part: str, before: str | None) -> None:
+    """Remember again what was remembered before `request_full_refresh`. Call inside `warehouse.writing`."""
     with duckdb_file.connect(settings, read_only=False) as connection:
         connection.execute("delete from complete_builds where part = ?", [part])
         if before is not None:
             connection.execute(_REMEMBER, [part, before, duckdb_file.number(settings)])
-            _reminder(settings, part).write_text(before, encoding="utf-8")
+            full_build_marker(settings, part).write_text(before, encoding="utf-8")
 
 
 def completed(connection: duckdb.DuckDBPyConnection, catalog: str) -> int:

@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import DueAction, FillReport, Outbox
 from integrations.routes import routes
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 SYNC_TABLES = {
     "ticket": ("sync_tickets",),

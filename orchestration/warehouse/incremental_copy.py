@@ -14,8 +14,8 @@ import duckdb
 import orjson
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import copy_files, dbt, duckdb_file
-from orchestration.warehouse.duckdb_file.copy_files import Marks
+from orchestration.warehouse import copy_files, dbt, duckdb_file
+from orchestration.warehouse.copy_files import Watermarks
 
 LOG = logging.getLogger("aftercall.publish")
 SCHEMA = "marts"
@@ -36,7 +36,7 @@ class MadeCopy:
     rows: dict[str, int]
     newest: datetime | None
     renewed: int | None
-    marks: Marks
+    marks: Watermarks
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,17 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
     return MadeCopy(rows, arrived, renewed, marks)
 
 
-def _marks(connection: duckdb.DuckDBPyConnection) -> Marks:
+def _marks(connection: duckdb.DuckDBPyConnection) -> Watermarks:
     found = connection.execute(
         """select
             (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
             (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     ).fetchone()
-    return Marks(dbt.project_version(), dbt.completed(connection, "warehouse"), *(found or ()))
+    return Watermarks(dbt.project_version(), dbt.completed(connection, "warehouse"), *(found or ()))
 
 
-def _find_touched(connection: duckdb.DuckDBPyConnection, before: Marks) -> bool:
+def _find_touched(connection: duckdb.DuckDBPyConnection, before: Watermarks) -> bool:
     """Note the calls that changed since, by themselves or by an action; whether they are few."""
     connection.execute(
         """create temp table touched_actions as

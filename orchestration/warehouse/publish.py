@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import copy_files, duckdb_file, incremental_copy
-from orchestration.warehouse.duckdb_file.incremental_copy import SCHEMA
+from orchestration.warehouse import copy_files, duckdb_file, incremental_copy
+from orchestration.warehouse.incremental_copy import SCHEMA
 
 __all__ = ["SCHEMA", "PublishReport", "is_behind", "publish", "wait_seconds"]
 

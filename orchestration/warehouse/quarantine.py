@@ -14,7 +14,7 @@ import duckdb
 from orchestration.config import OrchestrationSettings
 from orchestration.load.held import EVENTS, HELD, HeldEvent, held_events, write_notice
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 
 MODELS = "models"
 """The part of the project that these events are built into."""
@@ -44,7 +44,7 @@ def set_aside(settings: OrchestrationSettings, reasons: Mapping[str, str]) -> No
     with duckdb_file.connect(settings) as connection:
         is_built = _count(connection, _IS_BUILT, keys) > 0
     if is_built:  # first: a full build too many does no harm
-        dbt.ask_for_refresh(settings, MODELS)
+        dbt.request_full_refresh(settings, MODELS)
     now = datetime.now(UTC).replace(tzinfo=None)
     with duckdb_file.connect(settings, read_only=False) as connection:
         connection.execute("begin")
@@ -70,7 +70,7 @@ def release(settings: OrchestrationSettings, keys: Sequence[str] | None = None) 
         if not chosen["keys"]:
             return 0
         # first: a full build too many does no harm, an event that no build looks at does
-        dbt.ask_for_refresh(settings, MODELS)
+        dbt.request_full_refresh(settings, MODELS)
         with duckdb_file.connect(settings, read_only=False) as connection:
             row = connection.execute(
                 f"select min(loaded_at) from {HELD} where event_key in (select unnest($keys))",  # noqa: S608

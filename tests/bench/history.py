@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 DAYS = 90
 TURNS = 15

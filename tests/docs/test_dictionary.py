@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 
 from docs import dictionary
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt
+from orchestration.warehouse import dbt
 
 if TYPE_CHECKING:
     from tests.conftest import Installation

@@ -15,7 +15,7 @@ from integrations.crm.records import Crm
 from integrations.destinations import Delivery
 from integrations.http import Answer, HttpClient
 from integrations.outbox import DueAction
-from integrations.ticket.desk import Desk
+from integrations.ticket.desk import TicketDestination
 
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
@@ -149,7 +149,7 @@ def record_goes_out(crm: Crm, row: DueAction, later: DueAction, written: Callabl
     assert {**written()[-1], **shown} == written()[-1]
 
 
-def goes_out_as_shown(desk: Desk, row: DueAction, monkeypatch: pytest.MonkeyPatch) -> None:
+def goes_out_as_shown(desk: TicketDestination, row: DueAction, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a desk shows of a ticket and of its news is what it writes, and nothing when nothing is new."""
     shown = desk.body(delivery(row), None)
     written = written_by(desk.client, monkeypatch)

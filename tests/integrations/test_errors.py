@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Refused, describe
+from integrations.errors import Rejected, describe
 
 
 class WithSecret(IntegrationSettings):
@@ -26,11 +26,11 @@ class WithSecret(IntegrationSettings):
     ],
 )
 def test_no_secret_is_written_down(text: str, told: str) -> None:
-    assert describe(Refused(text), WithSecret()) == told
+    assert describe(Rejected(text), WithSecret()) == told
 
 
 def test_length_and_odd_characters() -> None:
-    assert len(describe(Refused("x" * 10_000), WithSecret())) == 2_000
-    assert describe(Refused("a\x00b\ud800"), WithSecret()) == "ab?"
+    assert len(describe(Rejected("x" * 10_000), WithSecret())) == 2_000
+    assert describe(Rejected("a\x00b\ud800"), WithSecret()) == "ab?"
     assert describe(KeyError("id"), WithSecret()) == "KeyError: 'id'"
     assert describe(TimeoutError(), WithSecret()) == "TimeoutError"

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
+from integrations.errors import (
+    DestinationUnavailable,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+)
 from integrations.http import HttpClient, checked_url, retry_after, words
 from tests.integrations import servers
 from tests.integrations.examples import NOW
@@ -74,9 +81,9 @@ def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.Lo
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, Refused), (401, Paused), (403, Forbidden), (404, Refused), (407, Paused), (408, Unreachable),
-        (409, Refused), (420, Busy), (422, Refused), (423, Retryable), (425, Unreachable), (429, Busy),
-        (301, Paused), (302, Paused), (307, Paused), (304, Paused),
+        (400, Rejected), (403, Forbidden), (404, Rejected), (408, Unreachable), (409, Rejected), (420, RateLimited),
+        (422, Rejected), (423, TransientError), (425, Unreachable), (429, RateLimited),
+        *((status, DestinationUnavailable) for status in (301, 302, 304, 307, 401, 407)),
         *((status, Unreachable) for status in (500, 501, 502, 503, 504, 505, 507, 508, *range(520, 531), 598, 599)),
     ],
 )  # fmt: skip
@@ -88,7 +95,7 @@ def test_what_a_status_means(system: System, client: Make, status: int, kind: ty
     assert type(error.value) is kind
     assert "no such queue" in str(error.value) or not body
     assert len(system.requests) == 1
-    if kind is Paused:
+    if kind is DestinationUnavailable:
         assert "AFTERCALL_DESK_URL" in str(error.value)
 
 
@@ -113,7 +120,7 @@ def test_a_page_where_an_api_has_its_own_form_comes_from_a_stand_in(
     system.script += [servers.html(status), says(status, {"message": "no such ticket"})]
     with pytest.raises(Unreachable, match=f"Desk answered {status}: Oops"):
         client(system.url).request("POST", json={})
-    with pytest.raises(Refused) as error:
+    with pytest.raises(Rejected) as error:
         client(system.url).request("POST", json={})
     assert error.value.details == '{"message": "no such ticket"}'
 
@@ -129,7 +136,7 @@ def test_how_long_it_asks_to_wait(system: System, client: Make, status: int) -> 
     ]
     told = []
     for _ in range(4):
-        with pytest.raises(Retryable) as error:
+        with pytest.raises(TransientError) as error:
             client(system.url).request("GET")
         told.append(error.value.after)
     assert told[0] == timedelta(seconds=7)
@@ -141,7 +148,7 @@ def test_how_long_it_asks_to_wait(system: System, client: Make, status: int) -> 
 def test_an_error_that_passes_is_followed_by_success(system: System, client: Make) -> None:
     system.script.append(says(500, {"error": "try later"}))
     desk = client(system.url)
-    with pytest.raises(Retryable, match="try later"):
+    with pytest.raises(TransientError, match="try later"):
         desk.request("POST", json={})
     assert desk.request("POST", json={}).status == 200
 
@@ -160,7 +167,7 @@ def test_an_answer_that_does_not_come(
 ) -> None:
     system.script.append(misbehaves)
     desk = client(system.url)
-    with pytest.raises(Retryable, match=told) as error:
+    with pytest.raises(TransientError, match=told) as error:
         desk.request("POST", "/secret-path", json={})
     assert "secret-path" not in str(error.value)
     assert error.value.__cause__ is None
@@ -170,7 +177,7 @@ def test_an_answer_that_does_not_come(
 
 def test_headers_that_drip_for_ever_end_too(system: System, client: Make) -> None:
     system.script.append(servers.drip)
-    with pytest.raises(Retryable, match=r"did not end its answer within 0\.6 s"):
+    with pytest.raises(TransientError, match=r"did not end its answer within 0\.6 s"):
         client(system.url, http_whole_seconds=0.6).request("GET")
 
 
@@ -200,12 +207,12 @@ def test_the_text_of_a_page(page: str, text: str) -> None:
 
 def test_of_a_page_only_its_text_is_quoted(system: System, client: Make) -> None:
     system.script += [servers.html(500), says(400, b"x" * 100_000), says(400, b"a\x00b\r\nc\x1b[31m")]
-    with pytest.raises(Retryable, match=r"^Desk answered 500: Oops Down & out$"):
+    with pytest.raises(TransientError, match=r"^Desk answered 500: Oops Down & out$"):
         client(system.url).request("GET")
-    with pytest.raises(Refused) as error:
+    with pytest.raises(Rejected) as error:
         client(system.url).request("GET")
     assert len(str(error.value)) < 400
-    with pytest.raises(Refused, match=r"^Desk answered 400: a b c \[31m$"):
+    with pytest.raises(Rejected, match=r"^Desk answered 400: a b c \[31m$"):
         client(system.url).request("GET")
 
 
@@ -213,12 +220,12 @@ def test_nobody_listens(client: Make) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(Retryable, match=r"Desk: the connection failed \(Connection refused\)"):
+    with pytest.raises(TransientError, match=r"Desk: the connection failed \(Connection refused\)"):
         client(f"http://127.0.0.1:{port}/key-in-the-path").request("GET")
 
 
 def test_a_name_that_does_not_exist(client: Make) -> None:
-    with pytest.raises(Retryable, match="Desk: the connection failed") as error:
+    with pytest.raises(TransientError, match="Desk: the connection failed") as error:
         client("http://desk.invalid/key-in-the-path").request("GET")
     assert "key-in-the-path" not in str(error.value)
 
@@ -232,7 +239,9 @@ def test_a_wrong_certificate_stops_the_channel_before_anything_is_sent(
         if names == ["desk.example"]:
             authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
-        with pytest.raises(Paused, match=r"certificate that is not to be trusted .*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(
+            DestinationUnavailable, match=r"certificate that is not to be trusted .*REQUESTS_CA_BUNDLE"
+        ):
             client(secure.url).request("POST", json={"secret": 1})
         assert secure.requests == []
 
@@ -261,7 +270,7 @@ def test_neither_netrc_nor_cookies_take_part(
     "url", ["", "hooks.example.com/x", "ftp://h/x", "http://", "http://[::1", "https://h:99999/"]
 )
 def test_an_address_that_cannot_be_asked_names_its_setting(url: str) -> None:
-    with pytest.raises(Paused, match="set AFTERCALL_DESK_URL"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_DESK_URL"):
         checked_url(url, "AFTERCALL_DESK_URL")
 
 

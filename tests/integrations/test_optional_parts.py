@@ -2,7 +2,7 @@
 
 import pytest
 
-from integrations.errors import Busy, Gone, Refused, Unreachable, Unsendable
+from integrations.errors import NotFound, RateLimited, Rejected, Unreachable, Unsendable
 from integrations.optional_parts import Omission, Part, write_without_refused
 from integrations.rest import Missing
 
@@ -24,7 +24,7 @@ class System:
         self.offered.append(omission.parts)
         for part, words in self.dislikes.items():
             if part not in omission:
-                raise Refused("Desk answered 422", words)
+                raise Rejected("Desk answered 422", words)
         return omission
 
 
@@ -58,13 +58,13 @@ def test_a_refusal_in_words_that_nobody_knows_costs_the_least_needed_first() -> 
 
 def test_what_is_refused_without_them_too_is_refused() -> None:
     system = System(("cost centre", "Cost centre cannot be blank"))
-    with pytest.raises(Refused, match="422"):
+    with pytest.raises(Rejected, match="422"):
         write_without_refused(system, PARTS)
     assert len(system.offered) == 3
 
 
 @pytest.mark.parametrize(
-    "error", [Gone("g"), Missing("m"), Unsendable("u"), Busy("b"), Unreachable("u"), KeyError("k")]
+    "error", [NotFound("g"), Missing("m"), Unsendable("u"), RateLimited("b"), Unreachable("u"), KeyError("k")]
 )
 def test_what_is_no_refusal_of_the_content_comes_out_at_once(error: Exception) -> None:
     offered = []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Refused, Unreachable
+from integrations.errors import Rejected, Unreachable
 from integrations.rest import Conflict, Missing, RestClient
 from tests.integrations import servers
 from tests.integrations.servers import Answer, System, says
@@ -36,7 +36,7 @@ def client(system: System, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(404, Missing), (410, Missing), (409, Conflict), (422, Refused)]
+    ("status", "kind"), [(404, Missing), (410, Missing), (409, Conflict), (422, Rejected)]
 )
 def test_kinds(system: System, client: Make, status: int, kind: type[Exception]) -> None:
     system.script.append(says(status, {"message": "no"}))
@@ -59,7 +59,7 @@ def test_kinds(system: System, client: Make, status: int, kind: type[Exception])
 )
 def test_its_own_words_as_far_as_it_has_any(system: System, client: Make, answer: Answer, told: str) -> None:
     system.script.append(answer)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(Rejected) as error:
         client(told=lambda error: "; ".join(error["errors"])).request("GET")
     assert str(error.value) == told
 

@@ -11,8 +11,8 @@ import standardwebhooks
 import svix
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Checkable, available, open_destination
-from integrations.errors import Busy, Paused, Refused, Retryable
+from integrations.destinations import SupportsCheck, available, open_destination
+from integrations.errors import DestinationUnavailable, RateLimited, Rejected, TransientError
 from integrations.outbox import Outbox, dispatch
 from integrations.webhook import message_id
 from tests.integrations import servers
@@ -78,7 +78,7 @@ def test_a_channel_may_have_an_address_of_its_own(system: System, make: Settings
         open_destination(row.channel, make(**own)).send(delivery(row), None)
     assert [request.path for request in system.requests] == ["/ticket", "/email", "/slack", "/hook/key"]
     system.always = lambda request: says(404)
-    with pytest.raises(Paused, match="AFTERCALL_WEBHOOK_URL_TICKET"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_WEBHOOK_URL_TICKET"):
         open_destination("ticket", make(**own)).send(delivery(ticket()), None)
 
 
@@ -96,7 +96,7 @@ def test_while_a_secret_is_rotated_both_open_it(system: System, make: Settings) 
 def test_a_repeat_has_the_same_id_and_an_update_another(system: System, make: Settings) -> None:
     target = open_destination("ticket", make())
     system.script += [servers.reset, says(201, {"id": 4711})]
-    with pytest.raises(Retryable):
+    with pytest.raises(TransientError):
         target.send(delivery(ticket()), None)
     assert target.send(delivery(ticket()), None) == "4711"
     for title in ("new", "new", "newer"):
@@ -126,7 +126,7 @@ def test_a_check_posts_nothing(
 ) -> None:
     system.always = lambda request: answer
     target = open_destination("ticket", make())
-    assert isinstance(target, Checkable)
+    assert isinstance(target, SupportsCheck)
     (found,) = target.check()
     assert (found.is_fine, told in found.told) == (is_fine, True), found
     assert [(request.method, request.body) for request in system.requests] == [("OPTIONS", b"")]
@@ -144,7 +144,14 @@ def test_any_key_fits_into_the_header(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, Refused), (401, Paused), (404, Paused), (410, Paused), (429, Busy), (500, Retryable)],
+    [
+        (400, Rejected),
+        (401, DestinationUnavailable),
+        (404, DestinationUnavailable),
+        (410, DestinationUnavailable),
+        (429, RateLimited),
+        (500, TransientError),
+    ],
 )
 def test_what_an_answer_means(system: System, make: Settings, status: int, kind: type[Exception]) -> None:
     system.script.append(says(status, {"message": "workflow is not active"}))

@@ -13,7 +13,7 @@ from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.defs.assets import metadata
 from orchestration.defs.assets.raw import EVERYTHING_TAG, OWNERS
 from orchestration.defs.resources import Aftercall
-from orchestration.warehouse.duckdb_file import due_actions
+from orchestration.warehouse import due_actions
 
 CHANNELS = tuple(due_actions.SYNC_TABLES)
 _DUE = dg.AssetKey(["intermediate", "int_due_actions"])

@@ -19,7 +19,7 @@ from orchestration.defs.assets import metadata
 from orchestration.defs.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.defs.partitions import DAYS, not_yet_shown
 from orchestration.defs.resources import Aftercall
-from orchestration.warehouse.duckdb_file import breaking_events, copy_files, dbt, duckdb_file, quarantine
+from orchestration.warehouse import breaking_events, copy_files, dbt, duckdb_file, quarantine
 
 # what became of the actions is built after they were tried, within the same pass
 OUTCOMES = "source:raw.outbox_actions+"
@@ -125,7 +125,7 @@ def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
 
 def is_complete(settings: OrchestrationSettings) -> bool:
     """Whether both parts of the project as it stands are likely to be built, so that a pass will do."""
-    return all(dbt.is_remembered(settings, part) for part in (MODELS, AFTERMATH))
+    return all(dbt.is_full_build_recorded(settings, part) for part in (MODELS, AFTERMATH))
 
 
 def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -12,7 +12,7 @@ from orchestration.defs.assets import metadata
 from orchestration.defs.assets.models import models, outcomes
 from orchestration.defs.assets.raw import OWNERS, WAREHOUSE_POOL
 from orchestration.defs.resources import Aftercall
-from orchestration.warehouse.duckdb_file import duckdb_file, parquet, publish
+from orchestration.warehouse import duckdb_file, parquet, publish
 
 _MARTS = [
     key for definition in (models, outcomes) for key in definition.keys if key.path[0] == publish.SCHEMA

@@ -14,7 +14,7 @@ from orchestration.defs.resources import Aftercall
 from orchestration.load import pipeline
 from orchestration.load.events import landing
 from orchestration.load.outcomes import outbox
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"

@@ -13,8 +13,8 @@ _MOST_SAMPLES = 3
 @dg.asset_check(
     asset=dg.AssetKey(["raw", "call_events"]),
     name="events_look_as_documented",
-    description=f"Whether the newest {unseen_fields.SAMPLE} events of each source and type, loaded within a day, have the "
-    "fields that its platform documents, in the documented types, and none that was never seen before. Those that "
+    description=f"Whether the newest {unseen_fields.SAMPLE} events of each source and type, loaded within a day, have "
+    "the fields that its platform documents, in the documented types, and none that was never seen before. Those that "
     "differ are kept and loaded as far as they can be; look at what changed there.",
 )
 def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:

@@ -22,7 +22,7 @@ from orchestration.tools.whatif.scratch import (
     keep_side,
     scratch,
 )
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 
 Step = Callable[[str, int, int], None]
 """Told what is being done, and of how many steps how many are done (0, 0: not countable)."""

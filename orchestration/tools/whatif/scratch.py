@@ -14,7 +14,7 @@ import duckdb
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load.window import Window
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 CONFIGURED, PROPOSED = "configured", "proposed"
 """The schemas of the two sides: the rules as they are, and as they would be."""

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Unreachable
+from integrations.errors import DestinationUnavailable, Unreachable
 from integrations.outbox import DueAction, Finding, Outbox, circuit_breaker, dispatch, open_outbox, problems
 from integrations.outbox.looks import record_look
 from tests.conftest import Installation, Receiver, free_port
@@ -86,10 +86,11 @@ def test_all_is_clear_only_when_the_receiver_answers_and_somebody_looked(
 
 
 @pytest.mark.parametrize(
-    ("error", "symbol"), [(Paused("401. Look at AFTERCALL_REDMINE_KEY"), "✕"), (Unreachable("503"), "◐")]
+    ("error", "symbol"),
+    [(DestinationUnavailable("401. Look at AFTERCALL_REDMINE_KEY"), "✕"), (Unreachable("503"), "◐")],
 )
 def test_a_destination_that_stopped_is_said_with_its_remedy_and_its_next_try(
-    desk: Desk, receiver: Receiver, error: Paused | Unreachable, symbol: str
+    desk: Desk, receiver: Receiver, error: DestinationUnavailable | Unreachable, symbol: str
 ) -> None:
     desk.look()
     now, key = datetime.now(UTC), f"ticket:atoms:{symbol}"

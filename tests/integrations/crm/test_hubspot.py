@@ -8,8 +8,8 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.crm.hubspot import HubSpotCrm
-from integrations.destinations import Checkable, Comparable, Linked, open_destination
-from integrations.errors import Gone, Paused, Refused
+from integrations.destinations import Linked, SupportsCheck, SupportsDiff, open_destination
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
@@ -287,7 +287,7 @@ def test_what_somebody_deleted_is_gone(hubspot: Open, portal: FakeHubSpot, actio
     crm = hubspot()
     made = put(crm, action)
     del portal.objects[made]
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         crm.send(delivery(action), made)
 
 
@@ -313,7 +313,7 @@ def test_what_is_shown_is_what_goes_out(
 
 def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpot) -> None:
     crm = hubspot()
-    assert isinstance(crm, Comparable)
+    assert isinstance(crm, SupportsDiff)
     assert crm.planned(delivery(contact()))["name"] == "Ada"
     there = portal.person(phone="(202) 555-0143", lastname="Hopper")
     planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
@@ -324,7 +324,7 @@ def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpo
 
 def test_a_check_names_what_is_missing(hubspot: Open, portal: FakeHubSpot) -> None:
     crm = hubspot(crm_fields="is_vip=vip")
-    assert isinstance(crm, Checkable)
+    assert isinstance(crm, SupportsCheck)
     portal.scopes.remove("crm.schemas.contacts.write")
     portal.plain.add(("tasks", "aftercall_key"))
     wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
@@ -336,13 +336,13 @@ def test_a_check_names_what_is_missing(hubspot: Open, portal: FakeHubSpot) -> No
 
 def test_a_key_that_need_not_be_unique_stops_the_channel(hubspot: Open, portal: FakeHubSpot) -> None:
     portal.plain.add(("contacts", "aftercall_key"))
-    with pytest.raises(Paused, match="need not be unique"):
+    with pytest.raises(DestinationUnavailable, match="need not be unique"):
         put(hubspot(), contact())
 
 
 def test_the_vendors_own_words(hubspot: Open, portal: FakeHubSpot) -> None:
     portal.refused = {"phone": "Property values were not valid: phone"}
-    with pytest.raises(Refused, match=r"VALIDATION_ERROR: Property values were not valid: phone"):
+    with pytest.raises(Rejected, match=r"VALIDATION_ERROR: Property values were not valid: phone"):
         put(hubspot(), contact())
 
 

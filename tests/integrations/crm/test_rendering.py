@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from integrations.crm.rendering import moment, record, render
-from integrations.errors import Refused
+from integrations.errors import Rejected
 from integrations.outbox import DueAction
 from tests.integrations.examples import NOW, contact, delivery, note, task
 
@@ -58,7 +58,7 @@ def test_little_known_and_hostile(action: DueAction) -> None:
 
 @pytest.mark.parametrize(("kind", "phone"), [("note", None), ("contact", " "), ("deal", "+1")])
 def test_what_no_crm_can_keep_is_refused(kind: str, phone: str | None) -> None:
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         render(delivery(DueAction("k", "crm", kind, None, None, {"phone": phone}, NOW)))
 
 

@@ -11,8 +11,15 @@ from simple_salesforce.exceptions import SalesforceExpiredSession, SalesforceRes
 
 from integrations.config import IntegrationSettings
 from integrations.crm.salesforce import SalesforceCrm
-from integrations.destinations import Checkable, Comparable, Delivery, open_destination
-from integrations.errors import Busy, Gone, Paused, Refused, Retryable, Unreachable
+from integrations.destinations import Delivery, SupportsCheck, SupportsDiff, open_destination
+from integrations.errors import (
+    DestinationUnavailable,
+    NotFound,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+)
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.salesforce_fake import CLIENT, SECRET, TOKEN, FakeSalesforce
@@ -329,7 +336,7 @@ def test_what_somebody_deleted_is_gone(salesforce: Open, org: FakeSalesforce, ac
     crm = salesforce()
     made = put(crm, action)
     org.delete(made)
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         crm.send(delivery(action), made)
 
 
@@ -349,23 +356,23 @@ def test_a_number_that_is_none_finds_nobody(salesforce: Open, org: FakeSalesforc
 
 
 def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: System) -> None:
-    with pytest.raises(Paused, match="invalid_client: invalid client credentials"):
+    with pytest.raises(DestinationUnavailable, match="invalid_client: invalid client credentials"):
         put(salesforce(salesforce_client_secret="wrong"), contact())
     crm = salesforce()
     locked = servers.says(
         400, [{"errorCode": "UNABLE_TO_LOCK_ROW", "message": "unable to obtain exclusive access"}]
     )
     system.script.append(locked)
-    with pytest.raises(Retryable, match="exclusive access"):
+    with pytest.raises(TransientError, match="exclusive access"):
         put(crm, contact())
     for status, code, kind in (
-        (403, "REQUEST_LIMIT_EXCEEDED", Busy),
-        (400, "CONCURRENT_REQUEST_LIMIT_EXCEEDED", Busy),
+        (403, "REQUEST_LIMIT_EXCEEDED", RateLimited),
+        (400, "CONCURRENT_REQUEST_LIMIT_EXCEEDED", RateLimited),
         (503, "SERVER_UNAVAILABLE", Unreachable),
         (400, "SERVER_UNAVAILABLE", Unreachable),
         (500, "UNKNOWN_EXCEPTION", Unreachable),
-        (400, "STORAGE_LIMIT_EXCEEDED", Paused),
-        (403, "API_CURRENTLY_DISABLED", Paused),
+        (400, "STORAGE_LIMIT_EXCEEDED", DestinationUnavailable),
+        (403, "API_CURRENTLY_DISABLED", DestinationUnavailable),
     ):
         system.script.append(servers.says(status, [{"errorCode": code, "message": "see there"}]))
         with pytest.raises(kind, match=code) as error:
@@ -377,14 +384,14 @@ def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: 
     ]
     always = system.always
     system.always = lambda request: always(request) if "oauth" in request.path else servers.says(400, quoted)
-    with pytest.raises(Refused, match="STRING_TOO_LONG"):
+    with pytest.raises(Rejected, match="STRING_TOO_LONG"):
         crm.send(delivery(task()), None)
     system.always = always
     system.script.append(servers.says(300, ["/services/data/v62.0/sobjects/Contact/1"]))
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         put(crm, contact())
     org.is_over_its_limit = True
-    with pytest.raises(Busy, match="TotalRequests Limit exceeded"):
+    with pytest.raises(RateLimited, match="TotalRequests Limit exceeded"):
         put(crm, contact())
 
 
@@ -407,7 +414,7 @@ def test_what_is_shown_is_what_goes_out(
 
 def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesforce) -> None:
     crm = salesforce()
-    assert isinstance(crm, Comparable)
+    assert isinstance(crm, SupportsDiff)
     there = org.person(Phone="(202) 555-0143")
     planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
     assert current is not None
@@ -420,7 +427,7 @@ def test_what_it_would_write_and_what_is_there(salesforce: Open, org: FakeSalesf
 
 def test_a_check_names_what_is_missing(salesforce: Open, org: FakeSalesforce) -> None:
     crm = salesforce(crm_fields="call_count=Nothing__c")
-    assert isinstance(crm, Checkable)
+    assert isinstance(crm, SupportsCheck)
     org.read_only |= {"Task.CallObject"}
     wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"may write Contacts", "may write Tasks"}
@@ -441,7 +448,7 @@ def test_a_check_names_what_is_missing(salesforce: Open, org: FakeSalesforce) ->
     ],
 )  # fmt: skip
 def test_missing_settings_stop_the_channel(salesforce: Open, changes: dict[str, Any]) -> None:
-    with pytest.raises(Paused, match="set AFTERCALL_"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_"):
         salesforce(**changes)
 
 

@@ -10,8 +10,8 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.crm.tryton import ATTEMPTS, CodeTaken, TrytonCrm
-from integrations.destinations import Checkable, Comparable, Linked, open_destination
-from integrations.errors import Gone, Paused, Refused
+from integrations.destinations import Linked, SupportsCheck, SupportsDiff, open_destination
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.outbox import DueAction, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.tryton_server import Office
@@ -230,7 +230,7 @@ def test_a_party_that_was_replaced_or_put_away(office: Office, tryton: Open, pho
     assert crm.send(delivery(contact(phone, call_count=2)), old) == other
     assert [str(one["id"]) for one in office.parties(phone)] == [other]
     office.ask("PUT", f"party.party/{other}", {"active": False})
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         crm.send(delivery(contact(phone)), other)
 
 
@@ -264,7 +264,7 @@ def test_what_is_shown_is_what_goes_out(
 
 def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, phone: str) -> None:
     crm = tryton()
-    assert isinstance(crm, Comparable)
+    assert isinstance(crm, SupportsDiff)
     assert crm.planned(delivery(contact(phone)))["name"] == "Ada"
     made = put(crm, contact(phone, name="Grace", email=None))
     planned, current = (
@@ -278,7 +278,7 @@ def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, pho
 
 def test_a_check_names_what_is_missing(tryton: Open) -> None:
     crm = tryton(crm_fields="call_count=code_digit")
-    assert isinstance(crm, Checkable)
+    assert isinstance(crm, SupportsCheck)
     assert all(one.is_fine for one in crm.check())
     wrong = {
         one.name: one for one in tryton(tryton_company=99, crm_fields="is_vip=vip").check() if not one.is_fine
@@ -295,7 +295,7 @@ def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open,
     told = "user may not create project.work, write project.work: put it into a group that may"
     assert told in wrong["may write tasks"]
     put(crm, note("clerk", phone))
-    with pytest.raises(Refused, match="not allowed to access"):
+    with pytest.raises(Rejected, match="not allowed to access"):
         put(crm, task("clerk", phone))
 
 
@@ -310,16 +310,16 @@ def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open,
     ],
 )
 def test_missing_settings_stop_the_channel(tryton: Open, changes: dict[str, Any]) -> None:
-    with pytest.raises(Paused, match="set AFTERCALL_"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_"):
         tryton(**changes)
 
 
 def test_a_database_or_module_that_is_not_there_stops_the_channel(office: Office, tryton: Open) -> None:
-    with pytest.raises(Paused, match="AFTERCALL_TRYTON_URL"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_TRYTON_URL"):
         put(tryton(tryton_url=f"http://127.0.0.1:{office.port}/nothing"), contact())
-    with pytest.raises(Paused, match=r"knows no sale\.sale: activate"):
+    with pytest.raises(DestinationUnavailable, match=r"knows no sale\.sale: activate"):
         tryton().client.search("sale.sale", [], ["id"])
-    with pytest.raises(Refused, match="User in companies"):
+    with pytest.raises(Rejected, match="User in companies"):
         put(tryton(tryton_company=99), task("c99"))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trustme
 
-from integrations.errors import Paused, Skipped
+from integrations.errors import DestinationUnavailable, Suppressed
 from integrations.outbox import Action, Outbox, dispatch
 from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
@@ -50,7 +50,7 @@ def test_nobody_reads_mail_in_an_example_domain(make: Settings, outbox: Outbox, 
 
 def test_an_example_cannot_be_the_sender_either(make: Settings) -> None:
     settings = make(1, email_allow_example_domains=False, email_from_address="support@example.com")
-    with pytest.raises(Paused, match="AFTERCALL_EMAIL_FROM_ADDRESS"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_EMAIL_FROM_ADDRESS"):
         opened(settings).send(delivery(due(to_address="ada@shop.de")), None)
 
 
@@ -64,15 +64,15 @@ def test_who_is_on_the_suppression_list_gets_none(
             "\ufeff# asked on the phone\nADA@example.com  # twice\r\n@spam.example\n", encoding="utf-8"
         )
         for address in ("ada@example.com", "Ada@Example.COM", "eve@spam.example"):
-            with pytest.raises(Skipped, match="suppression list"):
+            with pytest.raises(Suppressed, match="suppression list"):
                 target.send(delivery(due(to_address=address)), None)
         target.send(delivery(due(to_address="bob@example.com")), None)
         with listed.open("a") as file:
             file.write("bob@example.com\n")
-        with pytest.raises(Skipped):
+        with pytest.raises(Suppressed):
             target.send(delivery(due(to_address="bob@example.com")), None)
         close(target)
-        with pytest.raises(Paused, match="AFTERCALL_EMAIL_SUPPRESSION_FILE"):
+        with pytest.raises(DestinationUnavailable, match="AFTERCALL_EMAIL_SUPPRESSION_FILE"):
             opened(make(port, email_suppression_file=tmp_path / "gone.txt")).send(delivery(due()), None)
     assert [mail["To"] for mail in office.mails] == ["Ada <bob@example.com>"]
 
@@ -83,7 +83,7 @@ def test_list_unsubscribe(make: Settings, authority: trustme.CA) -> None:
         target = opened(make(port, email_list_unsubscribe="mailto:stop@shop.de, https://shop.de/stop/{mail}"))
         identity = target.send(delivery(due()), None)
         close(target)
-        with pytest.raises(Paused, match="AFTERCALL_EMAIL_LIST_UNSUBSCRIBE"):
+        with pytest.raises(DestinationUnavailable, match="AFTERCALL_EMAIL_LIST_UNSUBSCRIBE"):
             opened(make(port, email_list_unsubscribe="http://shop.de")).send(delivery(due()), None)
     (mail,) = office.mails
     digest = identity.strip("<>").partition("@")[0]
@@ -211,12 +211,13 @@ def test_without_a_crm_that_answers_no_mail_goes_out_and_none_is_lost(
         system.always = lambda request, answer=answer: answer  # type: ignore[misc]
         settings = make(1, **only_known(system))
         with pytest.raises(
-            Paused, match="hubspot does not say which addresses it holds, which AFTERCALL_EMAIL_ONLY"
+            DestinationUnavailable,
+            match="hubspot does not say which addresses it holds, which AFTERCALL_EMAIL_ONLY",
         ):
             opened(settings).send(delivery(due(customer_phone=PHONE)), None)
     for crm in ("preview", "webhook"):
         secret = {"webhook_url": "http://x.test", "webhook_secret": "whsec_" + "A" * 40}
-        with pytest.raises(Paused, match="needs a CRM that can be asked: set AFTERCALL_CRM"):
+        with pytest.raises(DestinationUnavailable, match="needs a CRM that can be asked: set AFTERCALL_CRM"):
             opened(make(1, email_only_known=True, crm=crm, **secret)).send(delivery(due()), None)
 
 

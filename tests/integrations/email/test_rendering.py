@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.email.recipients import check_wish
 from integrations.email.rendering import message, render
 from integrations.email.templating import TEMPLATES
-from integrations.errors import Refused, Skipped
+from integrations.errors import Rejected, Suppressed
 from integrations.outbox import DueAction
 from tests.integrations.examples import delivery, email
 
@@ -83,7 +83,7 @@ def test_no_header_can_be_smuggled_in(separator: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_address_counts_as_none(address: str | None) -> None:
-    with pytest.raises(Skipped, match=r"no address: .* is not an e-mail address"):
+    with pytest.raises(Suppressed, match=r"no address: .* is not an e-mail address"):
         message(delivery(email(to_address=address)), SETTINGS)
 
 
@@ -167,7 +167,7 @@ def test_little_known_and_general() -> None:
 
 
 def test_an_unknown_template_is_refused() -> None:
-    with pytest.raises(Refused, match="apology_escalation"):
+    with pytest.raises(Rejected, match="apology_escalation"):
         message(delivery(email(template="../layout")), SETTINGS)
 
 

@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Checkable, Limits
+from integrations.destinations import Limits, SupportsCheck
 from integrations.email.rendering import bodies, message
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Skipped, Unreachable
+from integrations.errors import (
+    DestinationUnavailable,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    Suppressed,
+    TransientError,
+    Unreachable,
+)
 from integrations.outbox import DueAction
 from tests.integrations import servers
 from tests.integrations.email.mail_server import Settings, close, opened
@@ -79,18 +87,18 @@ def test_it_is_the_same_mail_that_smtp_would_send(account: Account, make: Settin
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (says(400, told("Does not contain a valid address.", "personalizations.0.to.0.email")), Refused,
+        (says(400, told("Does not contain a valid address.", "personalizations.0.to.0.email")), Rejected,
          r"SendGrid answered 400: Does not contain a valid address\. \(personalizations\.0\.to\.0\.email\)"),
-        (says(401, told("authorization required")), Paused, "AFTERCALL_SENDGRID_API_KEY"),
+        (says(401, told("authorization required")), DestinationUnavailable, "AFTERCALL_SENDGRID_API_KEY"),
         (says(403, told("The from address does not match a verified Sender Identity", "from")), Forbidden,
          "verified Sender Identity"),
-        (says(404, b"nothing here"), Paused, "AFTERCALL_SENDGRID_URL"),
-        (says(413, told("too large")), Refused, "too large"),
-        (says(429, told("too many requests")), Busy, "too many requests"),
-        (says(500, told("try later")), Retryable, "try later"),
-        (says(200, b"<html>Log in to the hotel's network</html>"), Retryable, "not 202"),
-        (servers.html(503), Retryable, "Down & out"),
-        (servers.reset, Retryable, "connection failed"),
+        (says(404, b"nothing here"), DestinationUnavailable, "AFTERCALL_SENDGRID_URL"),
+        (says(413, told("too large")), Rejected, "too large"),
+        (says(429, told("too many requests")), RateLimited, "too many requests"),
+        (says(500, told("try later")), TransientError, "try later"),
+        (says(200, b"<html>Log in to the hotel's network</html>"), TransientError, "not 202"),
+        (servers.html(503), TransientError, "Down & out"),
+        (servers.reset, TransientError, "connection failed"),
     ],
 )  # fmt: skip
 def test_what_an_answer_means(
@@ -99,7 +107,7 @@ def test_what_an_answer_means(
     system.script.append(answer)
     with pytest.raises(kind, match=words) as error:
         opened(make()).send(delivery(due()), None)
-    assert type(error.value) in ({kind, Unreachable} if kind is Retryable else {kind})
+    assert type(error.value) in ({kind, Unreachable} if kind is TransientError else {kind})
     assert KEY not in str(error.value)
 
 
@@ -110,7 +118,7 @@ def test_too_many_requests_wait_until_the_moment_that_sendgrid_names(
     system.script += [says(429, b"", reset), says(429, b"", reset | {"Retry-After": "7"})]
     waits = []
     for _ in range(2):
-        with pytest.raises(Busy) as error:
+        with pytest.raises(RateLimited) as error:
             opened(make()).send(delivery(due()), None)
         assert error.value.after is not None
         waits.append(error.value.after.total_seconds())
@@ -125,7 +133,7 @@ def test_an_accepted_mail_without_an_id_goes_by_its_own(system: System, make: Se
 
 
 def test_who_gets_none_gets_none_here_either(system: System, make: Settings) -> None:
-    with pytest.raises(Skipped, match="domain for examples"):
+    with pytest.raises(Suppressed, match="domain for examples"):
         opened(make(email_allow_example_domains=False, email_from_address="help@shop.de")).send(
             delivery(due()), None
         )
@@ -135,7 +143,7 @@ def test_who_gets_none_gets_none_here_either(system: System, make: Settings) -> 
 def test_a_look_at_the_key_sends_nothing(system: System, account: Account, make: Settings) -> None:
     def looked(**changes: Any) -> dict[str, bool]:
         target = opened(make(**changes))
-        assert isinstance(target, Checkable)
+        assert isinstance(target, SupportsCheck)
         assert target.limits == Limits(8)  # type: ignore[attr-defined]
         return {found.name: found.is_fine for found in target.check()}
 
@@ -147,9 +155,9 @@ def test_a_look_at_the_key_sends_nothing(system: System, account: Account, make:
 
 
 def test_what_is_missing_is_named(make: Settings) -> None:
-    with pytest.raises(Paused, match="set AFTERCALL_SENDGRID_API_KEY"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_SENDGRID_API_KEY"):
         opened(make(sendgrid_api_key=""))
-    with pytest.raises(Paused, match="set AFTERCALL_SENDGRID_URL"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_SENDGRID_URL"):
         opened(make(sendgrid_url="api.sendgrid.com"))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import trustme
 
-from integrations.destinations import Checkable, Limits
-from integrations.errors import Paused, Refused, Retryable, Unreachable, Unsendable
+from integrations.destinations import Limits, SupportsCheck
+from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable, Unsendable
 from integrations.outbox import Outbox, dispatch
 from tests.integrations.email.mail_server import Office, Settings, close, opened, serving
 from tests.integrations.examples import NOW, delivery
@@ -65,26 +65,26 @@ def test_one_connection_for_many_mails_and_one_message_id_for_each(
         ("MAIL", "450 4.7.1 not yet", Unreachable, "450"),
         ("MAIL", "451 try later", Unreachable, "451 try later"),
         ("MAIL", "452 4.3.1 no room", Unreachable, "452"),
-        ("MAIL", "530 authentication required", Paused, "AFTERCALL_SMTP_USERNAME"),
-        ("MAIL", "553 not your address", Paused, "AFTERCALL_EMAIL_FROM_ADDRESS"),
-        ("MAIL", "552 too large", Refused, "552"),
-        ("RCPT", "450 greylisted", Retryable, "450 greylisted"),
-        ("RCPT", "450 4.2.1 mailbox is busy", Retryable, "4.2.1"),
+        ("MAIL", "530 authentication required", DestinationUnavailable, "AFTERCALL_SMTP_USERNAME"),
+        ("MAIL", "553 not your address", DestinationUnavailable, "AFTERCALL_EMAIL_FROM_ADDRESS"),
+        ("MAIL", "552 too large", Rejected, "552"),
+        ("RCPT", "450 greylisted", TransientError, "450 greylisted"),
+        ("RCPT", "450 4.2.1 mailbox is busy", TransientError, "4.2.1"),
         ("RCPT", "450 4.3.2 system does not take mail now", Unreachable, "4.3.2"),
-        ("RCPT", "451 4.7.1 please try again in 300 seconds", Retryable, "4.7.1"),
-        ("RCPT", "451 Greylisted, try later", Retryable, "Greylisted"),
+        ("RCPT", "451 4.7.1 please try again in 300 seconds", TransientError, "4.7.1"),
+        ("RCPT", "451 Greylisted, try later", TransientError, "Greylisted"),
         ("RCPT", "451 4.3.0 lookup of aliases failed", Unreachable, "4.3.0"),
         ("RCPT", "451 local error in processing", Unreachable, "local error"),
         ("RCPT", "451 4.4.5 congested", Unreachable, "4.4.5"),
-        ("RCPT", "451 4.4.1 no answer from example.com", Retryable, "4.4.1"),
-        ("RCPT", "452 4.2.2 mailbox is full", Retryable, "4.2.2"),
+        ("RCPT", "451 4.4.1 no answer from example.com", TransientError, "4.4.1"),
+        ("RCPT", "452 4.2.2 mailbox is full", TransientError, "4.2.2"),
         ("RCPT", "452 4.3.1 no room", Unreachable, "4.3.1"),
-        ("RCPT", "550 no such user", Refused, "550 no such user"),
+        ("RCPT", "550 no such user", Rejected, "550 no such user"),
         ("DATA", "451 4.3.0 filter is down", Unreachable, "4.3.0"),
-        ("DATA", "451 4.7.1 put off", Retryable, "4.7.1"),
+        ("DATA", "451 4.7.1 put off", TransientError, "4.7.1"),
         ("DATA", "452 disk full", Unreachable, "452 disk full"),
         ("DATA", "421 4.3.2 shutting down", Unreachable, "421"),
-        ("DATA", "554 looks like spam", Refused, "554 looks like spam"),
+        ("DATA", "554 looks like spam", Rejected, "554 looks like spam"),
         ("RCPT", "421 closing", Unreachable, "421"),
     ],
 )
@@ -164,7 +164,7 @@ def test_a_certificate_for_another_name_gets_neither_mail_nor_password(
     office = Office()
     with serving(office, authority, security, name="mail.example") as port:
         settings = make(port, smtp_security=security, smtp_username="ada", smtp_password="hunter2")
-        with pytest.raises(Paused, match="certificate that is not to be trusted"):
+        with pytest.raises(DestinationUnavailable, match="certificate that is not to be trusted"):
             opened(settings).send(delivery(due()), None)
     assert office.mails == []
 
@@ -172,9 +172,9 @@ def test_a_certificate_for_another_name_gets_neither_mail_nor_password(
 def test_never_less_encryption_than_was_said(make: Settings, authority: trustme.CA) -> None:
     office = Office()
     with serving(office, authority, "none", auth_require_tls=False) as port:
-        with pytest.raises(Paused, match="AFTERCALL_SMTP_SECURITY=starttls"):
+        with pytest.raises(DestinationUnavailable, match="AFTERCALL_SMTP_SECURITY=starttls"):
             opened(make(port)).send(delivery(due()), None)
-        with pytest.raises(Paused, match="AFTERCALL_SMTP_SECURITY=starttls"):
+        with pytest.raises(DestinationUnavailable, match="AFTERCALL_SMTP_SECURITY=starttls"):
             opened(make(port, smtp_security="tls")).send(delivery(due()), None)
     assert office.mails == []
 
@@ -183,16 +183,16 @@ def test_never_less_encryption_than_was_said(make: Settings, authority: trustme.
 def test_a_server_that_hangs_is_left(make: Settings, authority: trustme.CA, step: str) -> None:
     office = Office(hang_at=step)
     with serving(office, authority, "starttls") as port:
-        with pytest.raises(Retryable, match=r"silent for 0\.3 s"):
+        with pytest.raises(TransientError, match=r"silent for 0\.3 s"):
             opened(make(port, smtp_seconds=0.3)).send(delivery(due()), None)
-        with pytest.raises(Retryable, match=r"within 0\.3 s"):
+        with pytest.raises(TransientError, match=r"within 0\.3 s"):
             opened(make(port, smtp_whole_seconds=0.3)).send(delivery(due()), None)
 
 
 def test_a_mail_that_was_given_up_is_not_sent_behind_ones_back(make: Settings, authority: trustme.CA) -> None:
     office = Office(slow_at="RCPT")
     with serving(office, authority, "starttls") as port:
-        with pytest.raises(Retryable, match=r"within 0\.3 s"):
+        with pytest.raises(TransientError, match=r"within 0\.3 s"):
             opened(make(port, smtp_whole_seconds=0.3)).send(delivery(due("1")), None)
         # Two mails that take as long: by then the one that was given up would be there too.
         sent = [opened(make(port)).send(delivery(due(number)), None) for number in ("2", "3")]
@@ -203,11 +203,11 @@ def test_nobody_listens_and_no_server_is_named(make: Settings) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(Retryable, match="Connection refused"):
+    with pytest.raises(TransientError, match="Connection refused"):
         opened(make(port)).send(delivery(due()), None)
-    with pytest.raises(Paused, match="set AFTERCALL_SMTP_HOST"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_SMTP_HOST"):
         opened(make(port, smtp_host=""))
-    with pytest.raises(Paused, match="AFTERCALL_SMTP_CA_FILE"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_SMTP_CA_FILE"):
         opened(make(port, smtp_ca_file=Path("nowhere.pem"), smtp_security="tls")).send(delivery(due()), None)
 
 
@@ -269,7 +269,7 @@ def test_letters_beyond_ascii_need_a_server_that_takes_them(make: Settings, auth
 def looked(make: Settings, port: int, **changes: Any) -> dict[str, tuple[bool, str]]:
     login: dict[str, Any] = {"smtp_username": "ada", "smtp_password": "hunter2"}
     target = opened(make(port, **(login | changes)))
-    assert isinstance(target, Checkable)
+    assert isinstance(target, SupportsCheck)
     return {found.name: (found.is_fine, found.told) for found in target.check()}
 
 

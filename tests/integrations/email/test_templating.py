@@ -13,7 +13,7 @@ from integrations.config import IntegrationSettings
 from integrations.email.languages import candidates
 from integrations.email.rendering import bodies, message
 from integrations.email.templating import IN_HOME, TEMPLATES, flow, languages, paragraphs
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from tests.integrations.examples import delivery, email
 
 VOID = frozenset({"br", "img", "meta"})
@@ -153,7 +153,7 @@ def test_the_brand_is_everywhere_and_escaped(home: Path) -> None:
 def test_a_brand_that_cannot_be_shown_names_its_setting(
     home: Path, wrong: dict[str, Any], setting: str
 ) -> None:
-    with pytest.raises(Paused, match=setting):
+    with pytest.raises(DestinationUnavailable, match=setting):
         made(home, **wrong)
 
 
@@ -216,7 +216,7 @@ def test_a_language_and_a_frame_of_ones_own(home: Path) -> None:
 )
 def test_a_broken_template_is_named_by_file_and_line(home: Path, text: str, told: str) -> None:
     path = written(home, "en/thank_you.j2", text)
-    with pytest.raises(Paused, match=re.escape(f"{path}, {told}")):
+    with pytest.raises(DestinationUnavailable, match=re.escape(f"{path}, {told}")):
         made(home)
     assert made(home, {"language": "de"})["Content-Language"] == "de"
 

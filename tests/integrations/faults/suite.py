@@ -32,8 +32,8 @@ A destination takes part with an adapter and an empty-looking class in its own t
 
 Every fault of `proxy.Fault` is tried at every request that the destination makes for a new action (FaultSuite), and
 those of `OF_UPDATES` at every request of an update; the other classes are for what only some systems have. One
-whose record was deleted raises `integrations.errors.Gone` when it is to update it; it is then asked to `find`, and to
-create.
+whose record was deleted raises `integrations.errors.NotFound` when it is to update it; it is then asked to `find`, and
+to create.
 """
 
 import signal

@@ -16,10 +16,10 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Paused, Refused, Retryable, Unreachable
+from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 
 KINDS: dict[str, Callable[[str], Exception]] = {
-    "paused": Paused, "refused": Refused, "retryable": Retryable, "unreachable": Unreachable,
+    "paused": DestinationUnavailable, "refused": Rejected, "retryable": TransientError, "unreachable": Unreachable,
     "unanswered": partial(Unreachable, may_be_done=True),
 }  # fmt: skip
 FILE = """

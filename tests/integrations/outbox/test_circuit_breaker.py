@@ -8,7 +8,14 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Busy, Paused, Refused, Retryable, Skipped, Unreachable
+from integrations.errors import (
+    DestinationUnavailable,
+    RateLimited,
+    Rejected,
+    Suppressed,
+    TransientError,
+    Unreachable,
+)
 from integrations.outbox import Outbox, Pause, dispatch, problems
 from tests.integrations.examples import NOW, Register, slack, ticket
 
@@ -49,7 +56,7 @@ def test_a_thousand_actions_one_knock_one_alert(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket(str(number)) for number in range(1_000)], NOW, settings)
-    locked = Counting(tmp_path / "r", Paused("register answered 401. Look at AFTERCALL_KEY"))
+    locked = Counting(tmp_path / "r", DestinationUnavailable("register answered 401. Look at AFTERCALL_KEY"))
     for minutes in (0, 0.5, 0.9):
         report = dispatch(outbox, "ticket", settings, now=NOW + minutes * MINUTE, destination=locked)
         assert (report.sent, report.dead, report.retrying, report.due, report.waiting) == (0, 0, 0, 0, 1_000)
@@ -64,7 +71,7 @@ def test_the_probe_waits_longer_each_time_and_then_everything_goes_on(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
-    door = Counting(tmp_path / "r", Paused("401"))
+    door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     now, waits = NOW, []
     for _ in range(7):
         until = dispatch(outbox, "ticket", settings, now=now, destination=door).paused_until
@@ -82,28 +89,28 @@ def test_a_second_trouble_is_told_again(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket("1"), ticket("2")], NOW, settings)
-    door = Counting(tmp_path / "r", Paused("401"))
+    door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     assert alerts(outbox, settings) == ["register: 401"]
     door.error = None
     dispatch(outbox, "ticket", settings, now=NOW + MINUTE, limit=1, destination=door)
     assert alerts(outbox, settings, NOW + MINUTE) == ["register: 401"]
-    door.error = Paused("403")
+    door.error = DestinationUnavailable("403")
     outbox.fill([ticket("3")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW + 2 * MINUTE, destination=door)
     assert alerts(outbox, settings, NOW + 2 * MINUTE) == ["register: 401", "register: 403"]
 
 
-@pytest.mark.parametrize("error", [Retryable("503"), Refused("422"), Skipped("no")])
+@pytest.mark.parametrize("error", [TransientError("503"), Rejected("422"), Suppressed("no")])
 def test_what_proves_nothing_does_not_end_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, error: Exception
 ) -> None:
     outbox.fill([ticket("1"), ticket("2")], NOW, settings)
-    door = Counting(tmp_path / "r", Paused("401"))
+    door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     door.error = error
     dispatch(outbox, "ticket", settings, now=NOW + MINUTE, limit=1, destination=door)
-    door.error = Paused("401")
+    door.error = DestinationUnavailable("401")
     dispatch(outbox, "ticket", settings, now=NOW + MINUTE, destination=door)
     assert pause_of(outbox).times == 2
 
@@ -112,12 +119,12 @@ def test_busy_stops_the_channel_for_as_long_as_it_asks_and_alerts_nobody(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
-    busy = Counting(tmp_path / "r", Busy("429", after=30 * MINUTE))
+    busy = Counting(tmp_path / "r", RateLimited("429", after=30 * MINUTE))
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=busy)
     assert (busy.knocks, report.retrying, report.due, report.waiting) == (1, 0, 0, 3)
     assert report.paused_until == NOW + 30 * MINUTE
     assert alerts(outbox, settings) == []
-    busy.error = Paused("401")
+    busy.error = DestinationUnavailable("401")
     dispatch(outbox, "ticket", settings, now=NOW + 30 * MINUTE, destination=busy)
     assert alerts(outbox, settings, NOW + 30 * MINUTE) == ["register: 401"]
 
@@ -130,7 +137,9 @@ def fail_for(*calls: str, error: Exception) -> Callable[[Delivery], None]:
     return fails
 
 
-@pytest.mark.parametrize("error", [Paused("403"), Busy("429"), Unreachable("no connection")])
+@pytest.mark.parametrize(
+    "error", [DestinationUnavailable("403"), RateLimited("429"), Unreachable("no connection")]
+)
 def test_one_bad_action_cannot_hold_the_destination(
     outbox: Outbox,
     make_settings: Callable[..., IntegrationSettings],
@@ -147,7 +156,11 @@ def test_one_bad_action_cannot_hold_the_destination(
 
 def test_each_probe_is_another_action(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
     outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
-    desk, now, tried = Register(tmp_path / "r", fail_for("0", "1", "2", error=Paused("403"))), NOW, []
+    desk, now, tried = (
+        Register(tmp_path / "r", fail_for("0", "1", "2", error=DestinationUnavailable("403"))),
+        NOW,
+        [],
+    )
     for _ in range(6):
         until = dispatch(outbox, "ticket", settings, now=now, destination=desk).paused_until
         assert until is not None
@@ -161,7 +174,7 @@ def test_what_stops_at_one_action_alone_is_that_actions_failure(
 ) -> None:
     settings = make_settings(retry_max_attempts=3, retry_base_seconds=0.001)
     outbox.fill([ticket("0"), ticket("1")], NOW, settings)
-    desk = Register(tmp_path / "r", fail_for("0", error=Paused("403: not this project")))
+    desk = Register(tmp_path / "r", fail_for("0", error=DestinationUnavailable("403: not this project")))
     for minutes in range(5):
         dispatch(outbox, "ticket", settings, now=NOW + minutes * MINUTE, destination=desk)
         outbox.fill([ticket(f"{minutes + 2}")], NOW, settings)
@@ -177,12 +190,12 @@ def test_a_key_that_is_refused_once_more_burns_no_more_than_a_row_of_refusals(
 ) -> None:
     settings = make_settings(stop_after_refusals=3)
     outbox.fill([ticket(str(number)) for number in range(40)], NOW, settings)
-    door, now = Counting(tmp_path / "r", Paused("401")), NOW
+    door, now = Counting(tmp_path / "r", DestinationUnavailable("401")), NOW
     for _ in range(40):
         now = dispatch(outbox, "ticket", settings, now=now, destination=door).paused_until or now
     door.error = None
     dispatch(outbox, "ticket", settings, now=now, limit=1, destination=door)
-    door.error, door.knocks = Paused("401"), 0
+    door.error, door.knocks = DestinationUnavailable("401"), 0
     report = dispatch(outbox, "ticket", settings, now=now + MINUTE, destination=door)
     assert (door.knocks, report.dead, report.due) == (3, 0, 0)
     assert pause_of(outbox).is_alerted
@@ -193,7 +206,7 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
 ) -> None:
     settings = make_settings(retry_max_attempts=3)
     outbox.fill([ticket("1")], NOW, settings)
-    busy, now = Counting(tmp_path / "r", Busy("429", after=6 * 60 * MINUTE)), NOW
+    busy, now = Counting(tmp_path / "r", RateLimited("429", after=6 * 60 * MINUTE)), NOW
     for _ in range(5):
         until = dispatch(outbox, "ticket", settings, now=now, destination=busy).paused_until
         assert until is not None
@@ -230,7 +243,13 @@ def test_another_destination_is_not_stopped_by_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket()], NOW, settings)
-    dispatch(outbox, "ticket", settings, now=NOW, destination=Counting(tmp_path / "r", Paused("401")))
+    dispatch(
+        outbox,
+        "ticket",
+        settings,
+        now=NOW,
+        destination=Counting(tmp_path / "r", DestinationUnavailable("401")),
+    )
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 1
     assert outbox.pauses() == []
 
@@ -239,7 +258,13 @@ def test_other_channels_go_on_and_the_alert_goes_out(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([ticket(), slack()], NOW, settings)
-    dispatch(outbox, "ticket", settings, now=NOW, destination=Counting(tmp_path / "r", Paused("401")))
+    dispatch(
+        outbox,
+        "ticket",
+        settings,
+        now=NOW,
+        destination=Counting(tmp_path / "r", DestinationUnavailable("401")),
+    )
     assert len(alerts(outbox, settings)) == 1
     assert dispatch(outbox, "slack", settings, now=NOW).sent == 2
     assert {preview.title for preview in outbox.previews(channel="slack")} == {
@@ -253,7 +278,7 @@ def test_a_person_can_end_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, mend: Callable[[Outbox], None]
 ) -> None:
     outbox.fill([ticket("1"), ticket("2")], NOW, settings)
-    door = Counting(tmp_path / "r", Paused("401"))
+    door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     door.error = None
     mend(outbox)
@@ -267,7 +292,11 @@ def test_no_secret_is_told(
     settings = make_settings(slack_bot_token="abc-def-1234")
     outbox.fill([ticket()], NOW, settings)
     dispatch(
-        outbox, "ticket", settings, now=NOW, destination=Counting(tmp_path / "r", Paused("bad abc-def-1234"))
+        outbox,
+        "ticket",
+        settings,
+        now=NOW,
+        destination=Counting(tmp_path / "r", DestinationUnavailable("bad abc-def-1234")),
     )
     assert pause_of(outbox).reason == "bad ***"
     assert alerts(outbox, settings) == ["register: bad ***"]
@@ -276,7 +305,7 @@ def test_no_secret_is_told(
 def test_held_back_until_its_content_changes_or_a_person_says_so(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    door = Counting(tmp_path / "r", Skipped("it is on the list"))
+    door = Counting(tmp_path / "r", Suppressed("it is on the list"))
     outbox.fill([ticket()], NOW, settings)
     for _ in range(3):
         report = dispatch(outbox, "ticket", settings, now=NOW, destination=door)

@@ -8,7 +8,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, UnknownDestination, open_destination
-from integrations.errors import Gone, Refused, Retryable
+from integrations.errors import NotFound, Rejected, TransientError
 from integrations.outbox import DueAction, Outbox, alert, dispatch
 from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
 
@@ -68,7 +68,7 @@ def test_a_note_waits_for_its_contact_and_holds_up_nobody(
 ) -> None:
     other = note("2", "+493012345")
     outbox.fill([contact(), note(), other], NOW, settings)
-    down = Register(tmp_path / "r", fail_on(contact().action_key, error=Retryable("503", after=HOUR)))
+    down = Register(tmp_path / "r", fail_on(contact().action_key, error=TransientError("503", after=HOUR)))
     report = dispatch(outbox, "crm", settings, now=NOW, destination=down)
     assert (report.sent, report.retrying, report.waiting, report.due) == (1, 1, 2, 0)
     assert report.next_attempt_at == NOW + HOUR
@@ -81,14 +81,14 @@ def test_a_note_goes_once_its_contact_is_dead_or_exists(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([contact(), note()], NOW, settings)
-    refusing = Register(tmp_path / "r", fail_on(contact().action_key, error=Refused("no")))
+    refusing = Register(tmp_path / "r", fail_on(contact().action_key, error=Rejected("no")))
     while dispatch(outbox, "crm", settings, now=NOW, destination=refusing).due:
         pass
     assert status(outbox, note()) == "sent"
     outbox.fill([contact("+1"), note("2", "+1")], NOW, settings)
     dispatch(outbox, "crm", settings, now=NOW, destination=Register(tmp_path / "r"))
     outbox.fill([contact("+1", call_count=2), note("3", "+1")], NOW, settings)
-    down = Register(tmp_path / "r", fail_on("contact:+1", error=Retryable("503")))
+    down = Register(tmp_path / "r", fail_on("contact:+1", error=TransientError("503")))
     assert dispatch(outbox, "crm", settings, now=NOW, destination=down).sent == 1
 
 
@@ -96,10 +96,10 @@ def test_a_task_waits_for_its_note_unless_that_is_dead(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.fill([contact(), note(), task(), task("2")], NOW, settings)
-    down = Register(tmp_path / "r", fail_on(note().action_key, error=Retryable("500", after=HOUR)))
+    down = Register(tmp_path / "r", fail_on(note().action_key, error=TransientError("500", after=HOUR)))
     report = dispatch(outbox, "crm", settings, now=NOW, destination=down)
     assert (report.sent, report.retrying, report.waiting, report.due) == (2, 1, 2, 0)
-    refusing = Register(tmp_path / "r", fail_on(note().action_key, error=Refused("no")))
+    refusing = Register(tmp_path / "r", fail_on(note().action_key, error=Rejected("no")))
     later = NOW + HOUR
     assert dispatch(outbox, "crm", settings, now=later, destination=refusing).dead == 1
     assert status(outbox, task()) == "sent"
@@ -132,7 +132,7 @@ def test_it_waits_longer_and_longer_and_then_gives_up(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(retry_max_attempts=3, retry_base_seconds=60)
-    down = Register(tmp_path / "r", fail_on(ticket().action_key, error=Retryable("503")))
+    down = Register(tmp_path / "r", fail_on(ticket().action_key, error=TransientError("503")))
     outbox.fill([ticket()], NOW, settings)
     now, results = NOW, []
     for _ in range(3):
@@ -157,7 +157,7 @@ def test_it_waits_longer_and_longer_and_then_gives_up(
 
 def test_refused_is_dead_at_once(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
     outbox.fill([ticket()], NOW, settings)
-    register = Register(tmp_path / "r", fail_on(ticket().action_key, error=Refused("422: no such queue")))
+    register = Register(tmp_path / "r", fail_on(ticket().action_key, error=Rejected("422: no such queue")))
     assert dispatch(outbox, "ticket", settings, now=NOW, destination=register).dead == 1
     dead = outbox.action(ticket().action_key)
     assert dead is not None
@@ -214,7 +214,7 @@ def test_a_record_that_is_gone_is_made_anew(
 
         def send(self, delivery: Delivery, external_id: str | None) -> str:
             if external_id == "R1":
-                raise Gone("404")
+                raise NotFound("404")
             return super().send(delivery, external_id)
 
     outbox.fill([ticket()], NOW, settings)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Refused
+from integrations.errors import Rejected
 from integrations.outbox import Action, DueAction, FillReport, Outbox, dispatch
 from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
 
@@ -132,7 +132,7 @@ def test_other_kinds_are_replaced_until_sent_and_then_frozen(
 
 def _refused(outbox: Outbox, settings: IntegrationSettings, path: Path, action: DueAction) -> None:
     def refuse(_: object) -> None:
-        raise Refused("no such queue")
+        raise Rejected("no such queue")
 
     outbox.fill([action], NOW, settings)
     dispatch(outbox, action.channel, settings, now=NOW, destination=Register(path, refuse))

@@ -9,7 +9,14 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.errors import Busy, Paused, Refused, Retryable, Unreachable, Unsendable
+from integrations.errors import (
+    DestinationUnavailable,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+    Unsendable,
+)
 from integrations.outbox import Outbox, dispatch, open_outbox
 from tests.integrations import servers
 from tests.integrations.examples import NOW, Register, email, slack, ticket
@@ -24,10 +31,10 @@ OUTAGES: dict[str, list[Exception]] = {
     "no connection": [ConnectionRefusedError("refused")],
     "three 503 and a 500": [*[Unreachable("503")] * 3, Unreachable("500", is_answered=True)],
     "everything in turn": [
-        Unreachable("503"), Busy("429"), Unreachable("504", may_be_done=True, is_answered=True),
-        Unreachable("silent", may_be_done=True), ConnectionResetError("reset"), Paused("401"),
+        Unreachable("503"), RateLimited("429"), Unreachable("504", may_be_done=True, is_answered=True),
+        Unreachable("silent", may_be_done=True), ConnectionResetError("reset"), DestinationUnavailable("401"),
     ],
-    "a lock at times": [Unreachable("503"), Unreachable("503"), Retryable("423")],
+    "a lock at times": [Unreachable("503"), Unreachable("503"), TransientError("423")],
 }  # fmt: skip
 
 
@@ -118,7 +125,7 @@ def test_a_required_field_costs_nothing_and_all_go_out_when_it_is_mended(
 
     def fails(delivery: Delivery) -> None:
         if not is_mended or delivery.call_id == "7":
-            raise Refused("422: Cost centre cannot be blank" if not is_mended else "422: this one")
+            raise Rejected("422: Cost centre cannot be blank" if not is_mended else "422: this one")
 
     desk = Register(tmp_path / "r", fails)
     outbox.fill([ticket(str(number)) for number in range(25)], NOW, settings)
@@ -141,7 +148,7 @@ def test_refusals_beside_successes_are_their_own(
 ) -> None:
     def fails(delivery: Delivery) -> None:
         if int(delivery.call_id or 0) % 9:
-            raise Refused("422")
+            raise Rejected("422")
 
     outbox.fill([ticket(str(number)) for number in range(30)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r", fails))

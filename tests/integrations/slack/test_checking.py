@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Checkable, Limits, open_destination
+from integrations.destinations import Limits, SupportsCheck, open_destination
 from tests.integrations import servers
 from tests.integrations.servers import Answer, Request, System, says
 
@@ -23,7 +23,7 @@ def system() -> Iterator[System]:
 
 def looked(settings: IntegrationSettings) -> dict[str, tuple[bool, str]]:
     target = open_destination("slack", settings)
-    assert isinstance(target, Checkable)
+    assert isinstance(target, SupportsCheck)
     assert target.limits == Limits(1, 1.0)  # type: ignore[attr-defined]
     return {found.name: (found.is_fine, found.told) for found in target.check()}
 

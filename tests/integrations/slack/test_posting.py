@@ -12,7 +12,14 @@ from slack_sdk.models.blocks import Block
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Destination, open_destination
-from integrations.errors import Busy, Forbidden, Paused, Refused, Retryable, Unreachable
+from integrations.errors import (
+    DestinationUnavailable,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    TransientError,
+    Unreachable,
+)
 from integrations.outbox import Outbox, dispatch
 from integrations.outbox.models import DueAction
 from integrations.slack.errors import NOT_NOW
@@ -164,20 +171,32 @@ def test_without_looking_one_scope_is_enough(system: System, workspace: Workspac
 @pytest.mark.parametrize(
     ("answer", "kind", "told"),
     [
-        (says(200, {"ok": False, "error": "invalid_auth"}), Paused, "AFTERCALL_SLACK_BOT_TOKEN"),
-        (says(200, {"ok": False, "error": "token_revoked"}), Paused, "token_revoked"),
-        (says(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}), Paused, "chat:write"),
-        (says(200, {"ok": False, "error": "not_in_channel"}), Retryable, "invite the bot"),
+        (
+            says(200, {"ok": False, "error": "invalid_auth"}),
+            DestinationUnavailable,
+            "AFTERCALL_SLACK_BOT_TOKEN",
+        ),
+        (says(200, {"ok": False, "error": "token_revoked"}), DestinationUnavailable, "token_revoked"),
+        (
+            says(200, {"ok": False, "error": "missing_scope", "needed": "chat:write"}),
+            DestinationUnavailable,
+            "chat:write",
+        ),
+        (says(200, {"ok": False, "error": "not_in_channel"}), TransientError, "invite the bot"),
         *((says(200, {"ok": False, "error": code}), Unreachable, code) for code in sorted(NOT_NOW)),
         (says(500, {"ok": False, "error": "internal_error"}), Unreachable, "internal_error"),
         (says(503, {"ok": False, "error": "service_unavailable"}), Unreachable, "service_unavailable"),
         (servers.html(500), Unreachable, "500"),
         (says(408), Unreachable, "408"),
-        (says(200, {"ok": False, "error": "invalid_blocks"}), Refused, "invalid_blocks"),
-        (says(200, {"ok": False, "error": "msg_too_long"}), Refused, "msg_too_long"),
-        (says(200, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), Busy, "ratelimited"),
-        (says(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), Busy, "429"),
-        (says(302, b"", {"Location": "http://127.0.0.1:1/"}), Paused, "302.*AFTERCALL_SLACK_API_URL"),
+        (says(200, {"ok": False, "error": "invalid_blocks"}), Rejected, "invalid_blocks"),
+        (says(200, {"ok": False, "error": "msg_too_long"}), Rejected, "msg_too_long"),
+        (says(200, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), RateLimited, "ratelimited"),
+        (says(429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "9"}), RateLimited, "429"),
+        (
+            says(302, b"", {"Location": "http://127.0.0.1:1/"}),
+            DestinationUnavailable,
+            "302.*AFTERCALL_SLACK_API_URL",
+        ),
         (says(200, {"ok": True}), Unreachable, "not which message"),
         (says(200, {}), Unreachable, "200"),
         (says(200, b'{"ok": tr'), Unreachable, "200"),
@@ -200,7 +219,7 @@ def test_what_a_bot_makes_of_an_answer(
         opened(bot(**short)).send(delivery(slack()), None)
     assert type(error.value) is kind
     assert TOKEN not in str(error.value)
-    if isinstance(error.value, Busy):
+    if isinstance(error.value, RateLimited):
         assert error.value.after == timedelta(seconds=9)
     assert len(system.requests) == 1
 
@@ -209,7 +228,7 @@ def test_the_token_follows_no_redirect(system: System, bot: Settings) -> None:
     with servers.running() as elsewhere:
         for status in (301, 302, 303, 307, 308):
             system.script.append(says(status, b"", {"Location": f"{elsewhere.url}/api/chat.postMessage"}))
-            with pytest.raises(Paused, match=f"Slack answered {status}"):
+            with pytest.raises(DestinationUnavailable, match=f"Slack answered {status}"):
                 opened(bot()).send(delivery(slack()), None)
         assert elsewhere.requests == []
 
@@ -241,7 +260,7 @@ def test_nothing_of_a_message_is_logged(
 ) -> None:
     with caplog.at_level("DEBUG"):
         opened(bot()).send(delivery(slack()), None)
-        with pytest.raises(Retryable):
+        with pytest.raises(TransientError):
             opened(bot()).send(delivery(slack(slack_channel="#nowhere")), None)
     assert not [one for one in caplog.records if "Ada" in one.getMessage() or TOKEN in one.getMessage()]
 
@@ -263,19 +282,19 @@ def test_a_webhook_posts_to_the_channels_own_url(system: System, webhook: Settin
 @pytest.mark.parametrize(
     ("answer", "kind", "told"),
     [
-        (says(400, b"invalid_payload"), Refused, "invalid_payload"),
-        (says(403, b"invalid_token"), Paused, "AFTERCALL_SLACK_WEBHOOK_URL"),
-        (says(403, b"action_prohibited"), Retryable, "action_prohibited"),
-        (says(404, b"no_service"), Paused, "no_service"),
-        (says(404, b"channel_not_found"), Retryable, "channel_not_found"),
-        (says(410, b"channel_is_archived"), Retryable, "channel_is_archived"),
-        (says(429, b"", {"Retry-After": "30"}), Busy, "429"),
+        (says(400, b"invalid_payload"), Rejected, "invalid_payload"),
+        (says(403, b"invalid_token"), DestinationUnavailable, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        (says(403, b"action_prohibited"), TransientError, "action_prohibited"),
+        (says(404, b"no_service"), DestinationUnavailable, "no_service"),
+        (says(404, b"channel_not_found"), TransientError, "channel_not_found"),
+        (says(410, b"channel_is_archived"), TransientError, "channel_is_archived"),
+        (says(429, b"", {"Retry-After": "30"}), RateLimited, "429"),
         (says(500, b"rollup_error"), Unreachable, "rollup_error"),
         (says(500, b"server_error"), Unreachable, "server_error"),
         (says(503), Unreachable, "503"),
-        (says(429, b"rate_limited", {"Retry-After": "30"}), Busy, "429"),
+        (says(429, b"rate_limited", {"Retry-After": "30"}), RateLimited, "429"),
         (servers.html(404), Unreachable, "404"),
-        (says(200, b"no_team"), Paused, "no_team"),
+        (says(200, b"no_team"), DestinationUnavailable, "no_team"),
         (says(200, b""), Unreachable, "not ok"),
         (servers.html(200), Unreachable, "not ok: Oops|not ok: <html>"),
         (servers.reset, Unreachable, "the connection failed"),
@@ -302,7 +321,7 @@ def test_what_a_webhook_makes_of_an_answer(
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, changes: dict[str, str], setting: str) -> None:
-    with pytest.raises(Paused, match=f"set {setting}"):
+    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
         opened(IntegrationSettings(home=tmp_path, **changes))  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ import pytest
 from slack_sdk.models.blocks import Block
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused, Refused
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.slack.blocks import escape, units
 from integrations.slack.rendering import message, render
 from tests.integrations.examples import delivery, slack
@@ -105,7 +105,7 @@ def test_little_known() -> None:
 
 
 def test_no_channel_is_refused() -> None:
-    with pytest.raises(Refused, match="Cannot post transfer_requested to Slack: no channel"):
+    with pytest.raises(Rejected, match="Cannot post transfer_requested to Slack: no channel"):
         message(delivery(slack(slack_channel=None)), SETTINGS)
 
 
@@ -132,7 +132,7 @@ def test_buttons_lead_to_the_ticket_the_contact_and_the_call() -> None:
 def test_a_link_that_slack_does_not_take_is_left_out() -> None:
     row = replace(delivery(slack()), links={"ticket": "https://desk.example/" + "x" * 3_000})
     assert not any(block["type"] == "actions" for block in message(row, SETTINGS)["blocks"])
-    with pytest.raises(Paused, match="AFTERCALL_BOARD_URL"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_BOARD_URL"):
         message(row, IntegrationSettings(home=Path("/nowhere"), board_url="board.example"))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Gone, Paused, Refused
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.outbox import DueAction
 from integrations.ticket.hubspot import HubSpotTickets
 from integrations.ticket.updating import reference
@@ -188,7 +188,7 @@ def test_a_ticket_that_somebody_deleted(hubspot: FakeHubSpot, desk: Make) -> Non
     row = ticket()
     number = desk().send(delivery(row), None)
     del hubspot.tickets[number]
-    with pytest.raises(Gone, match=f"HubSpot has no ticket {number} any more"):
+    with pytest.raises(NotFound, match=f"HubSpot has no ticket {number} any more"):
         desk().send(delivery(row), number)
     assert desk().find(delivery(row)) is None
     assert desk().current(delivery(row), number) is None
@@ -273,11 +273,13 @@ def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_made(
 def test_its_own_words(hubspot: FakeHubSpot, desk: Make) -> None:
     hubspot.refused = ("subject",)
     with pytest.raises(
-        Refused, match=r"400: VALIDATION_ERROR: Property values were not valid: subject .correlation id 6cb8"
+        Rejected, match=r"400: VALIDATION_ERROR: Property values were not valid: subject .correlation id 6cb8"
     ):
         desk().send(delivery(ticket()), None)
     hubspot.properties, hubspot.may_make_properties = {}, False
-    with pytest.raises(Paused, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"):
+    with pytest.raises(
+        DestinationUnavailable, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"
+    ):
         desk().send(delivery(ticket()), None)
 
 
@@ -290,7 +292,7 @@ def test_its_own_words(hubspot: FakeHubSpot, desk: Make) -> None:
     ],
 )
 def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(Paused, match=f"set {setting}"):
+    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
         desk(**changes)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Forbidden, Gone, Paused, Refused
+from integrations.errors import DestinationUnavailable, Forbidden, NotFound, Rejected
 from integrations.outbox import DueAction
 from integrations.ticket.jira import Jira
 from integrations.ticket.updating import reference
@@ -132,7 +132,7 @@ def test_a_ticket_that_somebody_deleted(jira: FakeJira, desk: Make) -> None:
     row = ticket()
     key = desk().send(delivery(row), None)
     del jira.issues[key]
-    with pytest.raises(Gone, match=f"Jira has no ticket {key} any more"):
+    with pytest.raises(NotFound, match=f"Jira has no ticket {key} any more"):
         desk().send(delivery(row), key)
     assert desk().find(delivery(row)) is None
     assert desk().current(delivery(row), key) is None
@@ -142,16 +142,16 @@ def test_a_ticket_out_of_reach_does_not_stop_the_others(jira: FakeJira, desk: Ma
     row = ticket()
     key = desk().send(delivery(row), None)
     jira.lacking = {"EDIT_ISSUES"}
-    with pytest.raises(Refused, match="403: You do not have permission to edit issues"):
+    with pytest.raises(Rejected, match="403: You do not have permission to edit issues"):
         desk().send(delivery(changed(row, title="New")), key)
 
 
 def test_a_wrong_token_is_noticed_though_jira_shows_what_all_may_see(jira: FakeJira, desk: Make) -> None:
     row = ticket()
     key = desk().send(delivery(row), None)
-    with pytest.raises(Paused, match=r"Jira answered 401.*AFTERCALL_JIRA_TOKEN"):
+    with pytest.raises(DestinationUnavailable, match=r"Jira answered 401.*AFTERCALL_JIRA_TOKEN"):
         desk(jira_token="wrong-token").find(delivery(row))
-    with pytest.raises(Gone):
+    with pytest.raises(NotFound):
         desk(jira_token="wrong-token").send(delivery(changed(row, title="New")), key)
 
 
@@ -227,7 +227,7 @@ def test_a_title_of_pictures_fits_into_jiras_units(jira: FakeJira, desk: Make) -
 
 
 def test_its_own_words(jira: FakeJira, desk: Make) -> None:
-    with pytest.raises(Refused, match=r"^Jira answered 400: project: valid project is required$"):
+    with pytest.raises(Rejected, match=r"^Jira answered 400: project: valid project is required$"):
         desk(jira_projects="NO").send(delivery(ticket()), None)
     with pytest.raises(Forbidden, match="AFTERCALL_JIRA_PROJECTS says nothing for 'cars'"):
         desk(jira_projects="billing=BILL").send(delivery(ticket()), None)
@@ -243,7 +243,7 @@ def test_its_own_words(jira: FakeJira, desk: Make) -> None:
     ],
 )
 def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(Paused, match=f"set {setting}"):
+    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
         desk(**changes)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Gone, Paused, Refused
+from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.outbox import DueAction
 from integrations.ticket.redmine import Redmine
 from integrations.ticket.updating import reference
@@ -157,7 +157,7 @@ def test_a_ticket_that_somebody_deleted(redmine: Server, desk: Make) -> None:
     row = due()
     number = desk().send(delivery(row), None)
     redmine.ask("DELETE", f"/issues/{number}.json")
-    with pytest.raises(Gone, match=f"Redmine has no ticket {number} any more"):
+    with pytest.raises(NotFound, match=f"Redmine has no ticket {number} any more"):
         desk().send(delivery(row), number)
     assert desk().find(delivery(row)) is None
     assert desk().current(delivery(row), number) is None
@@ -167,9 +167,9 @@ def test_a_ticket_out_of_reach_does_not_stop_the_others(redmine: Server, desk: M
     row = due()
     number = desk().send(delivery(row), None)
     redmine.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": {"project_id": "elsewhere"}})
-    with pytest.raises(Refused, match="Redmine answered 403"):
+    with pytest.raises(Rejected, match="Redmine answered 403"):
         desk().send(delivery(replace(row, payload={**row.payload, "priority": "high"})), number)
-    with pytest.raises(Paused, match="AFTERCALL_REDMINE_KEY"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_REDMINE_KEY"):
         desk(redmine_key="wrong").send(delivery(row), number)
 
 
@@ -250,7 +250,7 @@ def test_what_is_gone_in_redmine_is_left_out_and_named(
 
 def test_its_own_words(redmine: Server, desk: Make) -> None:
     with pytest.raises(
-        Refused, match=r"^Redmine answered 422: Subject is too long \(maximum is 255 characters\)$"
+        Rejected, match=r"^Redmine answered 422: Subject is too long \(maximum is 255 characters\)$"
     ):
         desk().client.request(
             "POST", "/issues.json", json={"issue": {"project_id": "desk", "subject": "x" * 300}}
@@ -296,7 +296,7 @@ def test_the_check_names_what_is_missing(desk: Make) -> None:
     ],
 )
 def test_a_missing_setting_is_named(tmp_path: Path, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(Paused, match=f"set {setting}"):
+    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
         Redmine(IntegrationSettings(home=tmp_path, **(settings("http://127.0.0.1:1", "k") | changes)))
 
 

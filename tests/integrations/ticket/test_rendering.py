@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.ticket.rendering import LONGEST, description, fitted, render, ticket
 from tests.integrations.examples import delivery
 from tests.integrations.examples import ticket as due
@@ -28,7 +28,7 @@ def test_when_it_was_who_answered_and_where_to_read_on() -> None:
     assert "On the board: https://board.example/calls/atoms/1" in told
     bare = description(ticket(delivery(due())))
     assert not any(f"\n{label}:" in bare for label in ("Time", "Voice agent", "On the board"))
-    with pytest.raises(Paused, match="AFTERCALL_BOARD_URL"):
+    with pytest.raises(DestinationUnavailable, match="AFTERCALL_BOARD_URL"):
         ticket(delivery(row), "board.example")
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from integrations.errors import Forbidden, Paused
+from integrations.errors import DestinationUnavailable, Forbidden
 from integrations.ticket.rendering import Ticket, ticket
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import first, read, reference, update
@@ -98,5 +98,5 @@ def test_names_over_there() -> None:
 
 @pytest.mark.parametrize("value", ["1,2", "=1", "a=", "a=1,A=2"])
 def test_names_that_cannot_be_read(value: str) -> None:
-    with pytest.raises(Paused, match="set AFTERCALL_DESK to name=target"):
+    with pytest.raises(DestinationUnavailable, match="set AFTERCALL_DESK to name=target"):
         targets(value, "AFTERCALL_DESK")

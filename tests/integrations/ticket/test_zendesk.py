@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Gone, Paused, Refused, Retryable
+from integrations.errors import DestinationUnavailable, NotFound, Rejected, TransientError
 from integrations.outbox import DueAction, Outbox, dispatch
 from integrations.ticket.zendesk import Zendesk
 from tests.integrations import servers
@@ -159,7 +159,7 @@ def test_a_change_at_the_same_moment_is_not_overwritten(zendesk: FakeZendesk, de
     row = ticket()
     number = desk().send(delivery(row), None)
     zendesk.before_update = lambda: zendesk.touch(int(number), priority="low")
-    with pytest.raises(Retryable, match="Zendesk answered 409: UpdateConflict: Safe Update prevented"):
+    with pytest.raises(TransientError, match="Zendesk answered 409: UpdateConflict: Safe Update prevented"):
         desk().send(delivery(changed(row, priority="high")), number)
     assert zendesk.tickets[int(number)]["priority"] == "low"
 
@@ -168,7 +168,7 @@ def test_a_ticket_that_somebody_deleted(zendesk: FakeZendesk, desk: Make) -> Non
     row, target = ticket(), desk()
     number = target.send(delivery(row), None)
     del zendesk.tickets[int(number)]
-    with pytest.raises(Gone, match=f"Zendesk has no ticket {number} any more"):
+    with pytest.raises(NotFound, match=f"Zendesk has no ticket {number} any more"):
         target.send(delivery(row), number)
     assert target.find(delivery(row)) is None
     assert target.current(delivery(row), number) is None
@@ -180,7 +180,7 @@ def test_a_closed_ticket_says_so(zendesk: FakeZendesk, desk: Make) -> None:
     row = ticket()
     number = desk().send(delivery(row), None)
     zendesk.touch(int(number), status="closed")
-    with pytest.raises(Refused, match="Status: closed prevents ticket update"):
+    with pytest.raises(Rejected, match="Status: closed prevents ticket update"):
         desk().send(delivery(changed(row, priority="high")), number)
 
 
@@ -244,7 +244,7 @@ def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> 
 
 def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:
     zendesk.refused_parts = ("subject",)
-    with pytest.raises(Refused, match=r"422: RecordInvalid: Record validation errors: Subject: is invalid$"):
+    with pytest.raises(Rejected, match=r"422: RecordInvalid: Record validation errors: Subject: is invalid$"):
         desk().send(delivery(ticket()), None)
 
 
@@ -331,7 +331,7 @@ def test_an_update_goes_without_the_field_that_zendesk_refuses(zendesk: FakeZend
     ],
 )
 def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(Paused, match=f"set {setting}"):
+    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
         desk(**changes)
 
 

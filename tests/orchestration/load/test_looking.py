@@ -9,7 +9,7 @@ import pytest
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 
 
 @pytest.mark.parametrize("name", [pipeline.LANDING, pipeline.OUTBOX])

@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 

@@ -14,7 +14,7 @@ from orchestration.defs.checks.anomalies import quality_checks
 from orchestration.defs.checks.freshness import freshness_checks
 from orchestration.defs.resources import Aftercall
 from orchestration.monitoring import anomalies
-from orchestration.warehouse.duckdb_file import duckdb_file, publish
+from orchestration.warehouse import duckdb_file, publish
 from tests.conftest import Installation
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)

@@ -12,7 +12,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets.models import LEAN, OUTCOMES
 from orchestration.load import pipeline
 from orchestration.monitoring import unseen_fields
-from orchestration.warehouse.duckdb_file import dbt
+from orchestration.warehouse import dbt
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
 from receiver.shapes import Misfit

@@ -16,7 +16,7 @@ from dagster._core.remote_origin import (
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Paused
+from integrations.errors import DestinationUnavailable
 from integrations.outbox import AttentionItem, circuit_breaker, needs_attention, open_outbox
 from orchestration.config import OrchestrationSettings
 from tests.conftest import Installation, Receiver
@@ -242,7 +242,7 @@ def test_the_sensor_tells_once_and_shows_it_as_a_check(
     assert len(first.asset_events) == 15
     integrations = IntegrationSettings()
     with open_outbox(integrations.outbox_url) as outbox:
-        refused = Paused("401. Look at AFTERCALL_KEY")
+        refused = DestinationUnavailable("401. Look at AFTERCALL_KEY")
         circuit_breaker.pause(outbox.engine, "crm", "tryton", refused, datetime.now(UTC), integrations)
         second = sensed(first.cursor)
         (shown,) = second.asset_events

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orchestration.simulator import oracle, simulate
+from orchestration.simulator import expected, simulate
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 RECORDED = Path(__file__).parents[4] / "shared" / "calls"
@@ -127,7 +127,7 @@ def totals(calls: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("calls", "seed"), [(0, 1), (1, 2), (200, 1), (200, 42), (2000, 7)])
 def test_the_promised_totals_are_those_that_the_bodies_tell(calls: int, seed: int) -> None:
-    promised = oracle(calls, seed, START)
+    promised = expected(calls, seed, START)
     told = totals(read(delivery.body for delivery in simulate(calls, seed, START)))
     differing = {
         name: (getattr(promised, name), value)
@@ -139,7 +139,7 @@ def test_the_promised_totals_are_those_that_the_bodies_tell(calls: int, seed: in
 
 
 def test_events_and_actions_are_counted() -> None:
-    promised = oracle(500, 3, START)
+    promised = expected(500, 3, START)
     assert promised.events == len({delivery.body for delivery in simulate(500, 3, START)})
     assert promised.events == promised.started + promised.ended + promised.analysed
     parts = (

@@ -106,7 +106,7 @@ def test_killed_and_given_again_all_is_back_and_will_be_built_anew(loaded: Any) 
 
 
 def test_it_waits_for_the_warehouse_and_says_who_is_in_the_way(loaded: Any) -> None:
-    from orchestration.warehouse.duckdb_file import duckdb_file
+    from orchestration.warehouse import duckdb_file
 
     with duckdb_file.exclusive(loaded.home / "warehouse.lock", 5):
         process = loaded.start("reload", *SINCE, AFTERCALL_LOCK_TIMEOUT_SECONDS="1")

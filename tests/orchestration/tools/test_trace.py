@@ -11,13 +11,13 @@ import duckdb
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import Refused, Retryable
+from integrations.errors import Rejected, TransientError
 from integrations.outbox import Delivery, DueAction, dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.load.landing_search import envelope_of
 from orchestration.tools import retention
 from orchestration.tools.trace import trace
-from orchestration.warehouse.duckdb_file import duckdb_file
+from orchestration.warehouse import duckdb_file
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 from tests.conftest import Installation
@@ -197,7 +197,7 @@ class Broken:
     name = "broken"
 
     def __init__(self) -> None:
-        self.errors: list[Exception] = [Refused("no such queue"), Retryable("down \u001b[31m for now")]
+        self.errors: list[Exception] = [Rejected("no such queue"), TransientError("down \u001b[31m for now")]
 
     def find(self, delivery: Delivery) -> str | None:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import dbt, duckdb_file
+from orchestration.warehouse import dbt, duckdb_file
 
 ONE_SEED = ["--select", "queues"]
 
@@ -32,12 +32,12 @@ def test_a_part_counts_as_built_until_the_project_changes(
     assert not dbt.is_built(settings, "models")
     dbt.build_all(settings, "models", ONE_SEED)
     assert dbt.is_built(settings, "models")
-    assert dbt.is_remembered(settings, "models")
+    assert dbt.is_full_build_recorded(settings, "models")
     assert not dbt.is_built(settings, "outcomes")
     with (project / "seeds" / "queues.csv").open("a") as seed:
         seed.write("returns,returns\n")
     assert not dbt.is_built(settings, "models")
-    assert not dbt.is_remembered(settings, "models")
+    assert not dbt.is_full_build_recorded(settings, "models")
     dbt.build_all(settings, "models", ONE_SEED)
     assert dbt.is_built(settings, "models")
 

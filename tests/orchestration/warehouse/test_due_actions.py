@@ -9,7 +9,7 @@ import pytest
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import due_actions
+from orchestration.warehouse import due_actions
 
 MOMENT = "2026-11-02 08:00"
 ROUTES = """

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse.duckdb_file import copy_files, duckdb_file, incremental_copy, publish
+from orchestration.warehouse import copy_files, duckdb_file, incremental_copy, publish
 from tests.conftest import Installation, free_port
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse.duckdb_file import copy_files, dbt, duckdb_file, parquet, publish
+from orchestration.warehouse import copy_files, dbt, duckdb_file, parquet, publish
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
 

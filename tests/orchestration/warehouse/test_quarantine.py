@@ -13,13 +13,6 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
-from orchestration.warehouse.duckdb_file.breaking_events import (
-    MOST_EVENTS,
-    CannotTell,
-    Suspect,
-    find,
-    short_reason,
-)
 
 from orchestration.cli.quarantine import quarantine_command
 from orchestration.config import OrchestrationSettings
@@ -28,7 +21,14 @@ from orchestration.load.held import noticed
 from orchestration.load.tables import ensure_tables
 from orchestration.load.window import EARLIEST, LATEST, Window
 from orchestration.monitoring.incidents import events_set_aside
-from orchestration.warehouse.duckdb_file import breaking_events, dbt, duckdb_file, quarantine
+from orchestration.warehouse import breaking_events, dbt, duckdb_file, quarantine
+from orchestration.warehouse.breaking_events import (
+    MOST_EVENTS,
+    CannotTell,
+    Suspect,
+    find,
+    short_reason,
+)
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 from tests.conftest import Installation
