@@ -71,12 +71,14 @@ def landed(home: Path) -> int:
     return sum(store.read(segment.path).data.count(b"\n") for segment in store.segments())
 
 
-def logged(home: Path, count: int) -> list[dict[str, Any]]:
-    """The last `count` answers in the log, which is written a moment later than they are given."""
+def logged(home: Path, count: int, status: int | None = None) -> list[dict[str, Any]]:
+    """The last `count` answers in the log, of that status; the log is written a moment later than they are given."""
     deadline = time.monotonic() + 20
     while True:
         lines = (home / "log").read_text().splitlines()
         answers = [entry for entry in map(json.loads, lines) if "status" in entry]
+        if status:
+            answers = [entry for entry in answers if entry["status"] == status]
         if len(answers) >= count:
             return answers[len(answers) - count :]
         assert time.monotonic() < deadline, lines
@@ -135,7 +137,7 @@ def test_what_was_wrong_is_for_the_operator_alone(guarded: tuple[str, Path]) -> 
     )
     after = refusals(url)
     assert {name: after[name] - before[1].get(name, 0) for name in tries} == dict.fromkeys(tries, 1)
-    reasons = [entry["reason"] for entry in logged(home, len(tries)) if entry["status"] == 401]
+    reasons = [entry["reason"] for entry in logged(home, len(tries), 401)]
     assert reasons == [name.partition(" ")[2] for name in tries]
     assert landed(home) == before[0]
 

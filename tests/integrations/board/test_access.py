@@ -125,7 +125,7 @@ def test_the_token_lasts_as_long_as_the_home_and_only_its_owner_reads_it(home: P
 
 
 def test_processes_that_start_together_have_one_token() -> None:
-    with multiprocessing.get_context("fork").Pool(8) as pool:
+    with multiprocessing.get_context("forkserver").Pool(8) as pool:
         tokens = pool.map(home_token, [BoardSettings()] * 32, chunksize=1)
     assert len(set(tokens)) == 1
 
