@@ -59,12 +59,21 @@ def copy(source: Path, home: Path, with_landing: bool = False) -> None:
             shutil.copy2(part, home / part.name)
 
 
-def hand_on_the_parse(home: Path) -> None:
-    """Spare a new home the parse of the dbt project, which is the same in each and takes as long as a pass."""
+def parsed_project() -> tuple[Path, Path]:
+    """The dbt project as one worker parsed it for all: its manifest, and what dbt itself keeps of a parse."""
     from orchestration.config import OrchestrationSettings
     from orchestration.warehouse import dbt
 
+    manifest = dbt.ensure_manifest(OrchestrationSettings(home=_shared / "imported" / "home"))
+    (parse,) = manifest.parent.glob("*.msgpack")
+    return manifest, parse
+
+
+def hand_on_the_parse(home: Path) -> None:
+    """Spare a new home the parse of the dbt project, which is the same in each and takes as long as a pass."""
+    from orchestration.config import OrchestrationSettings
+
     target = OrchestrationSettings(home=home).dbt_target
     if not target.exists():
-        parsed = dbt.ensure_manifest(OrchestrationSettings(home=_shared / "imported" / "home")).parent
+        parsed = parsed_project()[0].parent
         shutil.copytree(parsed, target / parsed.name)

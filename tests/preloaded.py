@@ -26,3 +26,4 @@ dbt.hold_parsed(OrchestrationSettings())
 # a fork shares each page until it is written, and the collector writes to all that it looks at
 gc.collect()
 gc.freeze()
+gc.set_threshold(100_000, 50, 100)

@@ -18,6 +18,8 @@ import orjson
 import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
+from dbt.parser.manifest import extended_mashumuro_decoder
 
 from receiver.body import parse, parse_form
 from receiver.envelope import seal
@@ -85,6 +87,7 @@ class Warehouse:
 
     home: Path
     target: Path
+    parse: Path
     loads: int = field(default=0)
 
     @property
@@ -141,7 +144,7 @@ class Warehouse:
         os.environ["AFTERCALL_HOME"] = str(address)
         folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         folders += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        result = dbtRunner().invoke([*arguments, *folders, "--quiet"])
+        result = dbtRunner(_read(self.parse)).invoke([*arguments, *folders, "--quiet"])
         # dbt keeps the file open in this process, with settings of its own.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         ran = [one for one in getattr(result.result, "results", []) if one.node.resource_type != "operation"]
@@ -186,14 +189,23 @@ class Warehouse:
         return found
 
 
+def _read(parse: Path) -> Manifest:
+    """The project as it was parsed once for all workers: dbt need not look through its files for each command."""
+    parsed = Manifest.from_msgpack(parse.read_bytes(), decoder=extended_mashumuro_decoder)
+    parsed.build_flat_graph()  # type: ignore[no-untyped-call]
+    return parsed
+
+
 @pytest.fixture(scope="session")
 def new_warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Warehouse]]:
     """Makes empty warehouses, each in a home of its own; dbt's parsed project is shared."""
     before = os.environ.get("AFTERCALL_HOME")
     target = tmp_path_factory.mktemp("dbt-target")
+    manifest, parse = homes.parsed_project()
+    shutil.copy(manifest, target / "manifest.json")
 
     def make() -> Warehouse:
-        return Warehouse(tmp_path_factory.mktemp("home") / "home", target).create()
+        return Warehouse(tmp_path_factory.mktemp("home") / "home", target, parse).create()
 
     yield make
     shutil.rmtree(target, ignore_errors=True)
