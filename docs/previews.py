@@ -66,13 +66,13 @@ def main() -> None:
             brand_address="12 Quay Street, Springfield", email_from_name="Harbour Cars",
             email_list_unsubscribe="https://harbour-cars.example/stop/{mail}",
         )  # fmt: skip
-        for template, told in MAILS.items():
-            html = _mail(template, "en", told, settings)
+        for template, details in MAILS.items():
+            html = _mail(template, "en", details, settings)
             picture(page, home, f"mail-{template}", html, WIDE)
             picture(page, home, f"mail-{template}-dark", html, WIDE, dark=True)
             picture(page, home, f"mail-{template}-phone", html, PHONE)
-        for language, told in LANGUAGES.items():
-            html = _mail("thank_you", language, told, settings)
+        for language, details in LANGUAGES.items():
+            html = _mail("thank_you", language, details, settings)
             picture(page, home, f"mail-thank_you-{language}", html, WIDE)
         for name, html in renditions(settings).items():
             picture(page, home, name, html, WIDE)
@@ -135,14 +135,14 @@ def picture(page: Chrome, home: Path, name: str, html: str, width: int, *, dark:
     (IMAGES / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
 
-def _mail(template: str, language: str, told: dict[str, Any], settings: IntegrationSettings) -> str:
+def _mail(template: str, language: str, details: dict[str, Any], settings: IntegrationSettings) -> str:
     payload = {
         "template": template,
         "language": language,
         "to_address": "jane@example.com",
         "issue_type": "booking",
     }
-    return email.bodies(email.message(_delivery("email", "follow_up_email", payload | told), settings))[1]
+    return email.bodies(email.message(_delivery("email", "follow_up_email", payload | details), settings))[1]
 
 
 def _delivery(

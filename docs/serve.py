@@ -31,7 +31,7 @@ def main(port: int = PORT) -> None:
         dbt.invoke(settings, ["seed", "--select", "phone_regions"])
         dbt.invoke(settings, ["docs", "generate"], target=folder)
     if not dbt.is_built(settings, "models"):
-        sys.stdout.write("nothing was built here yet: tables and their sizes come with the first pass\n")
+        sys.stdout.write("Nothing is built here yet. Tables and their sizes appear after the first pass.\n")
     try:
         server = ThreadingHTTPServer(("127.0.0.1", port), partial(_Quiet, directory=str(folder)))
     except OSError as error:

@@ -77,5 +77,5 @@ def test_dbt_docs_are_served_from_a_home_without_anything(installation: "Install
     assert "model.aftercall.calls" in nodes
     assert "source.aftercall.raw.call_events" in catalog["sources"]
     assert serving.returncode == 0
-    assert "nothing was built here yet" in output
+    assert "Nothing is built here yet" in output
     assert "Traceback" not in output
