@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from receiver.body import BadBody, parse
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hmac_sha256_hex
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
+    label,
     mapping,
     moment,
     text,
@@ -41,6 +45,8 @@ class Atoms(Source):
     name = "atoms"
 
     signature_headers: tuple[str, ...] = ("X-Signature", "X-Atoms-Signature")
+
+    operator_objects = frozenset({"variables", "metrics"})
 
     setup = Setup(
         platform="Smallest AI Atoms",
@@ -66,8 +72,9 @@ class Atoms(Source):
                 raise (seed if wire.reason is Reason.MISSING else wire) from None
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """As the wire dialect signs."""
-        return {"X-Signature": hmac_sha256_hex(secret, body)}
+        """As the dialect of the body signs."""
+        digest = hmac_sha256_hex(secret, body)
+        return {"X-Signature": digest} if _is_wire(body) else {"X-Atoms-Signature": _SEED_PREFIX + digest}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
         """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""
@@ -76,6 +83,26 @@ class Atoms(Source):
         if "eventType" in metadata or "callId" in metadata:
             return _wire(fields, metadata)
         return _seed(fields)
+
+    def agent_of(self, body: Any) -> str | None:
+        """At the top or in `data` (seed), in `metadata` (wire)."""
+        fields = mapping(body)
+        metadata, data = mapping(fields.get("metadata")), mapping(fields.get("data"))
+        return label(fields.get("agent_id"), metadata.get("agentId"), data.get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds in both dialects; only the wire dialect has the call's own times."""
+        fields = mapping(body)
+        call, data = mapping(mapping(fields.get("metadata")).get("callData")), mapping(fields.get("data"))
+        durations = (fields.get("duration_seconds"), call.get("callDuration"), data.get("duration_seconds"))
+        return CallLength(first(*durations), call.get("answerTime"), call.get("endTime"))
+
+
+def _is_wire(body: bytes) -> bool:
+    try:
+        return isinstance(mapping(parse(body)).get("metadata"), dict)
+    except BadBody:
+        return False
 
 
 def _seed(fields: dict[str, Any]) -> Facts:

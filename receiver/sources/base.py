@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from receiver.body import BigInteger
-from receiver.envelope import Facts
+from receiver.envelope import MAX_TEXT, Facts
 
 CALL_START, CALL_END, ANALYTICS_COMPLETED = "call.start", "call.end", "analytics.completed"
 
@@ -33,8 +33,22 @@ class Setup:
     """How the platform declares its bodies."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallLength:
+    """How long a call took, in the values of one event, of any type; None is unknown."""
+
+    duration: Any = None
+    started_at: Any = None
+    ended_at: Any = None
+    units_per_second: float = 1.0
+    """How many units of `duration` are a second."""
+
+
 class Source(Protocol):
-    """A voice platform: how it signs, and where its events say what the envelope needs. To be inherited from."""
+    """A voice platform: how it signs, and where its bodies hold the facts that code needs before the models run.
+
+    Inherit from it. `dbt_project/models/staging/` reads the same places of a body for everything else.
+    """
 
     name: str
 
@@ -51,6 +65,15 @@ class Source(Protocol):
 
     reads_before_verifying: ClassVar[bool] = False
     """Whether `verify` has to parse the body to know what is signed; such bodies have a limit of their own."""
+
+    analytics_end_the_call: ClassVar[bool] = False
+    """Whether `analytics.completed` is also the end of the call; as `platform_events(...)` in staging has it."""
+
+    reports_each_leg: ClassVar[bool] = False
+    """Whether each person who joins or leaves is an event, so that the first end does not give the call's length."""
+
+    operator_objects: ClassVar[frozenset[str]] = frozenset()
+    """Names of objects whose fields the operator names, variables for example: a new name there is no new field."""
 
     def at(self, url: str | None) -> Self:
         """The source for one request to `url`, for platforms that sign the address too; None is unknown."""
@@ -71,6 +94,14 @@ class Source(Protocol):
         """What a parsed body says; what is missing or of the wrong type is None. Never raises."""
         ...
 
+    def agent_of(self, body: Any) -> str | None:
+        """The id of the voice agent in a parsed body, from the places where staging looks. Never raises."""
+        return None
+
+    def length_of(self, body: Any) -> CallLength:
+        """The length of the call in a parsed body, from the places where staging looks. Never raises."""
+        return CallLength()
+
 
 def mapping(value: Any) -> dict[str, Any]:
     """The value if it is a JSON object, else an empty one."""
@@ -80,6 +111,17 @@ def mapping(value: Any) -> dict[str, Any]:
 def text(*values: Any) -> str | None:
     """The first value that is a text with something in it."""
     return next((value for value in values if isinstance(value, str) and value.strip()), None)
+
+
+def label(*values: Any) -> str | None:
+    """The first text that is not blank, trimmed, and cut to 255 characters."""
+    value = text(*values)
+    return value.strip()[:MAX_TEXT] if value else None
+
+
+def first(*values: Any) -> Any:
+    """The first value that is not null; None if all are."""
+    return next((value for value in values if value is not None), None)
 
 
 def identifier(*values: Any) -> str | None:

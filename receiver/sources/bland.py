@@ -12,7 +12,18 @@ from typing import Any
 from receiver.envelope import Facts
 from receiver.identity import Identity
 from receiver.signatures import hmac_sha256_hex, verify_hmac_sha256_hex
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CallLength,
+    Setup,
+    Source,
+    identifier,
+    label,
+    mapping,
+    moment,
+    parts,
+    text,
+)
 
 _AFTER_THE_CALL = {
     "call_length",
@@ -46,6 +57,10 @@ class Bland(Source):
 
     signature_headers: tuple[str, ...] = ("X-Webhook-Signature",)
 
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"analysis", "metadata", "variables"})
+
     setup = Setup(
         platform="Bland",
         steps=(
@@ -78,6 +93,18 @@ class Bland(Source):
             direction=way,
             identity=_identity(call_id, fields) if is_whole else None,
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """The pathway, else the persona."""
+        fields = mapping(body)
+        return label(fields.get("pathway_id"), fields.get("persona_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """`corrected_duration` is in seconds, `call_length` in minutes."""
+        fields = mapping(body)
+        if fields.get("corrected_duration") is not None:
+            return CallLength(fields["corrected_duration"], fields.get("started_at"))
+        return CallLength(fields.get("call_length"), fields.get("started_at"), units_per_second=1 / 60)
 
 
 def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:

@@ -16,10 +16,12 @@ from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hm
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
+    CallLength,
     Setup,
     Source,
     direction,
     identifier,
+    label,
     mapping,
     moment,
     moment_of,
@@ -47,6 +49,12 @@ class ElevenLabs(Source):
     name = "elevenlabs"
 
     signature_headers: tuple[str, ...] = ("ElevenLabs-Signature",)
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset(
+        {"dynamic_variables", "evaluation_criteria_results", "data_collection_results", "body"}
+    )
 
     setup = Setup(
         platform="ElevenLabs Agents",
@@ -83,7 +91,7 @@ class ElevenLabs(Source):
         A conversation without the envelope, as the API gives it, is the event after a call.
         """
         fields = mapping(body)
-        data = mapping(fields.get("data")) or fields
+        data = _conversation(fields)
         metadata = mapping(data.get("metadata"))
         phone_call = mapping(metadata.get("phone_call"))
         dial = mapping(metadata.get("body"))
@@ -100,6 +108,20 @@ class ElevenLabs(Source):
             ),
             identity=_identity(kind, call_id, data),
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """In the conversation."""
+        return label(_conversation(mapping(body)).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, and the start in Unix seconds."""
+        metadata = mapping(_conversation(mapping(body)).get("metadata"))
+        return CallLength(metadata.get("call_duration_secs"), metadata.get("start_time_unix_secs"))
+
+
+def _conversation(fields: dict[str, Any]) -> dict[str, Any]:
+    """The conversation of a body, with its envelope or without."""
+    return mapping(fields.get("data")) or fields
 
 
 def _kind_of_bare(data: dict[str, Any]) -> str | None:

@@ -9,7 +9,17 @@ from typing import Any
 
 from receiver.envelope import Facts
 from receiver.signatures import sign_standard_webhook, verify_standard_webhook
-from receiver.sources.base import Setup, Source, direction, identifier, mapping, moment, text
+from receiver.sources.base import (
+    CallLength,
+    Setup,
+    Source,
+    direction,
+    identifier,
+    label,
+    mapping,
+    moment,
+    text,
+)
 
 
 class Generic(Source):
@@ -18,6 +28,8 @@ class Generic(Source):
     name = "generic"
 
     signature_headers: tuple[str, ...] = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+    operator_objects = frozenset({"variables", "metrics"})
 
     setup = Setup(
         platform="any system that speaks Standard Webhooks",
@@ -50,3 +62,12 @@ class Generic(Source):
             customer_phone=text(data.get("customer_phone")),
             direction=direction(data.get("direction")),
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """In `data`, as all facts."""
+        return label(mapping(mapping(body).get("data")).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """In `data`, as all facts."""
+        data = mapping(mapping(body).get("data"))
+        return CallLength(data.get("duration_seconds"), data.get("started_at"), data.get("ended_at"))

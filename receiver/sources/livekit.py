@@ -44,6 +44,10 @@ class LiveKit(Source):
 
     signature_headers: tuple[str, ...] = ("Authorization",)
 
+    reports_each_leg = True
+
+    operator_objects = frozenset({"attributes"})
+
     setup = Setup(
         platform="LiveKit",
         steps=(

@@ -23,10 +23,12 @@ from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
     identifier,
+    label,
     mapping,
     moment_of_milliseconds,
     parts,
@@ -50,6 +52,10 @@ class Retell(Source):
     name = "retell"
 
     signature_headers: tuple[str, ...] = ("X-Retell-Signature",)
+
+    operator_objects = frozenset(
+        {"metadata", "retell_llm_dynamic_variables", "collected_dynamic_variables", "custom_analysis_data"}
+    )
 
     setup = Setup(
         platform="Retell",
@@ -99,6 +105,17 @@ class Retell(Source):
             customer_phone=text(numbers.get(way or "")),
             direction=way,
             identity=_identity(kind, call_id, call),
+        )
+
+    def agent_of(self, body: Any) -> str | None:
+        """In the call."""
+        return label(mapping(mapping(body).get("call")).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """All three in milliseconds."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(
+            call.get("duration_ms"), call.get("start_timestamp"), call.get("end_timestamp"), 1000
         )
 
 

@@ -13,7 +13,18 @@ from typing import Any
 from receiver.body import BadBody, parse, without_mark
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, match
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CallLength,
+    Setup,
+    Source,
+    identifier,
+    label,
+    mapping,
+    moment,
+    parts,
+    text,
+)
 
 _OF_CALL = ("status", "start_time", "duration", "transcript", "end_call_reason", "custom_end_call_reason")
 _OF_BODY = ("status", "event", "type", "analysis", "executed_actions", "collected_variables")
@@ -33,6 +44,10 @@ class Synthflow(Source):
     )
 
     reads_before_verifying = True
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"analysis", "collected_variables", "prompt_variables"})
 
     setup = Setup(
         platform="Synthflow",
@@ -74,6 +89,15 @@ class Synthflow(Source):
             customer_phone=text(mapping(fields.get("lead")).get("phone_number")),
             identity=None if call_id is None else (call_id, parts(call, *_OF_CALL), parts(fields, *_OF_BODY)),
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """The assistant is `model_id`."""
+        return label(mapping(mapping(body).get("call")).get("model_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, and the start."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(call.get("duration"), call.get("start_time"))
 
 
 def _call_id(body: bytes) -> str | None:

@@ -24,6 +24,7 @@ from receiver.sources.base import (
     Setup,
     Source,
     identifier,
+    label,
     mapping,
     moment,
     text,
@@ -50,6 +51,10 @@ class Telnyx(Source):
     name = "telnyx"
 
     signature_headers: tuple[str, ...] = ("telnyx-signature-ed25519", "telnyx-timestamp")
+
+    reports_each_leg = True
+
+    operator_objects = frozenset({"result"})
 
     setup = Setup(
         platform="Telnyx",
@@ -101,6 +106,10 @@ class Telnyx(Source):
             customer_phone=text(payload.get("from" if way == "inbound" else "to")) if way else None,
             direction=way,
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """The AI assistant, in conversation events only."""
+        return label(mapping(mapping(mapping(body).get("data")).get("payload")).get("assistant_id"))
 
 
 def _is_first_leg(session: str | None, leg: str | None) -> bool:

@@ -21,9 +21,11 @@ from receiver.signatures import BadSignature, Reason, match
 from receiver.sources.base import (
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
     mapping,
     moment,
@@ -116,6 +118,12 @@ class Twilio(Source):
             direction=way,
             identity=_identity(call_id, fields),
         )
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, in a form or in the request that an Event Streams event quotes."""
+        event = mapping(body[0] if isinstance(body, list) and body else body)
+        quoted = mapping(mapping(event.get("data")).get("request")).get("parameters")
+        return CallLength(mapping(first(event.get("form"), quoted)).get("CallDuration"))
 
 
 def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:

@@ -12,9 +12,11 @@ from receiver.signatures import TOLERANCE_SECONDS, BadSignature, Reason, hmac_sh
 from receiver.sources.base import (
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     identifier,
+    label,
     mapping,
     moment,
     moment_of,
@@ -32,6 +34,8 @@ class Ultravox(Source):
     name = "ultravox"
 
     signature_headers: tuple[str, ...] = ("X-Ultravox-Webhook-Signature", "X-Ultravox-Webhook-Timestamp")
+
+    operator_objects = frozenset({"metadata", "requestContext", "templateContext"})
 
     setup = Setup(
         platform="Ultravox",
@@ -87,6 +91,16 @@ class Ultravox(Source):
             direction=way,
             identity=(kind, call_id, time) if kind in _TIMES and call_id and text(time) else None,
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """In the call, in either of two places."""
+        call = mapping(mapping(body).get("call"))
+        return label(call.get("agentId"), mapping(call.get("agent")).get("agentId"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """No duration: the time from joining to the end."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(started_at=call.get("joined"), ended_at=call.get("ended"))
 
 
 def _line(medium: dict[str, Any]) -> tuple[str | None, str | None]:

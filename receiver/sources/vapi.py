@@ -23,10 +23,13 @@ from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
+    label,
     mapping,
     moment,
     moment_of_milliseconds,
@@ -48,6 +51,10 @@ class Vapi(Source):
     name = "vapi"
 
     signature_headers: tuple[str, ...] = ("X-Signature", "X-Timestamp", "Authorization", "X-Vapi-Secret")
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"metadata", "structuredData", "structuredOutputs", "variableValues"})
 
     setup = Setup(
         platform="Vapi",
@@ -110,6 +117,21 @@ class Vapi(Source):
             customer_phone=text(customer.get("number")),
             direction=direction(call.get("type")),
             identity=identity,
+        )
+
+    def agent_of(self, body: Any) -> str | None:
+        """The assistant of the call, else its squad."""
+        call = mapping(mapping(mapping(body).get("message")).get("call"))
+        return label(call.get("assistantId"), call.get("squadId"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds and times of the report, else those of its call."""
+        message = mapping(mapping(body).get("message"))
+        call = mapping(message.get("call"))
+        return CallLength(
+            message.get("durationSeconds"),
+            first(message.get("startedAt"), call.get("startedAt")),
+            first(message.get("endedAt"), call.get("endedAt")),
         )
 
 
