@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 from orchestration.simulator.language import Language
 
-SECONDS_A_CHARACTER = {"ja": 0.17, "hi": 0.09, "ar": 0.085}
-"""Speaking time for a written character; scripts that say more with one take longer. Others: 0.065."""
-
+SECONDS_PER_CHARACTER = {"ar": 0.085}
+"""Speaking time per written character where it is not 0.065: Arabic writes no short vowels."""
 
 FITTING = {
     ("technical", "solved"): (1, 0, 1),
@@ -51,7 +50,7 @@ def converse(
     """The turns of one call, and its length in seconds."""
     turns: list[Turn] = []
     clock = rng.uniform(0.4, 1.6)
-    pace = SECONDS_A_CHARACTER.get(language.code, 0.065)
+    pace = SECONDS_PER_CHARACTER.get(language.code, 0.065)
     for role, phrase in _phrases(language, mood, rng):
         content = phrase.format(**fill, day=rng.choice(language.days))
         clock += 0.4 + pace * len(content) * rng.uniform(0.85, 1.25)

@@ -35,7 +35,6 @@ class Language:
 
     code: str
     money: str
-    family_first: bool
     given: Sequence[tuple[str, str]]
     family: Sequence[tuple[str, str]]
     days: Sequence[str]
@@ -47,7 +46,6 @@ def _language(table: Mapping[str, Any]) -> Language:
     return Language(
         code=table["code"],
         money=table["money"],
-        family_first=table["family_first"],
         given=[(shown, plain) for shown, plain in table["given"]],
         family=[(shown, plain) for shown, plain in table["family"]],
         days=table["days"],

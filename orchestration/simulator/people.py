@@ -58,11 +58,10 @@ class Customers:
         language = english if rng.random() < ENGLISH_SHARE else rng.choice(every)
         given, plain_given = rng.choice(language.given)
         family, plain_family = rng.choice(language.family)
-        shown = f"{family} {given}" if language.family_first else f"{given} {family}"
         address = f"{plain_given}.{plain_family}{number}@example.{rng.choice(('com', 'org', 'net'))}"
         return Customer(
             number=number,
-            name=shown,
+            name=f"{given} {family}",
             phone=self._phones[number],
             email=None if rng.random() < WITHOUT_EMAIL else address,
             is_vip=rng.random() < VIP_SHARE,

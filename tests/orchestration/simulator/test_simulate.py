@@ -32,10 +32,7 @@ WIRE_MODELS: dict[str, Any] = {
 }
 SCRIPTS = {
     "Latin": r"[A-Za-zÀ-ɏ]",
-    "Devanagari": r"[ऀ-ॿ]",
     "Arabic": r"[؀-ۿ]",
-    "Kana": r"[぀-ヿ]",
-    "Han": r"[一-鿿]",
 }
 
 
@@ -158,7 +155,7 @@ def test_some_seed_numbers_are_written_as_people_write_them() -> None:
     assert 0.01 < blanks / len(phones) < 0.10
 
 
-def test_conversations_have_4_to_16_turns_in_many_scripts() -> None:
+def test_conversations_have_4_to_16_turns_in_both_scripts() -> None:
     spoken = [end["transcript"] for end in ends() if end["transcript"]]
     lengths = Counter(len(transcript) for transcript in spoken)
     assert min(lengths) == 4
@@ -175,7 +172,7 @@ def test_conversations_have_4_to_16_turns_in_many_scripts() -> None:
 def test_every_language_is_spoken() -> None:
     spoken = {end["variables"].get("language") or end["variables"].get("default_language") for end in ends()}
     assert spoken == {language.code for language in languages()}
-    assert {"en", "es", "de", "hi", "ar", "ja", "tr", "pt"} <= spoken
+    assert {"en", "es", "ar"} <= spoken
 
 
 def test_a_call_lasts_as_long_as_it_says_and_its_turns_lie_inside() -> None:
