@@ -133,18 +133,18 @@ def summary(call: Call) -> str:
 
 
 def _findings(call: Call) -> dict[str, Any]:
-    found: dict[str, Any] = {"issue_resolved": call.is_resolved, "follow_up_needed": call.needs_follow_up}
+    metrics: dict[str, Any] = {"issue_resolved": call.is_resolved, "follow_up_needed": call.needs_follow_up}
     if call.satisfaction is not None:
-        found["satisfaction_score"] = call.satisfaction
+        metrics["satisfaction_score"] = call.satisfaction
     if call.sentiment is not None:
-        found["sentiment"] = call.sentiment
+        metrics["sentiment"] = call.sentiment
     if call.analytics_tell_outcome:
-        found["call_outcome"] = call.outcome
+        metrics["call_outcome"] = call.outcome
     if call.issue_type is not None:
-        found["issue_category" if call.dialect == "wire" else "issue_type"] = call.issue_type
+        metrics["issue_category" if call.dialect == "wire" else "issue_type"] = call.issue_type
     if call.transfer_told_by == "metric":
-        found["transfer_requested"] = True
-    return found
+        metrics["transfer_requested"] = True
+    return metrics
 
 
 def _metric(identifier: str, value: object, rng: random.Random) -> dict[str, Any]:
@@ -189,16 +189,16 @@ def _transcript(call: Call) -> list[dict[str, str]]:
 
 
 def _variables(call: Call) -> dict[str, Any]:
-    told: dict[str, Any] = {"customer_name": call.customer.name, "agent_name": call.agent}
+    variables: dict[str, Any] = {"customer_name": call.customer.name, "agent_name": call.agent}
     if call.issue_type is not None:
-        told["issue_type"] = call.issue_type
+        variables["issue_type"] = call.issue_type
     if call.customer.email is not None:
-        told["customer_email"] = call.customer.email
+        variables["customer_email"] = call.customer.email
     if call.customer.is_vip:
-        told["customer_tier"] = "vip"
+        variables["customer_tier"] = "vip"
     if call.transfer_told_by == "variable":
-        told["transfer_requested"] = "true"
-    return told
+        variables["transfer_requested"] = "true"
+    return variables
 
 
 def _user_number(call: Call) -> dict[str, str]:

@@ -61,10 +61,10 @@ def converse(
 
 def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[str, str]]:
     lines, topic = language.lines, language.topics[mood.topic]
-    said: list[tuple[str, str]] = []
+    phrases: list[tuple[str, str]] = []
 
     def pair(first: tuple[str, str], second: tuple[str, str]) -> None:
-        said.extend((first, second))
+        phrases.extend((first, second))
 
     def one(line: str) -> str:
         return rng.choice(lines[line])
@@ -81,12 +81,12 @@ def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[s
     pair(("agent", _answer(topic, mood, matter)), ("user", one(_reply(mood))))
     if mood.wants_person:
         pair(("user", one("want_person")), ("agent", one("transfer")))
-        return said
+        return phrases
     if mood.is_followed_up:
         pair(("agent", one("promise")), ("user", one("fine")))
     if rng.random() < 0.7:
         pair(("agent", one("bye_agent")), ("user", one("bye_user")))
-    return said
+    return phrases
 
 
 def _answer(topic: Mapping[str, Sequence[str]], mood: Mood, matter: int) -> str:

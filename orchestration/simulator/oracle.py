@@ -85,33 +85,33 @@ def expected(
 
 def expect(calls: Iterable[Call]) -> Expected:
     """The totals for these calls."""
-    told = [(call, facts(call)) for call in calls]
-    every = [fact for _, fact in told]
+    known = [(call, facts(call)) for call in calls]
+    every = [fact for _, fact in known]
     unresolved = [fact for fact in every if fact.is_resolved is False]
     scores = [fact.satisfaction for fact in every if fact.satisfaction is not None]
     mails = [fact for fact in every if fact.email_template is not None]
     slack = {
         "#support": sum(fact.is_transfer_requested for fact in every),
         "#alerts": sum(score <= 2 for score in scores),
-        "#vip": sum(fact.is_vip and call.has_end for call, fact in told),
+        "#vip": sum(fact.is_vip and call.has_end for call, fact in known),
     }
     return Expected(
-        calls=len(told),
-        events=sum(call.has_start + call.has_end + call.has_analytics for call, _ in told),
-        started=sum(call.has_start for call, _ in told),
-        ended=sum(call.has_end for call, _ in told),
-        analysed=sum(call.has_analytics for call, _ in told),
+        calls=len(known),
+        events=sum(call.has_start + call.has_end + call.has_analytics for call, _ in known),
+        started=sum(call.has_start for call, _ in known),
+        ended=sum(call.has_end for call, _ in known),
+        analysed=sum(call.has_analytics for call, _ in known),
         resolved=sum(fact.is_resolved is True for fact in every),
         unresolved=len(unresolved),
         satisfaction=sum(scores) / len(scores) if scores else None,
-        turns=sum(len(call.turns) for call, _ in told if call.has_end),
+        turns=sum(len(call.turns) for call, _ in known if call.has_end),
         tickets=len(unresolved),
         tickets_by_priority=dict(Counter(fact.priority for fact in unresolved)),
         emails=dict(Counter(str(fact.email_template) for fact in mails if fact.email is not None)),
         emails_without_address=sum(fact.email is None for fact in mails),
         slack={channel: count for channel, count in slack.items() if count},
         crm_contacts=len({fact.phone for fact in every}),
-        crm_notes=sum(call.has_end for call, _ in told),
+        crm_notes=sum(call.has_end for call, _ in known),
         crm_tasks=sum(fact.needs_follow_up or fact.is_resolved is False for fact in every),
     )
 
