@@ -1,7 +1,7 @@
-"""Smallest AI Atoms: the wire dialect of today, and the seed dialect of its guides with its two namings.
+"""Smallest AI Atoms: today's wire dialect, and the seed dialect of its guides, which has two forms.
 
-Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and
-its set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
+Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and its set-up
+guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
 """
 
 import re
@@ -40,7 +40,7 @@ _SEED_PREFIX = "sha256="
 
 
 class Atoms(Source):
-    """Both dialects arrive at one address and may share a secret; either signature header is enough."""
+    """Both dialects arrive at one address and may share a secret. One of the two signature headers is enough."""
 
     name = "atoms"
 
@@ -61,7 +61,7 @@ class Atoms(Source):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex.
 
-        No time is signed, so `now` decides nothing: a request sent again is a duplicate by its event id.
+        No time is signed, so `now` is not used. A request sent again is a duplicate by its event id.
         """
         try:
             verify_hmac_sha256_hex(headers.get("x-signature"), body, secrets)
@@ -77,7 +77,7 @@ class Atoms(Source):
         return {"X-Signature": digest} if _is_wire(body) else {"X-Atoms-Signature": _SEED_PREFIX + digest}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""
+        """Only the wire dialect has its facts in `metadata`."""
         fields = mapping(body)
         metadata = mapping(fields.get("metadata"))
         if "eventType" in metadata or "callId" in metadata:
@@ -124,9 +124,9 @@ def _seed(fields: dict[str, Any]) -> Facts:
 
 
 def _wire(fields: dict[str, Any], metadata: dict[str, Any]) -> Facts:
-    """The envelope has no time of its own: the end of the call stands for its end and its analytics.
+    """An event has no time: the end of the call dates `call.end` and `analytics.completed`.
 
-    The start has only the 13-digit milliseconds in the call id, which are the moment the call was created.
+    The call id dates `call.start`: its 13 digits are the milliseconds when the call was created.
     """
     call = mapping(metadata.get("callData"))
     variables = mapping(metadata.get("variables"))
@@ -159,5 +159,5 @@ def _after_agent(event: Any) -> str | None:
 
 
 def _created(call_id: str | None) -> datetime | None:
-    found = _CALL_ID_TIME.match(call_id or "")
-    return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else None
+    created = _CALL_ID_TIME.match(call_id or "")
+    return datetime.fromtimestamp(int(created[1]) / 1000, UTC) if created else None

@@ -1,4 +1,4 @@
-"""Bland: one body after the call, its details with their analysis; it has no event name and no id but the call's.
+"""Bland: one body after the call, with its details and analysis; it has no event name and no id but the call's.
 
 Sources of the rules: docs.bland.ai/api-v1/get/calls-id (the body), docs.bland.ai/tutorials/webhook-signing (the
 signature) and docs.bland.ai/tutorials/post-call-webhooks.
@@ -51,7 +51,7 @@ _LONGEST_SECONDS = 7 * 86400
 
 
 class Bland(Source):
-    """Events during the call, which an agent may send too, have a `category` and keep that as their type."""
+    """Events during the call, which an agent may send too, have a `category`, which is their type here."""
 
     name = "bland"
 
@@ -71,7 +71,7 @@ class Bland(Source):
     )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        """Hex HMAC-SHA256 of the raw body. No time is signed, so `now` decides nothing."""
+        """Hex HMAC-SHA256 of the raw body. No time is signed, so `now` is not used."""
         verify_hmac_sha256_hex(headers.get("x-webhook-signature"), body, secrets)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Bland(Source):
         return {"X-Webhook-Signature": hmac_sha256_hex(secret, body)}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`end_at` is when the call would have been cut off, so the end is the start and the duration."""
+        """The end is the start plus the duration: `end_at` is when the call would have been cut off."""
         fields = mapping(body)
         inbound = fields.get("inbound")
         way = ("inbound" if inbound else "outbound") if isinstance(inbound, bool) else None
@@ -108,7 +108,7 @@ class Bland(Source):
 
 
 def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
-    """What the body says of the call: it comes again with other addresses, and with other variables (`now`)."""
+    """The parts about the call: a repeat may have other addresses and other variables (`now`)."""
     return None if call_id is None else (call_id, parts(fields, *_OF_CALL))
 
 

@@ -1,6 +1,6 @@
-"""Any system that can send the plain Standard Webhooks form: `{type, timestamp, data}`, signed by its rules.
+"""Any system that sends the plain Standard Webhooks form, `{type, timestamp, data}`, signed by its rules.
 
-`data` may say `call_id`, `direction` and `customer_phone` in this project's own words.
+`data` may have `call_id`, `direction` and `customer_phone`, with this project's own values.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from receiver.sources.base import (
 
 
 class Generic(Source):
-    """The sender speaks the project's words, so nothing is translated."""
+    """The sender uses the project's own names, so nothing is translated."""
 
     name = "generic"
 
@@ -47,7 +47,7 @@ class Generic(Source):
         verify_standard_webhook(headers, body, secrets, now)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """A sender may take any id that stays the same over its retries; here the digest of the body."""
+        """Any id that stays the same over retries would do; this one is the digest of the body."""
         return sign_standard_webhook(hashlib.sha256(body).hexdigest(), body, secret, now)
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:

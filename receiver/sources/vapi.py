@@ -1,4 +1,4 @@
-"""Vapi: `{message}`; `status-update` tells the start and the end, and `end-of-call-report` all there is to know.
+"""Vapi: `{message}`; `status-update` reports the start and the end, `end-of-call-report` everything about the call.
 
 Sources of the rules: the vendor's package `vapi-server-sdk` (`vapi/types/server_message_*.py`,
 `hmac_authentication_plan.py`), docs.vapi.ai/server-url/events and docs.vapi.ai/server-url/server-authentication.
@@ -46,7 +46,7 @@ _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 
 
 class Vapi(Source):
-    """How a request is proven is the operator's choice there: an HMAC credential, a bearer token, or the old secret."""
+    """The operator chooses the proof at Vapi: an HMAC credential, a bearer token, or the old secret."""
 
     name = "vapi"
 
@@ -72,8 +72,8 @@ class Vapi(Source):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """`x-signature`, hex HMAC-SHA256 of `{x-timestamp}.{body}`; else a token in `Authorization` or `x-vapi-secret`.
 
-        The timestamp is not said to be in seconds or milliseconds, so its length tells; it may be off by five minutes
-        either way. Without one the body alone is signed, as with the payload format `{body}`.
+        The unit of the timestamp is not documented: 10 digits are seconds, 13 milliseconds. It may be off by five
+        minutes either way. Without one only the body is signed, as with the payload format `{body}`.
         """
         names = ("x-signature", "x-timestamp", "authorization", "x-vapi-secret")
         signature, timestamp, authorization, token = (headers.get(name) for name in names)
@@ -85,11 +85,11 @@ class Vapi(Source):
             token = bearer[1] if bearer else token
         if token is None:
             raise BadSignature(Reason.MISSING if authorization is None else Reason.MALFORMED)
-        # digests, since the time of comparing texts of different lengths would tell the length
+        # digests, since comparing texts of different lengths would reveal the length by its duration
         match([_digest(secret) for secret in secrets], [_digest(token)])
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """As an HMAC credential with the defaults signs."""
+        """As an HMAC credential with the default settings."""
         timestamp = str(int(now * 1000))
         return {
             "X-Timestamp": timestamp,
@@ -97,7 +97,7 @@ class Vapi(Source):
         }
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`customer` is the human and `phoneNumber` ours, whoever called whom."""
+        """`customer` is the person and `phoneNumber` our line, in both directions."""
         message = mapping(mapping(body).get("message"))
         call = mapping(message.get("call"))
         kind = text(message.get("type"))
@@ -136,9 +136,9 @@ class Vapi(Source):
 
 
 def _identity(kind: str | None, call_id: str | None, message: dict[str, Any]) -> Identity | None:
-    """A status has its own time. The report comes once a call, so only what it says of the call can make another.
+    """A status is identified by its time. There is one report per call, so only other content makes another event.
 
-    Its timestamp is perhaps that of the try, and its recordings' addresses are signed anew for each.
+    The report's timestamp may be that of the try, and its recordings' addresses are signed anew for each try.
     """
     if call_id is None:
         return None
