@@ -176,4 +176,4 @@ def _sample(body: Any) -> str:
 
 
 def _shown(place: str) -> str:
-    return masked(line(place or "body", _MAX_NAME), mask=True)
+    return masked(line(place, _MAX_NAME), mask=True) or "body"
