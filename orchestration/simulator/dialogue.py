@@ -1,6 +1,6 @@
-"""Puts phrases together to a conversation of 4 to 16 turns with believable times.
+"""Composes phrases into a conversation of 4 to 16 turns with plausible times.
 
-What was said follows from how the call went; how it went is decided in `calls.py`.
+The course of the call belongs to `calls.py`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ FITTING = {
     ("technical", "unsolved"): (1, 0, 1),
     ("account", "unsolved"): (1, 0, 0),
 }
-"""Which of the two answers fits each of the three problems of any language, where it is not (0, 1, 1)."""
+"""Which of the two answers fits each of the three problems, if not (0, 1, 1). The same for every language."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One thing said: by `agent` or `user`, ending `offset_seconds` after the call was answered."""
+    """A turn by `agent` or `user`, which ends `offset_seconds` after the call was answered."""
 
     role: str
     content: str
@@ -33,7 +33,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Mood:
-    """What a conversation has to show of how the call went."""
+    """The course of a call, as far as its conversation shows it."""
 
     topic: str
     is_outbound: bool
@@ -47,7 +47,7 @@ class Mood:
 def converse(
     language: Language, mood: Mood, fill: dict[str, str], rng: random.Random
 ) -> tuple[tuple[Turn, ...], float]:
-    """The turns of one call, and its length in seconds."""
+    """The turns of a call, and its length in seconds."""
     turns: list[Turn] = []
     clock = rng.uniform(0.4, 1.6)
     pace = SECONDS_PER_CHARACTER.get(language.code, 0.065)
@@ -103,7 +103,7 @@ def _reply(mood: Mood) -> str:
 
 
 def _pause(role: str, rng: random.Random) -> float:
-    """Silence after a turn, in seconds: people answer at once, an agent sometimes has to look."""
+    """Seconds of silence after a turn: people answer at once; an agent sometimes needs time to look."""
     if role == "agent":
         return rng.uniform(0.3, 1.2)
     return rng.uniform(6.0, 25.0) if rng.random() < 0.2 else rng.uniform(0.5, 2.0)

@@ -1,7 +1,7 @@
-"""What should become of simulated calls, counted from the generator's own knowledge by the rules in RULES.
+"""The expected results of simulated calls, counted from the simulator's own facts.
 
-Independent of the dbt project on purpose: where the two disagree, one of them is wrong. It reads no body,
-and it holds whatever order the deliveries come in.
+Independent of the dbt project on purpose: where the two disagree, one of them is wrong. Reads no body, and does not
+depend on the order of deliveries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PRIORITIES = ("low", "normal", "high", "urgent")
 
 @dataclass(frozen=True)
 class Facts:
-    """A call as its delivered events tell it; None is unknown."""
+    """A call by its delivered events; None is unknown."""
 
     call_id: str
     phone: str
@@ -46,8 +46,8 @@ class Facts:
 class Expected:
     """Totals over all calls, once every delivery has arrived.
 
-    `emails` counts those with an address, by template; `emails_without_address` those skipped without one.
-    `satisfaction` is the mean score of the rated calls, None without any.
+    `emails` counts mails to a known address, by template; `emails_without_address` counts skipped mails.
+    `satisfaction` is the mean score of the rated calls, None if there are none.
     """
 
     calls: int = 0
@@ -70,7 +70,7 @@ class Expected:
 
     @property
     def actions(self) -> int:
-        """Rows that the outbox should hold at the end, the skipped mails among them."""
+        """Expected rows of the outbox at the end, skipped mails included."""
         mails = sum(self.emails.values()) + self.emails_without_address
         crm = self.crm_contacts + self.crm_notes + self.crm_tasks
         return self.tickets + mails + sum(self.slack.values()) + crm
@@ -79,7 +79,7 @@ class Expected:
 def expected(
     calls: int, seed: int, start: datetime, *, rate: float = 2.0, lead_seconds: float = LEAD_SECONDS
 ) -> Expected:
-    """What `simulate` with the same arguments should lead to; raises the same errors."""
+    """The expected results of `simulate` with the same arguments; raises the same errors."""
     return expect(planned(calls, seed, start, rate=rate, lead_seconds=lead_seconds))
 
 
@@ -117,15 +117,15 @@ def expect(calls: Iterable[Call]) -> Expected:
 
 
 def facts(call: Call) -> Facts:
-    """What can be known about the call from the events that leave the platform."""
+    """The facts in the events that leave the platform."""
     satisfaction = call.satisfaction if call.has_analytics else None
     disposition = _disposition(call)
     is_resolved = call.is_resolved if call.has_analytics else _RESOLVES.get(disposition or "")
-    told_by = call.transfer_told_by
+    reported_by = call.transfer_reported_by
     is_transfer_requested = (
         disposition == "transferred"
-        or (told_by == "metric" and call.has_analytics)
-        or (told_by == "variable" and call.has_end)
+        or (reported_by == "metric" and call.has_analytics)
+        or (reported_by == "variable" and call.has_end)
     )
     return Facts(
         call_id=call.call_id,
@@ -142,7 +142,7 @@ def facts(call: Call) -> Facts:
 
 
 def _disposition(call: Call) -> str | None:
-    if call.has_analytics and call.analytics_tell_outcome:
+    if call.has_analytics and call.analytics_have_outcome:
         return call.outcome
     if call.has_end and call.dialect == "seed":
         return call.end_disposition.lower().replace(" ", "_")

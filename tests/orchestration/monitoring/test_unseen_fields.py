@@ -165,7 +165,7 @@ def test_without_earlier_events_there_is_nothing_to_differ_from() -> None:
 
 
 def test_what_was_null_or_an_empty_list_may_be_filled() -> None:
-    before = {"call": {"to_number": None, "transcript_object": []}}
+    before: Any = {"call": {"to_number": None, "transcript_object": []}}
     after = {"call": {"to_number": "+1", "transcript_object": [{"role": "agent"}]}}
     assert changes(after, before) == []
 
