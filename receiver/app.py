@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response
 
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.exposure import UnsignedFrom, unsigned_from
-from receiver.http_errors import Problem, register_problems
+from receiver.http_errors import HttpError, register_error_handlers
 from receiver.landing import LandingStore, LandingUnavailable, open_landing
 from receiver.metrics import Metrics
 from receiver.readiness import Readiness
@@ -27,19 +27,19 @@ def create_app(
     landing: LandingStore | None = None,
     metrics: Metrics | None = None,
 ) -> Flask:
-    """A receiver over the given settings and landing store; by default those of the environment."""
+    """The receiver's WSGI application; settings and landing store default to those of the environment."""
     settings = settings or ReceiverSettings()
     landing = landing or open_landing(
         settings.home, settings.landing_segment_bytes, settings.landing_min_free_bytes
     )
     metrics = metrics or Metrics(landing.free_bytes)
     app = Flask("receiver", static_folder=None)
-    # a chunked body is cut at this length without an error, so only one byte more shows that it was too large
+    # werkzeug cuts a chunked body at this length without an error; one byte more shows that it was too large
     app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes + 1
-    register_problems(app)
+    register_error_handlers(app)
     app.register_blueprint(webhooks_blueprint(settings, landing))
     app.register_blueprint(_operations(Readiness(landing, READY_SECONDS), metrics))
-    _say_what_is_unsigned(settings)
+    _warn_of_unsigned_sources(settings)
     return app
 
 
@@ -55,7 +55,7 @@ def _operations(readiness: Readiness, metrics: Metrics) -> Blueprint:
         try:
             readiness.check()
         except LandingUnavailable as error:
-            raise Problem(503, f"the landing store is not ready: {error}") from error
+            raise HttpError(503, f"the landing store is not ready: {error}") from error
         return _json({"status": "ready"})
 
     @blueprint.get("/metrics", provide_automatic_options=False)
@@ -69,8 +69,8 @@ def _json(content: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), content_type="application/json")
 
 
-def _say_what_is_unsigned(settings: ReceiverSettings) -> None:
-    """An operator must not learn from a lost call that a source is refused, or open to everybody."""
+def _warn_of_unsigned_sources(settings: ReceiverSettings) -> None:
+    """Warn at start, so that no operator learns from a lost call that a source is refused or open to everybody."""
     for name in sorted(SOURCES):
         if settings.secrets_for(name) and SOURCES[name].takes_address and not settings.receiver_public_url:
             LOG.warning("source %s is refused (401) until AFTERCALL_RECEIVER_PUBLIC_URL is set", name)

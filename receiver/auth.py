@@ -1,8 +1,8 @@
-"""The gate of a source: whether a request is believed, by where it comes from and how it is signed.
+"""Authentication: which requests a source accepts, by their network and their signature.
 
-How a platform signs belongs to `receiver.sources`, which sources take unsigned events to `receiver.exposure`. A sender
-from elsewhere learns nothing of what was wrong; the reason is for the operator's log and metrics. A program of this
-machine is told which setting to set.
+How a platform signs belongs to `receiver.sources`; which sources take unsigned events, to `receiver.exposure`. The
+answer to a sender elsewhere does not say what was wrong: the log and the metrics do. The answer to a program on this
+machine names the setting to change.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.exposure import UnsignedFrom, unsigned_from
-from receiver.http_errors import Problem
+from receiver.http_errors import HttpError
 from receiver.networks import Network, contains, is_loopback, networks, sender
 from receiver.signatures import BadSignature
 from receiver.sources import Source
@@ -48,8 +48,8 @@ _FORWARDED, _FETCH = "x-forwarded", "sec-fetch-"
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """What a source demands of a request. Keys of headers are lower case."""
+class AuthPolicy:
+    """What a source requires of a request. Keys of headers are lower case."""
 
     source: Source
     secrets: tuple[str, ...]
@@ -60,63 +60,63 @@ class Gate:
     unproven_bytes: int
     address: str | None
 
-    def admit(self, peer: str, headers: Mapping[str, str]) -> None:
-        """Refuse (403) what does not come from the source's networks; with none configured, nothing."""
+    def check_network(self, peer: str, headers: Mapping[str, str]) -> None:
+        """Raise HttpError (403) if the sender is outside the networks configured for the source."""
         if not self.networks:
             return
         if not contains(self.networks, sender(peer, headers.get("x-forwarded-for"), self.proxies)):
-            raise Problem(403, NOT_ALLOWED, "network")
+            raise HttpError(403, NOT_ALLOWED, "network")
 
-    def believe(self, headers: Mapping[str, str], body: bytes, now: float, query: str = "") -> None:
-        """Refuse (401) what nobody signed who knows a secret; `now` is in Unix seconds, `query` as it was sent.
+    def check_signature(self, headers: Mapping[str, str], body: bytes, now: float, query: str = "") -> None:
+        """Raise HttpError (401) unless a secret of the source signed the request. `now` is in Unix seconds.
 
-        Refuse (413) a body that would have to be parsed before it is believed, over the limit for such bodies.
+        Raise HttpError (413) if a body that must be parsed before its signature can be checked exceeds its limit.
         """
         if not self.secrets:
-            self._believe_unsigned(headers)
+            self._check_unsigned(headers)
             return
         if self.source.reads_before_verifying and len(body) > self.unproven_bytes:
-            raise Problem(
+            raise HttpError(
                 413,
                 f"a body of this source may have {self.unproven_bytes} bytes (AFTERCALL_RECEIVER_UNPROVEN_BYTES)",
             )
         try:
             self.source.at(self._url(query)).verify(headers, body, self.secrets, now)
         except BadSignature as bad:
-            raise Problem(401, NOT_SIGNED, bad.reason) from None
+            raise HttpError(401, NOT_SIGNED, bad.reason) from None
 
-    def _believe_unsigned(self, headers: Mapping[str, str]) -> None:
-        """Refuse (401) what does not come from a program of this machine, unless the operator takes everything.
+    def _check_unsigned(self, headers: Mapping[str, str]) -> None:
+        """Raise HttpError (401) unless a program on this machine sent the request, or the operator allows everybody.
 
-        A page in a browser of this machine comes from a stranger, so it is refused in any case: by the headers that
-        browsers add, or by its own name for this machine.
+        Always raises for a web page in a browser on this machine: a stranger wrote the page. The headers that browsers
+        add give it away, or the host name it uses.
         """
         if "origin" in headers or any(name.startswith(_FETCH) for name in headers):
             raise self._refusal(401, _OF_A_BROWSER, "browser")
         if self.unsigned is UnsignedFrom.ANYBODY:
             return
         if any(name in _SIGNS_OF_A_PROXY or name.startswith(_FORWARDED) for name in headers):
-            raise Problem(401, NOT_SIGNED, "no_secret")
+            raise HttpError(401, NOT_SIGNED, "no_secret")
         is_local = is_loopback(_name_of(headers.get("host", "")))
         if self.unsigned is UnsignedFrom.NOBODY:
             if is_local and self.listens_on_loopback:
                 raise self._refusal(401, _SIGNED_ONLY, "no_secret")
-            raise Problem(401, NOT_SIGNED, "no_secret")
+            raise HttpError(401, NOT_SIGNED, "no_secret")
         if not is_local:
             raise self._refusal(401, _OTHER_HOST, "host")
 
-    def _refusal(self, status: int, detail: str, reason: str) -> Problem:
+    def _refusal(self, status: int, detail: str, reason: str) -> HttpError:
         setting = f"{SECRET_PREFIX}{setting_name(self.source.name).upper()}"
         remedy = f"set {setting} to the source's signing secret (aftercall connect {self.source.name})"
-        return Problem(status, detail.format(remedy=remedy), reason)
+        return HttpError(status, detail.format(remedy=remedy), reason)
 
     def _url(self, query: str) -> str | None:
         return self.address and f"{self.address}{'?' if query else ''}{query}"
 
 
-def gate(source: Source, settings: ReceiverSettings) -> Gate:
-    """The gate that the settings put before a source."""
-    return Gate(
+def auth_policy(source: Source, settings: ReceiverSettings) -> AuthPolicy:
+    """The policy that the settings define for a source."""
+    return AuthPolicy(
         source=source,
         secrets=settings.secrets_for(source.name),
         networks=settings.networks_for(source.name),
@@ -129,6 +129,6 @@ def gate(source: Source, settings: ReceiverSettings) -> Gate:
 
 
 def _name_of(host: str) -> str:
-    """The name or address in a Host header, without its port; empty if the header is none."""
+    """The name or address in a Host header, without its port; empty if the header is malformed."""
     parts = _HOST.fullmatch(host)
     return (parts[1] or parts[2]) if parts else ""

@@ -1,7 +1,7 @@
-"""Reading a request's body as JSON or as a form: what is accepted, and the reason when it is not.
+"""Parses a request's body, JSON or a form; raises the reason if it cannot.
 
-Accepted is what RFC 8259 calls JSON, in UTF-8, nested at most 500 levels; a byte order mark is dropped. A form is
-kept as JSON too: docs/decisions/0011 says how. What the values mean does not belong here.
+JSON is what RFC 8259 allows, in UTF-8, at most 500 levels deep; a byte order mark is dropped. A form is stored as JSON
+too (docs/decisions/0011). What the values mean does not belong here.
 """
 
 import json
@@ -16,7 +16,7 @@ from werkzeug.http import parse_options_header
 FORM = "application/x-www-form-urlencoded"
 MAX_DEPTH = 500
 MAX_FIELDS = 1000
-"""Of a form: it is read before it is believed, since the fields are what is signed."""
+"""Limit for a form, which is parsed before its signature is checked: the signature covers the fields."""
 _BOM = b"\xef\xbb\xbf"
 # possessive, and without a need for the closing quote: a match that began never fails, so the time is linear
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
@@ -25,15 +25,15 @@ _64_BITS = range(-(2**63), 2**64)
 _64_BIT_DIGITS = 20
 _TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_INTEGER = b"0" * 19
-"""The shortest integers that 64 bits cannot hold have 19 digits and a minus."""
+"""The shortest integers that exceed 64 bits have 19 digits and a minus."""
 
 
 class BadBody(ValueError):
-    """The body is not JSON that can be kept; the message is for the sender and quotes nothing of the body."""
+    """The body cannot be stored. The message is for the sender and quotes nothing of the body."""
 
 
 class BigInteger(float):
-    """An integer that 64 bits cannot hold: the nearest float, and its digits as sent."""
+    """An integer over 64 bits: the nearest float, and the digits as sent."""
 
     digits: str
 
@@ -50,10 +50,10 @@ def without_mark(body: bytes) -> bytes:
 
 
 def parse(body: bytes) -> Any:
-    """The body's value; of duplicate keys the last wins, an integer over 64 bits is a `BigInteger`. Raises BadBody.
+    """The JSON value of a body. Raises BadBody.
 
-    Unpaired surrogate escapes are valid by grammar, and platforms that cut a text inside an emoji send
-    them: they stay in the returned strings as they are.
+    The last of duplicate keys wins; an integer over 64 bits is a `BigInteger`. Unpaired surrogate escapes stay as they
+    are: the grammar allows them, and platforms that cut a text inside an emoji send them.
     """
     if not body.strip():
         raise BadBody("the body is empty")
@@ -64,19 +64,19 @@ def parse(body: bytes) -> Any:
         return _parse_by_grammar(body)
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and not _is_written_back(value):
         _refuse_deep(body)
-    # orjson makes a float of a long integer, which has lost digits
+    # orjson turns a long integer into a float, which loses digits
     return _parse_by_grammar(body) if _LONG_INTEGER in body.translate(_TO_ZEROS) else value
 
 
 @lru_cache(maxsize=64)
 def kind_of(content_type: str) -> tuple[str, str]:
-    """Media type and charset that a Content-Type header declares, in lower case."""
+    """The media type and charset of a Content-Type header, in lower case."""
     kind, options = parse_options_header(content_type)
     return kind.lower(), options.get("charset", "utf-8").lower()
 
 
 def form_fields(body: bytes) -> list[tuple[str, str]]:
-    """A form's names and values in their order, repeated ones too; what is no UTF-8 becomes U+FFFD. Raises BadBody."""
+    """The names and values of a form, in order, repeats included; invalid UTF-8 becomes U+FFFD. Raises BadBody."""
     try:
         return parse_qsl(_text(body), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError as error:
@@ -86,9 +86,9 @@ def form_fields(body: bytes) -> list[tuple[str, str]]:
 
 
 def parse_form(body: bytes) -> dict[str, Any]:
-    """A form as the value that is kept of it: its fields by name, and the text itself, byte for byte. Raises BadBody.
+    """The JSON value stored for a form: its fields by name, and its text as sent. Raises BadBody.
 
-    A name that stands several times has a list of its values.
+    A name that occurs more than once has a list of its values.
     """
     if not body.strip():
         raise BadBody("the body is empty")
@@ -100,7 +100,7 @@ def parse_form(body: bytes) -> dict[str, Any]:
 
 
 def _is_written_back(value: Any) -> bool:
-    """Whether orjson writes the value, which it does down to 254 levels: five times faster than counting them."""
+    """True if orjson can write the value, so at most 254 levels deep; five times faster than counting them."""
     try:
         orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -114,7 +114,7 @@ def _refuse_deep(body: bytes) -> None:
 
 
 def depth_over(body: bytes, limit: int) -> bool:
-    """Whether brackets outside strings nest deeper than `limit`. Meaningless if the body is not JSON."""
+    """True if brackets outside strings nest deeper than `limit`. Meaningless if the body is not JSON."""
     if body.count(b"[") + body.count(b"{") <= limit:
         return False
     depth = 0
@@ -126,7 +126,7 @@ def depth_over(body: bytes, limit: int) -> bool:
 
 
 def _parse_by_grammar(body: bytes) -> Any:
-    """The slow road for what orjson refuses or rounds although it is JSON: unpaired surrogates, long integers."""
+    """Slow parser for JSON that orjson refuses or rounds: unpaired surrogates, long integers."""
     text = _text(body)
     try:
         return json.loads(text, parse_constant=_refuse, parse_int=_integer)
@@ -149,7 +149,7 @@ def _refuse(name: str) -> Any:
 
 
 def _integer(digits: str) -> int | BigInteger:
-    """As orjson has it within 64 bits; beyond them int() would refuse thousands of digits."""
+    """An int within 64 bits, as from orjson. Beyond that a `BigInteger`: int() refuses thousands of digits."""
     if len(digits) <= _64_BIT_DIGITS and (exact := int(digits)) in _64_BITS:
         return exact
     return BigInteger(digits)

@@ -1,6 +1,6 @@
-"""Reading bodies that strangers send: no larger, no slower and no more at once than the settings allow.
+"""Receives bodies within limits of size, time and memory.
 
-A body that is still on its way costs a coroutine, not a thread. What a body says does not belong here.
+A body that is still arriving holds a coroutine, not a thread. Parsing belongs to `receiver.body`.
 """
 
 import asyncio
@@ -10,17 +10,17 @@ from typing import Any
 
 from granian.rsgi import HTTPProtocol, ProtocolClosed, ProtocolError  # type: ignore[attr-defined]
 
-from receiver.http_errors import Problem, busy, too_large
+from receiver.http_errors import HttpError, busy, too_large
 
 SMALL_BYTES = 64 << 10
-"""A body declared no larger than this is always read; larger ones share what may be held in memory."""
+"""Bodies declared up to this size are always read; larger ones share a memory budget."""
 
 
-class Reader:
-    """The bodies that one process is reading."""
+class BodyReader:
+    """Reads the bodies of one process."""
 
     def __init__(self, limit: int, total: int, seconds: float) -> None:
-        """At most `limit` bytes a body, `total` bytes of large ones at the same time, `seconds` for each."""
+        """`limit`: bytes per body; `total`: bytes of large bodies in memory at once; `seconds`: time per body."""
         self._limit = limit
         self._total = total
         self._seconds = seconds
@@ -28,12 +28,12 @@ class Reader:
         self._reading: dict[object, tuple[float, asyncio.Task[Any] | None]] = {}
 
     def refuse_too_large(self, headers: Mapping[str, str]) -> None:
-        """Refuse, before a byte is read, what is declared over the limit."""
+        """Raise HttpError (413) if the declared length exceeds the limit, before a byte is read."""
         if (_declared(headers) or 0) > self._limit:
             raise too_large(self._limit)
 
     async def read(self, protocol: HTTPProtocol, headers: Mapping[str, str]) -> bytes:
-        """The whole body. Raises Problem: 400 torn, 408 too slow, 413 too large, 503 too many large ones."""
+        """The whole body. Raises HttpError: 400 cut off, 408 too slow, 413 too large, 503 no room for large bodies."""
         declared = _declared(headers)
         reading = object()
         self._reading[reading] = (time.monotonic(), asyncio.current_task())
@@ -42,18 +42,18 @@ class Reader:
                 return bytes(await protocol())
             return await self._large(protocol)
         except (ProtocolError, ProtocolClosed):
-            raise Problem(400, "the body ended before its declared length") from None
+            raise HttpError(400, "the body ended before its declared length") from None
         except asyncio.CancelledError:  # by the sweep
-            raise Problem(408, f"the body did not arrive within {self._seconds:g} s") from None
+            raise HttpError(408, f"the body did not arrive within {self._seconds:g} s") from None
         finally:
             del self._reading[reading]
 
     def sweep(self) -> None:
-        """End the reading of bodies that do not come. To be called now and then."""
+        """Cancel bodies that took too long. Call this at regular intervals."""
         limit = time.monotonic() - self._seconds
         for since, task in list(self._reading.values()):
             if since > limit or task is None:
-                break  # they stand in order of their beginning
+                break  # in order of arrival: the rest is younger
             task.cancel()
 
     async def _large(self, protocol: HTTPProtocol) -> bytes:
@@ -71,9 +71,9 @@ class Reader:
                     raise busy()
         finally:
             self._held -= size
-        # granian gives one empty part for the end, and one more for an error before it
+        # granian yields one empty part at the end, and a second one if an error came first
         if ends > 1:
-            raise Problem(400, "the body ended before its last byte")
+            raise HttpError(400, "the body ended before its last byte")
         return b"".join(parts)
 
 
@@ -83,5 +83,5 @@ def _declared(headers: Mapping[str, str]) -> int | None:
     if "transfer-encoding" in headers or length is None:
         return None
     if not length.isdecimal():
-        raise Problem(400, "Content-Length is not one number")
+        raise HttpError(400, "Content-Length is not one number")
     return int(length)

@@ -1,8 +1,8 @@
-"""Flask behind granian's RSGI: reads bodies without a thread each, answers once the line is durable.
+"""Runs the Flask application under granian's RSGI and answers once the event is durable.
 
-Here is what a server must do for a WSGI application that anybody may talk to: a bounded queue, the drain, one line
-in the log and a count for each request. How a body is read belongs to `receiver.body_reader`, what a request means to
-the application, and how the process runs to `receiver.serve`.
+Holds what a public server needs around a WSGI application: a bounded queue, a drain on SIGTERM, a log line and a count
+per request. Reading a body belongs to `receiver.body_reader`, the meaning of a request to the application, and the
+process to `receiver.serve`.
 """
 
 import asyncio
@@ -15,21 +15,21 @@ from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
-from receiver.body_reader import Reader
+from receiver.body_reader import BodyReader
 from receiver.config import ReceiverSettings
-from receiver.http_errors import UNEXPECTED, Problem, busy, document, landing_unavailable
+from receiver.http_errors import UNEXPECTED, HttpError, busy, document, landing_unavailable
 from receiver.landing import LandingStore, LandingUnavailable
 from receiver.landing.commit import GroupCommit
 from receiver.logs import FLUSH_SECONDS, Log, digest
 from receiver.metrics import Metrics
 from receiver.repeats import Repeats
-from receiver.request_context import ENVIRON_KEY, Exchange, request_id
+from receiver.request_context import ENVIRON_KEY, RequestContext, request_id
 from receiver.rsgi import Answer, ask, environment, headers_of, server_environment
 
 LOG = logging.getLogger("aftercall.receiver")
 WEBHOOKS = "/webhooks/"
 INLINE_BYTES = 256 << 10
-"""A larger body is worked on in a thread: parsing it on the loop would hold up everybody else's."""
+"""A larger body is handled in a thread: parsing it on the event loop would delay all other requests."""
 _THREADS = 4
 _SWEEP_SECONDS = 0.5
 _FAREWELL_SECONDS = 1.0
@@ -57,7 +57,7 @@ class Bridge:
         self._in_hand = 0
         self._queued = 0
         self._stopping = False
-        self._reader = Reader(
+        self._reader = BodyReader(
             settings.receiver_max_body_bytes, settings.receiver_queue_bytes, settings.receiver_body_seconds
         )
         self._parsing = ThreadPoolExecutor(_THREADS, "parsing")
@@ -71,7 +71,7 @@ class Bridge:
         """Called by granian in the worker, before it takes requests."""
         self._loop = loop
         self._commit = GroupCommit(loop, self._landing.append_all, self._committed)
-        # granian's own handler stops taking connections at once; SIGINT still reaches it, and ends the drain
+        # granian's own handler would stop accepting at once; `_leave` sends it SIGINT after the drain
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.call_later(FLUSH_SECONDS, self._flush)
         loop.call_later(_SWEEP_SECONDS, self._sweep)
@@ -86,51 +86,51 @@ class Bridge:
         """Answer one request."""
         began = time.perf_counter()
         headers = headers_of(scope)
-        exchange = Exchange(request_id(headers.get("x-request-id")), headers)
+        context = RequestContext(request_id(headers.get("x-request-id")), headers)
         path = scope.path
         self._in_hand += 1
         try:
             if self._stopping and path not in _ANSWERED_WHILE_STOPPING:
-                raise Problem(503, _STOPPING, "stopping")
+                raise HttpError(503, _STOPPING, "stopping")
             if path.startswith(WEBHOOKS):
-                answer = await self._webhook(scope, protocol, exchange)
+                answer = await self._webhook(scope, protocol, context)
             elif path in _LOOK_AT_FILES:
                 self._metrics.flush(self._queued)
-                environ = self._environment(scope, exchange)
+                environ = self._environment(scope, context)
                 answer = await self._loop.run_in_executor(self._looking, ask, self._app, environ)
             else:
-                answer = ask(self._app, self._environment(scope, exchange))
-        except Problem as problem:
-            exchange.reason = problem.reason
-            answer = (problem.status, *document(problem.status, problem.detail))
+                answer = ask(self._app, self._environment(scope, context))
+        except HttpError as error:
+            context.reason = error.reason
+            answer = (error.status, *document(error.status, error.detail))
         except Exception as error:
             LOG.error("unexpected error in the bridge", exc_info=error)
-            exchange.reason = "error"
+            context.reason = "error"
             answer = (500, *document(500, UNEXPECTED))
         finally:
             self._in_hand -= 1
         status, answer_headers, body = answer
-        answer_headers.append(("x-request-id", exchange.request_id))
+        answer_headers.append(("x-request-id", context.request_id))
         if self._stopping:
             answer_headers.append(("connection", "close"))
         protocol.response_bytes(status, answer_headers, body)
         if path.startswith(WEBHOOKS):
-            self._account(exchange, status, time.perf_counter() - began)
+            self._account(context, status, time.perf_counter() - began)
 
-    async def _webhook(self, scope: Scope, protocol: HTTPProtocol, exchange: Exchange) -> Answer:
+    async def _webhook(self, scope: Scope, protocol: HTTPProtocol, context: RequestContext) -> Answer:
         self._refuse_if_full()
-        self._reader.refuse_too_large(exchange.headers)
-        exchange.body = await self._reader.read(protocol, exchange.headers)
+        self._reader.refuse_too_large(context.headers)
+        context.body = await self._reader.read(protocol, context.headers)
         self._refuse_if_full()
         self._queued += 1
         try:
-            environ = self._environment(scope, exchange)
-            if len(exchange.body) <= INLINE_BYTES:
+            environ = self._environment(scope, context)
+            if len(context.body) <= INLINE_BYTES:
                 answer = ask(self._app, environ)
             else:
                 answer = await self._loop.run_in_executor(self._parsing, ask, self._app, environ)
-            if exchange.line is not None:
-                await self._land(exchange, exchange.line)
+            if context.line is not None:
+                await self._land(context, context.line)
             return answer
         finally:
             self._queued -= 1
@@ -139,10 +139,10 @@ class Bridge:
         if self._queued >= self._settings.receiver_queue:
             raise busy()
 
-    async def _land(self, exchange: Exchange, line: bytes) -> None:
-        """Return when the event is on disk, by this line or by those before it."""
-        if not self._repeats.begin(exchange.event_key):
-            exchange.is_repeat = True
+    async def _land(self, context: RequestContext, line: bytes) -> None:
+        """Return when the event is on disk, through this line or an earlier one."""
+        if not self._repeats.begin(context.event_key):
+            context.is_repeat = True
             return
         is_durable = False
         try:
@@ -151,31 +151,31 @@ class Bridge:
         except LandingUnavailable as error:
             raise landing_unavailable() from error
         finally:
-            self._repeats.end(exchange.event_key, is_durable=is_durable)
+            self._repeats.end(context.event_key, is_durable=is_durable)
 
     def _committed(self, lines: int, seconds: float, failure: str | None) -> None:
         self._metrics.committed(lines, seconds)
         if failure is not None:
             LOG.error("landing store unavailable, %d events refused: %s", lines, failure)
 
-    def _environment(self, scope: Scope, exchange: Exchange) -> WSGIEnvironment:
-        found = environment(self._server, scope, exchange.headers, exchange.body)
-        found[ENVIRON_KEY] = exchange
-        return found
+    def _environment(self, scope: Scope, context: RequestContext) -> WSGIEnvironment:
+        environ = environment(self._server, scope, context.headers, context.body)
+        environ[ENVIRON_KEY] = context
+        return environ
 
-    def _account(self, exchange: Exchange, status: int, seconds: float) -> None:
-        self._metrics.answered(exchange, status)
+    def _account(self, context: RequestContext, status: int, seconds: float) -> None:
+        self._metrics.answered(context, status)
         self._log.write(
             "info" if status < 500 else "error",
             "webhook",
             {
-                "request_id": exchange.request_id,
-                "source": exchange.source,
+                "request_id": context.request_id,
+                "source": context.source,
                 "status": status,
-                "reason": exchange.reason,
-                "event": digest(exchange.event_id),
-                "event_type": self._metrics.known_type(exchange.event_type),
-                "bytes": len(exchange.body),
+                "reason": context.reason,
+                "event": digest(context.event_id),
+                "event_type": self._metrics.known_type(context.event_type),
+                "bytes": len(context.body),
                 "ms": round(seconds * 1000, 2),
             },
         )
@@ -186,13 +186,13 @@ class Bridge:
         self._loop.call_later(FLUSH_SECONDS, self._flush)
 
     def _sweep(self) -> None:
-        """End what takes too long: a body that does not come, a disk that does not answer."""
+        """Give up on bodies that do not arrive and on a disk that does not answer."""
         self._reader.sweep()
         self._commit.give_up(self._settings.receiver_commit_seconds)
         self._loop.call_later(_SWEEP_SECONDS, self._sweep)
 
     def _stop(self) -> None:
-        """SIGTERM: take nothing new, and leave once everything taken is answered."""
+        """Handle SIGTERM: refuse new requests, and exit once all earlier ones are answered."""
         if not self._stopping:
             self._stopping = True
             LOG.info("stopping: %d requests in hand", self._in_hand)
@@ -206,5 +206,5 @@ class Bridge:
         self._metrics.flush(0)
         self._log.flush()
         os.kill(os.getpid(), signal.SIGINT)
-        # granian would wait for connections that have never said anything
+        # granian would wait for connections that never sent a request
         self._loop.call_later(_FAREWELL_SECONDS, os._exit, 0)

@@ -1,7 +1,7 @@
 """Settings of the receiver, and where all state lives.
 
-The only module of this floor that reads the environment (and `.env`). Every setting carries the prefix
-`AFTERCALL_`. No behaviour belongs here beyond parsing a value and deriving a path from it.
+Only this module of the receiver reads the environment (and `.env`). Every setting has the prefix `AFTERCALL_`.
+It parses values and derives paths from them; other behaviour does not belong here.
 """
 
 import hashlib
@@ -15,8 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from receiver.networks import Network, networks
-from receiver.networks import is_loopback as is_loopback  # what listens elsewhere asks it here
+from receiver.networks import Network, is_loopback, networks
 from receiver.sources import SOURCES
 
 ENV_FILE = ".env"
@@ -61,8 +60,7 @@ class Home(BaseSettings):
 
     @model_validator(mode="after")
     def _default_is_absolute_too(self) -> Self:
-        # pydantic does not validate defaults, and a relative default would change its meaning with a later
-        # chdir
+        # pydantic does not validate defaults, and a relative path would change its meaning with a later chdir
         object.__setattr__(self, "home", self.home.expanduser().absolute())
         return self
 
@@ -114,10 +112,9 @@ class Listening(Home):
 
 
 def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
-    """Every `AFTERCALL_SECRET_<SOURCE>` of the environment and `.env`, by lower-case source.
+    """The secrets in `AFTERCALL_SECRET_<SOURCE>` by lower-case source, from the environment, else from `.env`.
 
-    The environment wins over `.env`. A value may hold several secrets separated by commas: all are
-    accepted, so that a secret can be rotated.
+    A value may hold several secrets separated by commas. All are accepted, so that a secret can be rotated.
     """
     secrets = {
         source: tuple(SecretStr(part.strip()) for part in value.split(",") if part.strip())
@@ -127,16 +124,16 @@ def secrets_from_environment() -> dict[str, tuple[SecretStr, ...]]:
 
 
 def allow_from_environment() -> dict[str, str]:
-    """Every `AFTERCALL_ALLOW_FROM_<SOURCE>` of the environment and `.env`, by lower-case source."""
+    """The values of `AFTERCALL_ALLOW_FROM_<SOURCE>` by lower-case source."""
     return by_source(ALLOW_FROM_PREFIX)
 
 
 def by_source(prefix: str) -> dict[str, str]:
-    """Settings that a source has for itself; the environment wins over `.env`, an empty one counts as unset."""
-    found: dict[str, str | None] = {**dotenv_values(ENV_FILE), **os.environ}
+    """The settings with a prefix, by lower-case source. The environment wins over `.env`; empty is unset."""
+    settings: dict[str, str | None] = {**dotenv_values(ENV_FILE), **os.environ}
     return {
         name[len(prefix) :].lower(): value
-        for name, value in found.items()
+        for name, value in settings.items()
         if name.upper().startswith(prefix) and value and value.strip()
     }
 
@@ -150,7 +147,7 @@ def _checked_address(value: str) -> str:
 
 
 def setting_name(source: str) -> str:
-    """A source's name as settings have it."""
+    """A source's name as part of a setting's name."""
     return source.lower().replace("-", "_")
 
 
@@ -260,7 +257,7 @@ class ReceiverSettings(Listening):
     @field_validator("allow_from", mode="after")
     @classmethod
     def _allowed_are_networks_of_known_sources(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        # a misspelled source would leave the one that was meant open to everybody
+        # a misspelled name would leave the intended source open to everybody
         known = {setting_name(name) for name in SOURCES}
         for source, listed in value.items():
             if source not in known:
@@ -277,9 +274,9 @@ class ReceiverSettings(Listening):
 
     @property
     def metrics(self) -> Path:
-        """Where the processes of this receiver keep their counts; emptied at each start.
+        """The folder for the counters of this receiver's processes; emptied at each start.
 
-        In memory where there is such a place: the files are mapped, and a full disk would end whoever counts.
+        In memory if possible: the files are mapped, and a full disk would kill the process that counts.
         """
         memory = Path("/dev/shm")  # noqa: S108 - the name is this installation's own, and so is the folder
         if not os.access(memory, os.W_OK):
@@ -289,16 +286,16 @@ class ReceiverSettings(Listening):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the receiver, as far as the settings show.
+        """True if only this machine can reach the receiver, as far as the settings show.
 
-        No setting shows a proxy that adds no header, and loopback is where proxies connect from. So a secret, a public
-        address or a named proxy counts as a sign that platforms reach the receiver through one.
+        A proxy connects from loopback and may add no header. So a secret, a public address or a named proxy counts as
+        a sign that platforms reach the receiver through one.
         """
         is_deployed = self.trusted_proxies.strip() or self.receiver_public_url or any(self.secrets.values())
         return is_loopback(self.host) and not is_deployed
 
     def address_of(self, source: str) -> str | None:
-        """Where a platform reaches a source; None if `receiver_public_url` is not set."""
+        """The public address of a source; None if `receiver_public_url` is not set."""
         return f"{self.receiver_public_url}/webhooks/{source}" if self.receiver_public_url else None
 
     def secrets_for(self, source: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Who can send events that nobody signed: by the settings, for the gate, the log, and `aftercall doctor`.
+"""Who can send unsigned events, by the settings; for authentication, the log and `aftercall doctor`.
 
 How a request shows where it comes from belongs to `receiver.auth`.
 """
@@ -10,7 +10,7 @@ from receiver.sources import SOURCES
 
 
 class UnsignedFrom(StrEnum):
-    """Who can send events of a source without a signature."""
+    """Who can send unsigned events of a source."""
 
     NOBODY = "nobody"
     THIS_MACHINE = "programs of this machine"
@@ -18,7 +18,7 @@ class UnsignedFrom(StrEnum):
 
 
 def unsigned_from(settings: ReceiverSettings, source: str) -> UnsignedFrom:
-    """Who can send events of a source without a signature."""
+    """Who can send unsigned events of a source."""
     if settings.secrets_for(source):
         return UnsignedFrom.NOBODY
     if settings.receiver_allow_unsigned:
@@ -27,6 +27,6 @@ def unsigned_from(settings: ReceiverSettings, source: str) -> UnsignedFrom:
 
 
 def open_sources(settings: ReceiverSettings) -> dict[str, UnsignedFrom]:
-    """The sources that take events without a signature, by name, and from whom; empty if every source asks for one."""
+    """The sources that accept unsigned events, by name, and from whom."""
     senders = {name: unsigned_from(settings, name) for name in sorted(SOURCES)}
     return {name: who for name, who in senders.items() if who is not UnsignedFrom.NOBODY}

@@ -1,4 +1,4 @@
-"""Error answers: every one is a problem document (RFC 9457) that says what was wrong and what to do."""
+"""Error answers: each is a problem document (RFC 9457) that says what was wrong and what to do."""
 
 import logging
 from http import HTTPStatus
@@ -16,10 +16,10 @@ REASONS = {
     400: "body", 401: "signature", 403: "network", 404: "not_found", 405: "method", 408: "slow_body",
     413: "too_large", 415: "content_type", 503: "landing",
 }  # fmt: skip
-"""Why a request was refused, in one word for metrics and log, where the problem does not say it closer."""
+"""The reason of an error in one word, for metrics and log, where the error names none itself."""
 
 
-class Problem(Exception):
+class HttpError(Exception):
     """An answer that is not 200. `detail` must not quote the body; `reason` is one word from a closed list."""
 
     def __init__(self, status: int, detail: str, reason: str | None = None) -> None:
@@ -29,19 +29,19 @@ class Problem(Exception):
         self.reason = reason or REASONS.get(status, "error")
 
 
-def too_large(limit: int) -> Problem:
+def too_large(limit: int) -> HttpError:
     """The answer to a body over the limit, in bytes."""
-    return Problem(413, f"the body is larger than {limit} bytes (AFTERCALL_RECEIVER_MAX_BODY_BYTES)")
+    return HttpError(413, f"the body is larger than {limit} bytes (AFTERCALL_RECEIVER_MAX_BODY_BYTES)")
 
 
-def landing_unavailable() -> Problem:
-    """The answer while nothing can be made durable; the reason is for the log."""
-    return Problem(503, "the landing store cannot take the event now; send it again later")
+def landing_unavailable() -> HttpError:
+    """The answer while the landing store cannot write; the log has the reason."""
+    return HttpError(503, "the landing store cannot take the event now; send it again later")
 
 
-def busy() -> Problem:
-    """The answer while no more can be taken on."""
-    return Problem(503, "too many requests are waiting; send it again later", "queue")
+def busy() -> HttpError:
+    """The answer while the queue is full."""
+    return HttpError(503, "too many requests are waiting; send it again later", "queue")
 
 
 def document(status: int, detail: str) -> tuple[list[tuple[str, str]], bytes]:
@@ -55,23 +55,23 @@ def document(status: int, detail: str) -> tuple[list[tuple[str, str]], bytes]:
     return headers, orjson.dumps(content)
 
 
-def problem_response(problem: Problem) -> Response:
-    """The same as Flask's response; the exchange learns the reason."""
-    exchange = request.environ.get(ENVIRON_KEY)
-    if exchange is not None:
-        exchange.reason = problem.reason
-    headers, body = document(problem.status, problem.detail)
-    return Response(body, problem.status, headers)
+def error_response(error: HttpError) -> Response:
+    """Flask's response to an error. The request's context gets the reason."""
+    context = request.environ.get(ENVIRON_KEY)
+    if context is not None:
+        context.reason = error.reason
+    headers, body = document(error.status, error.detail)
+    return Response(body, error.status, headers)
 
 
-def register_problems(app: Flask) -> None:
-    """Turn every error of the app, its own and Flask's, into a problem document."""
-    app.register_error_handler(Problem, problem_response)
+def register_error_handlers(app: Flask) -> None:
+    """Make a problem document of every error of the app, its own and Flask's."""
+    app.register_error_handler(HttpError, error_response)
 
     @app.errorhandler(HTTPException)
     def _flask(error: HTTPException) -> Response:
-        response = problem_response(
-            Problem(error.code or 500, error.description or "the request was refused")
+        response = error_response(
+            HttpError(error.code or 500, error.description or "the request was refused")
         )
         if error.code == HTTPStatus.METHOD_NOT_ALLOWED:
             allowed = getattr(error, "valid_methods", None) or ()
@@ -81,4 +81,4 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(Exception)
     def _unexpected(error: Exception) -> Response:
         LOG.error("unexpected error in %s", request.endpoint, exc_info=error)
-        return problem_response(Problem(500, UNEXPECTED))
+        return error_response(HttpError(500, UNEXPECTED))

@@ -1,7 +1,7 @@
-"""The identity of an event whose platform gives it no id: what stays the same when the platform sends the event again.
+"""The identity of an event without an id of the platform's: what stays the same when the event is sent again.
 
-The bytes of a delivery are not its identity: a repeat may carry addresses that were signed anew, or the number of the
-try. Which parts of a body name an event belongs to `receiver.sources`.
+The bytes do not: a repeat may carry newly signed addresses, or the number of the try. Which parts of a body identify an
+event belongs to `receiver.sources`.
 """
 
 import json
@@ -11,25 +11,25 @@ from typing import Any
 import orjson
 
 Identity = tuple[Any, ...]
-"""JSON values that name one event of a source."""
+"""JSON values that identify one event of a source."""
 
-# in JSON without spaces, where a quote inside a text has a backslash before it
+# in JSON without spaces, where a backslash precedes a quote inside a text
 _OF_ONE_TRY = re.compile(
     rb'"(?:(?:https?|wss?|s3|gs)://[^"]*'
     rb"|(?:presignedUrlsExpiresAt|presigned_urls_expires_at|attempt|attempt_number|attemptNumber|delivery_attempt"
     rb'|delivered_at|deliveredAt|delivered_to)":[^,}]*)'
 )
 _SIGNS = (b"://", b":\\/\\/", b"ttempt", b"elivered", b"xpires")
-"""One of these stands in every body that the pattern changes."""
+"""Every body that the pattern changes contains one of these; searching for them first is faster."""
 
 
 def of_parts(identity: Identity) -> bytes:
-    """The bytes that stand for an identity, whatever the order of its keys and the addresses in it."""
+    """An identity as bytes, independent of the order of its keys and of addresses in it."""
     return _without_try(canonical(list(identity)))
 
 
 def of_body(value: Any, body: bytes) -> bytes:
-    """The bytes that stand for an event which nothing names: the body, or what stays the same of it if it shows a try.
+    """The identity of an event without identifying parts: its body, or the stable part of it if it shows a try.
 
     `value` is the parsed body.
     """

@@ -1,7 +1,7 @@
-"""The receiver's log: one JSON object a line on standard error, without a word of any body.
+"""The receiver's log: one JSON object per line on standard error, without any content of a body.
 
-Lines about requests are gathered and written a few times a second: a write a request would let go of the
-interpreter, and get it back, once a request. What is worth a line belongs to the callers.
+Lines about requests are collected and written ten times a second: a write per request would release and reacquire the
+interpreter's lock per request. Callers decide what is worth a line.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ import orjson
 
 LOGGERS = ("aftercall", "_granian")
 FLUSH_SECONDS = 0.1
-"""How long a line about a request may be held back."""
+"""Longest delay of a line about a request."""
 _GATHERED_BYTES = 1 << 16
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 def configure() -> "Log":
-    """Send everything that is logged in this process to standard error, as JSON."""
+    """Send every log record of this process to standard error as JSON."""
     log = Log(sys.stderr.fileno())
     handler = _Handler(log.fd)
     for name in LOGGERS:
@@ -36,7 +36,7 @@ def configure() -> "Log":
 
 
 def of_granian() -> dict[str, Any]:
-    """What granian's `log_dictconfig` takes, so that the process that watches over the workers logs as they do."""
+    """A `log_dictconfig` for granian: the supervising process logs in the same form as its workers."""
     return {
         "handlers": {"json": {"()": _Handler, "fd": sys.stderr.fileno()}},
         "loggers": {"_granian": {"handlers": ["json"], "propagate": False}},
@@ -44,14 +44,14 @@ def of_granian() -> dict[str, Any]:
 
 
 def digest(event_id: str | None) -> str | None:
-    """An event's id as the log has it: ids are the platform's words, and might be anything."""
+    """An event's id for the log: an id of ours, or the digest of a platform's id, which may hold anything."""
     if event_id is None or _DIGEST.fullmatch(event_id):
         return event_id
     return "sha256:" + hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Log:
-    """Lines for one file descriptor, gathered and written by one thread."""
+    """Collects lines for one file descriptor. For use by one thread."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -59,7 +59,7 @@ class Log:
         self._size = 0
 
     def write(self, level: str, message: str, fields: dict[str, Any]) -> None:
-        """Gather a line; `time` is UTC."""
+        """Collect a line."""
         line = _line(level, message, fields)
         self._lines.append(line)
         self._size += len(line)
@@ -67,14 +67,14 @@ class Log:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the collected lines."""
         if self._lines:
             lines, self._lines, self._size = self._lines, [], 0
             _write(self.fd, b"".join(lines))
 
 
 class _Handler(logging.Handler):
-    """Everything else that is logged, by any thread, at once. An exception is its type and places, not its words."""
+    """Writes records of any thread at once. Of an exception it writes type and places, not the message."""
 
     def __init__(self, fd: int) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def _line(level: str, message: str, fields: dict[str, Any]) -> bytes:
 
 
 def _write(fd: int, data: bytes) -> None:
-    """Write all of it; a reader that went away, or a full disk, must not stop the receiver."""
+    """Write all of `data`; a closed pipe or a full disk must not stop the receiver."""
     rest = memoryview(data)
     with contextlib.suppress(OSError):
         while rest:

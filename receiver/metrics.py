@@ -1,8 +1,8 @@
-"""What the receiver counts for Prometheus, over all its worker processes.
+"""The receiver's Prometheus metrics, over all its worker processes.
 
-Labels come from closed lists only: a sender must not be able to invent series. Under `receiver.serve` each worker
-keeps its counts in files that the others read (prometheus_client's multiprocess mode), so that any worker can
-answer for all of them, and for those that have died. Elsewhere an app has a registry of its own.
+Labels come from closed lists, so that a sender cannot create series. Under `receiver.serve` each worker keeps its
+counts in files that the others read (prometheus_client's multiprocess mode): any worker answers for all of them, dead
+ones included. Elsewhere an app has a registry of its own.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from receiver.request_context import Exchange
+from receiver.request_context import RequestContext
 from receiver.sources.base import ANALYTICS_COMPLETED, CALL_END, CALL_START
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -28,7 +28,7 @@ _OF_A_LIVE_PROCESS = re.compile(r"gauge_live\w*_(\d+)\.db")
 
 
 class Metrics:
-    """Counts of one process, and the sum over all in `text`."""
+    """Counts of one process; `text` has the sums over all processes."""
 
     def __init__(self, free_bytes: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
@@ -73,24 +73,25 @@ class Metrics:
             ["source"], registry=self.registry, multiprocess_mode="max",
         )  # fmt: skip
 
-    def answered(self, exchange: Exchange, status: int) -> None:
-        """Note one answer to a webhook; the exchange tells the source and, if refused, the reason."""
-        source = exchange.source
+    def answered(self, context: RequestContext, status: int) -> None:
+        """Record the answer to one webhook request."""
+        source = context.source
         self._new[self._requests, source, str(status)] += 1
         if status != 200:
-            self._new[self._refused, source, exchange.reason or "error"] += 1
+            self._new[self._refused, source, context.reason or "error"] += 1
             return
-        self._new[self._accepted, source, self.known_type(exchange.event_type)] += 1
-        if exchange.is_repeat:
+        self._new[self._accepted, source, self.known_type(context.event_type)] += 1
+        if context.is_repeat:
             self._new[self._repeats, source] += 1
         else:
-            self._new[self._bytes,] += len(exchange.body)
+            self._new[self._bytes,] += len(context.body)
         self._newest[source] = time.time()
 
     def flush(self, queued: int) -> None:
-        """Count what was noted, in the thread that notes; `queued` is how many requests wait for the disk now.
+        """Add the recorded answers to the counters; `queued`: requests that wait for the disk now.
 
-        Several times a second, not once a request: each count is a write into a file.
+        Call it several times a second, in the thread that records: each count is a write into a file, too slow per
+        request.
         """
         new, self._new = self._new, Counts()
         for (counter, *labels), count in new.items():
@@ -101,17 +102,17 @@ class Metrics:
             self._last_event.labels(source).set(moment)
 
     def committed(self, lines: int, seconds: float) -> None:
-        """Count one batch of the landing store, written or failed."""
+        """Record one batch of the landing store, written or failed."""
         self._commit_seconds.observe(seconds)
         self._commit_lines.observe(lines)
 
     @staticmethod
     def known_type(event_type: str | None) -> str:
-        """An event type that is ours, else `other`: what a platform calls an event is its own words."""
+        """An event type of the project, else `other`: a platform's own names would be an open list."""
         return event_type if event_type in _KNOWN_TYPES else "other"
 
     def text(self) -> bytes:
-        """All of them in Prometheus' text format."""
+        """The metrics of all processes in Prometheus' text format."""
         directory = os.environ.get(DIRECTORY_VARIABLE)
         registry = self.registry
         if directory:
@@ -121,7 +122,7 @@ class Metrics:
         return generate_latest(registry) + generate_latest(self._looked_up)
 
     def collect(self) -> Iterator[Metric]:
-        """What is looked up when it is asked for."""
+        """The metrics whose values are read on request."""
         with contextlib.suppress(OSError):
             yield GaugeMetricFamily(
                 "aftercall_receiver_landing_free_bytes", "Free bytes on the landing disk", self._free_bytes()
@@ -129,11 +130,11 @@ class Metrics:
 
 
 def _forget_the_dead(directory: Path) -> None:
-    """What a killed worker had waiting waits no more; what it counted still counts."""
+    """Drop the gauges of dead workers: their requests no longer wait. Their counters stay."""
     for path in directory.iterdir():
-        found = _OF_A_LIVE_PROCESS.fullmatch(path.name)
-        if found and not _is_alive(int(found[1])):
-            mark_process_dead(int(found[1]), str(directory))  # type: ignore[no-untyped-call]
+        live = _OF_A_LIVE_PROCESS.fullmatch(path.name)
+        if live and not _is_alive(int(live[1])):
+            mark_process_dead(int(live[1]), str(directory))  # type: ignore[no-untyped-call]
 
 
 def _is_alive(pid: int) -> bool:
@@ -141,6 +142,6 @@ def _is_alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's now
+    except PermissionError:  # another user's process by now
         return True
     return True

@@ -1,7 +1,6 @@
-"""Where a request came from, and whether that lies in a list of networks.
+"""The sender's address of a request, and lists of networks.
 
-Addresses only; which source may send from where is in the settings, and what a stranger is answered belongs to
-`receiver.auth`.
+Which source may send from where is in the settings; the answer to others belongs to `receiver.auth`.
 """
 
 import re
@@ -24,24 +23,23 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def contains(listed: Iterable[Network], address: Address | None) -> bool:
-    """Whether one of the networks holds the address; an unknown one is in none."""
+    """True if one of the networks contains the address; False for an unknown address."""
     return address is not None and any(address in network for network in listed)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a listener on `host`; of names, only localhost counts."""
+    """True if only this machine can reach a listener on `host`; of names, only localhost counts."""
     address = _address(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
 def sender(peer: str, forwarded: str | None, proxies: Iterable[Network]) -> Address | None:
-    """Who sent a request, or None if that cannot be known.
+    """The address of a request's sender; None if unknown.
 
-    `peer` is the other end of the connection, `forwarded` the joined values of `X-Forwarded-For`, None without
-    one. The header is believed only from a proxy of ours, and only as far as proxies of ours wrote it: every
-    proxy adds the address it was called from at the right, so the first one from the right that is no proxy
-    is the sender. What stands left of it may be invented. A proxy of ours without the header tells nothing: the
-    server drops a header that is not ASCII, so that a sender could hide behind one.
+    `peer` is the other end of the connection, `forwarded` the joined values of `X-Forwarded-For`, None without it.
+    Only a trusted proxy's header counts. Each proxy appends the address that called it, so the sender is the first
+    address from the right that is not a trusted proxy; what stands left of it may be forged. Without the header a
+    trusted proxy leaves the sender unknown: the server drops a header that is not ASCII, and a sender could hide so.
     """
     address = _address(peer)
     if not contains(proxies, address):
@@ -68,9 +66,9 @@ def _network(text: str) -> Network:
 
 
 def _address(text: str) -> Address | None:
-    """An address, of IPv4 inside IPv6 the IPv4 one; None if the text is none."""
-    if found := _WITH_PORT.fullmatch(text):
-        text = found[1] or found[2]
+    """The address in a text, as IPv4 if it is IPv4 inside IPv6; None if there is none."""
+    if ported := _WITH_PORT.fullmatch(text):
+        text = ported[1] or ported[2]
     try:
         address = ip_address(text)
     except ValueError:

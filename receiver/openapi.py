@@ -1,7 +1,7 @@
-"""The receiver described in OpenAPI 3.1, for tests and for whoever writes a client: `python -m receiver.openapi`.
+"""Prints the receiver's OpenAPI 3.1 document, for tests and authors of clients: `python -m receiver.openapi`.
 
-Made from the sources and the documented answers, so that a new source is in it by itself. Not served: the public port
-has nothing to read.
+Generated from the sources and the documented answers, so a new source needs no entry. Not served: the public port
+offers nothing to read.
 """
 
 import sys
@@ -23,7 +23,7 @@ ANSWERS = {
     415: "the body is not declared as JSON (or as a form, where one is taken) in UTF-8 without compression",
     503: "the event cannot be taken now; send it again later",
 }
-"""Every answer to a webhook but 200, and when it is given; docs/receiver.md has the cases one by one."""
+"""Every answer to a webhook except 200, with its cause; docs/receiver.md lists the cases."""
 
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _SECONDS = {"required": True, "schema": {"type": "integer", "minimum": 1}}
@@ -59,7 +59,7 @@ _SCHEMAS = {
 
 
 def openapi(sources: Iterable[Source] = tuple(SOURCES.values())) -> dict[str, Any]:
-    """The document as a value for JSON. Every source takes any JSON, so its body has no closer schema."""
+    """The document as a JSON value. Every source accepts any JSON, so bodies have no closer schema."""
     paths: dict[str, Any] = {f"/webhooks/{source.name}": {"post": _webhook(source)} for source in sources}
     paths["/healthz"] = {"get": _operation("healthz", "Whether the process answers", _json("Status"))}
     paths["/readyz"] = {
@@ -86,7 +86,7 @@ def _webhook(source: Source) -> dict[str, Any]:
 
 
 def _accepted(source: Source) -> dict[str, Any]:
-    """The types of body that a source takes. A form is described by an object, whose fields are its own."""
+    """The content types that a source accepts. A form is described as an object with any fields."""
     fields = {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}}
     form = {FORM: {"schema": fields}} if source.takes_forms else {}
     return {"application/json": {"schema": True}, **form}

@@ -1,7 +1,6 @@
-"""The home holds what callers said: only its owner may read it.
+"""File permissions: only the owner may read the home, since it holds what callers said.
 
-Sets the rights of new files for a whole process, and closes what an earlier version, or another program, left open.
-What is in the files belongs to others.
+Restricts new files of the whole process, and removes permissions that an earlier version or another program left.
 """
 
 import os
@@ -11,23 +10,23 @@ from contextlib import suppress
 from pathlib import Path
 
 OTHERS = 0o077
-"""The rights of everybody but the owner."""
+"""Permissions of everybody but the owner."""
 _WRITTEN = (
     "access-token", "board", "dagster", "dbt", "dlt", "landing", "logs", "metrics", "outbox.sqlite*", "published",
     "warehouse.duckdb*", "whatif", "*.lock",
 )  # fmt: skip
-"""What aftercall itself writes into its home. Rights of other files are for the operator to choose."""
+"""What aftercall writes into its home. Permissions of other files are the operator's choice."""
 
 
 def keep_new_files_private() -> None:
-    """From now on this process and those it starts create files 0600 and folders 0700."""
+    """Let this process and its children create files as 0600 and folders as 0700."""
     os.umask(OTHERS)
 
 
 def prepare(home: Path) -> None:
-    """Create the home, or close the one that exists, with all that aftercall wrote into it.
+    """Create the home, or make an existing one and the files that aftercall wrote into it private.
 
-    Raises OSError when the home cannot be created. What belongs to another user stays as it is.
+    Raises OSError if the home cannot be created. Files of another user stay as they are.
     """
     keep_new_files_private()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -37,10 +36,9 @@ def prepare(home: Path) -> None:
 
 
 def exposed(home: Path) -> Iterator[tuple[Path, int]]:
-    """Each file and folder of a home that others than its owner have rights to, and these rights; links are left out.
+    """The files and folders of a home that others can access, with their modes; links are left out.
 
-    A folder that is there for all, such as `/tmp` or the user's own directory, is no home of its own: only what
-    aftercall wrote into it is looked at.
+    Of a shared folder, such as `/tmp` or the user's own directory, only files that aftercall wrote count.
     """
     with suppress(OSError):
         status = home.stat()
@@ -53,7 +51,7 @@ def exposed(home: Path) -> Iterator[tuple[Path, int]]:
 
 
 def _within(path: Path) -> Iterator[tuple[Path, int]]:
-    """The path and all below it. What is removed meanwhile, as loads and runs do, is passed over."""
+    """The path and everything below it. Files that loads and runs remove meanwhile are skipped."""
     with suppress(OSError):
         mode = path.lstat().st_mode
         if stat.S_ISLNK(mode):

@@ -1,6 +1,6 @@
-"""The trial delivery of `aftercall connect`: signed as the platform signs, kept as any other, and no event of a call.
+"""The test event of `aftercall connect`: signed like the platform's own, stored like any other, part of no call.
 
-It is known by its body, the only part of a request that every platform signs. How it is posted belongs to the command.
+Its body identifies it, since no other part of a request is signed by every platform. Posting it belongs to the command.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ EVENT_TYPE = "aftercall.connect"
 
 
 def body(source: Source, identity: str) -> tuple[str, bytes]:
-    """Content type and body of a trial; its event will have the id `identity`.
+    """Content type and body of a test event with the id `identity`.
 
-    The id is named `call_id` since one platform signs nothing else; no call is made of it, see `facts`.
+    The id's field is `call_id`, since one platform signs nothing else. It makes no call: see `facts`.
     """
     fields = {"event": EVENT_TYPE, "call_id": identity}
     if source.takes_forms:
@@ -27,7 +27,7 @@ def body(source: Source, identity: str) -> tuple[str, bytes]:
 
 
 def facts(parsed: Any) -> Facts | None:
-    """The facts of a trial, which has no call id; None if the body is a platform's own."""
+    """The facts of a test event, which has no call id; None for any other body."""
     fields = mapping(parsed)
     fields = mapping(fields.get("form")) or fields
     if fields.get("event") != EVENT_TYPE or fields.keys() != {"event", "call_id"}:

@@ -1,4 +1,4 @@
-"""Whether an event would be taken now, asked of the disk itself, which may be slow to answer or never answer."""
+"""Readiness: checks the landing disk, which may answer slowly or never."""
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,10 +7,10 @@ from receiver.landing import LandingStore, LandingUnavailable
 
 
 class Readiness:
-    """One look at a time: a disk that hangs holds one thread, however often it is asked about."""
+    """Runs one check at a time, so that a disk that hangs blocks one thread only."""
 
     def __init__(self, landing: LandingStore, seconds: float) -> None:
-        """`seconds`: how long to wait for the disk."""
+        """`seconds`: time to wait for the disk."""
         self._landing = landing
         self._seconds = seconds
         self._thread = ThreadPoolExecutor(1, "readiness")
@@ -18,7 +18,7 @@ class Readiness:
         self._look: Future[None] | None = None
 
     def check(self) -> None:
-        """Raises LandingUnavailable with the reason when an event would not be taken."""
+        """Raise LandingUnavailable with the reason if an event could not be written now."""
         with self._lock:
             if self._look is None or self._look.done():
                 self._look = self._thread.submit(self._landing.check)

@@ -1,19 +1,19 @@
-"""How often this process has landed one event: a repeat beyond the limit is answered and not landed again.
+"""Limits how often this process writes one event to the landing store.
 
-One captured delivery, sent for ever, would fill the disk; the load keeps one row an event anyway. The counts are of
-this process and live as long as it does: after a restart an event is landed up to the limit again. What makes a line
-durable belongs to `receiver.landing`.
+One recorded delivery, sent for ever, would fill the disk, and the load keeps one row per event anyway. Counts are per
+process and in memory: after a restart an event may be written up to the limit again. Writing belongs to
+`receiver.landing`.
 """
 
 import hashlib
 import threading
 
 MOST_EVENTS = 1 << 15
-"""Events whose lines are counted, the latest ones: about 6 MB."""
+"""How many events are counted, the latest ones: about 6 MB."""
 
 
 class _Count:
-    """Lines of one event: on disk, and on their way there."""
+    """Lines of one event: on disk, and being written."""
 
     __slots__ = ("landed", "under_way")
 
@@ -25,14 +25,14 @@ class Repeats:
     """Counts the lines of each event. Thread-safe."""
 
     def __init__(self, limit: int, most_events: int = MOST_EVENTS) -> None:
-        """At most `limit` lines an event, 0 for any number."""
+        """`limit`: lines per event; 0 is any number."""
         self._limit = limit
         self._most_events = most_events
         self._counts: dict[bytes, _Count] = {}
         self._lock = threading.Lock()
 
     def begin(self, key: bytes) -> bool:
-        """Whether the event is to be landed; `end` has to follow then. False only once a line of it is on disk."""
+        """True if the event must be written; then call `end`. False only if a line of it is on disk."""
         if not self._limit:
             return True
         with self._lock:
@@ -46,19 +46,19 @@ class Repeats:
             return True
 
     def end(self, key: bytes, *, is_durable: bool) -> None:
-        """What became of a line that was begun."""
+        """Record the outcome of a line that was begun."""
         if not self._limit:
             return
         with self._lock:
             count = self._counts.get(key)
-            if count is None:  # forgotten meanwhile
+            if count is None:  # dropped meanwhile, for a later event
                 return
             count.under_way = max(0, count.under_way - 1)
             count.landed += is_durable
 
 
 def event_key(source: str, call_id: str | None, event_id: str) -> bytes:
-    """What makes two deliveries one event to the load: source, call and event id."""
+    """A digest of source, call and event id, which make two deliveries one event to the load."""
     call = call_id or ""
     named = f"{source}\n{len(call)}\n{call}{event_id}"
     return hashlib.blake2b(named.encode(), digest_size=16).digest()

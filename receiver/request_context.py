@@ -1,7 +1,7 @@
-"""One request on its way through: what the server read, and what the application found out about it.
+"""One request: what the server read of it, and what the application learned from it.
 
-The server puts an `Exchange` into the WSGI environment and makes `line` durable before it sends the answer, so that
-no thread waits for the disk. Under any other WSGI server there is none, and the application does all of it itself.
+The server puts a `RequestContext` into the WSGI environment and makes `line` durable before it sends the answer, so
+that no thread waits for the disk. Another WSGI server provides none, and the application then writes the line itself.
 """
 
 import itertools
@@ -11,17 +11,17 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ENVIRON_KEY = "aftercall.exchange"
-# a letter at least, so that a phone number is no request id
+ENVIRON_KEY = "aftercall.context"
+# requires a letter, so that no phone number passes as a request id
 _SANE = re.compile(r"(?=[0-9._=-]*[A-Za-z])[A-Za-z0-9][A-Za-z0-9._=-]{7,127}")
 
 
 @dataclass(slots=True)
-class Exchange:
-    """`reason` says from a closed list why the answer is not 200. Keys of `headers` are lower case.
+class RequestContext:
+    """Keys of `headers` are lower case. `reason`, from a closed list, says why the answer is not 200.
 
-    `event_key` is the same for every delivery of one event; `is_repeat`: it was on disk often enough, so that this one
-    was not landed.
+    `event_key` is the same for every delivery of one event. `is_repeat`: the event was on disk often enough, so this
+    delivery was not written.
     """
 
     request_id: str
@@ -49,7 +49,7 @@ os.register_at_fork(after_in_child=_begin_process)
 
 
 def request_id(claimed: str | None) -> str:
-    """The sender's id of a request if it is one that can be logged, else a new one: process and number, in hex."""
+    """The sender's request id if it is safe to log, else a new one: process and number, in hex."""
     if claimed is not None and _SANE.fullmatch(claimed):
         return claimed
     return f"{_process}-{next(_numbers):x}"

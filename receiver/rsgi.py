@@ -1,6 +1,6 @@
-"""What every server of this project needs under granian: an address of its own, WSGI asked from RSGI, a sure end.
+"""What the servers of this project need under granian: a free address, WSGI calls from RSGI, an end with the parent.
 
-Shared by the receiver and the live board. Which requests there are, and what they mean, belongs to them.
+Shared by the receiver and the live board. Their requests belong to them.
 """
 
 import io
@@ -21,8 +21,8 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def refuse_taken_address(host: str, port: int, setting: str) -> None:
-    """Raise SystemExit, which names the setting, when the address cannot be bound."""
-    # granian binds with SO_REUSEPORT: a second server would silently take half of the first one's requests
+    """Raise SystemExit with the setting's name if the address cannot be bound."""
+    # granian binds with SO_REUSEPORT: a second server would silently get half of the requests
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -33,7 +33,7 @@ def refuse_taken_address(host: str, port: int, setting: str) -> None:
 
 
 def end_with_parent(grace_seconds: float) -> None:
-    """End this worker process soon after its parent: one whose parent was killed would hold the port for ever."""
+    """End this worker soon after its parent: a worker whose parent was killed would hold the port for ever."""
     threading.Thread(target=_watch, args=(os.getppid(), grace_seconds), daemon=True).start()
 
 
@@ -46,7 +46,7 @@ def _watch(parent: int, grace_seconds: float) -> None:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """A request's headers by lower-case name; several of one name are joined by commas."""
+    """A request's headers by lower-case name; values of a repeated name are joined by commas."""
     headers: dict[str, str] = {}
     for name, value in scope.headers.items():
         headers[name] = f"{headers[name]},{value}" if name in headers else value
@@ -54,12 +54,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
 
 
 def peer_of(scope: Scope) -> str:
-    """The address that a request came from, without brackets and port."""
+    """The address at the other end of the connection, without brackets and port."""
     return scope.client.rpartition(":")[0].strip("[]")
 
 
 def server_environment(host: str, port: int, *, is_multiprocess: bool) -> WSGIEnvironment:
-    """What WSGI's environment says of the server, the same for every request."""
+    """The part of WSGI's environment that is the same for every request."""
     return {
         "SCRIPT_NAME": "",
         "SERVER_NAME": host,
@@ -77,8 +77,8 @@ def server_environment(host: str, port: int, *, is_multiprocess: bool) -> WSGIEn
 def environment(
     server: WSGIEnvironment, scope: Scope, headers: Mapping[str, str], body: bytes
 ) -> WSGIEnvironment:
-    """WSGI's environment of a request whose body was read; `server` is `server_environment`."""
-    found = server | {
+    """The WSGI environment of a request whose body was read; `server` is `server_environment`."""
+    environ = server | {
         "REQUEST_METHOD": scope.method,
         "PATH_INFO": scope.path if scope.path.isascii() else scope.path.encode().decode("latin-1"),
         "QUERY_STRING": scope.query_string,
@@ -87,14 +87,14 @@ def environment(
         "wsgi.input": io.BytesIO(body),
     }
     for name, value in headers.items():
-        found["HTTP_" + name.upper().replace("-", "_")] = value
-    found["CONTENT_TYPE"] = headers.get("content-type", "")
-    found["CONTENT_LENGTH"] = str(len(body))
-    return found
+        environ["HTTP_" + name.upper().replace("-", "_")] = value
+    environ["CONTENT_TYPE"] = headers.get("content-type", "")
+    environ["CONTENT_LENGTH"] = str(len(body))
+    return environ
 
 
 def ask(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
-    """The application's answer, by WSGI's rules."""
+    """The answer of a WSGI application."""
     begun: list[Any] = []
 
     def start_response(

@@ -1,6 +1,6 @@
-"""Running the app under granian, until SIGTERM or SIGINT.
+"""Runs the receiver under granian until SIGTERM or SIGINT.
 
-Worker processes serve and this one watches over them. What happens to one request belongs to `receiver.bridge`.
+Worker processes serve requests; this process supervises them. Handling one request belongs to `receiver.bridge`.
 """
 
 import gc
@@ -24,24 +24,24 @@ from receiver.config import ReceiverSettings
 from receiver.rsgi import end_with_parent, refuse_taken_address
 
 HEADER_SECONDS = 30
-"""How long a head may take to arrive, and how long an idle connection is kept."""
+"""Time limit for a request's head, and for an idle connection."""
 HEADER_BYTES = 64 << 10
 CONNECTIONS = 8192
-"""Per process; more wait in the kernel. Far more than requests in hand, so that there is room to say 503."""
+"""Limit per process; further ones wait in the kernel. Far above the queue, so that the rest can be answered 503."""
 
 Load = Callable[[ReceiverSettings], Any]
 
 
 def serve(settings: ReceiverSettings | None = None, load: Load | None = None) -> None:
-    """Serve until stopped; must run in the main thread. Exits with 1 when the address cannot be bound.
+    """Serve until stopped; call from the main thread. Exits with 1 if the address cannot be bound.
 
-    `load` makes the RSGI application of each worker process, by default the receiver's.
+    `load` creates the RSGI application in each worker process, by default the receiver's.
     """
     settings = settings or ReceiverSettings()
-    with suppress(OSError):  # a disk that cannot be written is answered to each sender, with 503
+    with suppress(OSError):  # a disk that cannot be written is reported to each sender, with 503
         private.prepare(settings.home)
     refuse_taken_address(settings.host, settings.port, "AFTERCALL_RECEIVER_BIND")
-    # prometheus_client looks for this when it is imported, so whatever imports it is imported behind it
+    # prometheus_client reads this at import, so import whatever imports it afterwards
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.metrics))
     if load is None:
         import receiver.worker
@@ -71,10 +71,10 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
 
 
 def _load(settings: ReceiverSettings, load: Load) -> Any:
-    """Runs in the worker process."""
+    """The RSGI application; runs in the worker process."""
     end_with_parent(settings.receiver_grace_seconds)
     application = load(settings)
-    # what lives as long as the process need not be looked through in the middle of a request
+    # permanent objects need no garbage collection in the middle of a request
     gc.collect()
     gc.freeze()
     return application
@@ -86,13 +86,13 @@ def _empty(folder: Path) -> Path:
         folder.mkdir(parents=True, mode=0o700)
     except OSError as error:
         raise SystemExit(
-            f"cannot make {folder} anew: {error.strerror}; remove it, or free its disk"
+            f"cannot empty and create {folder}: {error.strerror}; remove it, or free space on its disk"
         ) from error
     return folder
 
 
 def _raise_file_limit() -> int:
-    """As many open files as are of use and the system lets this process have; returns that number."""
+    """Raise the limit of open files as far as useful and allowed; the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     useful = max(soft, 2 * CONNECTIONS)
     wanted = useful if hard == resource.RLIM_INFINITY else min(hard, useful)

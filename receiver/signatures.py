@@ -1,6 +1,6 @@
-"""Signature schemes: pure functions of headers, raw bytes, secrets and the time, which return or raise BadSignature.
+"""Signature schemes: pure functions of headers, raw bytes, secrets and time. They return or raise BadSignature.
 
-Which source uses which scheme, and under which header, belongs to the sources.
+Which source uses which scheme, and in which header, belongs to the sources.
 """
 
 import base64
@@ -21,7 +21,7 @@ _SECRET_PREFIX = "whsec_"  # noqa: S105 - how such secrets begin
 
 
 class Reason(StrEnum):
-    """Why a request was not believed. For the operator's log and metrics, never for the sender."""
+    """Why a signature was rejected. For the operator's log and metrics, never for the sender."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -32,7 +32,7 @@ class Reason(StrEnum):
 
 
 class BadSignature(Exception):
-    """The request is not proven to come from somebody who knows a secret of the source."""
+    """No secret of the source signed the request."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -47,9 +47,9 @@ def hmac_sha256_hex(secret: str, body: bytes) -> str:
 def verify_hmac_sha256_hex(
     claimed: str | None, body: bytes, secrets: Iterable[str], prefix: str = ""
 ) -> None:
-    """`claimed` is `prefix` and the hex HMAC-SHA256 of the body under one of the secrets.
+    """Return if `claimed` is `prefix` and the hex HMAC-SHA256 of the body under one of the secrets.
 
-    Upper and lower case are the same, in both. Raises BadSignature.
+    Case does not matter. Raises BadSignature.
     """
     if claimed is None:
         raise BadSignature(Reason.MISSING)
@@ -63,17 +63,17 @@ def verify_hmac_sha256_hex(
 def verify_standard_webhook(
     headers: Mapping[str, str], body: bytes, secrets: Iterable[str], now: float
 ) -> None:
-    """The `webhook-*` headers sign the body by the Standard Webhooks rules, scheme `v1`.
+    """Return if the `webhook-*` headers sign the body by the Standard Webhooks rules, scheme `v1`.
 
-    Keys of `headers` are lower case; `now` is in Unix seconds. `webhook-signature` may hold several claims
-    divided by spaces, of which one must fit. Raises BadSignature.
+    Keys of `headers` are lower case; `now` is in Unix seconds. One of the signatures in `webhook-signature`, separated
+    by spaces, must match. Raises BadSignature.
     """
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     identity, timestamp, signatures = (headers.get(name, "") for name in names)
     if not (identity and timestamp and signatures):
         raise BadSignature(Reason.MISSING)
     claims = [
-        found[1].encode() for claim in signatures.split(" ") if (found := _BASE64_CLAIM.fullmatch(claim))
+        digest[1].encode() for claim in signatures.split(" ") if (digest := _BASE64_CLAIM.fullmatch(claim))
     ]
     if not claims or not _UNIX_SECONDS.fullmatch(timestamp):
         raise BadSignature(Reason.MALFORMED)
@@ -87,7 +87,7 @@ def verify_standard_webhook(
 
 
 def sign_standard_webhook(identity: str, body: bytes, secret: str, now: float) -> dict[str, str]:
-    """The `webhook-*` headers of a body by the Standard Webhooks rules. Raises BadSignature if the secret is none."""
+    """The `webhook-*` headers of a body by the Standard Webhooks rules. Raises BadSignature for a malformed secret."""
     key = _standard_webhook_key(secret)
     if key is None:
         raise BadSignature(Reason.UNUSABLE_SECRET)
@@ -98,7 +98,7 @@ def sign_standard_webhook(identity: str, body: bytes, secret: str, now: float) -
 
 
 def _standard_webhook_key(secret: str) -> bytes | None:
-    """The key in `whsec_` and base64, whose padding may be left out; None if it is not that."""
+    """The key of a secret, `whsec_` and base64 with or without padding; None if malformed."""
     text = secret.removeprefix(_SECRET_PREFIX).rstrip("=")
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True) or None
@@ -108,7 +108,7 @@ def _standard_webhook_key(secret: str) -> bytes | None:
 
 def match(expected: Sequence[bytes], claims: Sequence[bytes]) -> None:
     """Return if one of the claims is one of the expected digests. Raises BadSignature."""
-    # no early end: the time must not tell which secret matched
+    # no early exit: the time taken must not reveal which secret matched
     matches = [hmac.compare_digest(right, claim) for right in expected for claim in claims]
     if not any(matches):
         raise BadSignature(Reason.WRONG)

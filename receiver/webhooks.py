@@ -1,7 +1,7 @@
-"""The one route that takes events in: check, find the envelope, have it made durable, answer.
+"""The webhook route: authenticates, extracts the envelope, hands over the landing line, answers.
 
-Who is believed belongs to `receiver.auth`, how a platform signs and speaks to `receiver.sources`, how bytes
-become durable to `receiver.landing`, who waits for that to `receiver.bridge`.
+Authentication belongs to `receiver.auth`, a platform's signatures and fields to `receiver.sources`, durable writing to
+`receiver.landing`, waiting for it to `receiver.bridge`.
 """
 
 import time
@@ -14,53 +14,55 @@ from flask import Blueprint, Request, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from receiver import probe_event
-from receiver.auth import gate
+from receiver.auth import auth_policy
 from receiver.body import FORM, BadBody, kind_of, parse, parse_form, without_mark
 from receiver.config import ReceiverSettings
 from receiver.envelope import line, seal
-from receiver.http_errors import Problem, landing_unavailable, too_large
+from receiver.http_errors import HttpError, landing_unavailable, too_large
 from receiver.landing import LandingStore, LandingUnavailable
 from receiver.repeats import event_key
-from receiver.request_context import ENVIRON_KEY, Exchange, request_id
+from receiver.request_context import ENVIRON_KEY, RequestContext, request_id
 from receiver.sources import SOURCES
 
 
 def webhooks_blueprint(settings: ReceiverSettings, landing: LandingStore) -> Blueprint:
-    """`POST /webhooks/<source>` over a landing store."""
+    """`POST /webhooks/<source>` with the given landing store."""
     blueprint = Blueprint("webhooks", __name__)
     limit = settings.receiver_max_body_bytes
-    gates = {name: gate(source, settings) for name, source in SOURCES.items()}
+    policies = {name: auth_policy(source, settings) for name, source in SOURCES.items()}
 
     @blueprint.post("/webhooks/<name>", provide_automatic_options=False)
     def webhook(name: str) -> Response:
         source = SOURCES.get(name)
         if source is None:
-            raise Problem(404, f"no such source; known are {', '.join(sorted(SOURCES))}")
-        served: Exchange | None = request.environ.get(ENVIRON_KEY)
-        exchange = served or _exchange(request, limit)
-        exchange.source = name
-        headers = exchange.headers
-        gates[name].admit(request.environ.get("REMOTE_ADDR", ""), headers)
+            raise HttpError(404, f"no such source; known are {', '.join(sorted(SOURCES))}")
+        served: RequestContext | None = request.environ.get(ENVIRON_KEY)
+        context = served or _context(request, limit)
+        context.source = name
+        headers = context.headers
+        policies[name].check_network(request.environ.get("REMOTE_ADDR", ""), headers)
         is_form = _is_form(headers, source.takes_forms)
-        gates[name].believe(headers, exchange.body, time.time(), request.environ.get("QUERY_STRING", ""))
-        parsed, body = _read_as(is_form, exchange.body)
+        policies[name].check_signature(
+            headers, context.body, time.time(), request.environ.get("QUERY_STRING", "")
+        )
+        parsed, body = _read_as(is_form, context.body)
         facts = probe_event.facts(parsed) or source.facts(parsed, headers)
         envelope = seal(name, facts, body, datetime.now(UTC), parsed)
-        exchange.event_id, exchange.event_type = envelope.event_id, envelope.event_type
-        exchange.event_key = event_key(name, envelope.call_id, envelope.event_id)
-        exchange.line = line(envelope, body)
+        context.event_id, context.event_type = envelope.event_id, envelope.event_type
+        context.event_key = event_key(name, envelope.call_id, envelope.event_id)
+        context.line = line(envelope, body)
         if served is None:
-            _append(landing, exchange.line)
+            _append(landing, context.line)
         answer = {"status": "accepted", "event_id": envelope.event_id}
         return Response(orjson.dumps(answer), content_type="application/json")
 
     return blueprint
 
 
-def _exchange(request: Request, limit: int) -> Exchange:
-    """What the bridge would have read, under a server that is not the bridge."""
+def _context(request: Request, limit: int) -> RequestContext:
+    """The context of a request under a server that provides none."""
     headers = {key.lower(): value for key, value in request.headers}
-    return Exchange(request_id(headers.get("x-request-id")), headers, _read(request, limit))
+    return RequestContext(request_id(headers.get("x-request-id")), headers, _read(request, limit))
 
 
 def _read(request: Request, limit: int) -> bytes:
@@ -72,7 +74,7 @@ def _read(request: Request, limit: int) -> bytes:
     except RequestEntityTooLarge:
         raise too_large(limit) from None
     except (ClientDisconnected, OSError):
-        raise Problem(400, "the body ended before its declared length") from None
+        raise HttpError(400, "the body ended before its declared length") from None
     if len(body) > limit:
         raise too_large(limit)
     return body
@@ -86,16 +88,16 @@ def _append(landing: LandingStore, entry: bytes) -> None:
 
 
 def _is_form(headers: Mapping[str, str], takes_forms: bool) -> bool:
-    """Whether the body is a form rather than JSON. Raises Problem (415) if it is declared as neither."""
+    """True if the body is declared as a form, False if as JSON. Raises HttpError (415) if as neither."""
     kind, charset = kind_of(headers.get("content-type", ""))
     is_form = takes_forms and kind == FORM
     if not is_form and kind != "application/json" and not _is_json_by_suffix(kind):
         also = f" or {FORM}" if takes_forms else ""
-        raise Problem(415, f"send Content-Type: application/json{also}")
+        raise HttpError(415, f"send Content-Type: application/json{also}")
     if charset not in {"utf-8", "utf8", "us-ascii"}:
-        raise Problem(415, "send the body in UTF-8")
+        raise HttpError(415, "send the body in UTF-8")
     if headers.get("content-encoding", "identity").lower() != "identity":
-        raise Problem(415, "send the body without a Content-Encoding; compressed bodies are not accepted")
+        raise HttpError(415, "send the body without a Content-Encoding; compressed bodies are not accepted")
     return is_form
 
 
@@ -104,7 +106,7 @@ def _is_json_by_suffix(kind: str) -> bool:
 
 
 def _read_as(is_form: bool, body: bytes) -> tuple[Any, bytes]:
-    """The body's value and the JSON that is kept of it. Raises Problem (400)."""
+    """The body's value, and the JSON to store for it. Raises HttpError (400)."""
     try:
         if is_form:
             value = parse_form(body)
@@ -112,4 +114,4 @@ def _read_as(is_form: bool, body: bytes) -> tuple[Any, bytes]:
         body = without_mark(body)
         return parse(body), body
     except BadBody as error:
-        raise Problem(400, str(error)) from None
+        raise HttpError(400, str(error)) from None

@@ -1,4 +1,4 @@
-"""What a worker process serves: the application and its bridge. How processes run belongs to `receiver.serve`."""
+"""Creates what a worker process serves: the application in its bridge. Processes belong to `receiver.serve`."""
 
 from receiver import logs
 from receiver.app import create_app
@@ -9,13 +9,13 @@ from receiver.metrics import Metrics
 
 
 def load(settings: ReceiverSettings) -> Bridge:
-    """The receiver; called once in each worker process."""
+    """The receiver of the settings; called once per worker process."""
     store = open_landing(settings.home, settings.landing_segment_bytes, settings.landing_min_free_bytes)
     return bridge(settings, store)
 
 
 def bridge(settings: ReceiverSettings, landing: LandingStore) -> Bridge:
-    """The receiver over a landing store."""
+    """The receiver with the given landing store."""
     log = logs.configure()
     metrics = Metrics(landing.free_bytes)
     return Bridge(create_app(settings, landing, metrics), landing, settings, metrics, log)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from integrations.board.durations import Span, span_of
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of, heads, text
+from receiver.sources import SOURCES
 
 START, END, DONE, LATE_END, LATE_DONE = 1, 2, 4, 8, 16
 """What can be told of a call; the last two by a recovered event, which counts only with its call's start (`meant`)."""
@@ -20,9 +21,9 @@ FEED_ROOM = 4 * FEED
 _KINDS = {
     b'"%s"' % kind.encode(): bit for kind, bit in ((CALL_START, START), (CALL_END, END), (ANALYTICS, DONE))
 }
-ENDED_BY_ANALYTICS = ("bland", "elevenlabs", "synthflow", "vapi")
-"""Sources whose last event is end and analytics in one: those with `analytics_end_the_call` in dbt's staging."""
-_ENDED_BY_ANALYTICS = {b'"%s"' % source.encode() for source in ENDED_BY_ANALYTICS}
+_ENDED_BY_ANALYTICS = {
+    b'"%s"' % name.encode() for name, source in SOURCES.items() if source.analytics_end_the_call
+}
 _ONE = {bit: (bit,) for bit in (START, END, DONE)}
 _LATE = {START: (START,), END: (LATE_END,), DONE: (LATE_DONE,)}
 _PLAIN = {START: START, END: END, DONE: DONE, LATE_END: END, LATE_DONE: DONE}
@@ -51,6 +52,7 @@ class Detail:
     received: str | None = None
     payload: bytes = b""
     spans: dict[int, Span] = field(default_factory=dict)
+    source: str = ""
 
     def add(self, other: "Detail") -> None:
         """Take in what else is known; a start that was sent twice counts from its first receipt."""
@@ -58,6 +60,7 @@ class Detail:
         self.direction = self.direction or other.direction
         self.agent = self.agent or other.agent
         self.payload = self.payload or other.payload
+        self.source = self.source or other.source
         if other.received and (not self.received or other.received < self.received):
             self.occurred, self.received = other.occurred, other.received
         for bit, span in other.spans.items():
@@ -67,7 +70,7 @@ class Detail:
     def find_agent(self) -> None:
         """Read the body, which is then let go of."""
         if self.payload:
-            self.agent, self.payload = self.agent or agent_of(self.payload), b""
+            self.agent, self.payload = self.agent or agent_of(self.source, self.payload), b""
 
 
 @dataclass(slots=True)
@@ -192,6 +195,7 @@ def digest_of(
         if key in is_open:
             body_from, body_to = bodies[key, START]
             detail.payload = data[body_from:body_to]
+            detail.source = text(seen[key, START][1]) or ""
             if body_to - body_from > _SMALL:
                 detail.find_agent()
     _measure(found, data, seen, bodies)

@@ -1,16 +1,18 @@
-"""How long a call took, as its platform says: the places in a body, and which of several answers counts.
+"""How long a call took, as its platform says: which of several answers counts.
 
 The same order as in the models: a duration that the platform sent, then the call's own start and end. What only the
-arrival of webhooks tells is a lower bound. Where a body comes from, and how a duration looks, does not belong here.
+arrival of webhooks tells is a lower bound. Where a body holds its answers belongs to `receiver.sources`.
 """
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+
+from receiver.sources import SOURCES
+from receiver.sources.base import CallLength
 
 LONGEST_SECONDS = 86_400.0
 """`longest_call_seconds` of the models."""
@@ -40,64 +42,17 @@ class Span:
     ended: str | None = None
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where `stg_<source>__events` looks, the first that holds something; `per_second`: units of the duration."""
-
-    seconds: tuple[str, ...] = ()
-    started: tuple[str, ...] = ()
-    ended: tuple[str, ...] = ()
-    per_second: Mapping[str, float] = field(default_factory=dict)
-    inside: Callable[[Any], Any] = lambda body: body
-
-
-def _twilio_fields(body: Any) -> Any:
-    event = body[0] if isinstance(body, list) and body else body
-    return _at(event, "form") or _at(event, "data.request.parameters")
-
-
-_PLACES = {
-    "atoms": _Places(
-        ("duration_seconds", "metadata.callData.callDuration", "data.duration_seconds"),
-        ("metadata.callData.answerTime",),
-        ("metadata.callData.endTime",),
-    ),
-    "bland": _Places(
-        ("corrected_duration", "call_length"), ("started_at",), per_second={"call_length": 1 / 60}
-    ),
-    "elevenlabs": _Places(("data.metadata.call_duration_secs",), ("data.metadata.start_time_unix_secs",)),
-    "generic": _Places(("data.duration_seconds",), ("data.started_at",), ("data.ended_at",)),
-    "retell": _Places(
-        ("call.duration_ms",),
-        ("call.start_timestamp",),
-        ("call.end_timestamp",),
-        {"call.duration_ms": 1000.0},
-    ),
-    "synthflow": _Places(("call.duration",), ("call.start_time",)),
-    "twilio": _Places(("CallDuration",), inside=_twilio_fields),
-    "ultravox": _Places((), ("call.joined",), ("call.ended",)),
-    "vapi": _Places(
-        ("message.durationSeconds",),
-        ("message.startedAt", "message.call.startedAt"),
-        ("message.endedAt", "message.call.endedAt"),
-    ),
-}
-ONE_EVENT_PER_LEG = frozenset({"livekit", "telnyx"})
-"""Sources that tell of each person who comes and goes. Their first end says nothing of the call; the models do."""
-
-
 def span_of(source: str, payload: bytes, received: str, occurred: str | None) -> Span:
     """What an event of a call that is over says of its length; `occurred`: when the call ended, if it says so."""
-    places = _PLACES.get(source, _Places())
+    known = SOURCES.get(source)
     try:
-        body = places.inside(orjson.loads(payload))
+        length = known.length_of(orjson.loads(payload)) if known else CallLength()
     except orjson.JSONDecodeError:
-        body = None
-    started, ended = _text(_first(body, places.started)[1]), _text(_first(body, places.ended)[1])
-    place, value = _first(body, places.seconds)
-    number = _number(value)
+        length = CallLength()
+    number = _number(length.duration)
     if number is not None:
-        number /= places.per_second.get(place, 1.0)
+        number /= length.units_per_second
+    started, ended = _text(length.started_at), _text(length.ended_at)
     return Span(received, _seconds(number, started, ended), started, ended or occurred)
 
 
@@ -113,7 +68,8 @@ def duration(
         started: when it started, as its start event has it.
         arrived_seconds: seconds between the arrivals of its start and its end.
     """
-    if source in ONE_EVENT_PER_LEG:
+    known = SOURCES.get(source)
+    if known is not None and known.reports_each_leg:
         return None
     spans = [span for span in (analytics, end) if span is not None]
     seconds = next((span.seconds for span in spans if span.seconds is not None), None)
@@ -162,19 +118,6 @@ def _moment(value: str | None) -> tuple[float, bool] | None:
         return at.replace(tzinfo=at.tzinfo or UTC).timestamp(), at.tzinfo is not None
     except (ValueError, OverflowError):
         return None
-
-
-def _first(body: Any, places: tuple[str, ...]) -> tuple[str, Any]:
-    for place in places:
-        if (value := _at(body, place)) is not None:
-            return place, value
-    return "", None
-
-
-def _at(body: Any, place: str) -> Any:
-    for name in place.split("."):
-        body = body.get(name) if isinstance(body, dict) else None
-    return body
 
 
 def _text(value: Any) -> str | None:

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 import orjson
 
+from receiver.sources import SOURCES
+
 CALL_START, CALL_END, ANALYTICS = "call.start", "call.end", "analytics.completed"
 # unrolled: a choice for every character would be six times as slow
 _TEXT = rb'(null|"[^"\\]*(?:\\.[^"\\]*)*")'
@@ -17,14 +19,6 @@ _LINE = re.compile(
     rb'\{"event_id":' + _TEXT + rb',"source":("[^"\\]*"),"event_type":' + _TEXT + rb',"call_id":' + _TEXT
     + rb',"occurred_at":' + _TEXT + rb',"received_at":' + _TEXT + rb',"customer_phone":' + _TEXT
     + rb',"direction":' + _TEXT + rb',"payload":'
-)  # fmt: skip
-_AGENT_PLACES = tuple(
-    tuple(place.split("."))
-    for place in (
-        "agent_id", "metadata.agentId", "data.agent_id", "pathway_id", "persona_id", "call.agent_id", "call.agentId",
-        "call.agent.agentId", "call.model_id", "message.call.assistantId", "message.call.squadId",
-        "data.payload.assistant_id",
-    )
 )  # fmt: skip
 
 
@@ -99,16 +93,10 @@ def moment(value: str | None) -> datetime | None:
         return None
 
 
-def agent_of(payload: bytes) -> str | None:
-    """The agent that a body names, in the places where `stg_*__events` looks; None if it names none."""
+def agent_of(source: str, payload: bytes) -> str | None:
+    """The agent that a body names; None if it names none."""
+    known = SOURCES.get(source)
     try:
-        body = orjson.loads(payload)
+        return known.agent_of(orjson.loads(payload)) if known else None
     except orjson.JSONDecodeError:
         return None
-    for place in _AGENT_PLACES:
-        value = body
-        for name in place:
-            value = value.get(name) if isinstance(value, dict) else None
-        if isinstance(value, str) and value.strip():
-            return value.strip()[:255]
-    return None

@@ -1,11 +1,12 @@
-"""Contract drift: events loaded lately that do not look as documented any more, or have a field never seen before.
+"""Fields and types never seen before, in a sample of the events loaded lately.
 
-Looks at a sample, from the newest back, and tells names and types only. A field is new when it stands in an object that
-the documents describe, and neither they nor an event of the same type in a sample of the weeks before has it. What a
-shape is belongs to `receiver.shapes`; that an event does not fit changes nothing about it.
+The reference is what the same source sent before: an event differs if a field, or the type of a field, is in no event
+of its kind loaded in the two weeks before. Fields of `Source.operator_objects` are left out. Nothing here shows a value
+of a body, and an event that differs is loaded like any other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,18 +17,19 @@ from integrations.board.masking import text as masked
 from integrations.rendering import line
 from orchestration.config import OrchestrationSettings
 from orchestration.warehouse import duckdb_file
-from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
+from receiver.sources import SOURCES
 
 WINDOW = timedelta(days=1)
 SAMPLE = 100
-"""Events of each source and type that are looked at, so that a rare type is not lost among many of another."""
+"""Events per source and type that are compared, so that a rare type is not lost among many of another."""
 BEFORE = timedelta(days=14)
 SAMPLE_BEFORE = 500
-"""Events of each source and type, of this long before the window, that say which fields are known."""
-_NEW = "is new"
-_LONGEST_NAME = 120
+"""Events per source and type, loaded in this time before the window, that say which fields are known."""
+_MAX_NAME, _MAX_KEYS, _MAX_DEPTH = 120, 60, 8
+_TYPES = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
 Kind = tuple[str, str]
-Fields = set[tuple[str, str]]
+Types = dict[str, set[str]]
+"""The types of each field that events of one kind have, by place: `call.transcript_object[].role`."""
 _NEWEST = """
 with numbered as (
     select
@@ -44,9 +46,17 @@ order by events.source, events.event_type, events.event_key
 """
 
 
+@dataclass(frozen=True, order=True)
+class Misfit:
+    """A field that differs from earlier events, and how."""
+
+    where: str
+    problem: str
+
+
 @dataclass(frozen=True)
 class Drift:
-    """Events of one source and type that differ from the documents in the same way; `sample` is the outline of one."""
+    """Events of one source and type that differ in the same way; `sample` is the outline of one."""
 
     source: str
     event_type: str
@@ -58,59 +68,36 @@ class Drift:
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How many events were looked at, and what was found."""
+    """The number of events that were compared, and those that differ."""
 
     events: int
     drifts: list[Drift]
 
 
 def find(settings: OrchestrationSettings, now: datetime | None = None) -> DriftReport:
-    """Look at a sample of what was loaded within a day before `now`. Raises WarehouseBusy."""
+    """Compare a sample of what was loaded within a day before `now`. Raises WarehouseBusy."""
     until = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None)
     rows, known = _samples(settings, until - WINDOW, until)
-    looked_at, found = 0, dict[tuple[str, str, tuple[Misfit, ...]], Drift]()
+    drifts: dict[tuple[str, str, tuple[Misfit, ...]], Drift] = {}
     for source, event_type, event_key, payload in rows:
-        looked_at += 1
         body = _parsed(payload)
-        news = _new_fields(source, event_type, body, known)
-        wrong = (*misfits(source, event_type, body), *news)
-        if not wrong:
-            continue
-        earlier = found.get((source, event_type, wrong))
-        found[source, event_type, wrong] = Drift(
-            source,
-            event_type,
-            wrong,
-            earlier.events + 1 if earlier else 1,
-            earlier.event_key if earlier else event_key,
-            earlier.sample if earlier else _shown(body),
-        )
-    return DriftReport(looked_at, list(found.values()))
-
-
-def _new_fields(source: str, event_type: str, body: Any, known: dict[Kind, Fields]) -> list[Misfit]:
-    """Fields that the documents do not name and no earlier event had; none while there is no earlier event."""
-    objects = described(source, event_type)
-    before = known.get((source, event_type))
-    if before is None:
-        return []
-    new = {
-        (where, name)
-        for where, name in fields(body, objects)
-        if name not in objects[where] and (where, name) not in before
-    }
-    return [Misfit(_named(f"{where}.{name}".removeprefix(".")), _NEW) for where, name in sorted(new)]
+        changes = tuple(misfits(source, body, known.get((source, event_type), {})))
+        if changes:
+            key = (source, event_type, changes)
+            drift = drifts.get(key) or Drift(*key, 0, event_key, _sample(body))
+            drifts[key] = replace(drift, events=drift.events + 1)
+    return DriftReport(len(rows), list(drifts.values()))
 
 
 def _samples(
     settings: OrchestrationSettings, since: datetime, until: datetime
-) -> tuple[list[tuple[str, str, str, str]], dict[Kind, Fields]]:
-    """Events of the window, and the fields that events before it had, by source and type."""
+) -> tuple[list[tuple[str, str, str, str]], dict[Kind, Types]]:
+    """Events of the window, and the types of the fields in events before it."""
     if not settings.warehouse.exists():
         return [], {}
-    window = {"since": since, "until": until, "sources": sorted(SHAPES), "sample": SAMPLE}
+    window = {"since": since, "until": until, "sources": sorted(SOURCES), "sample": SAMPLE}
     before = window | {"since": since - BEFORE, "until": since, "sample": SAMPLE_BEFORE}
-    known: dict[Kind, Fields] = {}
+    known: dict[Kind, Types] = {}
     with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
         try:
             rows = connection.execute(_NEWEST, window).fetchall()
@@ -118,9 +105,62 @@ def _samples(
         except duckdb.CatalogException:  # nothing was ever loaded
             return [], {}
     for source, event_type, _, payload in earlier:
-        body = _parsed(payload)
-        known.setdefault((source, event_type), set()).update(fields(body, described(source, event_type)))
+        learn(source, _parsed(payload), known.setdefault((source, event_type), {}))
     return rows, known
+
+
+def learn(source: str, body: Any, known: Types) -> None:
+    """Add the fields of a body to those that are known."""
+    for place, kind in _fields(body, SOURCES[source].operator_objects):
+        known.setdefault(place, set()).add(kind)
+
+
+def misfits(source: str, body: Any, known: Types) -> Iterator[Misfit]:
+    """The differences of a body from earlier ones; without earlier ones there is nothing to differ from."""
+    if isinstance(body, list) and len(body) > 1:
+        yield Misfit("body", "has more than one event, of which only the first is read")
+    types: Types = {}
+    learn(source, body, types)
+    for place in sorted(types) if known else ():
+        before = known.get(place, set()) - {"null"}
+        if place in known:
+            for kind in sorted(types[place] - before - {"null"}) if before else ():
+                yield Misfit(_shown(place), f"was {' or '.join(sorted(before))}, is {kind}")
+        # the fields of a new object are not news beside it, nor is the first element of a list
+        elif not place.endswith("[]") and "object" in known.get(place.rpartition(".")[0], ()):
+            yield Misfit(_shown(place), "is new")
+
+
+def _fields(body: Any, skipped: frozenset[str], where: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """The place and type of a value, and of each field in it; not of the fields in objects of a skipped name."""
+    yield where, name_of(body)
+    if depth == _MAX_DEPTH:
+        return
+    if isinstance(body, list):
+        for element in body:
+            yield from _fields(element, skipped, f"{where}[]", depth + 1)
+    elif isinstance(body, dict):
+        for name, value in body.items():
+            place = f"{where}.{name}".removeprefix(".")
+            if name in skipped:
+                yield place, name_of(value)
+            else:
+                yield from _fields(value, skipped, place, depth + 1)
+
+
+def outline(value: Any, depth: int = 0) -> Any:
+    """A body without its values: names and types, and of a list its first element."""
+    if isinstance(value, dict) and depth < _MAX_DEPTH:
+        shown = {str(key)[:60]: outline(inner, depth + 1) for key, inner in list(value.items())[:_MAX_KEYS]}
+        return shown | ({"...": f"{len(value) - _MAX_KEYS} more"} if len(value) > _MAX_KEYS else {})
+    if isinstance(value, list) and value and depth < _MAX_DEPTH:
+        return [outline(value[0], depth + 1), f"{len(value)} in all"]
+    return name_of(value)
+
+
+def name_of(value: Any) -> str:
+    """The type of a JSON value, as JSON calls it."""
+    return _TYPES.get(type(value), "null")
 
 
 def _parsed(payload: str) -> Any:
@@ -130,10 +170,10 @@ def _parsed(payload: str) -> Any:
         return None
 
 
-def _shown(body: Any) -> str:
-    """Names can be personal too, where a platform's names are the operator's: what looks like a number is masked."""
+def _sample(body: Any) -> str:
+    """The outline as JSON. A name that looks like a number is masked: operators name fields after people."""
     return masked(orjson.dumps(outline(body), option=orjson.OPT_INDENT_2).decode(), mask=True)
 
 
-def _named(place: str) -> str:
-    return masked(line(place, _LONGEST_NAME), mask=True)
+def _shown(place: str) -> str:
+    return masked(line(place, _MAX_NAME), mask=True) or "body"

@@ -2,10 +2,10 @@
 
 Sources: the vendor's OpenAPI file and its package (`smallestai.atoms.calls`): page, limit (at most 500), dateFrom and
 dateTo (by creation), `data.logs`, `data.pagination.hasMore`; `callId` is what a webhook calls so, `_id` is not. The
-default order is kept, newest change first: sorting by creation is known to time out.
+default order, newest change first, stays: sorting by creation is known to time out.
 
-The API's fields are not the webhook's, so the body is written in the wire dialect and holds the API's own beside it.
-The end of the call is its creation and its duration: the API gives no other.
+The API's fields differ from the webhook's, so the body is written in the wire dialect, with the API's call beside it.
+The end of the call is its creation plus its duration: the API gives no other.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _TYPES = {"inbound": "telephonyInbound", "outbound": "telephonyOutbound", "web":
 
 
 class Atoms(Platform):
-    """One webhook at the end, and one with the analytics if there are any."""
+    """One webhook after the end, and one with the analytics, if any."""
 
     name = "atoms"
     api_url = "https://api.smallest.ai/atoms/v1"
@@ -33,7 +33,7 @@ class Atoms(Platform):
         return {"type": "bearer", "token": key}
 
     def listing(self, until: datetime) -> dict[str, Any]:
-        """Pages by number, the first is 1."""
+        """Numbered pages, from 1."""
         return {
             "path": "conversation",
             "params": {"limit": 100, "dateFrom": SINCE, "dateTo": self.moment(until)},
@@ -51,7 +51,7 @@ class Atoms(Platform):
         return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
     def seen(self, call: dict[str, Any]) -> Seen:
-        """The status says whether it is over."""
+        """A call is over by its status."""
         return Seen(
             identifier(call.get("callId")),
             moment(call.get("createdAt")),
@@ -65,9 +65,9 @@ class Atoms(Platform):
         recording = text(call.get("recordingUrl"))
         end = {"transcript": call.get("transcript") or [], "variables": mapping(call.get("variables"))}
         yield self._body(call, "post-conversation", {"callData": data, "recordingUrl": recording, **end})
-        said = mapping(call.get("postCallAnalytics"))
-        if said:
-            analytics = {"dispositionMetrics": [], "successMetrics": [], **said}
+        analytics = mapping(call.get("postCallAnalytics"))
+        if analytics:
+            analytics = {"dispositionMetrics": [], "successMetrics": [], **analytics}
             yield self._body(call, "analytics-completed", {"callData": data, "analytics": analytics})
 
     def _body(self, call: dict[str, Any], kind: str, more: dict[str, Any]) -> dict[str, Any]:

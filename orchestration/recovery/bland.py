@@ -24,11 +24,11 @@ class Bland(Platform):
     detail: dict[str, Any] | None = {"path": f"v1/calls/{CALL}", "data_selector": "$"}  # noqa: RUF012
 
     def auth(self, key: str) -> dict[str, Any]:
-        """The key as it is."""
+        """The plain key in `authorization`."""
         return {"type": "api_key", "name": "authorization", "api_key": key, "location": "header"}
 
     def listing(self, until: datetime) -> dict[str, Any]:
-        """By number, oldest first, so that new calls come behind. Whose days they are is not said: one to spare."""
+        """By offset, oldest first, new calls last. The time zone of the days is not documented, so one day extra."""
         return {
             "path": "v1/calls",
             "params": {
@@ -46,11 +46,11 @@ class Bland(Platform):
         }
 
     def moment(self, when: datetime) -> str:
-        """The day before in UTC, which is none too late wherever the API has its midnight."""
+        """The day before, in UTC: early enough in any time zone."""
         return f"{when.astimezone(UTC) - timedelta(days=1):%Y-%m-%d}"
 
     def seen(self, call: dict[str, Any]) -> Seen:
-        """`end_at` is when the call would have been cut off; `queue_status` is complete or completed."""
+        """`end_at` is not the end but the time limit; `queue_status` is complete or completed."""
         created_at = moment(call.get("created_at"))
         began_at = moment(call.get("started_at")) or created_at
         status = text(call.get("queue_status"), call.get("status")) or ""
@@ -62,5 +62,5 @@ class Bland(Platform):
         )
 
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The details as they are."""
+        """The details, unchanged."""
         yield marked(self, call)

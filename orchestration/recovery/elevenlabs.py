@@ -1,8 +1,8 @@
 """ElevenLabs Agents: `GET /v1/convai/conversations`, and `.../{conversation_id}`, which is the webhook's `data`.
 
 Sources: the vendor's package (`elevenlabs.conversational_ai.conversations`): cursor, page_size (at most 100),
-call_start_after_unix and call_start_before_unix in seconds, has_more, next_cursor. That a failed conversation without a
-message was told as `call_initiation_failure` is inferred from that webhook's description.
+call_start_after_unix and call_start_before_unix in seconds, has_more, next_cursor. A failed conversation without a
+message is assumed to be a `call_initiation_failure`, from that webhook's description.
 """
 
 from collections.abc import Iterator
@@ -28,11 +28,11 @@ class ElevenLabs(Platform):
     }
 
     def auth(self, key: str) -> dict[str, Any]:
-        """A header of its own."""
+        """The header `xi-api-key`."""
         return {"type": "api_key", "name": "xi-api-key", "api_key": key, "location": "header"}
 
     def listing(self, until: datetime) -> dict[str, Any]:
-        """A cursor in the query; whether the bounds count themselves is not said, so both reach a second further."""
+        """A cursor in the query. Whether bounds are inclusive is not documented, so both reach a second further."""
         return {
             "path": "v1/convai/conversations",
             "params": {
@@ -49,11 +49,11 @@ class ElevenLabs(Platform):
         }
 
     def moment(self, when: datetime) -> int:
-        """Seconds since 1970, one early."""
+        """Unix seconds, less one."""
         return int(when.timestamp()) - 1
 
     def seen(self, call: dict[str, Any]) -> Seen:
-        """`processing` is not over yet: its analysis is under way."""
+        """A call in `processing` is not over: its analysis is running."""
         started_at = moment_of(_in_either(call, "start_time_unix_secs"))
         return Seen(
             identifier(call.get("conversation_id")),
@@ -74,6 +74,6 @@ class ElevenLabs(Platform):
 
 
 def _in_either(call: dict[str, Any], name: str) -> Any:
-    """A fact that the list has at the top and the detail in its `metadata`."""
+    """A field that the list has at the top and the detail in `metadata`."""
     metadata = mapping(call.get("metadata"))
     return metadata.get(name, call.get(name))

@@ -1,6 +1,6 @@
-"""A paginator that dlt has not: a list, newest first, that knows only bounds of time.
+"""A paginator that dlt lacks: pages of a list, newest first, by bounds of time alone.
 
-Apart from its platform, so that whoever wants a platform's name need not import dlt's REST client (half a second).
+Separate from its platform, because importing dlt's REST client takes half a second and a platform's name needs none.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from receiver.sources.base import mapping, text
 
 
 class OlderCalls(BasePaginator):
-    """Pages of a list that is newest first and knows only bounds of time."""
+    """Pages by the creation of the oldest call so far."""
 
     def __init__(self, page: int) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class OlderCalls(BasePaginator):
         self._is_stuck = False
 
     def update_state(self, response: Response, data: list[Any] | None = None) -> None:
-        """A full page may not be the last. One whose calls were all created at once is stepped over."""
+        """Continue after a full page. If all its calls were created at the same time, continue before that time."""
         created = [text(mapping(call).get("createdAt")) for call in data or []]
         oldest = min((value for value in created if value), default=None)
         self._has_next_page = len(created) >= self._page and oldest is not None
@@ -30,7 +30,7 @@ class OlderCalls(BasePaginator):
             self._bound = oldest
 
     def update_request(self, request: Request) -> None:
-        """Up to and including the oldest: the same call twice is one, a call left out is lost."""
+        """Ask up to and including the oldest call: a repeated call is harmless, a skipped one is lost."""
         params = dict(request.params or {})
         for name in ("createdAtLt", "createdAtLe"):
             params.pop(name, None)

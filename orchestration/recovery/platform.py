@@ -1,6 +1,6 @@
-"""What a platform with a list API says of it, and what every recovered body carries.
+"""The interface of a platform with a list API, and the mark of recovered bodies.
 
-Nothing here asks a network or knows one platform.
+Requests and facts about one platform do not belong here.
 """
 
 from abc import ABC, abstractmethod
@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 SINCE = "{incremental.start_value}"
-"""In an endpoint: the earliest creation asked for, as `Platform.moment` writes it."""
+"""Stands in an endpoint for the earliest creation to list, as `Platform.moment` writes it."""
 CALL = "{resources.missing.quoted_id}"
-"""In the path of a detail: the call's id, percent-encoded."""
+"""Stands in the path of a detail for the call's id, percent-encoded."""
 MARK = "recovered"
-"""The name under which a recovered body says so; and the prefix of its event's id, with a colon."""
+"""The field that marks a recovered body, and, with a colon, the prefix of its event's id."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A call as a list shows it. Times are aware or None; `is_over`: its events are all that there will be."""
+    """A listed call. Times are aware or None; `is_over`: no further events will come."""
 
     call_id: str | None
     created_at: datetime | None
@@ -33,7 +33,7 @@ _LONGEST_SECONDS = 7 * 86400
 
 @dataclass(frozen=True)
 class Bounds:
-    """Calls created from `since` on and before `until`, both aware. Open: from where the last one ended."""
+    """Calls created from `since` on and before `until`, both aware. Open: from where the last listing ended."""
 
     since: datetime
     until: datetime
@@ -47,17 +47,17 @@ class Platform(ABC):
     """As in `/webhooks/<source>`."""
     api_url: str
     calls: str
-    """How the list is asked, for people: method and path."""
+    """Method and path of the list, for people."""
     selector: str
-    """Where the list stands in an answer; `$` is the answer itself."""
+    """The list's place in an answer; `$` is the whole answer."""
     detail: dict[str, Any] | None = None
-    """The endpoint of one call, with `CALL` in its path; None if the list says everything."""
+    """The endpoint of one call, with `CALL` in its path; None if the list has all fields."""
     heavy: frozenset[str] = frozenset()
-    """Fields of a listed call that its detail repeats and that are too long to be kept twice."""
+    """Fields of a listed call that its detail repeats and that are too long to store twice."""
 
     @abstractmethod
     def auth(self, key: str) -> dict[str, Any]:
-        """How the key is sent."""
+        """The authentication of a request, for dlt."""
 
     @abstractmethod
     def listing(self, until: datetime) -> dict[str, Any]:
@@ -65,28 +65,28 @@ class Platform(ABC):
 
     @abstractmethod
     def moment(self, when: datetime) -> Any:
-        """A time (aware, UTC) as the API wants it in a question."""
+        """A time (aware, UTC) in the form of the API's parameters."""
 
     @abstractmethod
     def seen(self, call: dict[str, Any]) -> Seen:
-        """A listed call; never raises."""
+        """The facts of a listed call. Never raises."""
 
     @abstractmethod
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The webhooks that the platform sends of a finished call, from what its API says of it; never raises.
+        """The bodies of a finished call's webhooks, from the call as its API returns it. Never raises.
 
-        Of a listed call alone they may lack a transcript, but they are the same webhooks.
+        From a listed call they may lack the transcript, but they stand for the same webhooks.
         """
 
 
 def marked(platform: Platform, body: dict[str, Any], call: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A body that says it was recovered; with what the API said, where the body does not hold that as it was."""
-    said = {"from": platform.calls} | ({"call": call} if call is not None else {})
-    return {**body, MARK: said}
+    """The body with the mark of recovery, and with the API's call if the body does not contain it unchanged."""
+    mark = {"from": platform.calls} | ({"call": call} if call is not None else {})
+    return {**body, MARK: mark}
 
 
 def ended(began_at: datetime | None, lasted: Any, unit_seconds: float = 1) -> datetime | None:
-    """The end of a call that lasted so many units; its beginning where that is no duration of a call. Never raises."""
+    """The start plus a duration in units; the start alone if the duration is implausible. Never raises."""
     if began_at is None:
         return None
     is_duration = isinstance(lasted, int | float) and 0 <= lasted < _LONGEST_SECONDS / unit_seconds

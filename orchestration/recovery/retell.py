@@ -1,8 +1,8 @@
 """Retell: `POST /v3/list-calls`, and `GET /v2/get-call/{call_id}` for the transcript, which the list leaves out.
 
 Sources: the vendor's package (retell-sdk 6: `resources/call.py`, `types/call_list_params.py`) and
-docs.retellai.com/api-references/list-calls. Filters and order are by `start_timestamp`, in milliseconds; a call that
-never got one cannot be asked for by time.
+docs.retellai.com/api-references/list-calls. Filters and order are by `start_timestamp`, in milliseconds; a call without
+one cannot be listed by time.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _OVER = {"ended", "error", "not_connected"}
 
 
 class Retell(Platform):
-    """`call_ended`, and `call_analyzed` once the analysis is there; both hold the call as the API shows it."""
+    """`call_ended`, and `call_analyzed` once there is an analysis; both hold the call as the API returns it."""
 
     name = "retell"
     api_url = "https://api.retellai.com"
@@ -29,7 +29,7 @@ class Retell(Platform):
         return {"type": "bearer", "token": key}
 
     def listing(self, until: datetime) -> dict[str, Any]:
-        """A cursor in the body; oldest first, so that new calls come behind."""
+        """A cursor in the body; oldest first, so that new calls come last."""
         between = {"type": "range", "op": "bt", "value": [SINCE, self.moment(until) - 1]}
         return {
             "path": "v3/list-calls",
@@ -48,7 +48,7 @@ class Retell(Platform):
         }
 
     def moment(self, when: datetime) -> int:
-        """Milliseconds since 1970."""
+        """Unix milliseconds."""
         return int(when.timestamp() * 1000)
 
     def seen(self, call: dict[str, Any]) -> Seen:

@@ -1,8 +1,8 @@
-"""Vapi: `GET /call`, and `GET /call/{id}` for what the list's copy is not kept of.
+"""Vapi: `GET /call`, and `GET /call/{id}` for the fields that a listed call is stored without.
 
 Source: the vendor's OpenAPI file (`/call`: limit at most 1000, createdAtGe, createdAtLe, createdAtLt; the answer is a
-bare list, without a word about a next page; newest first, which is not said, but goes with a limit and no order). The
-next page is everything created up to the oldest call of the one before.
+bare list. Pages and order are not documented; a limit without an order implies newest first). The next page is
+everything created up to the oldest call of the page before.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Vapi(Platform):
         return when.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def seen(self, call: dict[str, Any]) -> Seen:
-        """A call that is neither ended nor dated is not over."""
+        """A call is over if its status is `ended`."""
         return Seen(
             identifier(call.get("id")),
             moment(call.get("createdAt")),
@@ -54,7 +54,7 @@ class Vapi(Platform):
         )
 
     def bodies(self, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """The report holds the call, and beside it what a report has beside it."""
+        """The report, with the call and the fields that a report repeats beside it."""
         message = {"type": "end-of-call-report", "call": call}
         message |= {name: call[name] for name in _BESIDE if call.get(name) is not None}
         yield marked(self, {"message": message})

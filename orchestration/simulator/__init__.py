@@ -1,7 +1,7 @@
-"""Traffic for demos, tests and benches: calls of the project's own invention, and recorded ones played back.
+"""Traffic for demos, tests and benches: simulated calls, and replayed recordings.
 
-It knows the platforms' bodies and the receiver's address, and nothing of the warehouse or the outbox. The
-command line around it lives in `orchestration.cli`.
+Knows the bodies of platforms and the receiver's address, but neither the warehouse nor the outbox. The commands belong
+to `orchestration.cli`.
 """
 
 from orchestration.simulator.delivery import Delivery

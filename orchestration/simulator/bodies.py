@@ -1,6 +1,6 @@
-"""The bytes of an event in each dialect of Atoms, as the platform's documents show them.
+"""The bytes of events in both dialects of Atoms, as in the platform's documents.
 
-One function a dialect and event. Nothing here decides what happened; that is in `calls.py`.
+One function per dialect and event. What happened belongs to `calls.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from orchestration.simulator.calls import Call
 from orchestration.simulator.phones import as_people_write_it
 
 WRITTEN_WITH_BLANKS = 0.04
-"""Share of the seed dialect's starts whose customer number is not in E.164."""
+"""Share of seed starts whose customer number is not in E.164."""
 
 DIRECTION = {False: "inbound", True: "outbound"}
 
@@ -123,9 +123,9 @@ _WIRE = {"start": _wire_start, "end": _wire_end, "analytics": _wire_analytics}
 
 
 def summary(call: Call) -> str:
-    """What the platform's analysis writes about the call, in English as its model does."""
+    """The summary by the platform's analysis, in English for every language."""
     outcome = "The issue was settled on the call" if call.is_resolved else "The issue is still open"
-    if call.transfer_told_by:
+    if call.transfer_reported_by:
         outcome += " and the caller asked for a person"
     elif call.needs_follow_up:
         outcome += " and a follow-up was promised"
@@ -133,18 +133,18 @@ def summary(call: Call) -> str:
 
 
 def _findings(call: Call) -> dict[str, Any]:
-    found: dict[str, Any] = {"issue_resolved": call.is_resolved, "follow_up_needed": call.needs_follow_up}
+    metrics: dict[str, Any] = {"issue_resolved": call.is_resolved, "follow_up_needed": call.needs_follow_up}
     if call.satisfaction is not None:
-        found["satisfaction_score"] = call.satisfaction
+        metrics["satisfaction_score"] = call.satisfaction
     if call.sentiment is not None:
-        found["sentiment"] = call.sentiment
-    if call.analytics_tell_outcome:
-        found["call_outcome"] = call.outcome
+        metrics["sentiment"] = call.sentiment
+    if call.analytics_have_outcome:
+        metrics["call_outcome"] = call.outcome
     if call.issue_type is not None:
-        found["issue_category" if call.dialect == "wire" else "issue_type"] = call.issue_type
-    if call.transfer_told_by == "metric":
-        found["transfer_requested"] = True
-    return found
+        metrics["issue_category" if call.dialect == "wire" else "issue_type"] = call.issue_type
+    if call.transfer_reported_by == "metric":
+        metrics["transfer_requested"] = True
+    return metrics
 
 
 def _metric(identifier: str, value: object, rng: random.Random) -> dict[str, Any]:
@@ -189,16 +189,16 @@ def _transcript(call: Call) -> list[dict[str, str]]:
 
 
 def _variables(call: Call) -> dict[str, Any]:
-    told: dict[str, Any] = {"customer_name": call.customer.name, "agent_name": call.agent}
+    variables: dict[str, Any] = {"customer_name": call.customer.name, "agent_name": call.agent}
     if call.issue_type is not None:
-        told["issue_type"] = call.issue_type
+        variables["issue_type"] = call.issue_type
     if call.customer.email is not None:
-        told["customer_email"] = call.customer.email
+        variables["customer_email"] = call.customer.email
     if call.customer.is_vip:
-        told["customer_tier"] = "vip"
-    if call.transfer_told_by == "variable":
-        told["transfer_requested"] = "true"
-    return told
+        variables["customer_tier"] = "vip"
+    if call.transfer_reported_by == "variable":
+        variables["transfer_requested"] = "true"
+    return variables
 
 
 def _user_number(call: Call) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _user_number(call: Call) -> dict[str, str]:
 
 
 def _platform_variables(call: Call) -> dict[str, str]:
-    """The keys that the wire dialect fills by itself; all of them are strings."""
+    """The variables that the wire dialect adds; all are strings."""
     return {
         "call_id": call.call_id,
         "user_number": call.customer.phone,

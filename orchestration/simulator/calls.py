@@ -1,8 +1,7 @@
-"""How each simulated call goes, and which of its events ever leave the platform.
+"""The course of each simulated call, and which of its events leave the platform.
 
-The shares below are the generator's whole idea of a contact centre. The bytes of an event are made in
-`bodies.py`, when it is delivered is decided in `simulate.py`, and what the rules make of a call in
-`expected.py`.
+The shares below define the simulated contact centre. The bytes of an event belong to `bodies.py`, its delivery to
+`simulate.py`, and the expected results to `oracle.py`.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ TRANSFERRED_SHARE = 0.2
 
 FOLLOW_UP_SHARE = {True: 0.06, False: 0.35}
 OPTIMISTIC_END_SHARE = 0.08
-"""Of the unresolved calls in the seed dialect: the end claims a success that the analytics then deny."""
+"""Of the unresolved calls in the seed dialect: the end reports a success that the analytics contradict."""
 
 UNRATED_SHARE = 0.06
 NO_ISSUE_TYPE_SHARE = 0.03
 NO_START_SHARE, NO_ANALYTICS_SHARE, NO_END_SHARE = 0.015, 0.03, 0.01
 ANALYSIS_SECONDS = (2.0, 8.0)
 SATISFACTION_WEIGHTS = {True: (1, 3, 16, 38, 42), False: (26, 29, 28, 12, 5)}
-"""Weights of the scores 1 to 5, by whether the issue was resolved; satisfied but unresolved does happen."""
+"""Weights of the scores 1 to 5, by whether the issue was resolved; some unresolved calls score high."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """One simulated call: the truth about it, and which of its events are sent. Times are UTC, aware."""
+    """One simulated call: its facts, and which of its events are sent. Times are aware UTC."""
 
     number: int
     call_id: str
@@ -58,8 +57,8 @@ class Call:
     is_resolved: bool
     end_disposition: str
     outcome: str
-    analytics_tell_outcome: bool
-    transfer_told_by: str | None
+    analytics_have_outcome: bool
+    transfer_reported_by: str | None
     satisfaction: int | None
     sentiment: str | None
     needs_follow_up: bool
@@ -69,27 +68,27 @@ class Call:
 
     @property
     def ended_at(self) -> datetime:
-        """When the line was closed."""
+        """The end of the call."""
         return self.started_at + timedelta(seconds=self.duration_seconds)
 
     @property
     def analysed_at(self) -> datetime:
-        """When the platform has analysed it, whether or not it says so."""
+        """The end of the platform's analysis, whether or not it is sent."""
         return self.ended_at + timedelta(seconds=self.analysis_seconds)
 
     @property
     def language(self) -> Language:
-        """What was spoken."""
+        """The customer's language."""
         return self.customer.language
 
 
 def rng_for(seed: int, number: int, use: str) -> random.Random:
-    """A generator of its own for one use in one call, so that no other call or use can shift it."""
+    """A random generator for one use in one call, independent of all others."""
     return random.Random(f"{seed}:{use}:{number}")  # noqa: S311
 
 
 def make_calls(calls: int, seed: int, start: datetime, rate: float, first_end: float) -> Iterator[Call]:
-    """The calls in the order in which they end: about `rate` a second, from `first_end` seconds on."""
+    """The calls in the order of their ends: about `rate` per second, from `first_end` seconds on."""
     customers = Customers(calls, seed)
     arrivals = random.Random(f"{seed}:arrivals")  # noqa: S311
     ends_in = first_end
@@ -111,7 +110,7 @@ def _call(number: int, seed: int, customers: Customers, ends_at: datetime) -> Ca
     is_transferred = not is_resolved and rng.random() < TRANSFERRED_SHARE
     satisfaction = rng.choices((1, 2, 3, 4, 5), SATISFACTION_WEIGHTS[is_resolved])[0]
     needs_follow_up = not is_transferred and rng.random() < FOLLOW_UP_SHARE[is_resolved]
-    told_by = rng.choice(("disposition", "disposition", "metric", "variable")) if is_transferred else None
+    reported_by = rng.choice(("disposition", "disposition", "metric", "variable")) if is_transferred else None
     mood = Mood(
         topic, is_outbound, is_resolved, satisfaction <= 2, satisfaction >= 4, is_transferred, needs_follow_up
     )
@@ -134,10 +133,10 @@ def _call(number: int, seed: int, customers: Customers, ends_at: datetime) -> Ca
         analysis_seconds=round(rng.uniform(*ANALYSIS_SECONDS), 3),
         turns=turns,
         is_resolved=is_resolved,
-        end_disposition=_end_disposition(rng, unanswered, is_resolved, told_by),
-        outcome=_outcome(is_resolved, told_by),
-        analytics_tell_outcome=dialect == "wire" or rng.random() < 0.2,
-        transfer_told_by=told_by,
+        end_disposition=_end_disposition(rng, unanswered, is_resolved, reported_by),
+        outcome=_outcome(is_resolved, reported_by),
+        analytics_have_outcome=dialect == "wire" or rng.random() < 0.2,
+        transfer_reported_by=reported_by,
         satisfaction=None if rng.random() < UNRATED_SHARE else satisfaction,
         sentiment=_sentiment(rng, satisfaction),
         needs_follow_up=needs_follow_up,
@@ -161,8 +160,8 @@ def _spoken(
 def _sent(rng: random.Random, dialect: str, is_unanswered: bool) -> tuple[bool, bool, bool]:
     """Which of start, end and analytics leave the platform.
 
-    A wire call without its end loses its analytics too: those would repeat the line data of the end, and
-    RULES has no word on whether such a call counts as ended. Nothing is analysed when nobody spoke.
+    A wire call without its end has no analytics either: they would repeat the line data of the end, and the rules do
+    not say whether such a call has ended. Calls in which nobody spoke are not analysed.
     """
     draw = rng.random()
     if draw < NO_END_SHARE:
@@ -174,22 +173,22 @@ def _sent(rng: random.Random, dialect: str, is_unanswered: bool) -> tuple[bool, 
 
 
 def _end_disposition(
-    rng: random.Random, unanswered: str | None, is_resolved: bool, told_by: str | None
+    rng: random.Random, unanswered: str | None, is_resolved: bool, reported_by: str | None
 ) -> str:
-    """What the seed dialect's end says: never less than its analytics, as an action once due stays due."""
+    """The disposition of a seed end: never a failure that the analytics deny, since due actions stay due."""
     if unanswered is not None:
         return "busy" if unanswered == "busy" else "no_answer"
     if is_resolved:
         return rng.choices(("successful", "resolved", "Completed Goal", "completed_goal"), (80, 10, 4, 6))[0]
-    if told_by == "disposition":
+    if reported_by == "disposition":
         return "transferred"
-    if told_by is None and rng.random() < OPTIMISTIC_END_SHARE:
+    if reported_by is None and rng.random() < OPTIMISTIC_END_SHARE:
         return "successful"
     return rng.choices(("unsuccessful", "unresolved", "failed"), (80, 14, 6))[0]
 
 
-def _outcome(is_resolved: bool, told_by: str | None) -> str:
-    if told_by == "disposition":
+def _outcome(is_resolved: bool, reported_by: str | None) -> str:
+    if reported_by == "disposition":
         return "transferred"
     return "successful" if is_resolved else "unsuccessful"
 

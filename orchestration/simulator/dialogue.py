@@ -1,6 +1,6 @@
-"""Puts phrases together to a conversation of 4 to 16 turns with believable times.
+"""Composes phrases into a conversation of 4 to 16 turns with plausible times.
 
-What was said follows from how the call went; how it went is decided in `calls.py`.
+The course of the call belongs to `calls.py`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,20 @@ from dataclasses import dataclass
 
 from orchestration.simulator.language import Language
 
-SECONDS_A_CHARACTER = {"ja": 0.17, "hi": 0.09, "ar": 0.085}
-"""Speaking time for a written character; scripts that say more with one take longer. Others: 0.065."""
-
+SECONDS_PER_CHARACTER = {"ar": 0.085}
+"""Speaking time per written character where it is not 0.065: Arabic writes no short vowels."""
 
 FITTING = {
     ("technical", "solved"): (1, 0, 1),
     ("technical", "unsolved"): (1, 0, 1),
     ("account", "unsolved"): (1, 0, 0),
 }
-"""Which of the two answers fits each of the three problems of any language, where it is not (0, 1, 1)."""
+"""Which of the two answers fits each of the three problems, if not (0, 1, 1). The same for every language."""
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One thing said: by `agent` or `user`, ending `offset_seconds` after the call was answered."""
+    """A turn by `agent` or `user`, which ends `offset_seconds` after the call was answered."""
 
     role: str
     content: str
@@ -34,7 +33,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Mood:
-    """What a conversation has to show of how the call went."""
+    """The course of a call, as far as its conversation shows it."""
 
     topic: str
     is_outbound: bool
@@ -48,10 +47,10 @@ class Mood:
 def converse(
     language: Language, mood: Mood, fill: dict[str, str], rng: random.Random
 ) -> tuple[tuple[Turn, ...], float]:
-    """The turns of one call, and its length in seconds."""
+    """The turns of a call, and its length in seconds."""
     turns: list[Turn] = []
     clock = rng.uniform(0.4, 1.6)
-    pace = SECONDS_A_CHARACTER.get(language.code, 0.065)
+    pace = SECONDS_PER_CHARACTER.get(language.code, 0.065)
     for role, phrase in _phrases(language, mood, rng):
         content = phrase.format(**fill, day=rng.choice(language.days))
         clock += 0.4 + pace * len(content) * rng.uniform(0.85, 1.25)
@@ -62,10 +61,10 @@ def converse(
 
 def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[str, str]]:
     lines, topic = language.lines, language.topics[mood.topic]
-    said: list[tuple[str, str]] = []
+    phrases: list[tuple[str, str]] = []
 
     def pair(first: tuple[str, str], second: tuple[str, str]) -> None:
-        said.extend((first, second))
+        phrases.extend((first, second))
 
     def one(line: str) -> str:
         return rng.choice(lines[line])
@@ -82,12 +81,12 @@ def _phrases(language: Language, mood: Mood, rng: random.Random) -> list[tuple[s
     pair(("agent", _answer(topic, mood, matter)), ("user", one(_reply(mood))))
     if mood.wants_person:
         pair(("user", one("want_person")), ("agent", one("transfer")))
-        return said
+        return phrases
     if mood.is_followed_up:
         pair(("agent", one("promise")), ("user", one("fine")))
     if rng.random() < 0.7:
         pair(("agent", one("bye_agent")), ("user", one("bye_user")))
-    return said
+    return phrases
 
 
 def _answer(topic: Mapping[str, Sequence[str]], mood: Mood, matter: int) -> str:
@@ -104,7 +103,7 @@ def _reply(mood: Mood) -> str:
 
 
 def _pause(role: str, rng: random.Random) -> float:
-    """Silence after a turn, in seconds: people answer at once, an agent sometimes has to look."""
+    """Seconds of silence after a turn: people answer at once; an agent sometimes needs time to look."""
     if role == "agent":
         return rng.uniform(0.3, 1.2)
     return rng.uniform(6.0, 25.0) if rng.random() < 0.2 else rng.uniform(0.5, 2.0)

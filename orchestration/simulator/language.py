@@ -1,7 +1,6 @@
-"""The phrase tables: what people and agents say, per language and topic.
+"""The phrases of people and agents, per language and topic.
 
-The words live in `languages/<code>.toml`, written for this project; this module only reads and holds them.
-Which phrase is said when belongs in `dialogue.py`.
+Reads `languages/<code>.toml`, written for this project. The choice of phrases belongs to `dialogue.py`.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ LINES = (
     "hello", "hello_out", "verify", "confirm", "wait", "go_on", "glad", "fine", "cross", "let_down",
     "want_person", "transfer", "promise", "bye_agent", "bye_user",
 )  # fmt: skip
-"""Lines a table must have whatever the topic."""
+"""Lines that a table must have for all topics together."""
 
 TOPIC_LINES = {"problem": 3, "question": 2, "detail": 2, "solved": 2, "unsolved": 2}
-"""Lines a table must have for every topic, and how many of each.
+"""Lines that a table must have per topic, and how many of each.
 
-The detail with the same place answers the question; which answer fits which problem is said in `dialogue.py`.
+A detail answers the question at the same position. `dialogue.py` has the answers that fit a problem.
 """
 
 TOPICS = ("billing", "delivery", "booking", "technical", "account")
-"""What the calls are about; each is sent as the call's issue type."""
+"""Topics of calls; each is sent as the call's issue type."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,6 @@ class Language:
 
     code: str
     money: str
-    family_first: bool
     given: Sequence[tuple[str, str]]
     family: Sequence[tuple[str, str]]
     days: Sequence[str]
@@ -47,7 +45,6 @@ def _language(table: Mapping[str, Any]) -> Language:
     return Language(
         code=table["code"],
         money=table["money"],
-        family_first=table["family_first"],
         given=[(shown, plain) for shown, plain in table["given"]],
         family=[(shown, plain) for shown, plain in table["family"]],
         days=table["days"],
@@ -58,9 +55,9 @@ def _language(table: Mapping[str, Any]) -> Language:
 
 @cache
 def languages() -> tuple[Language, ...]:
-    """Every language in the package, by code.
+    """Every language of the package, by code.
 
-    Raises KeyError when a table lacks a line, so a new language is complete or not there at all.
+    Raises KeyError if a table lacks a line, so that no language is incomplete.
     """
     folder = resources.files("orchestration.simulator") / "languages"
     tables = (entry for entry in folder.iterdir() if entry.name.endswith(".toml"))

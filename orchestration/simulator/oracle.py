@@ -1,7 +1,7 @@
-"""What should become of simulated calls, counted from the generator's own knowledge by the rules in RULES.
+"""The expected results of simulated calls, counted from the simulator's own facts.
 
-Independent of the dbt project on purpose: where the two disagree, one of them is wrong. It reads no body,
-and it holds whatever order the deliveries come in.
+Independent of the dbt project on purpose: where the two disagree, one of them is wrong. Reads no body, and does not
+depend on the order of deliveries.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PRIORITIES = ("low", "normal", "high", "urgent")
 
 @dataclass(frozen=True)
 class Facts:
-    """A call as its delivered events tell it; None is unknown."""
+    """A call by its delivered events; None is unknown."""
 
     call_id: str
     phone: str
@@ -46,8 +46,8 @@ class Facts:
 class Expected:
     """Totals over all calls, once every delivery has arrived.
 
-    `emails` counts those with an address, by template; `emails_without_address` those skipped without one.
-    `satisfaction` is the mean score of the rated calls, None without any.
+    `emails` counts mails to a known address, by template; `emails_without_address` counts skipped mails.
+    `satisfaction` is the mean score of the rated calls, None if there are none.
     """
 
     calls: int = 0
@@ -70,7 +70,7 @@ class Expected:
 
     @property
     def actions(self) -> int:
-        """Rows that the outbox should hold at the end, the skipped mails among them."""
+        """Expected rows of the outbox at the end, skipped mails included."""
         mails = sum(self.emails.values()) + self.emails_without_address
         crm = self.crm_contacts + self.crm_notes + self.crm_tasks
         return self.tickets + mails + sum(self.slack.values()) + crm
@@ -79,53 +79,53 @@ class Expected:
 def expected(
     calls: int, seed: int, start: datetime, *, rate: float = 2.0, lead_seconds: float = LEAD_SECONDS
 ) -> Expected:
-    """What `simulate` with the same arguments should lead to; raises the same errors."""
+    """The expected results of `simulate` with the same arguments; raises the same errors."""
     return expect(planned(calls, seed, start, rate=rate, lead_seconds=lead_seconds))
 
 
 def expect(calls: Iterable[Call]) -> Expected:
     """The totals for these calls."""
-    told = [(call, facts(call)) for call in calls]
-    every = [fact for _, fact in told]
+    known = [(call, facts(call)) for call in calls]
+    every = [fact for _, fact in known]
     unresolved = [fact for fact in every if fact.is_resolved is False]
     scores = [fact.satisfaction for fact in every if fact.satisfaction is not None]
     mails = [fact for fact in every if fact.email_template is not None]
     slack = {
         "#support": sum(fact.is_transfer_requested for fact in every),
         "#alerts": sum(score <= 2 for score in scores),
-        "#vip": sum(fact.is_vip and call.has_end for call, fact in told),
+        "#vip": sum(fact.is_vip and call.has_end for call, fact in known),
     }
     return Expected(
-        calls=len(told),
-        events=sum(call.has_start + call.has_end + call.has_analytics for call, _ in told),
-        started=sum(call.has_start for call, _ in told),
-        ended=sum(call.has_end for call, _ in told),
-        analysed=sum(call.has_analytics for call, _ in told),
+        calls=len(known),
+        events=sum(call.has_start + call.has_end + call.has_analytics for call, _ in known),
+        started=sum(call.has_start for call, _ in known),
+        ended=sum(call.has_end for call, _ in known),
+        analysed=sum(call.has_analytics for call, _ in known),
         resolved=sum(fact.is_resolved is True for fact in every),
         unresolved=len(unresolved),
         satisfaction=sum(scores) / len(scores) if scores else None,
-        turns=sum(len(call.turns) for call, _ in told if call.has_end),
+        turns=sum(len(call.turns) for call, _ in known if call.has_end),
         tickets=len(unresolved),
         tickets_by_priority=dict(Counter(fact.priority for fact in unresolved)),
         emails=dict(Counter(str(fact.email_template) for fact in mails if fact.email is not None)),
         emails_without_address=sum(fact.email is None for fact in mails),
         slack={channel: count for channel, count in slack.items() if count},
         crm_contacts=len({fact.phone for fact in every}),
-        crm_notes=sum(call.has_end for call, _ in told),
+        crm_notes=sum(call.has_end for call, _ in known),
         crm_tasks=sum(fact.needs_follow_up or fact.is_resolved is False for fact in every),
     )
 
 
 def facts(call: Call) -> Facts:
-    """What can be known about the call from the events that leave the platform."""
+    """The facts in the events that leave the platform."""
     satisfaction = call.satisfaction if call.has_analytics else None
     disposition = _disposition(call)
     is_resolved = call.is_resolved if call.has_analytics else _RESOLVES.get(disposition or "")
-    told_by = call.transfer_told_by
+    reported_by = call.transfer_reported_by
     is_transfer_requested = (
         disposition == "transferred"
-        or (told_by == "metric" and call.has_analytics)
-        or (told_by == "variable" and call.has_end)
+        or (reported_by == "metric" and call.has_analytics)
+        or (reported_by == "variable" and call.has_end)
     )
     return Facts(
         call_id=call.call_id,
@@ -142,7 +142,7 @@ def facts(call: Call) -> Facts:
 
 
 def _disposition(call: Call) -> str | None:
-    if call.has_analytics and call.analytics_tell_outcome:
+    if call.has_analytics and call.analytics_have_outcome:
         return call.outcome
     if call.has_end and call.dialect == "seed":
         return call.end_disposition.lower().replace(" ", "_")

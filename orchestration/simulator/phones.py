@@ -1,6 +1,6 @@
 """Telephone numbers that belong to nobody.
 
-Only ranges set aside for fiction by the numbering authorities: 555-0100 to 0199 in North America (NANPA),
+Only ranges that numbering authorities reserve for fiction: 555-0100 to 0199 in North America (NANPA),
 07700 900000 to 900999 and 020 7946 0000 to 0999 in Britain (Ofcom), 030 23125 000 to 999 and 0171 39200 00
 to 99 in Germany (BNetzA).
 """
@@ -12,11 +12,11 @@ import random
 NORTH_AMERICAN_AREAS = ("202", "212", "303", "312", "404", "415", "503", "512", "617", "702", "808", "919")
 
 OUR_LINES = ("+18005550199", "+442079460018", "+493023125700")
-"""The lines that the voice agents answer and call from."""
+"""The voice agents' numbers."""
 
 
 def reserved_numbers() -> list[str]:
-    """Every customer number in E.164, in a fixed order, our own lines left out."""
+    """All numbers of customers in E.164, in a fixed order, without the agents' numbers."""
     american = [f"+1{area}5550{last}" for last in range(100, 200) for area in NORTH_AMERICAN_AREAS]
     british = [f"+447700900{last:03d}" for last in range(1000)]
     german = [f"+4917139200{last:02d}" for last in range(100)]
@@ -24,7 +24,7 @@ def reserved_numbers() -> list[str]:
 
 
 def as_people_write_it(number: str, rng: random.Random) -> str:
-    """The same number with the blanks and brackets that some exchanges send along."""
+    """The number with the blanks and brackets that some telephone systems send."""
     if number.startswith("+1"):
         area, first, last = number[2:5], number[5:8], number[8:]
         return rng.choice(

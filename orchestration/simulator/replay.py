@@ -1,6 +1,6 @@
-"""Reads recorded traffic, one JSON object a line, plain or gzipped: `{"source", "sent_at", "body"}`.
+"""Reads recorded traffic, one JSON object per line, plain or gzipped: `{"source", "sent_at", "body"}`.
 
-The body goes out with the bytes it was recorded with. Posting belongs to `post.py`.
+A body is sent with its recorded bytes. Sending belongs to `sender.py`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 
 
 class RecordingError(ValueError):
-    """A recording that cannot be replayed; says the file, the line and what is wrong with it."""
+    """A recording cannot be replayed; the message has the file, the line and the reason."""
 
 
 def read_recording(path: Path) -> Iterator[Delivery]:
-    """The deliveries of a recording in its own order; blank lines are passed over.
+    """The deliveries of a recording in its order, without blank lines.
 
     A `sent_at` without an offset is UTC. Raises RecordingError at the first line that is not a recorded
     delivery, OSError when the file cannot be read.
@@ -42,7 +42,7 @@ def read_recording(path: Path) -> Iterator[Delivery]:
 
 
 def count_recording(path: Path) -> Counter[str]:
-    """How many deliveries of each source there are, every line checked: nothing need be posted of a broken file.
+    """The number of deliveries per source. Checks every line, so that nothing of a broken file is posted.
 
     Raises what `read_recording` raises.
     """
@@ -50,7 +50,7 @@ def count_recording(path: Path) -> Counter[str]:
 
 
 def replay(path: Path, *, reverse: bool = False) -> Iterator[Delivery]:
-    """The deliveries as recorded, or last first (in memory then), their distances in time kept."""
+    """The deliveries as recorded, or last first with the same intervals (then in memory)."""
     if not reverse:
         yield from read_recording(path)
         return
@@ -92,8 +92,8 @@ def _reason(error: Exception) -> str:
 
 
 def _members(text: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values of a JSON object, and each value's own text: printing it again would change it."""
-    # nobody reads an integer here, and Python refuses one of thousands of digits
+    """The values of a JSON object, and each value's text as recorded: encoding it again would change it."""
+    # integers are not needed, and Python refuses one of thousands of digits
     decoder = JSONDecoder(parse_int=len)
     values: dict[str, Any] = {}
     texts: dict[str, str] = {}
@@ -115,13 +115,13 @@ def _members(text: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _blank(text: str, at: int) -> int:
-    """Where the blanks from `at` on end."""
+    """The position after the blanks at `at`."""
     match = _BLANKS.match(text, at)
     return match.end() if match else at
 
 
 def _expect(text: str, at: int, mark: str) -> int:
-    """Where the token after `mark` begins."""
+    """The position of the token after `mark`."""
     if text[at : at + 1] != mark:
         raise JSONDecodeError(f"Expecting {mark!r}", text, at)
     return _blank(text, at + 1)

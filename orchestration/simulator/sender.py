@@ -1,7 +1,6 @@
-"""Posts deliveries over HTTP as a voice platform would: many at once, in order, signed, tried again.
+"""Posts deliveries over HTTP as a voice platform does: in parallel, in order, signed, with retries.
 
-Where the deliveries come from (a simulation, a recording) belongs to other modules; showing progress
-belongs to the CLI.
+Creating deliveries (simulation, recording) belongs to other modules, showing progress to the CLI.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ import requests
 from orchestration.simulator.delivery import Delivery, signed_headers
 
 TRIES = 6
-"""Tries at one delivery before it counts as an error."""
+"""Tries per delivery before it counts as an error."""
 
 LONGEST_WAIT_SECONDS = 5.0
-"""Upper bound on a `Retry-After`, so that a strange header cannot stall a demo."""
+"""Upper limit of `Retry-After`, so that no header can stall a demo."""
 
 TIMEOUT_SECONDS = 30.0
-"""As long as Atoms waits for an answer."""
+"""Atoms' own limit."""
 
-KEPT_PROBLEMS = 10
+MAX_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
 class PostReport:
-    """What became of the deliveries. The latencies are those of single requests that were answered.
+    """The outcome of the deliveries. Latencies are those of single answered requests.
 
     `accepted`: 2xx; `refused`: any other answer but 503; `errors`: no usable answer after all tries.
-    `problems`: the first few refusals and errors, in words.
+    `problems`: the first refusals and errors as text.
     """
 
     sent: int
@@ -105,7 +104,7 @@ def post_all(
 
 
 def endpoint(url: str, source: str) -> str:
-    """Where a source's deliveries go; a `url` that already names a webhook route is taken as it is."""
+    """The address for a source's deliveries; a `url` that is already a webhook route is used unchanged."""
     base = url.rstrip("/")
     return base if "/webhooks/" in base else f"{base}/webhooks/{source}"
 
@@ -153,20 +152,20 @@ def _client(
     progress: Callable[[int], None] | None,
 ) -> None:
     with requests.Session() as session:
-        # a proxy from the environment must not come between a person and their own machine
+        # requests to this machine must not go through a proxy of the environment
         session.trust_env = False
         while (delivery := waiting.get()) is not None:
             try:
                 result, problem, latencies = _deliver(session, delivery, url, secrets, stopped)
-            except Exception as error:  # a client that dies would leave its share of the deliveries unsent
+            except Exception as error:  # a client that dies would leave its deliveries unsent
                 result, problem, latencies = "errors", f"{type(error).__name__}: {error}", []
             with tally.lock:
                 tally.counts[result] += 1
                 tally.latencies += latencies
-                if problem and len(tally.problems) < KEPT_PROBLEMS:
+                if problem and len(tally.problems) < MAX_PROBLEMS:
                     tally.problems.append(problem)
                 if progress is not None:
-                    # a display that fails must not cost a delivery
+                    # a failing display must not lose a delivery
                     with contextlib.suppress(Exception):
                         progress(tally.counts.total())
 
@@ -205,7 +204,7 @@ def _deliver(
 
 
 def _retry_after(answer: requests.Response, otherwise: float) -> float:
-    """Seconds to wait; the HTTP-date form of the header is not used by the receiver and counts as absent."""
+    """Seconds to wait. An HTTP date counts as no header: the receiver does not send one."""
     asked = answer.headers.get("Retry-After", "")
     return min(float(asked), LONGEST_WAIT_SECONDS) if asked.isdecimal() else otherwise
 

@@ -1,7 +1,7 @@
-"""A busy morning at a contact centre, as the deliveries that a receiver would see.
+"""A busy morning at a contact centre, as the deliveries that reach a receiver.
 
-Calls end one after the other from `start` on, so what is posted at its time is as old as it says. How calls
-go is in `calls.py`, what they should lead to in `expected.py`.
+Calls end one after the other from `start` on, so a delivery posted at its time is as old as its body says. The course
+of calls belongs to `calls.py`, their expected results to `oracle.py`.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from orchestration.simulator.delivery import Delivery
 
 TWICE_SHARE, LATE_SHARE = 0.05, 0.04
 LATE_SECONDS = (6.0, 20.0)
-"""How much later a late delivery comes; an end that is late usually comes after its own analytics."""
+"""Delay of a late delivery; a late end usually arrives after its own analytics."""
 
 LEAD_SECONDS = 15.0
-"""A call's start is posted at most this long before its end, lest a short morning begin in silence."""
+"""A call's start is posted at most this long before its end, so that a short simulation begins at once."""
 
 
 def simulate(
     calls: int, seed: int, start: datetime, *, rate: float = 2.0, lead_seconds: float = LEAD_SECONDS
 ) -> Iterator[Delivery]:
-    """Deliveries of `calls` calls in the order of their time `at`, the same bytes for the same arguments.
+    """Deliveries of `calls` calls, ordered by their time `at`; the same bytes for the same arguments.
 
-    `start` is aware; about `rate` calls end in each second after `start` + `lead_seconds`. An event's own
-    time stamps are true to the call (a call of three minutes started three minutes before its end, which
-    may be before `start`); only `at` is compressed. Raises ValueError for a naive `start` or a rate that is
+    `start` is aware; about `rate` calls end in each second after `start` + `lead_seconds`. The
+    timestamps of events fit the call (a call of three minutes started three minutes before its end, which may be
+    before `start`); only `at` is compressed. Raises ValueError for a naive `start` or a rate that is
     not above zero.
     """
     waiting: list[tuple[datetime, int, int, Delivery]] = []

@@ -1,7 +1,7 @@
 """The voice platforms the receiver understands, by the name in `/webhooks/<source>`.
 
-A new platform is a new file here: each class of this folder that inherits from `Source` is one. What an event
-means beyond its envelope does not belong here.
+A new platform is a new file in this folder: each class that inherits from `Source` is registered. What an event means
+beyond the facts of `Source` belongs to dbt's staging models.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from receiver.sources.base import Source
 __all__ = ["SOURCES", "Source"]
 
 
-def _found() -> Iterator[Source]:
-    for module in sorted(found.name for found in iter_modules(__path__, f"{__name__}.")):
-        for thing in vars(import_module(module)).values():
-            if isinstance(thing, type) and Source in thing.__mro__[1:] and thing.__module__ == module:
-                yield thing()
+def _sources() -> Iterator[Source]:
+    for module in sorted(info.name for info in iter_modules(__path__, f"{__name__}.")):
+        for member in vars(import_module(module)).values():
+            if isinstance(member, type) and Source in member.__mro__[1:] and member.__module__ == module:
+                yield member()
 
 
-SOURCES: dict[str, Source] = {source.name: source for source in _found()}
+SOURCES: dict[str, Source] = {source.name: source for source in _sources()}

@@ -1,7 +1,7 @@
-"""Smallest AI Atoms: the wire dialect of today, and the seed dialect of its guides with its two namings.
+"""Smallest AI Atoms: today's wire dialect, and the seed dialect of its guides, which has two forms.
 
-Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and
-its set-up guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
+Sources of the rules: the vendor's webhook page and OpenAPI file (wire), its event payload guide (seed), and its set-up
+guide (`{event, data, call_id}` with `call.started`, `call.ended`, ...).
 """
 
 import re
@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from receiver.body import BadBody, parse
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hmac_sha256_hex
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
+    label,
     mapping,
     moment,
     text,
@@ -36,11 +40,13 @@ _SEED_PREFIX = "sha256="
 
 
 class Atoms(Source):
-    """Both dialects arrive at one address and may share a secret; either signature header is enough."""
+    """Both dialects arrive at one address and may share a secret. One of the two signature headers is enough."""
 
     name = "atoms"
 
     signature_headers: tuple[str, ...] = ("X-Signature", "X-Atoms-Signature")
+
+    operator_objects = frozenset({"variables", "metrics"})
 
     setup = Setup(
         platform="Smallest AI Atoms",
@@ -55,7 +61,7 @@ class Atoms(Source):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """HMAC-SHA256 of the raw body: `X-Signature`, hex, or `X-Atoms-Signature`, `sha256=` and hex.
 
-        No time is signed, so `now` decides nothing: a request sent again is a duplicate by its event id.
+        No time is signed, so `now` is not used. A request sent again is a duplicate by its event id.
         """
         try:
             verify_hmac_sha256_hex(headers.get("x-signature"), body, secrets)
@@ -66,16 +72,37 @@ class Atoms(Source):
                 raise (seed if wire.reason is Reason.MISSING else wire) from None
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """As the wire dialect signs."""
-        return {"X-Signature": hmac_sha256_hex(secret, body)}
+        """As the dialect of the body signs."""
+        digest = hmac_sha256_hex(secret, body)
+        return {"X-Signature": digest} if _is_wire(body) else {"X-Atoms-Signature": _SEED_PREFIX + digest}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """The dialect is told from the body: only the wire dialect has its facts in `metadata`."""
+        """Only the wire dialect has its facts in `metadata`."""
         fields = mapping(body)
         metadata = mapping(fields.get("metadata"))
         if "eventType" in metadata or "callId" in metadata:
             return _wire(fields, metadata)
         return _seed(fields)
+
+    def agent_of(self, body: Any) -> str | None:
+        """At the top or in `data` (seed), in `metadata` (wire)."""
+        fields = mapping(body)
+        metadata, data = mapping(fields.get("metadata")), mapping(fields.get("data"))
+        return label(fields.get("agent_id"), metadata.get("agentId"), data.get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds in both dialects; only the wire dialect has the call's own times."""
+        fields = mapping(body)
+        call, data = mapping(mapping(fields.get("metadata")).get("callData")), mapping(fields.get("data"))
+        durations = (fields.get("duration_seconds"), call.get("callDuration"), data.get("duration_seconds"))
+        return CallLength(first(*durations), call.get("answerTime"), call.get("endTime"))
+
+
+def _is_wire(body: bytes) -> bool:
+    try:
+        return isinstance(mapping(parse(body)).get("metadata"), dict)
+    except BadBody:
+        return False
 
 
 def _seed(fields: dict[str, Any]) -> Facts:
@@ -97,9 +124,9 @@ def _seed(fields: dict[str, Any]) -> Facts:
 
 
 def _wire(fields: dict[str, Any], metadata: dict[str, Any]) -> Facts:
-    """The envelope has no time of its own: the end of the call stands for its end and its analytics.
+    """An event has no time: the end of the call dates `call.end` and `analytics.completed`.
 
-    The start has only the 13-digit milliseconds in the call id, which are the moment the call was created.
+    The call id dates `call.start`: its 13 digits are the milliseconds when the call was created.
     """
     call = mapping(metadata.get("callData"))
     variables = mapping(metadata.get("variables"))
@@ -132,5 +159,5 @@ def _after_agent(event: Any) -> str | None:
 
 
 def _created(call_id: str | None) -> datetime | None:
-    found = _CALL_ID_TIME.match(call_id or "")
-    return datetime.fromtimestamp(int(found[1]) / 1000, UTC) if found else None
+    created = _CALL_ID_TIME.match(call_id or "")
+    return datetime.fromtimestamp(int(created[1]) / 1000, UTC) if created else None

@@ -1,4 +1,4 @@
-"""Bland: one body after the call, its details with their analysis; it has no event name and no id but the call's.
+"""Bland: one body after the call, with its details and analysis; it has no event name and no id but the call's.
 
 Sources of the rules: docs.bland.ai/api-v1/get/calls-id (the body), docs.bland.ai/tutorials/webhook-signing (the
 signature) and docs.bland.ai/tutorials/post-call-webhooks.
@@ -12,7 +12,18 @@ from typing import Any
 from receiver.envelope import Facts
 from receiver.identity import Identity
 from receiver.signatures import hmac_sha256_hex, verify_hmac_sha256_hex
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CallLength,
+    Setup,
+    Source,
+    identifier,
+    label,
+    mapping,
+    moment,
+    parts,
+    text,
+)
 
 _AFTER_THE_CALL = {
     "call_length",
@@ -40,11 +51,15 @@ _LONGEST_SECONDS = 7 * 86400
 
 
 class Bland(Source):
-    """Events during the call, which an agent may send too, have a `category` and keep that as their type."""
+    """Events during the call, which an agent may send too, have a `category`, which is their type here."""
 
     name = "bland"
 
     signature_headers: tuple[str, ...] = ("X-Webhook-Signature",)
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"analysis", "metadata", "variables"})
 
     setup = Setup(
         platform="Bland",
@@ -56,7 +71,7 @@ class Bland(Source):
     )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        """Hex HMAC-SHA256 of the raw body. No time is signed, so `now` decides nothing."""
+        """Hex HMAC-SHA256 of the raw body. No time is signed, so `now` is not used."""
         verify_hmac_sha256_hex(headers.get("x-webhook-signature"), body, secrets)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -64,7 +79,7 @@ class Bland(Source):
         return {"X-Webhook-Signature": hmac_sha256_hex(secret, body)}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`end_at` is when the call would have been cut off, so the end is the start and the duration."""
+        """The end is the start plus the duration: `end_at` is when the call would have been cut off."""
         fields = mapping(body)
         inbound = fields.get("inbound")
         way = ("inbound" if inbound else "outbound") if isinstance(inbound, bool) else None
@@ -79,9 +94,21 @@ class Bland(Source):
             identity=_identity(call_id, fields) if is_whole else None,
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """The pathway, else the persona."""
+        fields = mapping(body)
+        return label(fields.get("pathway_id"), fields.get("persona_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """`corrected_duration` is in seconds, `call_length` in minutes."""
+        fields = mapping(body)
+        if fields.get("corrected_duration") is not None:
+            return CallLength(fields["corrected_duration"], fields.get("started_at"))
+        return CallLength(fields.get("call_length"), fields.get("started_at"), units_per_second=1 / 60)
+
 
 def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
-    """What the body says of the call: it comes again with other addresses, and with other variables (`now`)."""
+    """The parts about the call: a repeat may have other addresses and other variables (`now`)."""
     return None if call_id is None else (call_id, parts(fields, *_OF_CALL))
 
 

@@ -1,4 +1,4 @@
-"""ElevenLabs Agents: `{type, event_timestamp, data}`, one event a call that is its end and its analysis.
+"""ElevenLabs Agents: `{type, event_timestamp, data}`, one event per call, which is its end and its analysis.
 
 Sources of the rules: the vendor's package `elevenlabs` (`elevenlabs/webhooks_custom.py` for the signature,
 `elevenlabs/types/get_conversation_response_model.py` for `data`) and
@@ -16,10 +16,12 @@ from receiver.signatures import BadSignature, Reason, hmac_sha256_hex, verify_hm
 from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
+    CallLength,
     Setup,
     Source,
     direction,
     identifier,
+    label,
     mapping,
     moment,
     moment_of,
@@ -38,15 +40,21 @@ _OF_CONVERSATION = (
 )
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}),v0=([0-9a-f]{64})", re.ASCII)
 TOLERANCE_SECONDS = 30 * 60
-"""How old a signature may be in the vendor's verifier, which takes any of the future; here it counts both ways."""
+"""The vendor's verifier allows this age, and any time in the future; this one limits both."""
 
 
 class ElevenLabs(Source):
-    """A dial that failed is an event of its own, with a conversation id like any call."""
+    """A failed dial is an event of its own, with a conversation id like any call."""
 
     name = "elevenlabs"
 
     signature_headers: tuple[str, ...] = ("ElevenLabs-Signature",)
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset(
+        {"dynamic_variables", "evaluation_criteria_results", "data_collection_results", "body"}
+    )
 
     setup = Setup(
         platform="ElevenLabs Agents",
@@ -64,11 +72,11 @@ class ElevenLabs(Source):
         claimed = headers.get("elevenlabs-signature")
         if claimed is None:
             raise BadSignature(Reason.MISSING)
-        found = _SIGNATURE.fullmatch(claimed.replace(" ", ""))
-        if found is None:
+        signature = _SIGNATURE.fullmatch(claimed.replace(" ", ""))
+        if signature is None:
             raise BadSignature(Reason.MALFORMED)
-        verify_hmac_sha256_hex(found[2], f"{found[1]}.".encode() + body, secrets)
-        if abs(now - int(found[1])) > TOLERANCE_SECONDS:
+        verify_hmac_sha256_hex(signature[2], f"{signature[1]}.".encode() + body, secrets)
+        if abs(now - int(signature[1])) > TOLERANCE_SECONDS:
             raise BadSignature(Reason.EXPIRED)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -78,12 +86,12 @@ class ElevenLabs(Source):
         return {"ElevenLabs-Signature": f"t={timestamp},v0={digest}"}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`external_number` is the human's, whoever called whom; without a phone call it was on the web.
+        """`external_number` is the customer's in both directions. Without a phone call the direction is web.
 
-        A conversation without the envelope, as the API gives it, is the event after a call.
+        A conversation without the envelope, as the API returns it, counts as the event after a call.
         """
         fields = mapping(body)
-        data = mapping(fields.get("data")) or fields
+        data = _conversation(fields)
         metadata = mapping(data.get("metadata"))
         phone_call = mapping(metadata.get("phone_call"))
         dial = mapping(metadata.get("body"))
@@ -101,9 +109,23 @@ class ElevenLabs(Source):
             identity=_identity(kind, call_id, data),
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """In the conversation."""
+        return label(_conversation(mapping(body)).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, and the start in Unix seconds."""
+        metadata = mapping(_conversation(mapping(body)).get("metadata"))
+        return CallLength(metadata.get("call_duration_secs"), metadata.get("start_time_unix_secs"))
+
+
+def _conversation(fields: dict[str, Any]) -> dict[str, Any]:
+    """The conversation of a body, with its envelope or without."""
+    return mapping(fields.get("data")) or fields
+
 
 def _kind_of_bare(data: dict[str, Any]) -> str | None:
-    """The event type of a conversation that comes without one; None if it is no conversation that has ended."""
+    """The event type of a conversation without one; None unless it is a conversation that has ended."""
     if text(data.get("conversation_id")) is None or not isinstance(data.get("metadata"), dict):
         return None
     has_ended = text(data.get("status")) in (None, "done", "failed")
@@ -111,14 +133,14 @@ def _kind_of_bare(data: dict[str, Any]) -> str | None:
 
 
 def _identity(kind: str | None, call_id: str | None, data: dict[str, Any]) -> Identity | None:
-    """Once a conversation; only another analysis or transcript makes another event. The time is perhaps the try's."""
+    """One event per conversation, analysis and transcript. The time may be that of the try, so it does not count."""
     if call_id is None or kind not in (_TRANSCRIPTION, *_TYPES, "post_call_audio"):
         return None
     return (kind, call_id, parts(data, *_OF_CONVERSATION))
 
 
 def _end(metadata: dict[str, Any]) -> datetime | None:
-    """When the conversation ended, by its start and duration; None where either is missing."""
+    """The start plus the duration; None if either is missing."""
     began_at, seconds = (metadata.get(name) for name in ("start_time_unix_secs", "call_duration_secs"))
     if isinstance(began_at, int | float) and isinstance(seconds, int | float) and seconds >= 0:
         return moment_of(began_at + seconds)
@@ -126,7 +148,7 @@ def _end(metadata: dict[str, Any]) -> datetime | None:
 
 
 def _otherwise(kind: str | None, metadata: dict[str, Any]) -> str | None:
-    """Where nothing says: a dial that failed was to go out, and a talk that was no call or message was on the web."""
+    """The direction if no field has it: outbound for a failed dial, web for a talk that was no call or message."""
     if "body" in metadata:
         return "outbound"
     elsewhere = any(metadata.get(way) for way in ("phone_call", "whatsapp", "sms"))

@@ -1,6 +1,6 @@
-"""Any system that can send the plain Standard Webhooks form: `{type, timestamp, data}`, signed by its rules.
+"""Any system that sends the plain Standard Webhooks form, `{type, timestamp, data}`, signed by its rules.
 
-`data` may say `call_id`, `direction` and `customer_phone` in this project's own words.
+`data` may have `call_id`, `direction` and `customer_phone`, with this project's own values.
 """
 
 import hashlib
@@ -9,15 +9,27 @@ from typing import Any
 
 from receiver.envelope import Facts
 from receiver.signatures import sign_standard_webhook, verify_standard_webhook
-from receiver.sources.base import Setup, Source, direction, identifier, mapping, moment, text
+from receiver.sources.base import (
+    CallLength,
+    Setup,
+    Source,
+    direction,
+    identifier,
+    label,
+    mapping,
+    moment,
+    text,
+)
 
 
 class Generic(Source):
-    """The sender speaks the project's words, so nothing is translated."""
+    """The sender uses the project's own names, so nothing is translated."""
 
     name = "generic"
 
     signature_headers: tuple[str, ...] = ("webhook-id", "webhook-timestamp", "webhook-signature")
+
+    operator_objects = frozenset({"variables", "metrics"})
 
     setup = Setup(
         platform="any system that speaks Standard Webhooks",
@@ -35,7 +47,7 @@ class Generic(Source):
         verify_standard_webhook(headers, body, secrets, now)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """A sender may take any id that stays the same over its retries; here the digest of the body."""
+        """Any id that stays the same over retries would do; this one is the digest of the body."""
         return sign_standard_webhook(hashlib.sha256(body).hexdigest(), body, secret, now)
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
@@ -50,3 +62,12 @@ class Generic(Source):
             customer_phone=text(data.get("customer_phone")),
             direction=direction(data.get("direction")),
         )
+
+    def agent_of(self, body: Any) -> str | None:
+        """In `data`, as all facts."""
+        return label(mapping(mapping(body).get("data")).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """In `data`, as all facts."""
+        data = mapping(mapping(body).get("data"))
+        return CallLength(data.get("duration_seconds"), data.get("started_at"), data.get("ended_at"))

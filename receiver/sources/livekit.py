@@ -1,7 +1,7 @@
 """LiveKit: room and participant events, as `application/webhook+json`.
 
-A call is a room's session, `room.sid`: a room's name is used again. It begins and ends with the room and with every
-person in it; agents and recorders come and go without a word. Sources of the rules: `livekit/api/webhook.py` and
+A call is a room's session, `room.sid`; names of rooms are reused. It starts and ends with the room and with each person
+in it, but not with agents and recorders. Sources of the rules: `livekit/api/webhook.py` and
 `access_token.py` of the vendor's package `livekit-api`, its `WebhookEvent` message, its page on SIP participants
 (docs.livekit.io/reference/telephony/sip-participant), and the tests of livekit/sip for who has a `sip.ruleID`.
 """
@@ -33,16 +33,20 @@ _OF_PERSONS = {"participant_joined": CALL_START, "participant_left": CALL_END}
 # JSON of protocol buffers leaves out a field that has its default, and STANDARD is one
 _PERSONS = {"STANDARD", "SIP", "CONNECTOR", None}
 LEEWAY_SECONDS = 60
-"""How far off the times in a token may be, as in the vendor's verifier."""
+"""Allowed difference of the times in a token, as in the vendor's verifier."""
 _TTL_SECONDS = 300
 
 
 class LiveKit(Source):
-    """The token names the API key too; the secret alone proves it, since no other key has it."""
+    """The token also names the API key. The secret alone is proof, since no other key has it."""
 
     name = "livekit"
 
     signature_headers: tuple[str, ...] = ("Authorization",)
+
+    reports_each_leg = True
+
+    operator_objects = frozenset({"attributes"})
 
     setup = Setup(
         platform="LiveKit",
@@ -57,7 +61,7 @@ class LiveKit(Source):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """A JWT (HS256) that has not expired and whose claim `sha256` is the base64 digest of the body.
 
-        Access tokens of people in a room are signed with the same secret, but have no such claim.
+        The same secret signs the access tokens of people in a room, but those have no such claim.
         """
         token = headers.get("authorization")
         if not token:
@@ -86,7 +90,7 @@ class LiveKit(Source):
         return {"Authorization": f"{signed}.{_digest(secret, signed)}"}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """Numbers and direction come with the participant that the telephone is."""
+        """Numbers and direction are attributes of the participant who is on the telephone."""
         fields = mapping(body)
         participant = mapping(fields.get("participant"))
         attributes = mapping(participant.get("attributes"))
@@ -103,7 +107,7 @@ class LiveKit(Source):
 
 
 def _direction(attributes: dict[str, Any]) -> str | None:
-    """Only an inbound call is let in by a dispatch rule."""
+    """Only an inbound call has a dispatch rule."""
     if text(attributes.get("sip.callID")) is None:
         return None
     return "inbound" if text(attributes.get("sip.ruleID")) else "outbound"

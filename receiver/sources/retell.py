@@ -23,10 +23,12 @@ from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
     identifier,
+    label,
     mapping,
     moment_of_milliseconds,
     parts,
@@ -45,11 +47,15 @@ _SIGNATURE = re.compile(r"v=([0-9]{1,15}),d=([0-9a-f]{64})", re.ASCII)
 
 
 class Retell(Source):
-    """A call that did not connect ends and is analysed without having started."""
+    """A call that did not connect has an end and an analysis, but no start."""
 
     name = "retell"
 
     signature_headers: tuple[str, ...] = ("X-Retell-Signature",)
+
+    operator_objects = frozenset(
+        {"metadata", "retell_llm_dynamic_variables", "collected_dynamic_variables", "custom_analysis_data"}
+    )
 
     setup = Setup(
         platform="Retell",
@@ -61,18 +67,18 @@ class Retell(Source):
     )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        """`v={Unix milliseconds},d={hex}`: HMAC-SHA256 of the body and, right behind it, those milliseconds.
+        """`v={Unix milliseconds},d={hex}`: HMAC-SHA256 of the body followed by those milliseconds.
 
         Five minutes either way, as in the vendor's verifier.
         """
         claimed = headers.get("x-retell-signature")
         if claimed is None:
             raise BadSignature(Reason.MISSING)
-        found = _SIGNATURE.fullmatch(claimed.strip())
-        if found is None:
+        signature = _SIGNATURE.fullmatch(claimed.strip())
+        if signature is None:
             raise BadSignature(Reason.MALFORMED)
-        verify_hmac_sha256_hex(found[2], body + found[1].encode(), secrets)
-        if abs(now - int(found[1]) / 1000) > TOLERANCE_SECONDS:
+        verify_hmac_sha256_hex(signature[2], body + signature[1].encode(), secrets)
+        if abs(now - int(signature[1]) / 1000) > TOLERANCE_SECONDS:
             raise BadSignature(Reason.EXPIRED)
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
@@ -82,7 +88,7 @@ class Retell(Source):
         return {"X-Retell-Signature": f"v={timestamp},d={digest}"}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """A web call has neither a direction nor numbers; the analysis has no time but the end of the call."""
+        """A web call has neither direction nor numbers. The analysis has no time but the end of the call."""
         fields = mapping(body)
         call = mapping(fields.get("call"))
         event = text(fields.get("event"))
@@ -101,11 +107,22 @@ class Retell(Source):
             identity=_identity(kind, call_id, call),
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """In the call."""
+        return label(mapping(mapping(body).get("call")).get("agent_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """All three in milliseconds."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(
+            call.get("duration_ms"), call.get("start_timestamp"), call.get("end_timestamp"), 1000
+        )
+
 
 def _identity(kind: str | None, call_id: str | None, call: dict[str, Any]) -> Identity | None:
-    """A call starts once and ends once. Its analysis can be asked for again, and then comes again if it says otherwise.
+    """A call has one start and one end. A new analysis is another event if its content differs.
 
-    Addresses of recordings may be signed anew for each try.
+    Addresses of recordings do not count: they may be signed anew for each try.
     """
     if call_id is None:
         return None

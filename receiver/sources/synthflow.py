@@ -1,7 +1,7 @@
 """Synthflow: one body after a call, `{status, lead, call, analysis, ...}`.
 
-The platform signs the call's id alone: the header proves that somebody who knows the secret once sent a body about this
-call, not that this is that body. Sources of the rules: docs.synthflow.ai (webhooks, security, post-call-webhook).
+The platform signs only the call's id. So the header proves that somebody with the secret once sent a body about this
+call, not that it was this body. Sources of the rules: docs.synthflow.ai (webhooks, security, post-call-webhook).
 """
 
 import base64
@@ -13,7 +13,18 @@ from typing import Any
 from receiver.body import BadBody, parse, without_mark
 from receiver.envelope import Facts
 from receiver.signatures import BadSignature, Reason, match
-from receiver.sources.base import ANALYTICS_COMPLETED, Setup, Source, identifier, mapping, moment, parts, text
+from receiver.sources.base import (
+    ANALYTICS_COMPLETED,
+    CallLength,
+    Setup,
+    Source,
+    identifier,
+    label,
+    mapping,
+    moment,
+    parts,
+    text,
+)
 
 _OF_CALL = ("status", "start_time", "duration", "transcript", "end_call_reason", "custom_end_call_reason")
 _OF_BODY = ("status", "event", "type", "analysis", "executed_actions", "collected_variables")
@@ -21,7 +32,7 @@ _BASE64_DIGEST = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 
 
 class Synthflow(Source):
-    """The documented header is spelled as a server's variable; proxies that drop underscores send the others."""
+    """The documented header is spelled like a server variable. Behind proxies that drop underscores, others arrive."""
 
     name = "synthflow"
 
@@ -34,6 +45,10 @@ class Synthflow(Source):
 
     reads_before_verifying = True
 
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"analysis", "collected_variables", "prompt_variables"})
+
     setup = Setup(
         platform="Synthflow",
         steps=(
@@ -41,16 +56,16 @@ class Synthflow(Source):
             "Make a signing key under Admin > Workspace Settings > Security > Webhooks.",
             "The signature's header has underscores, which nginx drops unless underscores_in_headers is on.",
         ),
-        credential="the signing key made there",
+        credential="the signing key created there",
     )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        """Base64 HMAC-SHA256 of the call's id. The body is read before it is believed, as nothing else is signed."""
-        found = [headers.get(name.lower()) for name in self.signature_headers]
-        claimed = next((claim.strip() for claim in found if claim), None)
+        """Base64 HMAC-SHA256 of the call's id, so the body must be parsed first."""
+        headers_sent = [headers.get(name.lower()) for name in self.signature_headers]
+        claimed = next((claim.strip() for claim in headers_sent if claim), None)
         if claimed is None:
             raise BadSignature(Reason.MISSING)
-        # the cheap look first: the body is a stranger's until the end
+        # the cheap check first: a stranger may have sent the body
         if not _BASE64_DIGEST.fullmatch(claimed) or (signed := _call_id(body)) is None:
             raise BadSignature(Reason.MALFORMED)
         match([_signature(secret, signed).encode() for secret in secrets], [claimed.encode()])
@@ -60,10 +75,7 @@ class Synthflow(Source):
         return {"HTTP_SYNTHFLOW_SIGNATURE": _signature(secret, _call_id(body) or "")}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """There is one event, end and analysis at once; it has no time but its start and duration.
-
-        It names itself by what it says of the call: a repeat may have another address of the recording.
-        """
+        """One event is end and analysis. Its identity is its content: a repeat may have another recording address."""
         fields = mapping(body)
         call = mapping(fields.get("call"))
         call_id = identifier(call.get("call_id"))
@@ -75,9 +87,18 @@ class Synthflow(Source):
             identity=None if call_id is None else (call_id, parts(call, *_OF_CALL), parts(fields, *_OF_BODY)),
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """The assistant is `model_id`."""
+        return label(mapping(mapping(body).get("call")).get("model_id"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, and the start."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(call.get("duration"), call.get("start_time"))
+
 
 def _call_id(body: bytes) -> str | None:
-    """The id that is signed, as sent; None if the body is not JSON or has none."""
+    """The signed id, as sent; None if the body is not JSON or has none."""
     try:
         fields = mapping(parse(without_mark(body)))
     except BadBody:

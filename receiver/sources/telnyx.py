@@ -24,6 +24,7 @@ from receiver.sources.base import (
     Setup,
     Source,
     identifier,
+    label,
     mapping,
     moment,
     text,
@@ -45,11 +46,15 @@ _ONE_MOMENT = 10_000_000
 
 
 class Telnyx(Source):
-    """What happens on a later leg, a transfer's target, keeps its own name: it begins and ends no call."""
+    """Events of a later leg, such as a transfer's target, keep their own names: they start and end no call."""
 
     name = "telnyx"
 
     signature_headers: tuple[str, ...] = ("telnyx-signature-ed25519", "telnyx-timestamp")
+
+    reports_each_leg = True
+
+    operator_objects = frozenset({"result"})
 
     setup = Setup(
         platform="Telnyx",
@@ -83,7 +88,7 @@ class Telnyx(Source):
         raise CannotSign("Telnyx signs with a private key that only Telnyx has")
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """Only `call.initiated` says which way the call goes, and with that, whose number is the customer's.
+        """Only `call.initiated` has the direction, which decides whose number is the customer's.
 
         `transcript.completed`, of a meeting, has its facts beside `data`.
         """
@@ -102,11 +107,15 @@ class Telnyx(Source):
             direction=way,
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """The AI assistant, in conversation events only."""
+        return label(mapping(mapping(mapping(body).get("data")).get("payload")).get("assistant_id"))
+
 
 def _is_first_leg(session: str | None, leg: str | None) -> bool:
-    """Whether a leg is the one that the session began with, which no field says: both ids are then of one moment.
+    """True if the session began with this leg: both ids were then created at the same time. No field says so.
 
-    Their form is nowhere promised (captured bodies have UUIDs of version 1), so that any other form counts as first.
+    The form of ids is not documented (recorded bodies have UUIDs of version 1), so any other form counts as first.
     """
     try:
         ids = uuid.UUID(session or ""), uuid.UUID(leg or "")
@@ -117,7 +126,7 @@ def _is_first_leg(session: str | None, leg: str | None) -> bool:
 
 
 def _decoded(encoded: str) -> bytes:
-    """The bytes of a base64 text, none if it is not that."""
+    """The bytes of a base64 text; empty if it is malformed."""
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError):

@@ -1,6 +1,6 @@
 """Twilio Voice: status callbacks as forms, and Event Streams as JSON.
 
-A leg that `<Dial>` makes is a call of its own here and at Twilio, and names its parent. Sources of the rules: the
+A leg that `<Dial>` creates is a call of its own, as at Twilio, and names its parent. Sources of the rules: the
 vendor's package (`twilio/request_validator.py`), its pages on status callbacks and on Event Streams.
 """
 
@@ -21,9 +21,11 @@ from receiver.signatures import BadSignature, Reason, match
 from receiver.sources.base import (
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
     mapping,
     moment,
@@ -41,7 +43,7 @@ _PORTS = {"https": 443, "http": 80}
 
 
 class Twilio(Source):
-    """Twilio signs the address that it called, which only the operator knows: a proxy may have changed it since."""
+    """Twilio signs the address that it called. Only the operator knows it: a proxy may change it on the way."""
 
     name = "twilio"
 
@@ -96,7 +98,7 @@ class Twilio(Source):
         return {"X-Twilio-Signature": _signature(secret, url + _signed_fields(url, FORM, body), "sha1")}
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """A form's fields, or those that an Event Streams event quotes; of several events in a body, the first."""
+        """From the fields of a form, or of the request in an Event Streams event; of several events, the first."""
         event = mapping(body[0] if isinstance(body, list) and body else body)
         data = mapping(event.get("data"))
         fields = (
@@ -117,9 +119,15 @@ class Twilio(Source):
             identity=_identity(call_id, fields),
         )
 
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds, in a form or in the request that an Event Streams event quotes."""
+        event = mapping(body[0] if isinstance(body, list) and body else body)
+        quoted = mapping(mapping(event.get("data")).get("request")).get("parameters")
+        return CallLength(mapping(first(event.get("form"), quoted)).get("CallDuration"))
+
 
 def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
-    """The callbacks of a call are numbered; the recordings of a call have an id each."""
+    """The callbacks of a call are numbered, and each recording has an id."""
     if call_id is None:
         return None
     for number in ("SequenceNumber", "RecordingSid"):
@@ -129,14 +137,14 @@ def _identity(call_id: str | None, fields: dict[str, Any]) -> Identity | None:
 
 
 def _customer(way: str | None, fields: dict[str, Any]) -> str | None:
-    """The other side of the line; behind a leg of `<Dial>` is whom the customer was put through to."""
+    """The other side of the line; None for a leg of `<Dial>`, which leads to whom the customer was transferred."""
     if way is None or text(fields.get("ParentCallSid")):
         return None
     return text(fields.get("From" if way == "inbound" else "To"))
 
 
 def _other_type(event: dict[str, Any], fields: dict[str, Any]) -> str | None:
-    """What is no change of a call's status: a recording that is ready, or an event of another kind."""
+    """The type of an event without a call status: a finished recording, or an event of another kind."""
     recording = text(fields.get("RecordingStatus"))
     return f"recording.{recording}" if recording else text(event.get("type"))
 
@@ -159,7 +167,7 @@ def _algorithm(settings: str) -> str | None:
 
 
 def _signed_fields(url: str, content_type: str, body: bytes) -> str:
-    """What is signed behind the address. Raises BadSignature if the body is not the one that the address names."""
+    """What is signed after the address. Raises BadSignature if the address has the digest of another body."""
     if kind_of(content_type)[0] == FORM:
         try:
             fields = form_fields(body)

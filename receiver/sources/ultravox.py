@@ -12,9 +12,11 @@ from receiver.signatures import TOLERANCE_SECONDS, BadSignature, Reason, hmac_sh
 from receiver.sources.base import (
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     identifier,
+    label,
     mapping,
     moment,
     moment_of,
@@ -27,11 +29,13 @@ _MOST_CLAIMS = 20
 
 
 class Ultravox(Source):
-    """A call that nobody joined ends too, with the end reason `unjoined`."""
+    """A call that nobody joined also ends, with the end reason `unjoined`."""
 
     name = "ultravox"
 
     signature_headers: tuple[str, ...] = ("X-Ultravox-Webhook-Signature", "X-Ultravox-Webhook-Timestamp")
+
+    operator_objects = frozenset({"metadata", "requestContext", "templateContext"})
 
     setup = Setup(
         platform="Ultravox",
@@ -43,10 +47,10 @@ class Ultravox(Source):
     )
 
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
-        """Hex HMAC-SHA256 of the body and, right behind it, the ISO 8601 timestamp of the other header.
+        """Hex HMAC-SHA256 of the body followed by the ISO 8601 timestamp of the other header.
 
-        The signature header holds one claim for each key of a rotation, divided by commas. The platform suggests a
-        minute as the greatest age; here it is the five of every other source, both ways.
+        During a rotation the signature header holds one signature per key, separated by commas. The platform suggests
+        an age of at most one minute; this limit is five minutes either way, as for other sources.
         """
         signatures = headers.get("x-ultravox-webhook-signature")
         timestamp = headers.get("x-ultravox-webhook-timestamp")
@@ -71,7 +75,7 @@ class Ultravox(Source):
         }
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """The customer's number: whom Ultravox called, or the caller where the agent's context lets SIP say it."""
+        """The customer is whom Ultravox called, or the caller if the agent's context contains the SIP caller id."""
         fields = mapping(body)
         call = mapping(fields.get("call"))
         kind = text(fields.get("event"))
@@ -88,9 +92,19 @@ class Ultravox(Source):
             identity=(kind, call_id, time) if kind in _TIMES and call_id and text(time) else None,
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """In the call, in either of two places."""
+        call = mapping(mapping(body).get("call"))
+        return label(call.get("agentId"), mapping(call.get("agent")).get("agentId"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """No duration: the time from joining to the end."""
+        call = mapping(mapping(body).get("call"))
+        return CallLength(started_at=call.get("joined"), ended_at=call.get("ended"))
+
 
 def _line(medium: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Direction and customer's number from the one medium a call has: `{"twilio": {"outgoing": {"to": ...}}}`."""
+    """Direction and customer's number from the call's only medium: `{"twilio": {"outgoing": {"to": ...}}}`."""
     if "webRtc" in medium:
         return "web", None
     for line in medium.values():

@@ -1,4 +1,4 @@
-"""Vapi: `{message}`; `status-update` tells the start and the end, and `end-of-call-report` all there is to know.
+"""Vapi: `{message}`; `status-update` reports the start and the end, `end-of-call-report` everything about the call.
 
 Sources of the rules: the vendor's package `vapi-server-sdk` (`vapi/types/server_message_*.py`,
 `hmac_authentication_plan.py`), docs.vapi.ai/server-url/events and docs.vapi.ai/server-url/server-authentication.
@@ -23,10 +23,13 @@ from receiver.sources.base import (
     ANALYTICS_COMPLETED,
     CALL_END,
     CALL_START,
+    CallLength,
     Setup,
     Source,
     direction,
+    first,
     identifier,
+    label,
     mapping,
     moment,
     moment_of_milliseconds,
@@ -43,11 +46,15 @@ _BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE | re.ASCII)
 
 
 class Vapi(Source):
-    """How a request is proven is the operator's choice there: an HMAC credential, a bearer token, or the old secret."""
+    """The operator chooses the proof at Vapi: an HMAC credential, a bearer token, or the old secret."""
 
     name = "vapi"
 
     signature_headers: tuple[str, ...] = ("X-Signature", "X-Timestamp", "Authorization", "X-Vapi-Secret")
+
+    analytics_end_the_call = True
+
+    operator_objects = frozenset({"metadata", "structuredData", "structuredOutputs", "variableValues"})
 
     setup = Setup(
         platform="Vapi",
@@ -65,8 +72,8 @@ class Vapi(Source):
     def verify(self, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: float) -> None:
         """`x-signature`, hex HMAC-SHA256 of `{x-timestamp}.{body}`; else a token in `Authorization` or `x-vapi-secret`.
 
-        The timestamp is not said to be in seconds or milliseconds, so its length tells; it may be off by five minutes
-        either way. Without one the body alone is signed, as with the payload format `{body}`.
+        The unit of the timestamp is not documented: 10 digits are seconds, 13 milliseconds. It may be off by five
+        minutes either way. Without one only the body is signed, as with the payload format `{body}`.
         """
         names = ("x-signature", "x-timestamp", "authorization", "x-vapi-secret")
         signature, timestamp, authorization, token = (headers.get(name) for name in names)
@@ -78,11 +85,11 @@ class Vapi(Source):
             token = bearer[1] if bearer else token
         if token is None:
             raise BadSignature(Reason.MISSING if authorization is None else Reason.MALFORMED)
-        # digests, since the time of comparing texts of different lengths would tell the length
+        # digests, since comparing texts of different lengths would reveal the length by its duration
         match([_digest(secret) for secret in secrets], [_digest(token)])
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """As an HMAC credential with the defaults signs."""
+        """As an HMAC credential with the default settings."""
         timestamp = str(int(now * 1000))
         return {
             "X-Timestamp": timestamp,
@@ -90,7 +97,7 @@ class Vapi(Source):
         }
 
     def facts(self, body: Any, headers: Mapping[str, str]) -> Facts:
-        """`customer` is the human and `phoneNumber` ours, whoever called whom."""
+        """`customer` is the person and `phoneNumber` our line, in both directions."""
         message = mapping(mapping(body).get("message"))
         call = mapping(message.get("call"))
         kind = text(message.get("type"))
@@ -112,11 +119,26 @@ class Vapi(Source):
             identity=identity,
         )
 
+    def agent_of(self, body: Any) -> str | None:
+        """The assistant of the call, else its squad."""
+        call = mapping(mapping(mapping(body).get("message")).get("call"))
+        return label(call.get("assistantId"), call.get("squadId"))
+
+    def length_of(self, body: Any) -> CallLength:
+        """Seconds and times of the report, else those of its call."""
+        message = mapping(mapping(body).get("message"))
+        call = mapping(message.get("call"))
+        return CallLength(
+            message.get("durationSeconds"),
+            first(message.get("startedAt"), call.get("startedAt")),
+            first(message.get("endedAt"), call.get("endedAt")),
+        )
+
 
 def _identity(kind: str | None, call_id: str | None, message: dict[str, Any]) -> Identity | None:
-    """A status has its own time. The report comes once a call, so only what it says of the call can make another.
+    """A status is identified by its time. There is one report per call, so only other content makes another event.
 
-    Its timestamp is perhaps that of the try, and its recordings' addresses are signed anew for each.
+    The report's timestamp may be that of the try, and its recordings' addresses are signed anew for each try.
     """
     if call_id is None:
         return None

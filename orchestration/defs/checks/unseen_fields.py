@@ -1,4 +1,4 @@
-"""Contract drift as a check on the event log, hourly and outside the pass: see `monitoring/unseen_fields.py`."""
+"""Fields and types never seen before, as an hourly check on the event log: see `monitoring/unseen_fields.py`."""
 
 import dagster as dg
 import pandas as pd
@@ -13,9 +13,9 @@ _MOST_SAMPLES = 3
 @dg.asset_check(
     asset=dg.AssetKey(["raw", "call_events"]),
     name="events_look_as_documented",
-    description=f"Whether the newest {unseen_fields.SAMPLE} events of each source and type, loaded within a day, have "
-    "the fields that its platform documents, in the documented types, and none that was never seen before. Those that "
-    "differ are kept and loaded as far as they can be; look at what changed there.",
+    description=f"Passes if the newest {unseen_fields.SAMPLE} events per source and type, loaded within a day, have "
+    "only fields, and types of fields, that the two weeks before had too. Events that differ are loaded as far as they "
+    "can be; look at what the platform changed.",
 )
 def events_look_as_documented(aftercall: Aftercall) -> dg.AssetCheckResult:
     """A warning names the places and shows outlines, in which every value stands as its type."""

@@ -7,11 +7,10 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrations.board.call_state import ENDED_BY_ANALYTICS, FEED, digest_of
-from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START, agent_of
+from integrations.board.call_state import FEED, digest_of
+from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
 from integrations.board.live_calls import Live, LiveCall, LiveView
 from receiver.envelope import Facts, line, seal
-from tests.conftest import ROOT
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TIMEOUT = timedelta(hours=2)
@@ -107,32 +106,6 @@ def test_the_agent_is_found_and_a_running_clock_starts_with_the_call() -> None:
     )
 
 
-AGENTS = {
-    "atoms": "6a1f03c2de",
-    "bland": None,
-    "elevenlabs": "agent_01k6voice",
-    "generic": "front",
-    "livekit": None,
-    "retell": "agent_51b0c7aa9d",
-    "synthflow": "1d4f0c1e-7a61-4f0a-8a1b-000000000001",
-    "telnyx": "assistant-4a1f",
-    "twilio": None,
-    "ultravox": "9c1a77d2-6f0e-4a67-a0aa-0d6f52f1b7c3",
-    "vapi": "a7d9c0de-0000-4000-8000-0000000000aa",
-}
-
-
-def test_the_agent_is_found_in_the_documented_bodies_of_every_source() -> None:
-    found: dict[str, str | None] = {}
-    for path in sorted((ROOT / "tests" / "receiver" / "sources" / "bodies").glob("*/*")):
-        agent = agent_of(path.read_bytes()) if path.suffix == ".json" else None
-        assert agent in (None, AGENTS[path.parent.name]), path
-        found[path.parent.name] = found.get(path.parent.name) or agent
-    assert found == AGENTS
-    assert agent_of(b'{"call_id": "c", "pathway_id": null, "persona_id": " p "}') == "p"
-    assert agent_of(b"[1]") is agent_of(b'{"agent_id": 7, "call": "c"}') is agent_of(b"{") is None
-
-
 def test_the_agent_of_a_long_start_is_found() -> None:
     agent, long = (
         b'{"agent_id":"agent_nora"',
@@ -185,12 +158,6 @@ def test_where_the_analysis_is_the_last_event_it_ends_the_call_too() -> None:
     early = seen([*lines, landing_line(CALL_END, "a", 2, "vapi")])
     assert (early.ended, told(early)[1]) == (1, ("ended", "a"))
     assert seen([landing_line(ANALYTICS, "a", 1, "bland", is_recovered=True)]).ended == 0
-
-
-def test_the_sources_whose_analysis_ends_the_call_are_those_of_the_models() -> None:
-    models = (ROOT / "dbt_project" / "models" / "staging").glob("*/stg_*__events.sql")
-    ending = [each.parent.name for each in models if "analytics_end_the_call=true" in each.read_text()]
-    assert sorted(ending) == list(ENDED_BY_ANALYTICS)
 
 
 def test_imported_history_is_neither_news_nor_of_today() -> None:

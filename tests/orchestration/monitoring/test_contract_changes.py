@@ -12,10 +12,10 @@ from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets.models import LEAN, OUTCOMES
 from orchestration.load import pipeline
 from orchestration.monitoring import unseen_fields
+from orchestration.monitoring.unseen_fields import Misfit
 from orchestration.warehouse import dbt
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
-from receiver.shapes import Misfit
 from receiver.sources import SOURCES
 
 AT = "2026-11-02T08:00:00Z"
@@ -53,7 +53,8 @@ def rows(settings: OrchestrationSettings, statement: str) -> list[tuple[Any, ...
 @pytest.mark.timeout(900)
 def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -> None:
     settings = OrchestrationSettings(home=tmp_path / "home")
-    load(settings, ended("as-ever"), {"event": "call.start", "call_id": "as-ever", **CALL})
+    analytics = {"event": "analytics.completed", "call_id": "as-ever", **CALL, "metrics": {"pace": "calm"}}
+    load(settings, ended("as-ever"), analytics, {"event": "call.start", "call_id": "as-ever", **CALL})
     rows(settings, "update raw.call_events set loaded_at = loaded_at - interval 2 days")
 
     new_field = ended("new-field", experiment={"arm": "b"}, variables={"customer_name": "Ada", "basket": "7"})
@@ -77,8 +78,8 @@ def test_nothing_stops_nothing_is_lost_and_what_is_new_is_told(tmp_path: Path) -
     drifts = unseen_fields.find(settings).drifts
     assert {(one.event_type, one.events, misfit) for one in drifts for misfit in one.misfits} == {
         ("call.end", 1, Misfit("experiment", "is new")),
-        ("call.end", 1, Misfit("seed.duration_seconds", "should be number, is text")),
-        ("analytics.completed", 1, Misfit("seed.metrics", "should be dictionary, is list")),
+        ("call.end", 1, Misfit("duration_seconds", "was number, is text")),
+        ("analytics.completed", 1, Misfit("metrics", "was object, is list")),
     }
 
     kept = rows(settings, "select payload::varchar from raw.call_events where call_id like 'new-%'")

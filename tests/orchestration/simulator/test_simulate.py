@@ -32,10 +32,7 @@ WIRE_MODELS: dict[str, Any] = {
 }
 SCRIPTS = {
     "Latin": r"[A-Za-zÀ-ɏ]",
-    "Devanagari": r"[ऀ-ॿ]",
     "Arabic": r"[؀-ۿ]",
-    "Kana": r"[぀-ヿ]",
-    "Han": r"[一-鿿]",
 }
 
 
@@ -60,8 +57,8 @@ def call_of(event: dict[str, Any]) -> str:
 
 
 def ends() -> list[dict[str, Any]]:
-    found = (event.get("metadata", event) for event in events() if kind_of(event) == "end")
-    return list(found)
+    ends = (event.get("metadata", event) for event in events() if kind_of(event) == "end")
+    return list(ends)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
@@ -144,11 +141,13 @@ def test_the_seed_bodies_have_the_documented_fields_and_no_others() -> None:
 
 def test_every_number_and_address_belongs_to_nobody() -> None:
     text = b"\n".join(delivery.body for delivery in morning()).decode()
-    numbers = {re.sub(r"[^+\d]", "", found) for found in re.findall(r'"(\+\d[\d ()-]+)"', text)}
+    numbers = {re.sub(r"[^+\d]", "", written) for written in re.findall(r'"(\+\d[\d ()-]+)"', text)}
     assert len(numbers) > 500
     ours = "+18005550199"
-    assert not [found for found in numbers if found != ours and not any(r.fullmatch(found) for r in RESERVED)]
-    hosts = {found.split("@")[1] for found in re.findall(r"[\w.+-]+@[\w.-]+", text)}
+    assert not [
+        number for number in numbers if number != ours and not any(r.fullmatch(number) for r in RESERVED)
+    ]
+    hosts = {address.split("@")[1] for address in re.findall(r"[\w.+-]+@[\w.-]+", text)}
     assert hosts == {"example.com", "example.org", "example.net"}
 
 
@@ -158,7 +157,7 @@ def test_some_seed_numbers_are_written_as_people_write_them() -> None:
     assert 0.01 < blanks / len(phones) < 0.10
 
 
-def test_conversations_have_4_to_16_turns_in_many_scripts() -> None:
+def test_conversations_have_4_to_16_turns_in_both_scripts() -> None:
     spoken = [end["transcript"] for end in ends() if end["transcript"]]
     lengths = Counter(len(transcript) for transcript in spoken)
     assert min(lengths) == 4
@@ -175,7 +174,7 @@ def test_conversations_have_4_to_16_turns_in_many_scripts() -> None:
 def test_every_language_is_spoken() -> None:
     spoken = {end["variables"].get("language") or end["variables"].get("default_language") for end in ends()}
     assert spoken == {language.code for language in languages()}
-    assert {"en", "es", "de", "hi", "ar", "ja", "tr", "pt"} <= spoken
+    assert {"en", "es", "ar"} <= spoken
 
 
 def test_a_call_lasts_as_long_as_it_says_and_its_turns_lie_inside() -> None:

@@ -22,6 +22,9 @@ def test_no_value_anywhere_makes_a_source_raise(name: str) -> None:
         body = parse_form(sent.strip()) if path.suffix == ".form" else parse(sent)
         for _ in replaced(body):
             envelope = seal(name, SOURCES[name].facts(body, {}), b"{}", now)
+            agent = SOURCES[name].agent_of(body)
+            assert agent is None or 0 < len(agent) <= 255
+            SOURCES[name].length_of(body)
             assert envelope.direction in {None, "inbound", "outbound", "web"}
             assert orjson.loads(line(envelope, b"{}"))["source"] == name
             tried += 1
