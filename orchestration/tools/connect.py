@@ -4,15 +4,15 @@ What is printed belongs to `orchestration.cli.connect`; what a trial looks like,
 `receiver`.
 """
 
-import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
 
+from integrations import receiver_watch
 from orchestration.load.landing_search import envelope_of
 from receiver import probe_event
 from receiver.landing import LandingStore, Segment
@@ -21,7 +21,6 @@ from receiver.sources import Source
 from receiver.sources.base import CannotSign
 
 ANSWER_SECONDS = 15
-_REFUSED = re.compile(r'aftercall_receiver_refused_total\{reason="(\w+)",source="(\w+)"\} (\d+)')
 
 
 class NotConnected(Exception):
@@ -145,10 +144,7 @@ class Arrivals:
         return self._store.segments(after=f"{since:%Y-%m-%d/%H}")
 
 
-def refusals(bind: str, source: str) -> dict[str, int]:
-    """How many requests of a source the receiver of this machine has refused, by reason; empty if it says nothing."""
-    try:
-        text = requests.get(f"http://{bind}/metrics", timeout=2).text
-    except requests.RequestException:
-        return {}
-    return {reason: int(count) for reason, name, count in _REFUSED.findall(text) if name == source}
+def refusals(bind: str, source: str) -> Mapping[str, int]:
+    """The requests of a source that this machine's receiver refused, by reason; empty while it gives no counts."""
+    sample = receiver_watch.sample(bind, datetime.now(UTC))
+    return sample.refused.get(source, {}) if sample is not None else {}
