@@ -10,9 +10,10 @@ import duckdb
 import pytest
 
 from integrations.outbox import Action
-from orchestration.cli import demo_table
-from orchestration.cli.demo_table import Published
+from orchestration.cli.demo import show_results
 from orchestration.simulator.oracle import Expected
+from orchestration.tools import demo_results
+from orchestration.tools.demo_results import Published
 from tests.conftest import ROOT, Installation, free_port
 
 PLAN = Expected(calls=3, resolved=1, unresolved=1, satisfaction=10 / 3)
@@ -40,7 +41,7 @@ def test_the_numbers_are_those_of_the_published_copy(copy: Path) -> None:
             "insert into actions values ('sent', 'note'), ('skipped', 'follow_up_email'), ('dead', 'note'), "
             "('sent', 'pipeline_alert')"
         )
-    found = demo_table.read(copy)
+    found = demo_results.read(copy)
     assert replace(found, last_end=None) == replace(PUBLISHED, satisfaction=found.satisfaction, actions=2)
     assert found.satisfaction == pytest.approx(10 / 3)
     assert found.last_end is not None
@@ -52,13 +53,13 @@ def test_a_copy_that_is_missing_or_empty_is_lost(copy: Path) -> None:
     with duckdb.connect(str(lacking)) as connection:
         connection.execute("create table calls (ended_at timestamp)")
     for path in (copy, copy.with_name("none.duckdb"), lacking):
-        published = demo_table.read(path)
+        published = demo_results.read(path)
         assert published == Published()
-        assert demo_table.exit_code(demo_table.lines(PLAN, published, NOTHING_ELSE, 0)) == 1
+        assert demo_results.exit_code(demo_results.lines(PLAN, published, NOTHING_ELSE, 0)) == 1
 
 
 def test_all_as_planned_is_exit_code_0() -> None:
-    assert demo_table.exit_code(demo_table.lines(PLAN, PUBLISHED, NOTHING_ELSE, 0)) == 0
+    assert demo_results.exit_code(demo_results.lines(PLAN, PUBLISHED, NOTHING_ELSE, 0)) == 0
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,9 @@ def test_all_as_planned_is_exit_code_0() -> None:
 def test_any_difference_is_lost_and_told(
     plan: Expected, published: Published, lost: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = demo_table.lines(plan, published, NOTHING_ELSE, lost)
-    assert demo_table.exit_code(found) == 1
-    demo_table.show(found, published, NOTHING_ELSE, Path("logs"))
+    found = demo_results.lines(plan, published, NOTHING_ELSE, lost)
+    assert demo_results.exit_code(found) == 1
+    show_results(found, published, NOTHING_ELSE, Path("logs"))
     assert f"Lost: {said}" in capsys.readouterr().out
 
 

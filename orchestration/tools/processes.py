@@ -11,9 +11,9 @@ from dotenv import dotenv_values
 
 from integrations.board import access
 from integrations.board.config import BoardSettings
-from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.runtime import services
+from orchestration.tools.children import Children
 from receiver.config import ENV_FILE, ReceiverSettings
 from receiver.rsgi import refuse_taken_address
 
