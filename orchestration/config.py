@@ -44,8 +44,19 @@ class OrchestrationSettings(Home):
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
     )
+    channel_sensor_seconds: int = Field(
+        default=15,
+        ge=1,
+        description="shortest pause between two looks for due actions of a channel, in seconds",
+    )
+    published_sensor_seconds: int = Field(
+        default=5, ge=1, description="shortest pause between two looks at the published copy, in seconds"
+    )
     problem_sensor_seconds: int = Field(
-        default=60, ge=1, description="shortest pause between two looks for problems, in seconds"
+        default=60, ge=1, description="shortest pause between two looks for incidents, in seconds"
+    )
+    space_sensor_seconds: int = Field(
+        default=60, ge=1, description="shortest pause between two looks at free space, in seconds"
     )
     landing_retention_days: int = Field(
         default=0,

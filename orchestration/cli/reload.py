@@ -50,7 +50,11 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
         )
         if events and build:
             with console.status("build, act, publish"):
-                in_process.run_until_done(settings, IntegrationSettings(), console.log)
+                from orchestration.definitions import defs, next_job
+
+                in_process.run_until_done(
+                    settings, IntegrationSettings(), defs.get_repository_def(), next_job, console.log
+                )
         elif events:
             click.echo("the next pass builds everything anew; start it with: aftercall run")
     except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:

@@ -32,3 +32,41 @@ def test_no_import_goes_up(floor: str) -> None:
         if name in FORBIDDEN[floor]
     }
     assert upward == set()
+
+
+PRIVATE_ROOM = ROOT / "orchestration" / "runtime"
+
+
+def private_dagster(path: Path) -> set[str]:
+    """What a file imports of Dagster's private modules, and of those of its libraries."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in getattr(node, "names", []) if isinstance(alias, ast.alias)]
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{name}" for name in names]
+        found |= {name for name in names if name.startswith("dagster") and "._" in name}
+    return found
+
+
+def test_only_the_runtime_imports_private_modules_of_dagster() -> None:
+    files = {path for folder in ("orchestration", "integrations") for path in (ROOT / folder).rglob("*.py")}
+    users = {path for path in files if private_dagster(path)}
+    assert users, "the rule sees those that may"
+    assert {str(path.relative_to(ROOT)) for path in users if PRIVATE_ROOM not in path.parents} == set()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from dagster._core.launcher import WorkerStatus",
+        "from dagster import _core",
+        "import dagster._grpc.types as types",
+        "def later():\n    from dagster_dbt._compat import x",
+    ],
+)
+def test_a_private_module_of_dagster_is_seen_however_it_is_imported(line: str, tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(line)
+    assert private_dagster(module)
+    module.write_text("import dagster as dg\nfrom dagster import DagsterInstance\n")
+    assert not private_dagster(module)

@@ -1,6 +1,6 @@
-"""What a materialisation says of itself beside its seconds: how many rows there are, and how far behind it is.
+"""Metadata of materialisations: row counts and lag.
 
-Counts and reasons only: nothing that a stranger said, and nobody's number or address, enters Dagster's event log.
+Only counts and reasons enter Dagster's event log: no text, number or address of a caller does.
 """
 
 from collections.abc import Sequence
@@ -45,16 +45,16 @@ def lag_seconds(
 def row_counts(
     connection: duckdb.DuckDBPyConnection, relations: Sequence[Relation]
 ) -> dict[Relation, dict[str, dg.MetadataValue[Any]]]:
-    """Of each (schema, name) its rows, counted by one query, for which a pass waits; no row itself is shown.
+    """The row count of each (schema, name), by one query, since a pass waits for it.
 
-    What is shown stays in Dagster's event log, whoever may read that: five rows of each table were most of it, too.
+    No row is shown: whoever may read Dagster's event log would see it.
     """
-    each = [
-        f"select {place}, count(*) from {_quoted(relation)}"  # noqa: S608 - our own names
-        for place, relation in enumerate(relations)
+    queries = [
+        f"select {index}, count(*) from {_quoted(relation)}"  # noqa: S608 - our own names
+        for index, relation in enumerate(relations)
     ]
-    counted = connection.execute(" union all ".join(each)).fetchall() if each else []
-    return {relations[place]: {"dagster/row_count": dg.MetadataValue.int(rows)} for place, rows in counted}
+    counts = connection.execute(" union all ".join(queries)).fetchall() if queries else []
+    return {relations[index]: {"dagster/row_count": dg.MetadataValue.int(rows)} for index, rows in counts}
 
 
 def _quoted(relation: Relation) -> str:

@@ -10,9 +10,8 @@ import dagster as dg
 import pytest
 
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.checks.anomalies import quality_checks
-from orchestration.defs.checks.freshness import freshness_checks
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.checks import anomaly_checks, freshness_checks
+from orchestration.defs.resources import resources
 from orchestration.monitoring import anomalies
 from orchestration.warehouse import duckdb_file, publish
 from tests.conftest import Installation
@@ -62,7 +61,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
 def judged(
     settings: OrchestrationSettings,
     monkeypatch: pytest.MonkeyPatch,
-    checks: list[dg.AssetChecksDefinition] = quality_checks,
+    checks: list[dg.AssetChecksDefinition] = anomaly_checks,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     monkeypatch.setenv("AFTERCALL_HOME", str(settings.home))
     job = dg.define_asset_job("checked", selection=dg.AssetSelection.checks(*checks))
@@ -70,7 +69,7 @@ def judged(
         assets=[dg.AssetSpec(["marts", "source_quality_daily"]), dg.AssetSpec(["raw", "call_events"])],
         asset_checks=checks,
         jobs=[job],
-        resources={"aftercall": Aftercall()},
+        resources=resources(),
     )
     result = defs.resolve_job_def("checked").execute_in_process()
     return {one.check_name: one for one in result.get_asset_check_evaluations()}

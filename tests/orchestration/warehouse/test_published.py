@@ -101,7 +101,8 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
     settings: OrchestrationSettings,
 ) -> None:
     """The copy, and who fills the outbox, remember a build of a year ahead."""
-    from orchestration.defs.assets.models import LEAN, MODELS, OUTCOMES
+    from orchestration.defs.assets.models import LEAN, OUTCOMES
+    from orchestration.defs.resources import MODELS
 
     tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
     with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
@@ -145,36 +146,37 @@ def instance(settings: OrchestrationSettings) -> Iterator[dg.DagsterInstance]:
 def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
     settings: OrchestrationSettings, instance: dg.DagsterInstance
 ) -> None:
-    from orchestration.defs.assets.published import SPARING_TAG, published
-    from orchestration.defs.resources import Aftercall
+    from orchestration.defs.assets.published import published
+    from orchestration.defs.pass_config import PassConfig
+    from orchestration.defs.resources import resources
     from orchestration.defs.sensors import published_sensor
 
-    def copied(**tags: str) -> bool:
+    def copied(throttle_publish: bool = False) -> bool:
         before = settings.published.stat().st_ino
         dg.materialize(
             [published],
-            resources={"aftercall": Aftercall()},
+            resources=resources(),
             instance=instance,
-            tags=tags,
+            run_config=dg.RunConfig(ops={"published": PassConfig(throttle_publish=throttle_publish)}),
             selection=[published],
         )
         return settings.published.stat().st_ino != before
 
     def look() -> Any:
-        with dg.build_sensor_context(instance=instance, resources={"aftercall": Aftercall()}) as context:
+        with dg.build_sensor_context(instance=instance, resources=resources()) as context:
             return published_sensor(context)
 
     assert copied()
     assert isinstance(look(), dg.SkipReason)
     aged(settings, 5)
-    assert not copied(**{SPARING_TAG: "yes"})
-    assert copied(**{SPARING_TAG: "no"})
+    assert not copied(throttle_publish=True)
+    assert copied(throttle_publish=False)
     aged(settings, 5)
     change(settings)
     assert "the last copy is fresh" in look().skip_message
     aged(settings, 31)
     assert isinstance(look(), dg.RunRequest)
-    assert copied(**{SPARING_TAG: "yes"})
+    assert copied(throttle_publish=True)
 
 
 def said(event: dg.AssetMaterialization) -> dict[str, Any]:
@@ -209,12 +211,10 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
 ) -> None:
     """Not as many as in the copy before; and nothing is written of a mart whose count is the same."""
     from orchestration.defs.assets.published import published
-    from orchestration.defs.resources import Aftercall
+    from orchestration.defs.resources import resources
 
     def publish_now() -> dict[str, int]:
-        result = dg.materialize(
-            [published], resources={"aftercall": Aftercall()}, instance=instance, selection=[published]
-        )
+        result = dg.materialize([published], resources=resources(), instance=instance, selection=[published])
         made = [
             event.step_materialization_data.materialization
             for event in result.filter_events(lambda event: event.is_step_materialization)
