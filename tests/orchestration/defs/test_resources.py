@@ -1,8 +1,8 @@
 """Resources as the code location wires them, and in a test's place of one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -20,7 +20,7 @@ def test_settings_in_another_place_reach_every_resource(
     elsewhere = Settings(home=str(tmp_path))
     assert OrchestrationSettings().home == installation.home
     for name, kind in (("dbt", Dbt), ("outbox", Outbox), ("landing", Landing)):
-        resource = resources({"settings": elsewhere})[name]
+        resource: Any = resources({"settings": elsewhere})[name]
         assert isinstance(resource, kind)
         assert resource.settings.orchestration().home == tmp_path
         assert resource.settings.integrations().home == resource.settings.recovery().home == tmp_path
@@ -45,7 +45,7 @@ def test_another_dbt_decides_what_pass_new_bytes_start(
     land(installation.home)
     replaced = resources({"dbt": Built(settings=Settings())})
     with dg.build_sensor_context(instance=dagster, resources=replaced) as context:
-        (request,) = landing_sensor(context)  # type: ignore[misc]  # the type of a sensor's call is wide
+        (request,) = list(cast("Iterator[dg.RunRequest]", landing_sensor(context)))
     assert request.job_name == job
 
 
