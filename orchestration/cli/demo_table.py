@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
 from rich.text import Text
 
 from integrations.outbox import Action
 from orchestration.cli.output import Listing, say
+from orchestration.config import OrchestrationSettings
 from orchestration.simulator.oracle import Expected
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
 # what goes wrong is told as an action too, and is none of the morning's
 _QUERY = """
@@ -59,16 +60,13 @@ class Line:
         return _rounded(self.expected) == _rounded(self.found)
 
 
-def read(path: Path) -> Published:
-    """The numbers of a published copy; all zero before the first, and if a mart is missing."""
-    if not path.exists():
+def read(settings: OrchestrationSettings) -> Published:
+    """The numbers of the published copy; all zero before the first, and if a mart is missing."""
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            (row,) = connection.rows(_QUERY)
+    except (NotPublished, RelationMissing):
         return Published()
-    with duckdb.connect(str(path), read_only=True) as connection:
-        try:
-            row = connection.execute(_QUERY).fetchone()
-        except duckdb.CatalogException:
-            return Published()
-    assert row is not None  # noqa: S101 - a query of aggregates has one row
     calls, resolved, unresolved, satisfaction, actions, last_end = row
     known_end = last_end.replace(tzinfo=UTC) if last_end else None
     return Published(calls, resolved, unresolved, satisfaction, actions, known_end)

@@ -27,7 +27,7 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
     from rich.console import Console
 
     from orchestration.runtime import in_process, signals
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
@@ -35,7 +35,7 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
             count = in_process.run_until_done(
                 OrchestrationSettings(), IntegrationSettings(), console.log, everything, heard.check
             )
-        except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
+        except (in_process.PassFailed, WarehouseBusy) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("stopped; the next run goes on where this one was", err=True)

@@ -7,9 +7,8 @@ wait.
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
-
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
 KINDS = ("volume", "null_rate", "satisfaction")
 _LAST_DAY = """
@@ -74,14 +73,11 @@ class Judged:
 
 def last_day(settings: OrchestrationSettings, kind: str) -> list[Judged]:
     """The measures of a kind on the last day that is over; none before anything was published."""
-    if not settings.published.exists():
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            return [Judged(*row) for row in connection.rows(_LAST_DAY, {"kind": kind})]
+    except (NotPublished, RelationMissing):  # or a copy of before there was such a mart
         return []
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
-        try:
-            rows = connection.execute(_LAST_DAY, {"kind": kind}).fetchall()
-        except duckdb.CatalogException:  # a copy of before there was such a mart
-            return []
-    return [Judged(*row) for row in rows]
 
 
 def said_of(kind: str, judged: list[Judged]) -> str:

@@ -10,17 +10,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from integrations import receiver_watch
 from integrations.config import IntegrationSettings
 from integrations.outbox import Finding, Outbox, problems
 from integrations.outbox.looks import last_look, record_look
 from orchestration.config import OrchestrationSettings
-from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.pipeline import landing_backlog
+from orchestration.load.quarantined import QuarantinedEvent, noticed
 from orchestration.monitoring.run_incidents import RAW, RUNS, events_that_wait, failing_runs, switched_off
-from orchestration.warehouse import publish
+from orchestration.warehouse import WarehouseError, open_warehouse, publish
 from receiver.config import ReceiverSettings
 
 __all__ = ["ASIDE", "RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]
@@ -95,7 +94,7 @@ def _of_receiver(notes: dict[str, Any], now: datetime) -> list[Finding]:
 
 def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
     """Events that alone broke a build and are in no number and no action; one finding per build that they broke."""
-    batches: dict[str, list[HeldEvent]] = defaultdict(list)
+    batches: dict[str, list[QuarantinedEvent]] = defaultdict(list)
     for event in noticed(settings):
         batches[event.quarantined_at].append(event)
     for moment, events in batches.items():
@@ -129,13 +128,13 @@ def silent_sources(
     least = integrations.alert_silence_calls
     if not least:
         return []
-    if not settings.published.exists() or publish.is_behind(settings) or landing_backlog(settings):
+    if publish.is_behind(settings) or landing_backlog(settings):
         raise CannotTell
     try:
-        with duckdb.connect(str(settings.published), read_only=True) as copy:
-            heard = dict(copy.execute(_HEARD).fetchall())
-            usual = [dict(copy.execute(_CALLS, _window(now - ago)).fetchall()) for ago in _USUAL]
-    except duckdb.Error as error:
+        with open_warehouse(settings).published.connect() as copy:
+            heard = dict(copy.rows(_HEARD))
+            usual = [dict(copy.rows(_CALLS, _window(now - ago))) for ago in _USUAL]
+    except WarehouseError as error:
         raise CannotTell from error
     return [
         Finding(

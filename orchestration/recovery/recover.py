@@ -14,7 +14,7 @@ from orchestration.recovery.listed_calls import list_calls
 from orchestration.recovery.platform import EVER, Bounds
 from orchestration.recovery.reconciliation import Day, standing
 from orchestration.recovery.write_events import land
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import exclusive
 
 Progress = Callable[[str, int, int | None], None]
 """Told what is being done (`listing`, `recovering`), how many calls are done, and of how many, if that is known."""
@@ -55,7 +55,7 @@ def recover(
     asked = bounds or Bounds(now - _look_back(recovery), now, is_open=True)
     folder = settings.home / "recovery"
     folder.mkdir(parents=True, exist_ok=True)
-    with duckdb_file.exclusive(folder / f"{source}.lock", settings.lock_timeout_seconds):
+    with exclusive(folder / f"{source}.lock", settings.lock_timeout_seconds):
         listed = list_calls(settings, recovery, platform, asked, lambda done: progress("listing", done, None))
         # whatever was ever listed and is still missing, not only what is listed now: an answer may have failed since
         compared = asked if bounds else Bounds(EVER, now)

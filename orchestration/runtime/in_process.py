@@ -11,7 +11,7 @@ from integrations.outbox import dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.runtime import instance as dagster_instance
 from orchestration.runtime import pools, running
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import exclusive
 
 MOST_PASSES = 50
 _LAUNCHED_BY = {"aftercall/launched_by": "cli"}
@@ -36,7 +36,7 @@ def run_until_done(
     """
     dagster_instance.prepare(settings)
     with (
-        duckdb_file.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
+        exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
         dg.DagsterInstance.get() as instance,
     ):
         _fail_orphaned_runs(instance, settings)

@@ -9,7 +9,6 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
@@ -19,7 +18,15 @@ from orchestration.defs.assets import metadata
 from orchestration.defs.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.defs.partitions import DAYS, not_yet_shown
 from orchestration.defs.resources import Aftercall
-from orchestration.warehouse import breaking_events, copy_files, dbt, duckdb_file, quarantine
+from orchestration.quarantine import breaking_events, moves
+from orchestration.warehouse import (
+    RAW,
+    Connection,
+    RelationMissing,
+    dbt,
+    open_warehouse,
+    with_enough_memory,
+)
 
 # what became of the actions is built after they were tried, within the same pass
 OUTCOMES = "source:raw.outbox_actions+"
@@ -128,15 +135,13 @@ def is_complete(settings: OrchestrationSettings) -> bool:
     return all(dbt.is_full_build_recorded(settings, part) for part in (MODELS, AFTERMATH))
 
 
-def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _days(connection: Connection) -> list[str]:
     """Every day with a call."""
     try:
-        found = connection.execute(
-            "select distinct call_date::varchar from marts.call_metrics_daily order by 1"
-        )
-    except duckdb.CatalogException:
+        days = connection.rows("select distinct call_date::varchar from marts.call_metrics_daily order by 1")
+    except RelationMissing:
         return []
-    return [day for (day,) in found.fetchall()]
+    return [day for (day,) in days]
 
 
 def built(
@@ -183,7 +188,7 @@ def _failure_of(
     settings: OrchestrationSettings, attempt: Callable[[OrchestrationSettings], None]
 ) -> dbt.BuildFailed | None:
     try:
-        duckdb_file.with_enough_memory(settings, attempt, "duckdb_memory")
+        with_enough_memory(settings, attempt, "duckdb_memory")
     except dbt.BuildFailed as error:
         return error
     return None
@@ -202,8 +207,9 @@ def described(
 ) -> Iterator[Any]:
     """What dbt built, with its rows, and the selected views that it left alone, which follow the tables below them."""
     built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, "call_events", "received_at")
+    warehouse = open_warehouse(settings)
+    with warehouse.reading(), warehouse.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, "call_events", "received_at")
         rows = metadata.row_counts(connection, [(key.path[0], key.path[1]) for key in built_outputs])
         days = _days(connection)
     for key in IN_ORDER:
@@ -244,17 +250,17 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     if asked is not None and dbt.is_built(settings, MODELS):
         days = dbt.variables({"dates_from": asked.start, "dates_until": asked.end})
         arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
-        copy_files.forget(settings)
+        open_warehouse(settings).published.forget_base()
         yield from built(context, settings, lambda roomy, sink: dbt.build(roomy, arguments, sink))
         return
 
     def work(roomy: OrchestrationSettings, sink: dbt.EventSink) -> None:
-        newest = quarantine.newest_load(roomy)
+        loaded = moves.loaded_through(roomy)
         if everything or not dbt.is_built(roomy, MODELS):
             dbt.build_all(roomy, MODELS, _COMPLETE, sink)
         else:
             dbt.build(roomy, _PASS, sink)
-        quarantine.remember_built(roomy, newest)
+        moves.remember_built(roomy, loaded)
 
     yield from built(
         context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))

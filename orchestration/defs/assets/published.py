@@ -12,11 +12,9 @@ from orchestration.defs.assets import metadata
 from orchestration.defs.assets.models import models, outcomes
 from orchestration.defs.assets.raw import OWNERS, WAREHOUSE_POOL
 from orchestration.defs.resources import Aftercall
-from orchestration.warehouse import duckdb_file, parquet, publish
+from orchestration.warehouse import MARTS, RAW, PublishReport, parquet, publish
 
-_MARTS = [
-    key for definition in (models, outcomes) for key in definition.keys if key.path[0] == publish.SCHEMA
-]
+_MARTS = [key for definition in (models, outcomes) for key in definition.keys if key.path[0] == MARTS]
 
 
 # a run with this tag leaves the copy out when the last one is fresh enough
@@ -26,7 +24,7 @@ SPARING_TAG = "aftercall/publish_sparingly"
 @dg.asset(
     key="published",
     # what became of the actions is a view of the table that was just loaded
-    deps=[*_MARTS, dg.AssetKey([duckdb_file.RAW, "outbox_actions"])],
+    deps=[*_MARTS, dg.AssetKey([RAW, "outbox_actions"])],
     group_name="published",
     kinds={"duckdb"},
     owners=OWNERS,
@@ -49,7 +47,7 @@ def published(
         context.log_event(materialization)
     said: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": sum(report.rows.values()),
-        "bytes": report.file_bytes,
+        "bytes": report.stored_bytes,
         "seconds": round(report.seconds, 2),
         "calls_renewed": "all" if report.renewed is None else report.renewed,
         "marts": dg.MetadataValue.json(report.rows),
@@ -62,7 +60,7 @@ def published(
 
 
 def _marts_of_other_size(
-    instance: dg.DagsterInstance, report: publish.PublishReport
+    instance: dg.DagsterInstance, report: PublishReport
 ) -> list[dg.AssetMaterialization]:
     """A materialisation of each mart whose rows in the new copy are not as many as Dagster says."""
     known = instance.get_latest_materialization_events(_MARTS)

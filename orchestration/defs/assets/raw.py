@@ -14,7 +14,7 @@ from orchestration.defs.resources import Aftercall
 from orchestration.load import pipeline
 from orchestration.load.events import landing
 from orchestration.load.outcomes import outbox
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RAW, open_warehouse
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
@@ -93,17 +93,18 @@ def _loaded(
     settings: OrchestrationSettings, report: pipeline.LoadReport, age: str, *tables: str
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, tables[0], age)
-        held = metadata.row_counts(connection, [(duckdb_file.RAW, table) for table in tables])
+    warehouse = open_warehouse(settings)
+    with warehouse.reading(), warehouse.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, tables[0], age)
+        held = metadata.row_counts(connection, [(RAW, table) for table in tables])
         for table in tables:
             yield dg.MaterializeResult(
-                asset_key=[duckdb_file.RAW, table],
+                asset_key=[RAW, table],
                 metadata={
                     "new_rows": report.rows[table],
                     "landing_bytes": report.read_bytes,
                     "seconds": round(report.seconds, 2),
                     "lag_seconds": lag,
-                    **held[duckdb_file.RAW, table],
+                    **held[RAW, table],
                 },
             )
