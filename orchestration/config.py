@@ -31,6 +31,11 @@ class OrchestrationSettings(Home):
     load_chunk_bytes: int = Field(
         default=4 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
     )
+    warehouse_url: str = Field(
+        default="",
+        repr=False,
+        description="where the warehouse is, duckdb:///path/to/file.duckdb; default: warehouse.duckdb in the home",
+    )
     warehouse_memory_limit: str = Field(
         default="400MB",
         description="DuckDB's memory limit while loading and publishing; more is taken when large bodies need it",
@@ -98,8 +103,8 @@ class OrchestrationSettings(Home):
 
     @property
     def parquet(self) -> Path:
-        """The published marts as Parquet: a folder a mart, a file a day."""
-        return self.published.parent / "parquet"
+        """The published marts as Parquet: one folder per mart, one file per day."""
+        return self.home / "published" / "parquet"
 
     @property
     def dbt_target(self) -> Path:

@@ -23,6 +23,7 @@ from orchestration.simulator.oracle import Expected, expected
 from orchestration.simulator.simulate import simulate
 from orchestration.tools import demo_results, processes
 from orchestration.tools.children import Children, ProcessDied
+from orchestration.warehouse import open_warehouse
 from receiver.config import ENV_FILE
 
 _SETTLED = {"sent", "skipped"}
@@ -70,7 +71,7 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
             show_results(results, published, actions, logs)
             for name, url in (urls | processes.pages()).items():
                 click.echo(f"{name:<10}{url}")
-            click.echo(f"numbers   {settings.published} (DuckDB)")
+            click.echo(f"numbers   {open_warehouse(settings).published.location} (DuckDB)")
             if not exit_when_done:
                 _stay(children, console)
     except (ProcessDied, TimeoutError) as error:
@@ -132,7 +133,7 @@ def _wait_for_marts(
     """The published numbers, once they are as planned, or at the deadline: copies are made seconds apart."""
     while True:
         children.tend(_warn)
-        published = demo_results.read(settings.published)
+        published = demo_results.read(settings)
         if published.agrees_with(plan) or time.monotonic() > deadline:
             return published
         time.sleep(_POLL_SECONDS)

@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
 from orchestration.runtime import instance
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 from receiver import private
 
 
@@ -27,7 +27,7 @@ def init_command(env_file: Path) -> None:
     config = instance.prepare(settings)
     instance.remember(settings, env_file)
     dbt.ensure_manifest(settings)
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         ensure_tables(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
     told = dotenv_values(env_file).get("DAGSTER_HOME")

@@ -100,7 +100,7 @@ def tidy_command() -> None:
     Dagster's schedule does the same every hour.
     """
     from orchestration.tools import retention
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     settings = OrchestrationSettings()
     try:
@@ -109,7 +109,7 @@ def tidy_command() -> None:
             report = retention.tidy(
                 settings, progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
-    except duckdb_file.WarehouseBusy as error:
+    except WarehouseBusy as error:
         raise click.ClickException(str(error)) from error
     click.echo(
         f"compressed {report.archived} segments ({decimal(report.bytes_before)} to "

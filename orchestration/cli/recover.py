@@ -40,7 +40,7 @@ def recover_command(
 
     from orchestration.recovery.api_client import RecoveryFailed
     from orchestration.recovery.config import RecoverySettings
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
     from receiver.landing import LandingUnavailable
 
     settings, recovery = OrchestrationSettings(), RecoverySettings()
@@ -57,7 +57,7 @@ def recover_command(
         for source in chosen:
             try:
                 report = _one(settings, recovery, source, bounds, again, dry_run, bar)
-            except (RecoveryFailed, LandingUnavailable, duckdb_file.WarehouseBusy) as error:
+            except (RecoveryFailed, LandingUnavailable, WarehouseBusy) as error:
                 failures.append(str(error))
                 continue
             verb = "to recover" if dry_run else f"of which {report.landed} events were landed"

@@ -28,7 +28,7 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
     from orchestration.load.window import Window
     from orchestration.runtime import in_process
     from orchestration.tools.reload import reload
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     settings, console = OrchestrationSettings(), Console(stderr=True)
     until = until or datetime.now(UTC)
@@ -57,5 +57,5 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
                 )
         elif events:
             click.echo("the next pass builds everything anew; start it with: aftercall run")
-    except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
+    except (in_process.PassFailed, WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error

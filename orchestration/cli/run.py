@@ -28,7 +28,7 @@ def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
     from rich.console import Console
 
     from orchestration.runtime import in_process, signals
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
@@ -43,7 +43,7 @@ def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
                 console.log,
                 heard.check,
             )
-        except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
+        except (in_process.PassFailed, WarehouseBusy) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("stopped; the next run goes on where this one was", err=True)

@@ -48,10 +48,8 @@ def show(report: Report, window: Window) -> None:
             f"{young} of the new ones are within their channel's age limit: those that were not done before go out "
             "at the first pass under the new rule"
         )
-    if report.kept:
-        click.echo(
-            f"kept: {report.kept / 'warehouse.duckdb'} (schemas configured, proposed; table differences)"
-        )
+    if report.kept_warehouse:
+        click.echo(f"kept: {report.kept_warehouse} (schemas configured, proposed; table differences)")
 
 
 def _of_calls(calls: dict[str, int], differing: int) -> str:

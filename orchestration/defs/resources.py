@@ -1,4 +1,4 @@
-"""Dagster's resources: settings, dbt, outbox and landing store, opened when a run or a sensor needs them.
+"""Dagster's resources: settings, dbt, warehouse, outbox, landing store, opened when a run or a sensor needs them.
 
 A test overrides one through `definitions.build_defs`. What a resource opens belongs to `warehouse/`,
 `integrations.outbox` and `receiver.landing`.
@@ -12,11 +12,12 @@ from typing import Any
 import dagster as dg
 
 import integrations.outbox as ledger
+import orchestration.warehouse as warehouses
 from integrations.config import IntegrationSettings
 from orchestration.config import OrchestrationSettings
 from orchestration.recovery.config import RecoverySettings
 from orchestration.runtime import running
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt
 from receiver.landing import LandingStore, open_landing
 
 LOG = logging.getLogger("aftercall.resources")
@@ -98,10 +99,20 @@ class Dbt(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
                 dbt.build_all(roomy, part, arguments, events.append)
 
         try:
-            duckdb_file.with_enough_memory(self.settings.orchestration(), attempt, "duckdb_memory")
+            warehouses.with_enough_memory(self.settings.orchestration(), attempt, "duckdb_memory")
         except dbt.BuildFailed as error:
             return Build(events, error)
         return Build(events, None)
+
+
+class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
+    """The warehouse that the settings name."""
+
+    settings: Settings
+
+    def open(self) -> warehouses.Warehouse:
+        """The warehouse; opening creates and locks nothing."""
+        return warehouses.open_warehouse(self.settings.orchestration())
 
 
 class Outbox(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
@@ -133,6 +144,7 @@ def resources(overrides: Mapping[str, object] | None = None) -> dict[str, object
     return {
         "settings": settings,
         "dbt": Dbt(settings=settings),
+        "warehouse": Warehouse(settings=settings),
         "outbox": Outbox(settings=settings),
         "landing": Landing(settings=settings),
         **overrides,

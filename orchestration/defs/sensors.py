@@ -21,7 +21,7 @@ from orchestration.defs.jobs import (
     publish_job,
     reconcile_job,
 )
-from orchestration.defs.resources import Dbt, Landing, Outbox, Settings
+from orchestration.defs.resources import Dbt, Landing, Outbox, Settings, Warehouse
 from orchestration.load.pipeline import landing_backlog
 from orchestration.monitoring.incidents import evaluate
 from orchestration.monitoring.paused_sensors import sensor_name
@@ -146,7 +146,7 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
     description="Makes the published copy that a pass skipped because the last one was fresh.",
 )
 def published_sensor(
-    context: dg.SensorEvaluationContext, settings: Settings
+    context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse
 ) -> dg.RunRequest | dg.SkipReason:
     """Compares the versions of warehouse and copy; the warehouse stays closed."""
     home_settings = settings.orchestration()
@@ -154,7 +154,9 @@ def published_sensor(
         context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name
     ):
         return dg.SkipReason(f"{job} is under way")
-    if not home_settings.published.exists():  # `init` makes the warehouse, and the first pass publishes
+    if (
+        warehouse.open().published.version() is None
+    ):  # `init` makes the warehouse, and the first pass publishes
         return dg.SkipReason("there is no copy yet; the next pass makes one")
     if not publish.is_behind(home_settings):
         return dg.SkipReason("the copy is up to date")

@@ -6,9 +6,8 @@ What is usual belongs to that model. Reads the published copy, so neither this c
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
-
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
 KINDS = ("volume", "null_rate", "satisfaction")
 _LAST_DAY = """
@@ -73,14 +72,11 @@ class Judged:
 
 def last_day(settings: OrchestrationSettings, kind: str) -> list[Judged]:
     """The measures of a kind on the last complete day; none before anything was published."""
-    if not settings.published.exists():
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            return [Judged(*row) for row in connection.rows(_LAST_DAY, {"kind": kind})]
+    except (NotPublished, RelationMissing):  # or a copy from before this mart existed
         return []
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
-        try:
-            rows = connection.execute(_LAST_DAY, {"kind": kind}).fetchall()
-        except duckdb.CatalogException:  # a copy from before this mart existed
-            return []
-    return [Judged(*row) for row in rows]
 
 
 def summary(kind: str, judged: list[Judged]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 
 _LOOK_AT = (
     "Look at whether webhooks arrive and are loaded (`aftercall doctor`, `aftercall landing`), and whether the "
@@ -40,10 +40,11 @@ class Freshness:
 
 def measure(settings: OrchestrationSettings, source: str) -> Freshness:
     """Ask dbt about one source (`raw.call_events`). Raises BuildFailed, and WarehouseBusy when it is not free."""
-    if not settings.warehouse.exists():
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
         return Freshness("pass", None, None)
     results = settings.dbt_target / "sources.json"
-    with duckdb_file.reading(settings):
+    with warehouse.reading():
         results.unlink(missing_ok=True)
         failure: dbt.BuildFailed | None = None
         try:

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from integrations import receiver_watch
 from integrations.config import IntegrationSettings
@@ -18,11 +17,11 @@ from integrations.outbox import Finding, Outbox, problems
 from integrations.outbox.looks import last_look, record_look
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor
-from orchestration.load.held import HeldEvent, noticed
 from orchestration.load.landing_search import envelope_of
 from orchestration.load.pipeline import landing_backlog, positions
+from orchestration.load.quarantined import QuarantinedEvent, noticed
 from orchestration.monitoring.paused_sensors import switched_off
-from orchestration.warehouse import publish
+from orchestration.warehouse import WarehouseError, open_warehouse, publish
 from receiver.config import ReceiverSettings
 from receiver.landing import SegmentDamaged, open_landing
 
@@ -214,7 +213,7 @@ def oldest_unloaded(settings: OrchestrationSettings) -> datetime | None:
 
 def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
     """A finding per broken build, for the events set aside because each alone broke it."""
-    batches: dict[str, list[HeldEvent]] = defaultdict(list)
+    batches: dict[str, list[QuarantinedEvent]] = defaultdict(list)
     for event in noticed(settings):
         batches[event.quarantined_at].append(event)
     for moment, events in batches.items():
@@ -248,13 +247,13 @@ def silent_sources(
     least = integrations.alert_silence_calls
     if not least:
         return []
-    if not settings.published.exists() or publish.is_behind(settings) or landing_backlog(settings):
+    if publish.is_behind(settings) or landing_backlog(settings):
         raise CannotTell
     try:
-        with duckdb.connect(str(settings.published), read_only=True) as copy:
-            heard = dict(copy.execute(_HEARD).fetchall())
-            usual = [dict(copy.execute(_CALLS, _window(now - ago)).fetchall()) for ago in _USUAL]
-    except duckdb.Error as error:
+        with open_warehouse(settings).published.connect() as copy:
+            heard = dict(copy.rows(_HEARD))
+            usual = [dict(copy.rows(_CALLS, _window(now - ago))) for ago in _USUAL]
+    except WarehouseError as error:
         raise CannotTell from error
     return [
         Finding(

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
 import orjson
 
 from integrations.board.masking import text as masked
 from integrations.rendering import line
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RelationMissing, open_warehouse
 from receiver.shapes import SHAPES, Misfit, described, fields, misfits, outline
 
 WINDOW = timedelta(days=1)
@@ -106,16 +105,17 @@ def _samples(
     settings: OrchestrationSettings, since: datetime, until: datetime
 ) -> tuple[list[tuple[str, str, str, str]], dict[Kind, Fields]]:
     """Events of the window, and the fields that events before it had, by source and type."""
-    if not settings.warehouse.exists():
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
         return [], {}
     window = {"since": since, "until": until, "sources": sorted(SHAPES), "sample": SAMPLE}
     before = window | {"since": since - BEFORE, "until": since, "sample": SAMPLE_BEFORE}
     known: dict[Kind, Fields] = {}
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
+    with warehouse.reading(), warehouse.connect() as connection:
         try:
-            rows = connection.execute(_NEWEST, window).fetchall()
-            earlier = connection.execute(_NEWEST, before).fetchall()
-        except duckdb.CatalogException:  # nothing was ever loaded
+            rows = connection.rows(_NEWEST, window)
+            earlier = connection.rows(_NEWEST, before)
+        except RelationMissing:  # nothing was ever loaded
             return [], {}
     for source, event_type, _, payload in earlier:
         body = _parsed(payload)

@@ -11,12 +11,11 @@ from typing import Any
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from orchestration.load.events import columns_of
-from orchestration.load.tables import ensure_tables
+from orchestration.load.tables import columns_for_dlt, ensure_tables
 from orchestration.recovery.api_client import list_source, told_plainly
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import EVER, Bounds, Platform
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 from receiver.envelope import body_id, safe_id, safe_text
 from receiver.sources import SOURCES
 from receiver.sources.base import mapping
@@ -25,17 +24,7 @@ RESOURCE: dict[str, Any] = {
     "name": "listed_calls",
     "primary_key": "call_key",
     "write_disposition": {"disposition": "merge", "strategy": "upsert"},
-    "columns": columns_of(
-        "call_key",
-        source="text",
-        call_id="text",
-        created_at="timestamp",
-        ended_at="timestamp",
-        is_over="bool",
-        expected_events="text",
-        call="text",
-        listed_at="timestamp",
-    ),
+    "columns": columns_for_dlt("listed_calls"),
 }
 _CLOCKS_APART = timedelta(days=1)
 
@@ -117,7 +106,7 @@ def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:
     What that run had half loaded is forgotten, to be listed again.
     """
     if waiting.has_pending_data:
-        with duckdb_file.writing(settings):
+        with open_warehouse(settings).writing():
             pipeline.forget_half_loaded(waiting)
             ensure_tables(settings)
             waiting.normalize()

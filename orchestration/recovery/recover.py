@@ -17,7 +17,7 @@ from orchestration.recovery.listed_calls import list_calls
 from orchestration.recovery.platform import EVER, Bounds
 from orchestration.recovery.reconciliation import Day, standing
 from orchestration.recovery.write_events import land
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import exclusive
 
 Progress = Callable[[str, int, int | None], None]
 """Gets the stage (`listing`, `recovering`), the calls done, and the calls in all, if that number is known."""
@@ -58,7 +58,7 @@ def recover(
     window = bounds or Bounds(now - _look_back(recovery), now, is_open=True)
     folder = settings.home / "recovery"
     folder.mkdir(parents=True, exist_ok=True)
-    with duckdb_file.exclusive(folder / f"{source}.lock", settings.lock_timeout_seconds):
+    with exclusive(folder / f"{source}.lock", settings.lock_timeout_seconds):
         listed = list_calls(
             settings, recovery, platform, window, lambda done: progress("listing", done, None)
         )

@@ -15,7 +15,7 @@ from orchestration.monitoring.incidents import evaluate
 from orchestration.monitoring.paused_sensors import is_paused
 from orchestration.runtime import history, history_files, pools, running
 from orchestration.runtime import instance as dagster_instance
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import exclusive
 
 MOST_PASSES = 50
 _LAUNCHED_BY = {"aftercall/launched_by": "cli"}
@@ -54,7 +54,7 @@ def run_until_done(
     """
     dagster_instance.prepare(settings)
     with (
-        duckdb_file.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
+        exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
         dg.DagsterInstance.get() as instance,
     ):
         _fail_orphaned_runs(instance, settings)

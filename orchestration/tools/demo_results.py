@@ -7,12 +7,11 @@ waiting and printing belong to `orchestration/cli/demo.py`.
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-
-import duckdb
 
 from integrations.outbox import Action
+from orchestration.config import OrchestrationSettings
 from orchestration.simulator.oracle import Expected
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
 # an alert is an action too, but none of the morning's
 _QUERY = """
@@ -57,16 +56,13 @@ class Line:
         return _rounded(self.expected) == _rounded(self.actual)
 
 
-def read(path: Path) -> Published:
-    """The numbers of a published copy; all zero before the first, and if a mart is missing."""
-    if not path.exists():
+def read(settings: OrchestrationSettings) -> Published:
+    """The numbers of the published copy; all zero before the first, and if a mart is missing."""
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            (row,) = connection.rows(_QUERY)
+    except (NotPublished, RelationMissing):
         return Published()
-    with duckdb.connect(str(path), read_only=True) as connection:
-        try:
-            row = connection.execute(_QUERY).fetchone()
-        except duckdb.CatalogException:
-            return Published()
-    assert row is not None  # noqa: S101 - a query of aggregates has one row
     calls, resolved, unresolved, satisfaction, actions, last_end = row
     known_end = last_end.replace(tzinfo=UTC) if last_end else None
     return Published(calls, resolved, unresolved, satisfaction, actions, known_end)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.window import Window
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 
 _PART = "models"
 
@@ -21,8 +21,9 @@ def reload(
     `progress` gets bytes read and bytes in all. The next pass builds everything anew if anything came back, also
     when this was killed half-way. Raises WarehouseBusy when another process writes for too long.
     """
-    with duckdb_file.writing(settings):
-        if not settings.warehouse.exists():  # nothing is built yet, so nothing has to be built anew
+    warehouse = open_warehouse(settings)
+    with warehouse.writing():
+        if not warehouse.exists():  # nothing is built yet, so nothing has to be built anew
             return pipeline.reload_window(settings, window, progress)
         before = dbt.request_full_refresh(settings, _PART)
         report = pipeline.reload_window(settings, window, progress)

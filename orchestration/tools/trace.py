@@ -4,20 +4,19 @@ Collects only; how it looks belongs to `orchestration/cli/trace.py`. All moments
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import duckdb
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, Attempt, Outbox, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.load.held import EVENTS, HELD
 from orchestration.load.landing_search import lines_of
+from orchestration.load.tables import EVENTS, QUARANTINED
 from orchestration.load.window import EARLIEST, LATEST, Window
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import Connection, NotPublished, RelationMissing, WarehouseBusy, open_warehouse
 from receiver.envelope import safe_id
 from receiver.landing import Segment, open_landing
 
@@ -103,18 +102,18 @@ def trace(
     if not settings.home.is_dir():
         return told
     state = pipeline.positions(settings)
+    warehouse = open_warehouse(settings.model_copy(update={"lock_timeout_seconds": wait_seconds}))
     try:
-        with duckdb_file.reading(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
+        with warehouse.reading():
             state = pipeline.loaded_positions(settings)
-            if settings.warehouse.exists():
-                with duckdb_file.connect(settings) as connection:
+            if warehouse.exists():
+                with warehouse.connect() as connection:
                     _add_loaded(told, connection)
-                    _add_built(told, connection, "marts.")
-    except duckdb_file.WarehouseBusy:
+                    _add_built(told, connection)
+    except WarehouseBusy:
         told.is_busy = True
-        if settings.published.exists():
-            with duckdb.connect(str(settings.published), read_only=True) as connection:
-                _add_built(told, connection, "")
+        with suppress(NotPublished), warehouse.published.connect() as connection:
+            _add_built(told, connection)
     _add_landed(told, settings, state)
     with open_outbox(integrations.outbox_url) as outbox:
         _add_actions(told, outbox)
@@ -122,8 +121,8 @@ def trace(
     return told
 
 
-def _add_loaded(told: Trace, connection: duckdb.DuckDBPyConnection) -> None:
-    for table in (EVENTS, HELD):
+def _add_loaded(told: Trace, connection: Connection) -> None:
+    for table in (EVENTS, QUARANTINED):
         for row in _rows(connection, table, told.call_id):
             event = TracedEvent(
                 *(row[name] for name in ("event_id", "event_type", "occurred_at", "received_at", "loaded_at"))
@@ -134,24 +133,23 @@ def _add_loaded(told: Trace, connection: duckdb.DuckDBPyConnection) -> None:
         told.of(row["source"]).built_at = row["built_at"]
 
 
-def _add_built(told: Trace, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
-    for row in _rows(connection, f"{schema}calls", told.call_id):
+def _add_built(told: Trace, connection: Connection) -> None:
+    for row in _rows(connection, "marts.calls", told.call_id):
         told.of(row["source"]).call = row
-    for row in _rows(connection, f"{schema}call_outcomes", told.call_id):
+    for row in _rows(connection, "marts.call_outcomes", told.call_id):
         told.of(row["source"]).outcome = row
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, table: str, call_id: str) -> Iterator[dict[str, Any]]:
+def _rows(connection: Connection, table: str, call_id: str) -> Iterator[dict[str, Any]]:
     """A table's rows of a call; none where the table is not there yet."""
     try:
-        found = connection.execute(f"select * from {table} where call_id = ?", [call_id])  # noqa: S608
-    except duckdb.CatalogException:
+        records = connection.records(f"select * from {table} where call_id = ?", [call_id])  # noqa: S608
+    except RelationMissing:
         return
-    names = [column[0] for column in found.description or []]
-    for row in found.fetchall():
+    for record in records:
         yield {
             name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-            for name, value in zip(names, row, strict=True)
+            for name, value in record.items()
         }
 
 
@@ -201,11 +199,8 @@ def _windows(told: Trace, settings: OrchestrationSettings) -> Iterator[Window]:
 
 def _unpublished(settings: OrchestrationSettings) -> Window:
     """When what the published copy may not have was received: while the pass that made it went on, and since."""
-    try:
-        published = datetime.fromtimestamp(settings.published.stat().st_mtime, UTC)
-    except FileNotFoundError:
-        return Window(EARLIEST, LATEST)
-    return Window(published - _LONGEST_PASS, LATEST)
+    published_at = open_warehouse(settings).published.published_at()
+    return Window(EARLIEST if published_at is None else published_at - _LONGEST_PASS, LATEST)
 
 
 def _add_actions(told: Trace, outbox: Outbox) -> None:

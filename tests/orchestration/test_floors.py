@@ -70,3 +70,32 @@ def test_a_private_module_of_dagster_is_seen_however_it_is_imported(line: str, t
     assert private_dagster(module)
     module.write_text("import dagster as dg\nfrom dagster import DagsterInstance\n")
     assert not private_dagster(module)
+
+
+ROOMS = {"duckdb": "orchestration/warehouse"}
+"""The only folder that may import a library, whose words stay behind that folder's interface."""
+
+
+def strangers(root: Path, library: str, room: str) -> set[str]:
+    """Modules outside a room that import what only the room may."""
+    return {
+        str(path.relative_to(root))
+        for floor in ("receiver", "integrations", "orchestration")
+        for path in (root / floor).rglob("*.py")
+        if not path.is_relative_to(root / room) and library in imports(path)
+    }
+
+
+@pytest.mark.parametrize(("library", "room"), ROOMS.items())
+def test_a_library_stays_in_its_room(library: str, room: str) -> None:
+    assert any(library in imports(path) for path in (ROOT / room).rglob("*.py"))
+    assert strangers(ROOT, library, room) == set()
+
+
+@pytest.mark.parametrize("statement", ["import duckdb", "def f():\n    from duckdb import Error"])
+def test_an_import_outside_its_room_is_noticed(tmp_path: Path, statement: str) -> None:
+    for folder in ("load", "warehouse"):
+        module = tmp_path / "orchestration" / folder / "module.py"
+        module.parent.mkdir(parents=True)
+        module.write_text(statement)
+    assert strangers(tmp_path, "duckdb", ROOMS["duckdb"]) == {"orchestration/load/module.py"}

@@ -73,7 +73,6 @@ def test_no_module_imports_itself_by_way_of_others(floor: str) -> None:
     assert circle(graph(files)) == []
 
 
-@pytest.mark.xfail(reason="the quarantine reads the load's tables", strict=True)
 def test_no_room_imports_itself_by_way_of_others() -> None:
     files = modules(ROOT / "orchestration")
     of_rooms = rooms(graph(files), files)

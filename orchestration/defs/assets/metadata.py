@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pandas as pd
+
+from orchestration.warehouse import Connection
 
 Relation = tuple[str, str]
 """Schema and name."""
@@ -33,17 +34,15 @@ def seconds_since(moment: datetime | None, now: datetime) -> dg.MetadataValue[An
     return dg.MetadataValue.float(round((now - moment).total_seconds(), 2))
 
 
-def lag_seconds(
-    connection: duckdb.DuckDBPyConnection, schema: str, name: str, column: str
-) -> dg.MetadataValue[Any]:
+def lag_seconds(connection: Connection, schema: str, name: str, column: str) -> dg.MetadataValue[Any]:
     """Seconds from the newest moment in a column (UTC) until now; null in an empty table."""
-    newest = connection.execute(f'select max("{column}") from "{schema}"."{name}"').fetchone()  # noqa: S608
-    moment = newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
+    newest = connection.value(f'select max("{column}") from "{schema}"."{name}"')  # noqa: S608
+    moment = newest.replace(tzinfo=UTC) if newest is not None else None
     return seconds_since(moment, datetime.now(UTC))
 
 
 def row_counts(
-    connection: duckdb.DuckDBPyConnection, relations: Sequence[Relation]
+    connection: Connection, relations: Sequence[Relation]
 ) -> dict[Relation, dict[str, dg.MetadataValue[Any]]]:
     """The row count of each (schema, name), by one query, since a pass waits for it.
 
@@ -53,7 +52,7 @@ def row_counts(
         f"select {index}, count(*) from {_quoted(relation)}"  # noqa: S608 - our own names
         for index, relation in enumerate(relations)
     ]
-    counts = connection.execute(" union all ".join(queries)).fetchall() if queries else []
+    counts = connection.rows(" union all ".join(queries)) if queries else []
     return {relations[index]: {"dagster/row_count": dg.MetadataValue.int(rows)} for index, rows in counts}
 
 

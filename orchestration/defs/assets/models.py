@@ -9,7 +9,6 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
@@ -19,8 +18,9 @@ from orchestration.defs.assets import metadata
 from orchestration.defs.assets.raw import OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.defs.partitions import DAYS, not_yet_shown
 from orchestration.defs.pass_config import PassConfig
-from orchestration.defs.resources import AFTERMATH, MODELS, Build, Dbt, Settings
-from orchestration.warehouse import breaking_events, copy_files, duckdb_file, quarantine
+from orchestration.defs.resources import AFTERMATH, MODELS, Build, Dbt, Settings, Warehouse
+from orchestration.quarantine import breaking_events, moves
+from orchestration.warehouse import RAW, Connection, RelationMissing
 from orchestration.warehouse.dbt import ensure_manifest, found_by_tests, variables
 
 # what became of the actions is built after they were tried, within the same pass
@@ -123,20 +123,19 @@ def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
     return context.partition_key_range if has_range else None
 
 
-def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _days(connection: Connection) -> list[str]:
     """Every day with a call."""
     try:
-        days = connection.execute(
-            "select distinct call_date::varchar from marts.call_metrics_daily order by 1"
-        )
-    except duckdb.CatalogException:
+        days = connection.rows("select distinct call_date::varchar from marts.call_metrics_daily order by 1")
+    except RelationMissing:
         return []
-    return [day for (day,) in days.fetchall()]
+    return [day for (day,) in days]
 
 
-def shown(context: dg.AssetExecutionContext, settings: OrchestrationSettings, build: Build) -> Iterator[Any]:
+def shown(context: dg.AssetExecutionContext, warehouse: Warehouse, build: Build) -> Iterator[Any]:
     """The check results of a build, then its assets with what they hold. Raises BuildFailed if it failed."""
     outputs: list[dg.Output[Any]] = []
+    target_path = warehouse.settings.orchestration().dbt_target
     rows_by_test = found_by_tests(build.events)
     for event in build.events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
@@ -144,7 +143,7 @@ def shown(context: dg.AssetExecutionContext, settings: OrchestrationSettings, bu
             manifest=MANIFEST,
             dagster_dbt_translator=TRANSLATOR,
             context=context,
-            target_path=settings.dbt_target,
+            target_path=target_path,
         ):
             if isinstance(dagster_event, dg.Output):
                 outputs.append(dagster_event)
@@ -154,7 +153,7 @@ def shown(context: dg.AssetExecutionContext, settings: OrchestrationSettings, bu
                 yield dagster_event
     if build.failure is not None:
         raise build.failure
-    yield from described(context, settings, outputs)
+    yield from described(context, warehouse, outputs)
 
 
 def _check_result(result: dg.AssetCheckResult, rows_by_test: Mapping[str, str]) -> dg.AssetCheckResult:
@@ -166,12 +165,13 @@ def _check_result(result: dg.AssetCheckResult, rows_by_test: Mapping[str, str]) 
 
 
 def described(
-    context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
+    context: dg.AssetExecutionContext, warehouse: Warehouse, outputs: list[dg.Output[Any]]
 ) -> Iterator[Any]:
     """The assets that dbt built, with their row counts, and the selected views, which follow the tables below them."""
     built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, "call_events", "received_at")
+    opened = warehouse.open()
+    with opened.reading(), opened.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, "call_events", "received_at")
         rows = metadata.row_counts(connection, [(key.path[0], key.path[1]) for key in built_outputs])
         days = _days(connection)
     for key in IN_ORDER:
@@ -199,7 +199,11 @@ def described(
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def models(
-    context: dg.AssetExecutionContext, config: PassConfig, settings: Settings, dbt: Dbt
+    context: dg.AssetExecutionContext,
+    config: PassConfig,
+    settings: Settings,
+    dbt: Dbt,
+    warehouse: Warehouse,
 ) -> Iterator[Any]:
     """Calls, outcomes, metrics and due actions.
 
@@ -212,23 +216,23 @@ def models(
     days = _range(context)
     if days is not None and dbt.is_built(MODELS):
         dates = variables({"dates_from": days.start, "dates_until": days.end})
-        copy_files.forget(home_settings)
+        warehouse.open().published.forget_base()
         build = dbt.build(["--select", f"tag:{BY_DAY}", "--vars", dates, "--no-write-json"])
-        yield from shown(context, home_settings, build)
+        yield from shown(context, warehouse, build)
         return
 
     def build_once() -> Build:
-        newest = quarantine.newest_load(home_settings)
+        loaded = moves.loaded_through(home_settings)
         is_full = config.is_full_refresh(context.run.job_name) or not dbt.is_built(MODELS)
         build = dbt.build(_COMPLETE, MODELS) if is_full else dbt.build(_PASS)
         if build.failure is None:
-            quarantine.remember_built(home_settings, newest)
+            moves.remember_built(home_settings, loaded)
         return build
 
     build = build_once()
     if build.failure is not None and breaking_events.set_aside(home_settings, _PASS, _COMPLETE):
         build = build_once()
-    yield from shown(context, home_settings, build)
+    yield from shown(context, warehouse, build)
 
 
 @dbt_assets(
@@ -239,11 +243,11 @@ def models(
     pool=WAREHOUSE_POOL,
 )
 def outcomes(
-    context: dg.AssetExecutionContext, config: PassConfig, settings: Settings, dbt: Dbt
+    context: dg.AssetExecutionContext, config: PassConfig, dbt: Dbt, warehouse: Warehouse
 ) -> Iterator[Any]:
     """What became of every action: a view of the rows just loaded, tested once per project version and every night."""
     if config.is_full_refresh(context.run.job_name) or not dbt.is_built(AFTERMATH):
         build = dbt.build(["--select", OUTCOMES, "--exclude", LEAN], AFTERMATH)
-        yield from shown(context, settings.orchestration(), build)
+        yield from shown(context, warehouse, build)
     else:
-        yield from described(context, settings.orchestration(), [])
+        yield from described(context, warehouse, [])

@@ -13,17 +13,15 @@ from orchestration.defs.assets.models import models, outcomes
 from orchestration.defs.assets.raw import OWNERS, WAREHOUSE_POOL
 from orchestration.defs.pass_config import PassConfig
 from orchestration.defs.resources import Settings
-from orchestration.warehouse import duckdb_file, parquet, publish
+from orchestration.warehouse import MARTS, RAW, PublishReport, parquet, publish
 
-_MARTS = [
-    key for definition in (models, outcomes) for key in definition.keys if key.path[0] == publish.SCHEMA
-]
+_MARTS = [key for definition in (models, outcomes) for key in definition.keys if key.path[0] == MARTS]
 
 
 @dg.asset(
     key="published",
     # the marts of actions are views of this table, which a pass has just loaded
-    deps=[*_MARTS, dg.AssetKey([duckdb_file.RAW, "outbox_actions"])],
+    deps=[*_MARTS, dg.AssetKey([RAW, "outbox_actions"])],
     group_name="published",
     kinds={"duckdb"},
     owners=OWNERS,
@@ -46,7 +44,7 @@ def published(
         context.log_event(materialization)
     results: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": sum(report.rows.values()),
-        "bytes": report.file_bytes,
+        "bytes": report.stored_bytes,
         "seconds": round(report.seconds, 2),
         "calls_renewed": "all" if report.renewed is None else report.renewed,
         "marts": dg.MetadataValue.json(report.rows),
@@ -59,7 +57,7 @@ def published(
 
 
 def _marts_of_other_size(
-    instance: dg.DagsterInstance, report: publish.PublishReport
+    instance: dg.DagsterInstance, report: PublishReport
 ) -> list[dg.AssetMaterialization]:
     """A materialisation per mart whose row count in the new copy differs from the one that Dagster shows."""
     latest = instance.get_latest_materialization_events(_MARTS)

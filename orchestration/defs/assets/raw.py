@@ -10,11 +10,11 @@ from dagster_dlt.translator import DltResourceTranslatorData
 from integrations.config import IntegrationSettings
 from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets import metadata
-from orchestration.defs.resources import Settings
+from orchestration.defs.resources import Settings, Warehouse
 from orchestration.load import pipeline
 from orchestration.load.events import landing
 from orchestration.load.outcomes import outbox
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RAW
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
@@ -64,11 +64,10 @@ class RawTranslator(DagsterDltTranslator):
     dagster_dlt_translator=RawTranslator("load", ["landing"]),
     pool=WAREHOUSE_POOL,
 )
-def load_events(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[Any]:
+def load_events(context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse) -> Iterator[Any]:
     """Load new landing lines into the raw tables."""
-    home_settings = settings.orchestration()
-    report = pipeline.load_events(home_settings)
-    yield from _loaded(home_settings, report, "received_at", "call_events", "rejected_lines")
+    report = pipeline.load_events(settings.orchestration())
+    yield from _loaded(warehouse, report, "received_at", "call_events", "rejected_lines")
 
 
 @dlt_assets(
@@ -80,28 +79,30 @@ def load_events(context: dg.AssetExecutionContext, settings: Settings) -> Iterat
     ),
     pool=WAREHOUSE_POOL,
 )
-def load_outcomes(context: dg.AssetExecutionContext, settings: Settings) -> Iterator[Any]:
+def load_outcomes(
+    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
+) -> Iterator[Any]:
     """Load what changed in the outbox into the warehouse."""
-    home_settings = settings.orchestration()
-    report = pipeline.load_outcomes(home_settings, settings.integrations())
-    yield from _loaded(home_settings, report, "updated_at", "outbox_actions")
+    report = pipeline.load_outcomes(settings.orchestration(), settings.integrations())
+    yield from _loaded(warehouse, report, "updated_at", "outbox_actions")
 
 
 def _loaded(
-    settings: OrchestrationSettings, report: pipeline.LoadReport, time_column: str, *tables: str
+    warehouse: Warehouse, report: pipeline.LoadReport, time_column: str, *tables: str
 ) -> Iterator[dg.MaterializeResult[None]]:
     """What a load did to each table; the lag is the age of the newest row, by `time_column`."""
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, tables[0], time_column)
-        counts = metadata.row_counts(connection, [(duckdb_file.RAW, table) for table in tables])
+    opened = warehouse.open()
+    with opened.reading(), opened.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, tables[0], time_column)
+        counts = metadata.row_counts(connection, [(RAW, table) for table in tables])
         for table in tables:
             yield dg.MaterializeResult(
-                asset_key=[duckdb_file.RAW, table],
+                asset_key=[RAW, table],
                 metadata={
                     "new_rows": report.rows[table],
                     "landing_bytes": report.read_bytes,
                     "seconds": round(report.seconds, 2),
                     "lag_seconds": lag,
-                    **counts[duckdb_file.RAW, table],
+                    **counts[RAW, table],
                 },
             )

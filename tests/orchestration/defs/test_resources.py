@@ -14,12 +14,12 @@ def test_settings_in_another_place_reach_every_resource(
     installation: Any, dagster: dg.DagsterInstance, land: Callable[..., Any], tmp_path: Path
 ) -> None:
     from orchestration.definitions import build_defs
-    from orchestration.defs.resources import Dbt, Landing, Outbox, Settings, resources
+    from orchestration.defs.resources import Dbt, Landing, Outbox, Settings, Warehouse, resources
 
     land(tmp_path)
     elsewhere = Settings(home=str(tmp_path))
     assert OrchestrationSettings().home == installation.home
-    for name, kind in (("dbt", Dbt), ("outbox", Outbox), ("landing", Landing)):
+    for name, kind in (("dbt", Dbt), ("warehouse", Warehouse), ("outbox", Outbox), ("landing", Landing)):
         resource: Any = resources({"settings": elsewhere})[name]
         assert isinstance(resource, kind)
         assert resource.settings.orchestration().home == tmp_path

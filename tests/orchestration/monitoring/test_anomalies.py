@@ -13,7 +13,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.defs.checks import anomaly_checks, freshness_checks
 from orchestration.defs.resources import resources
 from orchestration.monitoring import anomalies
-from orchestration.warehouse import duckdb_file, publish
+from orchestration.warehouse import open_warehouse, publish
 from tests.conftest import Installation
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -87,7 +87,7 @@ def test_nothing_published_and_an_empty_warehouse_pass(
 def test_what_befell_the_last_day_is_said_and_nothing_else(
     empty: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with duckdb_file.connect(empty, read_only=False) as connection:
+    with open_warehouse(empty).connect(read_only=False) as connection:
         for source, (what, days) in SOURCES.items():
             flags = {name: what == name for name in ("dropped", "mute", "sad")}
             connection.execute(CALLS, {"day": YESTERDAY, "days": days, "source": source, **flags})
@@ -117,7 +117,7 @@ def test_what_befell_the_last_day_is_said_and_nothing_else(
 
 def test_a_source_that_says_nothing_any_more_has_a_day_of_no_calls(empty: OrchestrationSettings) -> None:
     flags = {"dropped": False, "mute": False, "sad": False}
-    with duckdb_file.connect(empty, read_only=False) as connection:
+    with open_warehouse(empty).connect(read_only=False) as connection:
         quiet = {"day": YESTERDAY - timedelta(days=1), "days": 70, "source": "silent", **flags}
         connection.execute(CALLS, quiet)
     publish.publish(empty)
@@ -134,7 +134,7 @@ def test_a_source_that_stays_away_is_no_longer_fresh(
 
     def newest(hours_ago: int) -> None:
         received = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
-        with duckdb_file.connect(empty, read_only=False) as connection:
+        with open_warehouse(empty).connect(read_only=False) as connection:
             connection.execute("delete from raw.call_events")
             row = "select 'a' as event_key, 'a' as event_id, $at as received_at"
             connection.execute(f"insert into raw.call_events by name {row}", {"at": received})

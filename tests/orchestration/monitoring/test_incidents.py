@@ -21,6 +21,7 @@ from integrations.outbox import AttentionItem, circuit_breaker, needs_attention,
 from orchestration.config import OrchestrationSettings
 from tests.conftest import Installation, Receiver
 from tests.orchestration.conftest import Land
+from tests.warehouse_files import published_file
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -171,9 +172,9 @@ def test_events_that_no_pass_takes_are_told(
 
 
 def publish(settings: OrchestrationSettings, *calls: tuple[str, datetime]) -> None:
-    settings.published.parent.mkdir(parents=True, exist_ok=True)
-    settings.published.unlink(missing_ok=True)
-    with duckdb.connect(str(settings.published)) as copy:
+    published_file(settings).parent.mkdir(parents=True, exist_ok=True)
+    published_file(settings).unlink(missing_ok=True)
+    with duckdb.connect(str(published_file(settings))) as copy:
         copy.execute("create table calls (source varchar, started_at timestamp, updated_at timestamp)")
         for source, moment in calls:
             naive = moment.replace(tzinfo=None)
@@ -215,7 +216,7 @@ def test_what_cannot_be_told_now_stays_as_it_is(
     publish(settings, *busy("gone", NOW - WEEK, NOW - 2 * WEEK))
     with open_outbox(integrations.outbox_url) as outbox:
         assert len(evaluate(outbox, settings, integrations, dagster, JOBS, NOW).opened) == 1
-        settings.published.unlink()
+        published_file(settings).unlink()
         later = evaluate(outbox, settings, integrations, dagster, JOBS, NOW + timedelta(minutes=1))
         assert (len(later.open), later.resolved) == (1, ())
 

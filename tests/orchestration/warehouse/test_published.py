@@ -15,9 +15,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse import copy_files, dbt, duckdb_file, parquet, publish
+from orchestration.warehouse import dbt, open_warehouse, parquet, publish
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
+from tests.warehouse_files import published_file, warehouse_file
 
 DUCKDB_CLI = Path(sys.executable).with_name("duckdb")
 
@@ -39,7 +40,7 @@ def settings(built: Installation, monkeypatch: pytest.MonkeyPatch) -> Orchestrat
 
 def aged(settings: OrchestrationSettings, seconds: float) -> None:
     """As if the last copy had been published so long ago."""
-    note = settings.published.with_name("copied.json")
+    note = published_file(settings).with_name("copied.json")
     entries = orjson.loads(note.read_bytes())
     for entry in entries.values():
         entry["seconds"] = time.monotonic() - seconds
@@ -47,7 +48,7 @@ def aged(settings: OrchestrationSettings, seconds: float) -> None:
 
 
 def restart_the_machine(settings: OrchestrationSettings) -> None:
-    note = settings.published.with_name("copied.json")
+    note = published_file(settings).with_name("copied.json")
     entries = orjson.loads(note.read_bytes())
     for entry in entries.values():
         entry |= {"boot": "another", "seconds": time.monotonic() + 1e6}
@@ -56,7 +57,7 @@ def restart_the_machine(settings: OrchestrationSettings) -> None:
 
 def change(settings: OrchestrationSettings) -> None:
     """Hold the warehouse to change it, as each load and build does."""
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         pass
 
 
@@ -75,8 +76,8 @@ def test_a_copy_waits_until_the_last_one_is_old_enough(settings: OrchestrationSe
 def test_no_clock_decides_what_is_published(settings: OrchestrationSettings, days: float) -> None:
     """The files may be of any time, as after a copy from another machine, or the clock set to any."""
     publish.publish(settings)
-    there = settings.published.stat().st_mtime + days * 86_400
-    os.utime(settings.published, (there, there))
+    there = published_file(settings).stat().st_mtime + days * 86_400
+    os.utime(published_file(settings), (there, there))
     assert not publish.is_behind(settings)
     change(settings)
     assert publish.is_behind(settings)
@@ -88,11 +89,11 @@ def test_no_clock_decides_what_is_published(settings: OrchestrationSettings, day
 
 def test_a_copy_from_elsewhere_is_published_over_at_once(settings: OrchestrationSettings) -> None:
     publish.publish(settings)
-    beside = settings.published.with_name("beside")
-    beside.write_bytes(settings.published.read_bytes())
-    beside.replace(settings.published)
+    beside = published_file(settings).with_name("beside")
+    beside.write_bytes(published_file(settings).read_bytes())
+    beside.replace(published_file(settings))
     future = time.time() + 3_600
-    os.utime(settings.published, (future, future))
+    os.utime(published_file(settings), (future, future))
     assert publish.is_behind(settings)
     assert publish.wait_seconds(settings) == 0
 
@@ -105,16 +106,16 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
     from orchestration.defs.resources import MODELS
 
     tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    warehouse = open_warehouse(settings)
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         for table in tables:
             connection.execute(f"update intermediate.{table} set built_at = built_at + interval 365 days")
-        remembered = connection.execute("select max(built_at) from intermediate.int_due_actions").fetchall()
+        remembered = connection.value("select max(built_at) from intermediate.int_due_actions")
     publish.publish(settings)
     dbt.build_all(settings, MODELS, ["--exclude", OUTCOMES, LEAN, "--full-refresh"])
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
+    with warehouse.reading(), warehouse.connect() as connection:
         for table in tables:
-            newest = connection.execute(f"select min(built_at) from intermediate.{table}").fetchall()
-            assert newest > remembered, table
+            assert connection.value(f"select min(built_at) from intermediate.{table}") > remembered, table
     assert publish.is_behind(settings)
     assert publish.publish(settings).renewed is None
     assert publish.publish(settings).renewed == 0
@@ -123,10 +124,11 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
 def test_it_is_behind_when_the_warehouse_was_written_since(settings: OrchestrationSettings) -> None:
     publish.publish(settings)
     assert not publish.is_behind(settings)
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        assert connection.execute("select count(*) from marts.calls").fetchall()[0][0] > 0
+    warehouse = open_warehouse(settings)
+    with warehouse.reading(), warehouse.connect() as connection:
+        assert connection.value("select count(*) from marts.calls") > 0
     assert not publish.is_behind(settings)
-    with duckdb.connect(str(settings.warehouse)) as connection:  # by hand, beside all that counts
+    with duckdb.connect(str(warehouse_file(settings))) as connection:  # by hand, beside all that counts
         connection.execute("create or replace table by_hand as select 1 as one")
     assert publish.is_behind(settings)
     publish.publish(settings)
@@ -152,7 +154,7 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
     from orchestration.defs.sensors import published_sensor
 
     def copied(throttle_publish: bool = False) -> bool:
-        before = settings.published.stat().st_ino
+        before = published_file(settings).stat().st_ino
         dg.materialize(
             [published],
             resources=resources(),
@@ -160,7 +162,7 @@ def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
             run_config=dg.RunConfig(ops={"published": PassConfig(throttle_publish=throttle_publish)}),
             selection=[published],
         )
-        return settings.published.stat().st_ino != before
+        return published_file(settings).stat().st_ino != before
 
     def look() -> Any:
         with dg.build_sensor_context(instance=instance, resources=resources()) as context:
@@ -227,7 +229,8 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
 
     assert publish_now()["calls"] == built.mart("select count(*) from calls")[0][0]
     assert publish_now() == {}
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    warehouse = open_warehouse(settings)
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         connection.execute(
             "insert into raw.outbox_actions by name select * replace ('extra' as action_key, "
             "(select max(loaded_at) + interval 1 minute from raw.outbox_actions) as loaded_at) "
@@ -235,9 +238,9 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
         )
     shown = publish_now()
     assert shown["actions"] == built.mart("select count(*) from actions")[0][0]
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         connection.execute("delete from raw.outbox_actions where action_key = 'extra'")
-    copy_files.forget(settings)  # no load takes an action away
+    warehouse.published.forget_base()  # no load takes an action away
     assert publish_now() == {"actions": shown["actions"] - 1}
 
 
@@ -279,11 +282,11 @@ def test_parquet_holds_the_same_rows_a_file_a_day(
 
 def test_parquet_follows_a_call_to_another_day(settings: OrchestrationSettings, tmp_path: Path) -> None:
     mine = settings.model_copy(update={"home": tmp_path})
-    mine.published.parent.mkdir(parents=True)
-    mine.published.write_bytes(settings.published.read_bytes())
+    published_file(mine).parent.mkdir(parents=True)
+    published_file(mine).write_bytes(published_file(settings).read_bytes())
     parquet.export(mine)
     whole = sorted(mine.parquet.glob("calls/*.parquet"))
-    with duckdb.connect(str(mine.published)) as connection:
+    with duckdb.connect(str(published_file(mine))) as connection:
         connection.execute("update calls set call_date = date '2031-01-01'")
     written = parquet.export(mine)
     assert {path.parent.name for path in written} >= {"calls", "call_turns"}
