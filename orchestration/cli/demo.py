@@ -29,7 +29,7 @@ from receiver.config import ENV_FILE
 _SETTLED = {"sent", "skipped"}
 _EVERY = 1_000_000
 _POLL_SECONDS = 0.5
-# on a busy machine Dagster needs minutes to import everything
+# on a busy machine Dagster needs minutes to import its modules
 _START_SECONDS = 300
 # where the processes listen, and who may see the board and Dagster
 _LISTENERS = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""`aftercall quarantine`: the events that are set aside because they break the build, and bringing them back."""
+"""`aftercall quarantine`: lists the events that are set aside because they break the build, and releases them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ def quarantine_command() -> None:
 
 
 @quarantine_command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all fields.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
 def list_command(as_json: bool) -> None:
-    """List the events that are set aside, the first one first."""
+    """List the events that are set aside, oldest first."""
     from orchestration.quarantine import moves
 
     with _warehouse_errors():
@@ -38,7 +38,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--all", "everything", is_flag=True, help="Bring back every event.")
 def release_command(keys: Sequence[str], everything: bool) -> None:
-    """Bring back the events with these keys; the next pass builds everything anew with them.
+    """Bring back the events with these keys; the next pass rebuilds everything with them.
 
     An event that still breaks the build is set aside again.
     """

@@ -1,4 +1,4 @@
-"""`aftercall reload`: load a window of the landing store again, then build what came back."""
+"""`aftercall reload`: load a window of the landing store again, then build the events that came back."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from orchestration.config import OrchestrationSettings
     help="Make a pass when rows came back, or leave it to the next.",
 )
 def reload_command(since: datetime, until: datetime | None, build: bool) -> None:
-    """Load a window of the landing store again: what the warehouse lost comes back, the rest stays as it is."""
+    """Load a window of the landing store again: events that the warehouse lost come back, the others stay."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -56,6 +56,6 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
                     settings, IntegrationSettings(), defs.get_repository_def(), next_job, console.log
                 )
         elif events:
-            click.echo("the next pass builds everything anew; start it with: aftercall run")
+            click.echo("the next pass rebuilds everything; start it with: aftercall run")
     except (in_process.PassFailed, WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error

@@ -1,4 +1,4 @@
-"""`aftercall run`: load, build, act and publish once, with no daemon; and what came of it."""
+"""`aftercall run`: passes without a daemon, and a summary of their results."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
 
 
 def _conclude(done: str, began: datetime) -> None:
-    """Say what was sent, what waits and why, and what needs a person."""
+    """Print what was sent, what waits and why, and what needs a person."""
     import dagster as dg
 
     from integrations.outbox import open_outbox

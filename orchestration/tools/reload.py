@@ -1,6 +1,6 @@
-"""Loading a window of the landing store again: what the warehouse lost comes back, what it has stays as it is.
+"""Loads a window of the landing store again: events that the warehouse lost come back, the others stay.
 
-The load is `orchestration/load/`; the pass that builds what came back is anybody's next one.
+`orchestration/load/` does the loading; the next pass, whoever starts it, builds the events that came back.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ _PART = "models"
 def reload(
     settings: OrchestrationSettings, window: Window, progress: Callable[[int, int], None] | None = None
 ) -> pipeline.LoadReport:
-    """Load a window again, holding the warehouse; `rows` counts what was missing and is back.
+    """The report of loading a window again; its `rows` counts the rows that came back.
 
     `progress` gets bytes read and bytes in all. The next pass builds everything anew if anything came back, also
     when this was killed half-way. Raises WarehouseBusy when another process writes for too long.

@@ -1,4 +1,4 @@
-"""Two builds of the same events told apart, in SQL: nothing but sums and a few examples comes into this process.
+"""The differences between two builds of the same events, in SQL: only sums and a few examples reach this process.
 
 What the builds are belongs to `scratch`, how it looks to the command line.
 """
@@ -24,11 +24,11 @@ create or replace table differences (
 )
 """
 _FIELDS = """
-with told as (
+with differing as (
     select channel, kind, unnest(fields, recursive := true)
     from differences where (model = $calls) = $of_calls
 ),
-counted as (select channel, kind, field, "before", "after", count(*) as times from told group by all)
+counted as (select channel, kind, field, "before", "after", count(*) as times from differing group by all)
 select channel, kind, field, sum(times), count(*) <= $most,
     list({'before': "before", 'after': "after", 'times': times} order by times desc, "before", "after")[:$most]
 from counted group by channel, kind, field order by 4 desc, channel, kind, field
@@ -245,8 +245,8 @@ def _fields(connection: Connection, *, of_calls: bool) -> list[Field]:
 
 def _examples(connection: Connection, of_calls: bool, limit: int) -> list[Example]:
     values = {"calls": CALLS, "of_calls": of_calls, "limit": limit}
-    found = []
+    examples = []
     for key, what, channel, kind, variety, fields in connection.rows(_EXAMPLES, values):
-        told = {one["field"]: (one["before"], one["after"]) for one in fields}
-        found.append(Example(key, what, channel, kind, variety, told))
-    return found
+        fields_by_name = {one["field"]: (one["before"], one["after"]) for one in fields}
+        examples.append(Example(key, what, channel, kind, variety, fields_by_name))
+    return examples
