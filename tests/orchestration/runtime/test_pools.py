@@ -158,7 +158,7 @@ def test_a_living_holder_is_waited_for_without_work_and_a_signal_ends_the_wait(
 
 DEAF = """
 import signal, sys, time
-from orchestration import signals
+from orchestration.runtime import signals
 signals.GRACE_SECONDS = 0.3
 with signals.ended_by_signals():
     for number in signals.ENDING:
@@ -186,7 +186,7 @@ def test_a_library_that_does_not_listen_holds_nothing_up(number: signal.Signals)
 def test_a_run_is_alive_as_long_as_its_process(tmp_path: Path) -> None:
     """Whatever the clock says, and whoever has the process id later."""
     program = (
-        "import sys, time; from pathlib import Path; from orchestration import running; "
+        "import sys, time; from pathlib import Path; from orchestration.runtime import running; "
         "running.hold(Path(sys.argv[1]), 'r'); print('held', flush=True); time.sleep(60)"
     )
     assert running.is_alive(tmp_path, "r") is None
