@@ -32,9 +32,9 @@ def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
-        from orchestration.definitions import defs, next_job
-
         try:
+            from orchestration.definitions import defs, next_job
+
             count = in_process.run_until_done(
                 OrchestrationSettings(),
                 IntegrationSettings(),
