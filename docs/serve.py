@@ -10,7 +10,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 
 PORT = 8090
 
@@ -25,7 +25,7 @@ def main(port: int = PORT) -> None:
     settings = OrchestrationSettings()
     folder = settings.dbt_target / "docs"
     sys.stdout.write(f"dbt docs of {settings.home}: generating\n")
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         ensure_tables(settings)
         # models read the phone rules of a seed as dbt compiles them
         dbt.invoke(settings, ["seed", "--select", "phone_regions"])

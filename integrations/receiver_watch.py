@@ -75,7 +75,7 @@ def sample(bind: str, now: datetime) -> Sample | None:
         source, reason, number = known.get("source", ""), known.get("reason", ""), int(float(value))
         if kind == "events":
             accepted[source] = accepted.get(source, 0) + number
-        elif reason not in _OTHER_REASONS:
+        else:
             refused.setdefault(source, {})[reason] = number
     return Sample(now, accepted, refused)
 
@@ -104,7 +104,11 @@ def refused_webhooks(samples: Sequence[Sample]) -> list[Finding]:
     for source, counts in sorted(samples[-1].refused.items() if samples else ()):
         before = samples[0].refused.get(source, {})
         reasons = {reason: number - before.get(reason, 0) for reason, number in counts.items()}
-        reasons = {reason: number for reason, number in reasons.items() if number > 0}
+        reasons = {
+            reason: number
+            for reason, number in reasons.items()
+            if number > 0 and reason not in _OTHER_REASONS
+        }
         refused = sum(reasons.values())
         accepted = samples[-1].accepted.get(source, 0) - samples[0].accepted.get(source, 0)
         if refused >= LEAST_REFUSED and refused >= LEAST_SHARE * (refused + accepted):

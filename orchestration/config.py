@@ -31,6 +31,11 @@ class OrchestrationSettings(Home):
     load_chunk_bytes: int = Field(
         default=4 << 20, ge=1, description="landing bytes parsed at a time; bounds the memory of a load"
     )
+    warehouse_url: str = Field(
+        default="",
+        repr=False,
+        description="where the warehouse is, duckdb:///path/to/file.duckdb; default: warehouse.duckdb in the home",
+    )
     warehouse_memory_limit: str = Field(
         default="400MB",
         description="DuckDB's memory limit while loading and publishing; more is taken when large bodies need it",
@@ -44,8 +49,19 @@ class OrchestrationSettings(Home):
     landing_sensor_seconds: int = Field(
         default=1, ge=1, description="shortest pause between two looks at the landing store, in seconds"
     )
+    channel_sensor_seconds: int = Field(
+        default=15,
+        ge=1,
+        description="shortest pause between two looks for due actions of a channel, in seconds",
+    )
+    published_sensor_seconds: int = Field(
+        default=5, ge=1, description="shortest pause between two looks at the published copy, in seconds"
+    )
     problem_sensor_seconds: int = Field(
-        default=60, ge=1, description="shortest pause between two looks for problems, in seconds"
+        default=60, ge=1, description="shortest pause between two looks for incidents, in seconds"
+    )
+    space_sensor_seconds: int = Field(
+        default=60, ge=1, description="shortest pause between two looks at free space, in seconds"
     )
     landing_retention_days: int = Field(
         default=0,
@@ -87,8 +103,8 @@ class OrchestrationSettings(Home):
 
     @property
     def parquet(self) -> Path:
-        """The published marts as Parquet: a folder a mart, a file a day."""
-        return self.published.parent / "parquet"
+        """The published marts as Parquet: one folder per mart, one file per day."""
+        return self.home / "published" / "parquet"
 
     @property
     def dbt_target(self) -> Path:

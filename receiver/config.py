@@ -70,11 +70,6 @@ class Home(BaseSettings):
         return self.home / "landing"
 
     @property
-    def warehouse(self) -> Path:
-        """The DuckDB file that loads and builds write."""
-        return self.home / "warehouse.duckdb"
-
-    @property
     def published(self) -> Path:
         """The read-only copy of the marts for BI tools."""
         return self.home / "published" / "marts.duckdb"

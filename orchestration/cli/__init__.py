@@ -1,4 +1,4 @@
-"""The command line: one small module a command, assembled here.
+"""The command line, assembled from one small module per command.
 
 Commands import what they need when they run, so that `aftercall --help` answers at once.
 """

@@ -1,4 +1,4 @@
-"""`aftercall actions retry`, `give-up`, `resend`, `resume`: what people may do. Who did it is kept with the action."""
+"""`aftercall actions retry`, `give-up`, `resend`, `resume`. The action records who did it."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,11 +18,11 @@ from orchestration.cli.filters import by_whom, chosen, filtered
 @filtered
 @by_whom
 def retry_command(keys: Sequence[str], by: str, yes: bool, **wanted: Any) -> None:
-    """Have actions tried again at once, whatever their age; ends the stop of their destinations."""
+    """Retry actions at once, at any age; their paused destinations resume."""
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
-        found = chosen(outbox, keys, wanted)
-        _confirm(found, "tried again", yes or len(found) == 1)
-        _each(found, lambda action: outbox.retry(action.action_key, by=by), "due again")
+        selected = chosen(outbox, keys, wanted)
+        _confirm(selected, "retried", yes or len(selected) == 1)
+        _each(selected, lambda action: outbox.retry(action.action_key, by=by), "due again")
 
 
 @click.command("give-up")
@@ -32,22 +32,22 @@ def retry_command(keys: Sequence[str], by: str, yes: bool, **wanted: Any) -> Non
 def give_up_command(keys: Sequence[str], by: str, yes: bool, **wanted: Any) -> None:
     """Close actions for good; only `retry` opens them again."""
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
-        found = chosen(outbox, keys, wanted)
-        _confirm(found, "given up", yes)
-        _each(found, lambda action: outbox.give_up(action.action_key, by), "given up")
+        selected = chosen(outbox, keys, wanted)
+        _confirm(selected, "given up", yes)
+        _each(selected, lambda action: outbox.give_up(action.action_key, by), "given up")
 
 
 @click.command("resend")
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @filtered
 @click.option(
-    "--twice", is_flag=True, help="Mails and messages too, which are sent only once: people get them a second time."
+    "--twice", is_flag=True, help="Also mails and messages, which people then receive a second time."
 )  # fmt: skip
 @by_whom
 def resend_command(keys: Sequence[str], twice: bool, by: str, yes: bool, **wanted: Any) -> None:
-    """Send once more what was sent.
+    """Send actions again that were sent.
 
-    Tickets, contacts, notes and tasks are written again into the same record. A mail or a message becomes a new action
+    Tickets, contacts, notes and tasks are written into the same record again. A mail or a message becomes a new action
     with the same content, `<key>~2`, and only with --twice.
     """
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
@@ -55,7 +55,7 @@ def resend_command(keys: Sequence[str], twice: bool, by: str, yes: bool, **wante
         once = [action for action in sent if action.kind not in UPDATABLE]
         if once and not twice:
             click.echo(
-                f"left out: {len(once)} that are sent only once; with --twice people get them a second time"
+                f"left out: {len(once)} that are sent only once; with --twice people receive them a second time"
             )
             sent = [action for action in sent if action.kind in UPDATABLE]
         _confirm(sent, "sent once more", yes)
@@ -66,31 +66,31 @@ def resend_command(keys: Sequence[str], twice: bool, by: str, yes: bool, **wante
 @click.argument("channel", type=click.Choice(CHANNELS))
 @click.argument("destination", required=False)
 def resume_command(channel: str, destination: str | None) -> None:
-    """Let a channel's destinations that have stopped try again at once."""
+    """Resume the paused destinations of a channel at once."""
     with open_outbox(IntegrationSettings().outbox_url) as outbox:
-        stopped = [pause.destination for pause in outbox.pauses() if pause.channel == channel]
-        mine = [name for name in stopped if destination in (None, name)]
+        paused = [pause.destination for pause in outbox.pauses() if pause.channel == channel]
+        resumed = [name for name in paused if destination in (None, name)]
         outbox.resume(channel, destination)
-    click.echo(f"tried again at once: {', '.join(mine)}" if mine else "nothing of it had stopped")
+    click.echo(f"resumed: {', '.join(resumed)}" if resumed else "no such destination was paused")
 
 
 COMMANDS = (retry_command, give_up_command, resend_command, resume_command)
 
 
-def _confirm(found: Sequence[Action], what: str, yes: bool) -> None:
-    """Say what would happen to how many, and ask. Raises click's Abort for a no."""
-    if not found:
+def _confirm(selected: Sequence[Action], what: str, yes: bool) -> None:
+    """Print how many actions of which kind are concerned, and ask. Raises click's Abort for a no."""
+    if not selected:
         raise click.ClickException("no such actions")
-    kinds = Counter(f"{action.kind} at {action.destination}" for action in found)
+    kinds = Counter(f"{action.kind} at {action.destination}" for action in selected)
     click.echo(f"to be {what}: " + ", ".join(f"{count} x {kind}" for kind, count in kinds.items()))
     if not yes:
         click.confirm("Go on?", abort=True)
 
 
-def _each(found: Sequence[Action], act: Callable[[Action], object], done: str) -> None:
-    """Act upon each; what cannot be done is said, and ends with exit code 1 if nothing could be."""
+def _each(selected: Sequence[Action], act: Callable[[Action], object], done: str) -> None:
+    """Act on each; print what cannot be done. Exit code 1 if nothing could be."""
     count = 0
-    for action in found:
+    for action in selected:
         try:
             act(action)
             count += 1

@@ -19,7 +19,7 @@ def board_command(only_address: bool) -> None:
 
     Where no password is set, the printed address carries the token that the board asks for.
     """
-    from orchestration.cli import processes
+    from orchestration.tools import processes
 
     refuse_open(BoardSettings())
     pages = processes.pages()

@@ -1,4 +1,4 @@
-"""`aftercall connect`: what to enter at a platform, a signed trial through the public address, the first real event."""
+"""`aftercall connect`: prints what to enter at a platform, sends a signed trial, waits for the first real event."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ _INTERRUPTED = 130
     "--wait", default=600.0, show_default=True, help="Longest wait for the first event, seconds; 0: none."
 )
 def connect_command(source: str, url: str | None, wait: float) -> None:
-    """Say what to enter at a platform, send a signed trial through the public address, await the first event."""
+    """Show what to enter at a platform, send a signed trial through the public address, wait for the first event."""
     settings, console = ReceiverSettings(), Console(highlight=False, soft_wrap=True)
     platform = SOURCES[source]
     base = (url or settings.receiver_public_url or f"http://{settings.receiver_bind}").rstrip("/")
@@ -92,7 +92,7 @@ def _secret(source: Source, settings: ReceiverSettings) -> str | None:
 
 
 def _confirm(console: Console, arrivals: Arrivals, identity: str | None, settings: ReceiverSettings) -> None:
-    """The trial must have landed where this machine's load looks for it."""
+    """Confirm that the trial landed where this machine's load reads. Raises click's error if it did not."""
     if identity is None:
         console.print("[green]ok[/]  the receiver answers, and refuses what is not signed")
         console.print(
@@ -100,13 +100,13 @@ def _confirm(console: Console, arrivals: Arrivals, identity: str | None, setting
         )
         return
     if not _until(
-        lambda: any(found["event_id"] == identity for found in arrivals.new()), LANDS_WITHIN_SECONDS
+        lambda: any(envelope["event_id"] == identity for envelope in arrivals.new()), LANDS_WITHIN_SECONDS
     ):
         raise click.ClickException(
             f"the receiver took the trial, but it is not in {settings.landing}: run this where that receiver runs, "
             "with its AFTERCALL_HOME"
         )
-    console.print("[green]ok[/]  a signed trial came through the address and was kept; it is no call")
+    console.print("[green]ok[/]  a signed trial came through the address and landed; it counts as no call")
 
 
 def _until(holds: Callable[[], bool], seconds: float) -> bool:
@@ -121,8 +121,8 @@ def _until(holds: Callable[[], bool], seconds: float) -> bool:
 def _await_first(
     console: Console, arrivals: Arrivals, source: Source, settings: ReceiverSettings, wait: float
 ) -> None:
-    """The first event of the platform's own; tells meanwhile of requests that were refused."""
-    seen = refusals(settings.receiver_bind, source.name)
+    """Wait for the platform's own first event; meanwhile print refused requests."""
+    counts = refusals(settings.receiver_bind, source.name)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     deadline, looked_at = time.monotonic() + wait, time.monotonic()
     try:
@@ -131,16 +131,16 @@ def _await_first(
                 f"waiting for the first event of {source.setup.platform}: make a call (Ctrl-C ends)"
             )
             while time.monotonic() < deadline:
-                for found in arrivals.new():
-                    if _is_sent_by_platform(found):
-                        _tell(console, found)
+                for envelope in arrivals.new():
+                    if _is_sent_by_platform(envelope):
+                        _show_first(console, envelope)
                         return
                 if time.monotonic() - looked_at > _REFUSALS_SECONDS:
-                    looked_at, now = time.monotonic(), refusals(settings.receiver_bind, source.name)
-                    for reason in sorted(now):
-                        if now[reason] > seen.get(reason, 0):
+                    looked_at, newest = time.monotonic(), refusals(settings.receiver_bind, source.name)
+                    for reason in sorted(newest):
+                        if newest[reason] > counts.get(reason, 0):
                             console.print(f"[yellow]refused[/]  {reason}: see Signatures in docs/receiver.md")
-                    seen = now
+                    counts = newest
                 time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         console.print("stopped waiting; the receiver goes on, and this can be run again at any time")
@@ -151,17 +151,17 @@ def _await_first(
     )
 
 
-def _is_sent_by_platform(found: Mapping[str, Any]) -> bool:
-    """Neither a trial nor an event that was asked for: a recovery may land some at any time."""
-    is_recovered = str(found["event_id"]).startswith(f"{MARK}:")
-    return found["event_type"] != probe_event.EVENT_TYPE and not is_recovered
+def _is_sent_by_platform(envelope: Mapping[str, Any]) -> bool:
+    """True for an event that is neither a trial nor recovered: a recovery may land events at any time."""
+    is_recovered = str(envelope["event_id"]).startswith(f"{MARK}:")
+    return envelope["event_type"] != probe_event.EVENT_TYPE and not is_recovered
 
 
-def _tell(console: Console, found: dict[str, object]) -> None:
-    """A stranger's words, as one line each."""
-    call = f" of call {line(found['call_id'])}" if found["call_id"] else ", which names no call"
+def _show_first(console: Console, envelope: dict[str, object]) -> None:
+    """Print the first event; a stranger's text becomes one line."""
+    call = f" of call {line(envelope['call_id'])}" if envelope["call_id"] else ", which names no call"
     console.print(
         "[green]ok[/]  first event: ",
-        Text(f"{line(found['event_type']) or 'of no known type'}{call}"),
+        Text(f"{line(envelope['event_type']) or 'of no known type'}{call}"),
         sep="",
     )

@@ -6,29 +6,33 @@ import secrets
 import shutil
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 from dotenv import dotenv_values
 from rich.console import Console
+from rich.text import Text
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, open_outbox
-from orchestration.cli import demo_table, processes
-from orchestration.cli.children import Children, ProcessDied
+from orchestration.cli.output import Listing, say
 from orchestration.cli.traffic import with_bar
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.runtime import instance
 from orchestration.simulator.oracle import Expected, expected
 from orchestration.simulator.simulate import simulate
+from orchestration.tools import demo_results, processes
+from orchestration.tools.children import Children, ProcessDied
+from orchestration.warehouse import open_warehouse
 from receiver.config import ENV_FILE
 
 _SETTLED = {"sent", "skipped"}
 _EVERY = 1_000_000
 _POLL_SECONDS = 0.5
-# on a busy machine Dagster needs minutes to import everything
+# on a busy machine Dagster needs minutes to import its modules
 _START_SECONDS = 300
 # where the processes listen, and who may see the board and Dagster
-_KEPT = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
+_LISTENERS = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PROXIES)", re.IGNORECASE)
 
 
 @click.command("demo")
@@ -63,32 +67,32 @@ def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patie
                 deadline = time.monotonic() + patience
                 actions = _wait_for_actions(children, plan, deadline)
                 published = _wait_for_marts(children, settings, plan, deadline)
-            found = demo_table.lines(plan, published, actions, report.sent - report.accepted)
-            demo_table.show(found, published, actions, logs)
+            results = demo_results.lines(plan, published, actions, report.sent - report.accepted)
+            show_results(results, published, actions, logs)
             for name, url in (urls | processes.pages()).items():
                 click.echo(f"{name:<10}{url}")
-            click.echo(f"numbers   {settings.published} (DuckDB)")
+            click.echo(f"numbers   {open_warehouse(settings).published.location} (DuckDB)")
             if not exit_when_done:
                 _stay(children, console)
     except (ProcessDied, TimeoutError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         return
-    raise SystemExit(demo_table.exit_code(found))
+    raise SystemExit(demo_results.exit_code(results))
 
 
 def _stand_alone() -> None:
-    """Leave every setting at its default but where to listen: invented calls must reach no real system.
+    """Reset every setting except the addresses to listen at: invented calls must reach no real system.
 
-    From here on the process is in a state directory of the demo's own, empty, where there is no `.env`.
+    From here on the process works in an empty state directory of the demo's own, without a `.env`.
     """
-    told = {**dotenv_values(ENV_FILE), **os.environ}
-    kept = {name: value for name, value in told.items() if value and _KEPT.fullmatch(name)}
+    configured = {**dotenv_values(ENV_FILE), **os.environ}
+    listeners = {name: value for name, value in configured.items() if value and _LISTENERS.fullmatch(name)}
     home = OrchestrationSettings().home / "demo"
     # settings are read in any case
     for name in [name for name in os.environ if name.upper().startswith("AFTERCALL_")]:
         del os.environ[name]
-    os.environ.update(kept)
+    os.environ.update(listeners)
     os.environ["AFTERCALL_HOME"] = str(home)
     os.environ["AFTERCALL_SECRET_ATOMS"] = secrets.token_hex(16)
     shutil.rmtree(home, ignore_errors=True)
@@ -125,14 +129,42 @@ def _wait_for_actions(children: Children, plan: Expected, deadline: float) -> li
 
 def _wait_for_marts(
     children: Children, settings: OrchestrationSettings, plan: Expected, deadline: float
-) -> demo_table.Published:
+) -> demo_results.Published:
     """The published numbers, once they are as planned, or at the deadline: copies are made seconds apart."""
     while True:
         children.tend(_warn)
-        published = demo_table.read(settings.published)
+        published = demo_results.read(settings)
         if published.agrees_with(plan) or time.monotonic() > deadline:
             return published
         time.sleep(_POLL_SECONDS)
+
+
+def show_results(
+    results: list[demo_results.Line], published: demo_results.Published, actions: list[Action], logs: Path
+) -> None:
+    """Print the table, the seconds from the last hang-up to the last action, and what is missing."""
+    listing = Listing("what", "expected", "done", title="The morning")
+    for line in results:
+        colour = "green" if line.is_right else "red"
+        listing.add(line.name, _shown(line.expected), Text(_shown(line.actual), colour))
+    listing.show()
+    last_sent = max((action.sent_at for action in actions if action.sent_at), default=None)
+    if last_sent and published.last_end:
+        seconds = (last_sent - published.last_end).total_seconds()
+        say(f"{seconds:.1f} s from the last hang-up to the last action")
+    wrong = [
+        f"{line.name}: {_shown(line.actual)} instead of {_shown(line.expected)}"
+        for line in results
+        if not line.is_right
+    ]
+    if wrong:
+        say(f"Lost: {'; '.join(wrong)}. See the runs in Dagster, and {logs}", "red")
+
+
+def _shown(number: float | None) -> str:
+    if number is None:
+        return "-"
+    return f"{number:.2f}" if isinstance(number, float) else str(number)
 
 
 def _stay(children: Children, console: Console) -> None:

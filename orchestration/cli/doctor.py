@@ -14,11 +14,11 @@ from integrations.errors import redact
 from integrations.outbox import BadAlerts, open_outbox
 from integrations.outbox.alerts import ways_of
 from integrations.routes import BadRoutes, configured, routes
-from orchestration.cli.doors import Door, SourceDoor, open_doors
 from orchestration.cli.output import Listing, is_terminal, say
-from orchestration.cli.processes import addresses, answers
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.recovery.config import RecoverySettings
+from orchestration.tools.open_doors import Door, SourceDoor, open_doors
+from orchestration.tools.processes import addresses, answers
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 

@@ -1,4 +1,4 @@
-"""Which actions a command is about: the filters that `aftercall actions` and its commands share."""
+"""The filters that `aftercall actions` and its commands share."""
 
 import getpass
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def filtered(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def by_whom(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add who does it, and the way around the question."""
+    """Add --by, the name for the record, and --yes, which skips the question."""
     command = click.option("--yes", is_flag=True, help="Do not ask.")(command)
     return click.option(
         "--by", default=getpass.getuser, show_default="you", help="Who did it, for the record."
@@ -39,13 +39,13 @@ def by_whom(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen(outbox: Outbox, keys: Sequence[str], wanted: dict[str, Any]) -> list[Action]:
-    """The actions of these keys, or all that the filters let through; click's error for neither or no such key."""
+    """The actions with these keys, or all that pass the filters. Raises click's error for neither or an unknown key."""
     if not keys and not any(wanted.values()):
         raise click.UsageError("name the action's KEY, or at least one filter")
     if not keys:
         return outbox.actions(**wanted, limit=EVERY)
-    found = [(key, outbox.action(key)) for key in keys]
-    unknown = [key for key, action in found if action is None]
+    actions = [(key, outbox.action(key)) for key in keys]
+    unknown = [key for key, action in actions if action is None]
     if unknown:
         raise click.ClickException(f"there is no action {', '.join(unknown)}; see: aftercall actions")
-    return [action for _, action in found if action is not None]
+    return [action for _, action in actions if action is not None]

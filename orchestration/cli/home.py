@@ -1,4 +1,4 @@
-"""`aftercall init`: make the state directory and the raw tables, and tell `dagster dev` where they are."""
+"""`aftercall init`: create the state directory and the raw tables, and point `dagster dev` at them."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
 from orchestration.runtime import instance
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 from receiver import private
 
 
@@ -18,18 +18,18 @@ from receiver import private
     type=click.Path(path_type=Path),
     default=Path(".env"),
     show_default=True,
-    help="Where to write DAGSTER_HOME, unless it is said there already.",
+    help="File that gets DAGSTER_HOME, unless it has an entry.",
 )
 def init_command(env_file: Path) -> None:
-    """Make the state directory with an empty warehouse and write DAGSTER_HOME to .env; safe to repeat."""
+    """Create the state directory with an empty warehouse, and write DAGSTER_HOME to .env; safe to repeat."""
     settings = OrchestrationSettings()
     private.prepare(settings.home)
     config = instance.prepare(settings)
     instance.remember(settings, env_file)
     dbt.ensure_manifest(settings)
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         ensure_tables(settings)
     click.echo(f"state directory {settings.home}; Dagster instance {config}")
-    told = dotenv_values(env_file).get("DAGSTER_HOME")
-    if told and Path(told) != settings.dagster:
-        click.echo(f"`dagster dev` will use {told}: {env_file} says so in DAGSTER_HOME", err=True)
+    dagster_home = dotenv_values(env_file).get("DAGSTER_HOME")
+    if dagster_home and Path(dagster_home) != settings.dagster:
+        click.echo(f"`dagster dev` will use {dagster_home}, the DAGSTER_HOME in {env_file}", err=True)

@@ -1,4 +1,4 @@
-"""`aftercall landing`: what is in the landing store, one call's raw events, and its housekeeping by hand."""
+"""`aftercall landing`: the segments of the landing store, one call's raw events, and housekeeping by hand."""
 
 import sys
 from collections.abc import Iterator
@@ -65,42 +65,44 @@ def landing_command(
 @click.option(
     "--since",
     type=MOMENT,
-    help="Look only where events received from this time on may be (ISO 8601; UTC if no zone).",
+    help="Read only segments that may hold events received from this time on (ISO 8601; UTC if no zone).",
 )
-@click.option("--until", type=MOMENT, help="Look only where events received before this time may be.")
+@click.option(
+    "--until", type=MOMENT, help="Read only segments that may hold events received before this time."
+)
 def cat_command(call_id: str, source: str | None, since: datetime | None, until: datetime | None) -> None:
-    """Print a call's landing lines as they are, one JSON object a line, and nothing else.
+    """Print a call's landing lines as they are, one JSON object per line, and nothing else.
 
-    Reads the whole store unless --since or --until say where to look. Exit code 1 when there is none.
+    Reads the whole store unless --since or --until limit it. Exit code 1 when there is no line.
     """
     from orchestration.load.landing_search import lines_of
 
     settings = OrchestrationSettings()
     store = open_landing(settings.home)
     segments = _segments(store, since, until)
-    found = 0
+    printed = 0
     try:
         with Progress(*_BAR, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task("reading", total=sum(segment.size for segment in segments))
             for landed in lines_of(store, call_id, segments, source, lambda size: bar.advance(task, size)):
                 sys.stdout.buffer.write(landed.line)
-                found += 1
+                printed += 1
         sys.stdout.buffer.flush()
     except SegmentDamaged as error:
         raise click.ClickException(str(error)) from error
-    if not found:
+    if not printed:
         where = "" if since is None and until is None else " for these times"
         raise click.ClickException(f"no event of call {call_id!r} in {settings.landing}{where}")
 
 
 @landing_command.command("tidy")
 def tidy_command() -> None:
-    """Compress what is closed and loaded, remove what is older than AFTERCALL_LANDING_RETENTION_DAYS.
+    """Compress closed and loaded segments; remove those older than AFTERCALL_LANDING_RETENTION_DAYS.
 
     Dagster's schedule does the same every hour.
     """
     from orchestration.tools import retention
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     settings = OrchestrationSettings()
     try:
@@ -109,7 +111,7 @@ def tidy_command() -> None:
             report = retention.tidy(
                 settings, progress=lambda done, total: bar.update(task, completed=done, total=total)
             )
-    except duckdb_file.WarehouseBusy as error:
+    except WarehouseBusy as error:
         raise click.ClickException(str(error)) from error
     click.echo(
         f"compressed {report.archived} segments ({decimal(report.bytes_before)} to "

@@ -1,7 +1,7 @@
-"""How commands print: a table where a person looks, one line per row where a program reads, and nothing ever cut.
+"""How commands print: a table on a terminal, one line per row elsewhere, and nothing is ever cut.
 
-What a person has to type again, such as a key, folds in a table. Without a terminal there is no width: a row is a line,
-with a tab between fields. What is printed belongs to the commands.
+Long values fold in a table, because a person has to type a key again. Without a terminal a row is one line, with tabs
+between the fields. The commands decide what is printed.
 """
 
 import json
@@ -18,12 +18,12 @@ from rich.text import Text
 from integrations.rendering import line
 
 WHOLE = 1_000_000
-"""Characters. No key, name or address of ours is longer, so that none is cut."""
+"""Characters: longer than any key, name or address, so none is cut."""
 _SPACES = re.compile(r"\s+")
 
 
 def is_terminal() -> bool:
-    """Whether a person looks; a pipe or a file is for programs, whatever colours were asked for."""
+    """True if a person reads the output; a pipe or a file is for programs."""
     return sys.stdout.isatty()
 
 

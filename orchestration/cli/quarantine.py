@@ -1,4 +1,4 @@
-"""`aftercall quarantine`: the events that are set aside because they break the build, and bringing them back."""
+"""`aftercall quarantine`: lists the events that are set aside because they break the build, and releases them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ import click
 from orchestration.config import OrchestrationSettings
 
 if TYPE_CHECKING:
-    from orchestration.load.held import HeldEvent
+    from orchestration.load.quarantined import QuarantinedEvent
 
 
 @click.group("quarantine")
@@ -20,13 +20,13 @@ def quarantine_command() -> None:
 
 
 @quarantine_command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, with all fields.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, with all fields.")
 def list_command(as_json: bool) -> None:
-    """List the events that are set aside, the first one first."""
-    from orchestration.warehouse import quarantine
+    """List the events that are set aside, oldest first."""
+    from orchestration.quarantine import moves
 
     with _warehouse_errors():
-        events = quarantine.listed(OrchestrationSettings())
+        events = moves.listed(OrchestrationSettings())
     if as_json:
         for event in events:
             click.echo(json.dumps(asdict(event)))
@@ -38,16 +38,16 @@ def list_command(as_json: bool) -> None:
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
 @click.option("--all", "everything", is_flag=True, help="Bring back every event.")
 def release_command(keys: Sequence[str], everything: bool) -> None:
-    """Bring back the events with these keys; the next pass builds everything anew with them.
+    """Bring back the events with these keys; the next pass rebuilds everything with them.
 
     An event that still breaks the build is set aside again.
     """
-    from orchestration.warehouse import quarantine
+    from orchestration.quarantine import moves
 
     if bool(keys) == everything:
         raise click.UsageError("name the events by their keys (aftercall quarantine list), or give --all")
     with _warehouse_errors():
-        count = quarantine.release(OrchestrationSettings(), None if everything else keys)
+        count = moves.release(OrchestrationSettings(), None if everything else keys)
     if count < len(set(keys)):
         raise click.ClickException(
             f"{count} of {len(set(keys))} events came back; no event with another of these keys is set aside"
@@ -59,15 +59,15 @@ def release_command(keys: Sequence[str], everything: bool) -> None:
 
 @contextmanager
 def _warehouse_errors() -> Iterator[None]:
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     try:
         yield
-    except duckdb_file.WarehouseBusy as error:
+    except WarehouseBusy as error:
         raise click.ClickException(str(error)) from error
 
 
-def _lines(events: "Sequence[HeldEvent]") -> Iterator[str]:
+def _lines(events: "Sequence[QuarantinedEvent]") -> Iterator[str]:
     for event in events:
         call = f"call {event.call_id}" if event.call_id else "no call"
         yield f"{event.event_key}  {event.source} {event.event_type}, {call}, {event.size:,} bytes"

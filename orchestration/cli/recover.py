@@ -1,4 +1,4 @@
-"""`aftercall recover`: ask the platforms what no webhook told, and import history."""
+"""`aftercall recover`: find the calls whose webhooks were lost, and import history."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,21 +25,22 @@ if TYPE_CHECKING:
     help="Calls created from this time on (ISO 8601; UTC if no zone); default: since the last recovery.",
 )
 @click.option("--until", type=MOMENT, help="Calls created before this time.", show_default="now")
+@click.option("--again", is_flag=True, help="With --since: list days again that were imported before.")
 @click.option("--dry-run", is_flag=True, help="List and compare; land nothing.")
 def recover_command(
-    sources: Sequence[str], since: datetime | None, until: datetime | None, dry_run: bool
+    sources: Sequence[str], since: datetime | None, until: datetime | None, again: bool, dry_run: bool
 ) -> None:
-    """Land the calls that a platform lists and no webhook told; with --since, import history day by day.
+    """Land the calls that a platform lists and whose webhooks were lost; with --since, import history day by day.
 
-    Safe to repeat and to interrupt: what has landed stays, and an import goes on with the day it stopped in. The next
-    pass acts on what landed, but for what is too old.
+    Safe to repeat and to interrupt: an import skips the whole days that Dagster shows as imported, and nothing lands
+    twice. The next pass acts on the calls that landed, except those that are too old.
     """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     from orchestration.recovery.api_client import RecoveryFailed
     from orchestration.recovery.config import RecoverySettings
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
     from receiver.landing import LandingUnavailable
 
     settings, recovery = OrchestrationSettings(), RecoverySettings()
@@ -55,8 +56,8 @@ def recover_command(
     with Progress(*columns, console=Console(stderr=True)) as bar:
         for source in chosen:
             try:
-                report = _one(settings, recovery, source, bounds, dry_run, bar)
-            except (RecoveryFailed, LandingUnavailable, duckdb_file.WarehouseBusy) as error:
+                report = _one(settings, recovery, source, bounds, again, dry_run, bar)
+            except (RecoveryFailed, LandingUnavailable, WarehouseBusy) as error:
                 failures.append(str(error))
                 continue
             verb = "to recover" if dry_run else f"of which {report.landed} events were landed"
@@ -76,26 +77,31 @@ def _one(
     recovery: "RecoverySettings",
     source: str,
     bounds: "Bounds | None",
+    again: bool,
     dry_run: bool,
     bar: "Progress",
 ) -> "RecoveryReport":
-    from orchestration.recovery.history import import_history
-    from orchestration.recovery.recover import recover
+    import dagster as dg
+
+    from orchestration.recovery.recover import import_history, recover
+    from orchestration.runtime import instance
 
     task = bar.add_task("listing", total=None, source=source)
 
-    def calls(what: str, done: int, total: int | None) -> None:
+    def calls(stage: str, done: int, total: int | None) -> None:
         if bounds is None:
-            bar.update(task, description=what, completed=done, total=total)
+            bar.update(task, description=stage, completed=done, total=total)
         else:
-            bar.update(task, description=f"days; {what} {done} calls" + (f" of {total}" if total else ""))
+            bar.update(task, description=f"days; {stage} {done} calls" + (f" of {total}" if total else ""))
 
     def days(done: int, total: int) -> None:
         bar.update(task, completed=done, total=total)
 
     if bounds is None:
         return recover(settings, recovery, source, None, calls, dry_run)
-    return import_history(settings, recovery, source, bounds, days, calls, dry_run)
+    instance.prepare(settings)
+    with dg.DagsterInstance.get() as dagster:
+        return import_history(settings, recovery, source, bounds, dagster, days, calls, dry_run, again)
 
 
 def _chosen(sources: Sequence[str], recovery: "RecoverySettings") -> list[str]:

@@ -1,4 +1,4 @@
-"""`aftercall reload`: load a window of the landing store again, then build what came back."""
+"""`aftercall reload`: load a window of the landing store again, then build the events that came back."""
 
 from datetime import UTC, datetime
 
@@ -20,7 +20,7 @@ from orchestration.config import OrchestrationSettings
     help="Make a pass when rows came back, or leave it to the next.",
 )
 def reload_command(since: datetime, until: datetime | None, build: bool) -> None:
-    """Load a window of the landing store again: what the warehouse lost comes back, the rest stays as it is."""
+    """Load a window of the landing store again: events that the warehouse lost come back, the others stay."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +28,7 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
     from orchestration.load.window import Window
     from orchestration.runtime import in_process
     from orchestration.tools.reload import reload
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     settings, console = OrchestrationSettings(), Console(stderr=True)
     until = until or datetime.now(UTC)
@@ -50,8 +50,12 @@ def reload_command(since: datetime, until: datetime | None, build: bool) -> None
         )
         if events and build:
             with console.status("build, act, publish"):
-                in_process.run_until_done(settings, IntegrationSettings(), console.log)
+                from orchestration.definitions import defs, next_job
+
+                in_process.run_until_done(
+                    settings, IntegrationSettings(), defs.get_repository_def(), next_job, console.log
+                )
         elif events:
-            click.echo("the next pass builds everything anew; start it with: aftercall run")
-    except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
+            click.echo("the next pass rebuilds everything; start it with: aftercall run")
+    except (in_process.PassFailed, WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error

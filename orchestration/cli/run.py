@@ -1,4 +1,4 @@
-"""`aftercall run`: load, build, act and publish once, with no daemon; and what came of it."""
+"""`aftercall run`: passes without a daemon, and a summary of their results."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -6,18 +6,19 @@ from datetime import UTC, datetime
 import click
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
 from integrations.outbox.queue import UNSETTLED
 from integrations.outbox.schema import DEAD, SENT, SKIPPED
 from orchestration.config import OrchestrationSettings
 
 
 @click.command("run")
-@click.option("--all", "everything", is_flag=True, help="Compare every due action, not only the new ones.")
-@click.option("--dry-run", is_flag=True, help="Send nothing: say what would happen to what is due now.")
+@click.option("--all", "full_refresh", is_flag=True, help="Rebuild every model and compare every due action.")
+@click.option("--dry-run", is_flag=True, help="Send nothing; show what would happen to due actions.")
 @click.option(
-    "--limit", default=200, show_default=True, help="Most actions of a channel that a dry run looks into."
+    "--limit", default=200, show_default=True, help="Most actions per channel that a dry run looks at."
 )
-def run_command(everything: bool, dry_run: bool, limit: int) -> None:
+def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
     """One pass without a daemon: load, build, act, publish, until nothing is due."""
     if dry_run:
         from orchestration.cli.dry_run import show
@@ -27,15 +28,22 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
     from rich.console import Console
 
     from orchestration.runtime import in_process, signals
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import WarehouseBusy
 
     console, began = Console(stderr=True), datetime.now(UTC)
     with signals.ended_by_signals() as heard, console.status("load, build, act, publish"):
         try:
+            from orchestration.definitions import defs, next_job
+
             count = in_process.run_until_done(
-                OrchestrationSettings(), IntegrationSettings(), console.log, everything, heard.check
+                OrchestrationSettings(),
+                IntegrationSettings(),
+                defs.get_repository_def(),
+                lambda: next_job(full_refresh),
+                console.log,
+                heard.check,
             )
-        except (in_process.PassFailed, duckdb_file.WarehouseBusy) as error:
+        except (in_process.PassFailed, WarehouseBusy) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("stopped; the next run goes on where this one was", err=True)
@@ -44,12 +52,12 @@ def run_command(everything: bool, dry_run: bool, limit: int) -> None:
 
 
 def _conclude(done: str, began: datetime) -> None:
-    """Say what was sent, what waits and why, and what needs a person."""
+    """Print what was sent, what waits and why, and what needs a person."""
     import dagster as dg
 
     from integrations.outbox import open_outbox
     from orchestration.cli.attention import show_attention, show_waiting
-    from orchestration.defs.assets.channels import CHANNELS, is_paused
+    from orchestration.monitoring.paused_sensors import is_paused
 
     settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox, dg.DagsterInstance.get() as instance:

@@ -1,4 +1,4 @@
-"""`aftercall trace`: the story of one call, from the landing line to the last try at its last action."""
+"""`aftercall trace`: one call, from the landing line to the last attempt at its last action."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -40,30 +40,30 @@ _STYLES = {"sent": "green", "found": "green", "dead": "red", "retrying": "yellow
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 @click.option("--wait", default=10.0, show_default=True, help="Longest wait for the warehouse, seconds.")
 def trace_command(call_id: str, source: str | None, as_json: bool, wait: float) -> None:
-    """Tell the story of a call: events, where each landed, when it was loaded and built; outcome; actions."""
+    """Show a call's story: events with their landing lines and times of load and build; outcome; actions."""
     settings = OrchestrationSettings()
     try:
         with Console(stderr=True).status("looking for the call"):
-            told = trace(settings, IntegrationSettings(), call_id, source, wait)
+            story = trace(settings, IntegrationSettings(), call_id, source, wait)
     except SegmentDamaged as error:
         raise click.ClickException(str(error)) from error
-    if not told.calls:
+    if not story.calls:
         of = f" of source {source!r}" if source else ""
         raise click.ClickException(
             f"no call {call_id!r}{of} in {settings.home}: neither loaded, nor waiting to be loaded, nor acted upon"
-            f"{'; the warehouse is busy, so try again, or --wait longer' if told.is_busy else ''}. "
+            f"{'; the warehouse is busy, so try again, or --wait longer' if story.is_busy else ''}. "
             "To search all that ever landed: aftercall landing cat --call ID"
         )
     if as_json:
-        say_json(_as_json(told))
+        say_json(_as_json(story))
         return
-    if told.is_busy:
-        say("The warehouse is busy: calls are told from its published copy, loads not at all.", "yellow")
-    for call in told.calls.values():
+    if story.is_busy:
+        say("The warehouse is busy: calls are shown from its published copy, without their loads.", "yellow")
+    for call in story.calls.values():
         _print(call)
 
 
-def _as_json(told: Trace) -> dict[str, Any]:
+def _as_json(story: Trace) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: plain(inner) for name, inner in value.items()}
@@ -71,8 +71,8 @@ def _as_json(told: Trace) -> dict[str, Any]:
             return [plain(inner) for inner in value]
         return value.isoformat() if isinstance(value, datetime | date) else value
 
-    calls = [asdict(call) for call in told.calls.values()]
-    return {"call_id": told.call_id, "warehouse_busy": told.is_busy, "calls": plain(calls)}
+    calls = [asdict(call) for call in story.calls.values()]
+    return {"call_id": story.call_id, "warehouse_busy": story.is_busy, "calls": plain(calls)}
 
 
 def _print(call: TracedCall) -> None:
@@ -90,7 +90,7 @@ def _print(call: TracedCall) -> None:
 
 
 def _story(call: TracedCall) -> Iterator[tuple[datetime, str, str]]:
-    """What happened when; the details hold no character that a terminal would act upon."""
+    """Time, event and details of each step; the details hold no control character."""
     loads: dict[datetime, list[str]] = defaultdict(list)
     for event in call.events:
         name = whole(event.event_type) or "an event"

@@ -89,7 +89,7 @@ def with_bar(
 def _secrets() -> dict[str, str]:
     """The newest secret of every source that has one, from the environment and `.env` as the receiver reads them."""
     settings = ReceiverSettings()
-    return {name: found[0] for name in SOURCES if (found := settings.secrets_for(name))}
+    return {name: secrets[0] for name in SOURCES if (secrets := settings.secrets_for(name))}
 
 
 def _say_if_unsigned(source: str, deliveries: int) -> None:

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import click
 
-from orchestration.cli import processes
-from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.runtime import clock, instance
+from orchestration.tools import processes
+from orchestration.tools.children import Children
 from receiver import private
 from receiver.serve import serve
 

@@ -86,7 +86,7 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
 
     from integrations.config import IntegrationSettings
     from orchestration.tools.whatif import NothingToCompare, try_out
-    from orchestration.warehouse import dbt, duckdb_file
+    from orchestration.warehouse import WarehouseBusy, dbt
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
@@ -103,7 +103,7 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
                     task, description=what, completed=done, total=total or None
                 ),
             )
-    except (NothingToCompare, duckdb_file.WarehouseBusy) as error:
+    except (NothingToCompare, WarehouseBusy) as error:
         raise click.ClickException(str(error)) from error
     except dbt.BuildFailed as error:
         raise click.ClickException(f"dbt could not build it:\n{error}") from error
@@ -112,6 +112,7 @@ def _tried(change: "Change", window: "Window", limit: int, keep: bool) -> "Repor
 def _change(texts: Sequence[str], project: Path | None) -> "Change":
     """What is proposed. Raises click's error for no change, no project, and vars that the project does not have."""
     from orchestration.tools.whatif import Change
+    from orchestration.warehouse import dbt
 
     if not texts and project is None:
         raise click.UsageError("say what would be different: --vars 'unhappy_up_to: 3', or --project PATH")
@@ -120,7 +121,7 @@ def _change(texts: Sequence[str], project: Path | None) -> "Change":
     variables: dict[str, Any] = {}
     for text in texts:
         variables |= _variables(text)
-    known = _known(project or DBT_PROJECT)
+    known = dbt.known_vars(project or DBT_PROJECT)
     if unknown := sorted(set(map(str, variables)) - known):
         raise click.UsageError(
             f"--vars {', '.join(unknown)}: the project has no such var; it has {', '.join(sorted(known))}"
@@ -130,29 +131,18 @@ def _change(texts: Sequence[str], project: Path | None) -> "Change":
 
 def _variables(text: str) -> dict[str, Any]:
     """One --vars, as dbt reads it or as NAME=VALUE."""
-    from dbt.clients.yaml_helper import load_yaml_text
-    from dbt_common.exceptions import DbtBaseException
+    from orchestration.warehouse import dbt
 
     name, equals, value = text.partition("=")
     try:
-        read = load_yaml_text(text)
+        read = dbt.parse_yaml(text)
         if isinstance(read, dict):
             return read
         if equals and name.strip().isidentifier():
-            return {name.strip(): load_yaml_text(value)}
-    except DbtBaseException as error:
+            return {name.strip(): dbt.parse_yaml(value)}
+    except dbt.NotYaml as error:
         raise click.UsageError(f"--vars {text!r} is no YAML: {error}") from error
     raise click.UsageError(f"--vars {text!r} names no var; write 'unhappy_up_to: 3' or unhappy_up_to=3")
-
-
-def _known(project: Path) -> set[str]:
-    """The vars of a project: at the top, or under the project's name."""
-    from dbt.clients.yaml_helper import load_yaml_text
-
-    read = load_yaml_text((project / _PROJECT_FILE).read_text(encoding="utf-8")) or {}
-    told = read.get("vars") or {}
-    own = told.get(read.get("name"))
-    return set(told) | set(own if isinstance(own, dict) else ())
 
 
 def _as_json(change: "Change", window: "Window", report: "Report") -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""What `aftercall whatif` found, as tables.
-
-Phone numbers and e-mail addresses are masked in them, since such a finding is shown around.
-"""
+"""The report of `aftercall whatif` as tables, with phone numbers and addresses masked, since people pass it on."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,36 +19,36 @@ _CELL = 60
 
 def show(report: Report, window: Window) -> None:
     """Print sums, then some calls and actions one by one, then the totals in words."""
-    found = report.differences
+    differences = report.differences
     fields = Listing("calls", "what differs", "before → after", title="Calls", section="calls")
-    for one in found.call_fields:
+    for one in differences.call_fields:
         fields.add(str(one.times), one.field, _transitions(one))
     fields.show()
-    _show_actions(found.actions, found.action_fields)
-    for name, examples in (("call", found.call_examples), ("action", found.action_examples)):
+    _show_actions(differences.actions, differences.action_fields)
+    for name, examples in (("call", differences.call_examples), ("action", differences.action_examples)):
         _show_examples(name, examples)
-    differing = sum(found.calls.values())
+    differing = sum(differences.calls.values())
     span = f"from {window.since:%Y-%m-%d %H:%M} to {window.until:%Y-%m-%d %H:%M} UTC"
-    click.echo(f"{report.calls} calls with their first event {span}: {_of_calls(found.calls, differing)}")
+    click.echo(
+        f"{report.calls} calls with their first event {span}: {_of_calls(differences.calls, differing)}"
+    )
     sums: Counter[str] = Counter()
-    for group in found.actions:
+    for group in differences.actions:
         sums[group.what] += group.times
     click.echo(
-        f"{found.due[0]} actions due as configured, {found.due[1]} as proposed: "
+        f"{differences.due[0]} actions due as configured, {differences.due[1]} as proposed: "
         f"{sums[NEW]} new, {sums[GONE]} no longer due, {sums[CHANGED]} changed"
     )
-    for currency, (before, after) in found.costs.items():
+    for currency, (before, after) in differences.costs.items():
         if f"{before:.2f}" != f"{after:.2f}":
             click.echo(f"{before:,.2f} {currency} cost of the calls as configured, {after:,.2f} as proposed")
-    if young := sum(group.young for group in found.actions):
+    if young := sum(group.young for group in differences.actions):
         click.echo(
             f"{young} of the new ones are within their channel's age limit: those that were not done before go out "
             "at the first pass under the new rule"
         )
-    if report.kept:
-        click.echo(
-            f"kept: {report.kept / 'warehouse.duckdb'} (schemas configured, proposed; table differences)"
-        )
+    if report.kept_warehouse:
+        click.echo(f"kept: {report.kept_warehouse} (schemas configured, proposed; table differences)")
 
 
 def _of_calls(calls: dict[str, int], differing: int) -> str:
@@ -84,12 +81,12 @@ def _show_actions(groups: Iterable[Group], fields: Iterable[Field]) -> None:
 
 
 def _transitions(one: Field) -> Text:
-    told = Text()
+    text = Text()
     for number, step in enumerate(one.transitions):
-        told.append("; " if number else "").append(f"{_value(step.before)} → {_value(step.after)}")
+        text.append("; " if number else "").append(f"{_value(step.before)} → {_value(step.after)}")
         if len(one.transitions) > 1:
-            told.append(f" {step.times}", "bold")
-    return told
+            text.append(f" {step.times}", "bold")
+    return text
 
 
 def _show_examples(name: str, examples: Iterable[Example]) -> None:

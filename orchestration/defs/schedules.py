@@ -1,4 +1,4 @@
-"""Schedules: the nightly reconciliation that finds any due action the increments missed, housekeeping, and recovery."""
+"""Schedules: the nightly reconciliation, which finds due actions that passes missed; housekeeping; recovery."""
 
 import dagster as dg
 
@@ -18,12 +18,12 @@ hourly = dg.ScheduleDefinition(
     cron_schedule="37 * * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Every hour, when the segments of the hour before are long closed.",
+    description="Every hour at :37, when the segments of the previous hour are closed.",
 )
 
 
 def recovery_schedule(source: str) -> dg.ScheduleDefinition:
-    """Every hour, running from the start where there is a key to ask with."""
+    """The hourly recovery of a platform; it runs by default where the platform has an API key."""
     has_key = RecoverySettings().key_of(source) is not None
     status = dg.DefaultScheduleStatus.RUNNING if has_key else dg.DefaultScheduleStatus.STOPPED
 
@@ -33,11 +33,13 @@ def recovery_schedule(source: str) -> dg.ScheduleDefinition:
         cron_schedule="7 * * * *",
         execution_timezone="UTC",
         default_status=status,
-        description=f"Every hour: ask {source} what no webhook told. Running by default once it has an API key.",
+        description=f"Every hour: find calls of {source} whose webhooks were lost. On by default once there is a key.",
     )
     def _recovery() -> dg.RunRequest | dg.SkipReason:
         if RecoverySettings().key_of(source) is None:
-            return dg.SkipReason(f"no key to ask with; set {KEY_PREFIX}{source.upper()} (docs/recovery.md)")
+            return dg.SkipReason(
+                f"{source} has no API key: set {KEY_PREFIX}{source.upper()} (docs/recovery.md)"
+            )
         return dg.RunRequest()
 
     return _recovery

@@ -1,6 +1,6 @@
-"""Sensors: new bytes in the landing store, work waiting in a channel, a copy to be published, problems.
+"""Sensors: new bytes in the landing store, actions due in a channel, a copy to publish, incidents, space.
 
-A sensor decides whether to run, and never opens the warehouse.
+A sensor decides whether a run starts, and never opens the warehouse.
 """
 
 import json
@@ -10,19 +10,25 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from integrations.outbox import open_outbox
+from integrations.destinations import CHANNELS
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.assets.channels import CHANNELS, sensor_name
-from orchestration.defs.assets.models import is_complete
-from orchestration.defs.checks.incidents import SUBJECTS, evaluation
-from orchestration.defs.jobs import channel_jobs, complete_job, pass_job, publish_job, reconcile_job
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.checks import INCIDENT_CHECKS, evaluation
+from orchestration.defs.jobs import (
+    channel_jobs,
+    complete_job,
+    next_pass,
+    pass_job,
+    publish_job,
+    reconcile_job,
+)
+from orchestration.defs.resources import Dbt, Landing, Outbox, Settings, Warehouse
 from orchestration.load.pipeline import landing_backlog
 from orchestration.monitoring.incidents import evaluate
+from orchestration.monitoring.paused_sensors import sensor_name
 from orchestration.runtime import history, history_files
 from orchestration.warehouse import publish
-from receiver.landing import open_landing
 
+_INTERVALS = OrchestrationSettings()
 _UNDER_WAY = {
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -33,12 +39,12 @@ _UNDER_WAY = {
 _PASSES = (pass_job.name, complete_job.name, reconcile_job.name)
 # Dagster starts a retry some seconds after the failure
 _RETRY_STARTS_WITHIN_SECONDS = 60
-# a sensor has 60 s
+# Dagster ends a sensor after 60 s
 _PRUNES_SECONDS = 30.0
 
 
 def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
-    """The run of these jobs that was asked for last."""
+    """The run of these jobs that was created last."""
     records = [
         record for job in jobs for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1)
     ]
@@ -46,12 +52,12 @@ def _newest(instance: dg.DagsterInstance, *jobs: str) -> dg.RunRecord | None:
 
 
 def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
-    """The first of these jobs that has a run which is not over, or whose retry is about to start."""
+    """The first of these jobs with an unfinished run, or with a retry about to start; None if there is none."""
     for job in jobs:
         if instance.get_runs(dg.RunsFilter(job_name=job, statuses=list(_UNDER_WAY)), limit=1):
             return job
         last = _newest(instance, job)
-        # Dagster says whether it will be retried only after it has said that it failed
+        # Dagster records whether it retries a run only after it has recorded the failure
         has_failed = last is not None and last.dagster_run.status is dg.DagsterRunStatus.FAILURE
         if last and has_failed and last.dagster_run.tags.get("dagster/will_retry") != "false":
             ago = _failed_seconds_ago(instance, job)
@@ -61,9 +67,9 @@ def _under_way(instance: dg.DagsterInstance, *jobs: str) -> str | None:
 
 
 def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | None:
-    """Seconds since the end of the newest run of these jobs, if it is over and did not end well; else None.
+    """Seconds since the newest run of these jobs failed; None if it succeeded or has not ended.
 
-    Infinite for an end in the future: the clock was set back, and no pause may become longer by that.
+    Infinite for an end in the future: the clock was set back, which must not prolong a pause.
     """
     last = _newest(instance, *jobs)
     if last is None or last.end_time is None or last.dagster_run.status is dg.DagsterRunStatus.SUCCESS:
@@ -74,41 +80,35 @@ def _failed_seconds_ago(instance: dg.DagsterInstance, *jobs: str) -> float | Non
 
 @dg.sensor(
     jobs=[pass_job, complete_job],
-    minimum_interval_seconds=OrchestrationSettings().landing_sensor_seconds,
+    minimum_interval_seconds=_INTERVALS.landing_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="New bytes in the landing store start a pass; while one runs, the next waits for it. "
-    "A pass that failed, and its retries too, is started again after a pause. Until the project as it stands was built "
-    "once, the pass is a complete one.",
+    description="Starts a pass when new bytes have landed and no pass is running. After a pass and its retries failed, "
+    "starts the next one after a pause. The pass is a complete one until the project as it stands was built once.",
 )
 def landing_sensor(
-    context: dg.SensorEvaluationContext, aftercall: Aftercall
+    context: dg.SensorEvaluationContext, settings: Settings, landing: Landing, dbt: Dbt
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """No run key: Dagster remembers those for ever. The cursor is what the landing store held last time."""
-    settings = aftercall.orchestration()
+    """The cursor is what the landing store held at the last look. No run keys: Dagster never forgets them."""
+    home_settings = settings.orchestration()
     if job := _under_way(context.instance, *_PASSES):
         yield dg.SkipReason(f"{job} is under way")
         return
-    segments = [(segment.path, segment.size) for segment in open_landing(settings.home).segments()]
-    held = json.dumps([len(segments), sum(size for _, size in segments), segments[-1:]])
-    failed = _failed_seconds_ago(context.instance, *_PASSES)
-    if failed is not None and (held != context.cursor or failed >= settings.failed_run_pause_seconds):
-        context.update_cursor(held)
-        yield _pass(settings)
+    segments = [(segment.path, segment.size) for segment in landing.open().segments()]
+    contents = json.dumps([len(segments), sum(size for _, size in segments), segments[-1:]])
+    failed, pause = _failed_seconds_ago(context.instance, *_PASSES), home_settings.failed_run_pause_seconds
+    if failed is not None and (contents != context.cursor or failed >= pause):
+        context.update_cursor(contents)
+        yield dg.RunRequest(job_name=next_pass(dbt))
     elif failed is not None:
-        pause = settings.failed_run_pause_seconds - failed
-        yield dg.SkipReason(f"the last pass failed; the next starts in {pause:.0f} s")
-    elif held == context.cursor:
+        yield dg.SkipReason(f"the last pass failed; the next starts in {pause - failed:.0f} s")
+    elif contents == context.cursor:
         yield dg.SkipReason("nothing new has landed")
-    elif not landing_backlog(settings):
-        context.update_cursor(held)
-        yield dg.SkipReason("all that landed is loaded")
+    elif not landing_backlog(home_settings):
+        context.update_cursor(contents)
+        yield dg.SkipReason("every landed event is loaded")
     else:
-        context.update_cursor(held)
-        yield _pass(settings)
-
-
-def _pass(settings: OrchestrationSettings) -> dg.RunRequest:
-    return dg.RunRequest(job_name=(pass_job if is_complete(settings) else complete_job).name)
+        context.update_cursor(contents)
+        yield dg.RunRequest(job_name=next_pass(dbt))
 
 
 def _channel_sensor(channel: str) -> dg.SensorDefinition:
@@ -117,19 +117,21 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
     @dg.sensor(
         name=sensor_name(channel),
         job=channel_jobs[channel],
-        minimum_interval_seconds=15,
+        minimum_interval_seconds=_INTERVALS.channel_sensor_seconds,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description=f"Retries, updates and leftovers of the {channel} channel. Switch it off to pause {channel}.",
+        description=f"Starts the {channel} job when actions are due between passes. Switch it off to pause {channel}.",
     )
-    def _sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.RunRequest | dg.SkipReason:
+    def _sensor(
+        context: dg.SensorEvaluationContext, settings: Settings, outbox: Outbox
+    ) -> dg.RunRequest | dg.SkipReason:
         if job := _under_way(context.instance, *_PASSES, own):
             return dg.SkipReason(f"{job} is under way")
-        with open_outbox(aftercall.integrations().outbox_url) as outbox:
-            waiting = outbox.backlog(channel, datetime.now(UTC)).due
-        if not waiting:
+        with outbox.open() as opened:
+            due = opened.backlog(channel, datetime.now(UTC)).due
+        if not due:
             return dg.SkipReason("nothing is due")
         failed = _failed_seconds_ago(context.instance, own)
-        pause = aftercall.orchestration().failed_run_pause_seconds
+        pause = settings.orchestration().failed_run_pause_seconds
         if failed is not None and failed < pause:
             return dg.SkipReason(f"the last {own} failed; the next starts in {pause - failed:.0f} s")
         return dg.RunRequest()
@@ -139,66 +141,79 @@ def _channel_sensor(channel: str) -> dg.SensorDefinition:
 
 @dg.sensor(
     job=publish_job,
-    minimum_interval_seconds=5,
+    minimum_interval_seconds=_INTERVALS.published_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Publishes what a pass left unpublished because the last copy was too fresh.",
+    description="Makes the published copy that a pass skipped because the last one was fresh.",
 )
 def published_sensor(
-    context: dg.SensorEvaluationContext, aftercall: Aftercall
+    context: dg.SensorEvaluationContext, settings: Settings, warehouse: Warehouse
 ) -> dg.RunRequest | dg.SkipReason:
-    """Compares the versions alone: the warehouse stays closed."""
-    settings = aftercall.orchestration()
+    """Compares the versions of warehouse and copy; the warehouse stays closed."""
+    home_settings = settings.orchestration()
     if job := _under_way(
         context.instance, *_PASSES, *(job.name for job in channel_jobs.values()), publish_job.name
     ):
         return dg.SkipReason(f"{job} is under way")
-    if not settings.published.exists():  # `init` makes the warehouse, and a first pass publishes by itself
+    if (
+        warehouse.open().published.version() is None
+    ):  # `init` makes the warehouse, and the first pass publishes
         return dg.SkipReason("there is no copy yet; the next pass makes one")
-    if not publish.is_behind(settings):
-        return dg.SkipReason("the copy is what the warehouse holds")
-    if wait := publish.wait_seconds(settings):
+    if not publish.is_behind(home_settings):
+        return dg.SkipReason("the copy is up to date")
+    if wait := publish.wait_seconds(home_settings):
         return dg.SkipReason(f"the last copy is fresh; the next in {wait:.0f} s")
     failed = _failed_seconds_ago(context.instance, publish_job.name)
-    if failed is not None and failed < settings.failed_run_pause_seconds:
+    if failed is not None and failed < home_settings.failed_run_pause_seconds:
         return dg.SkipReason(f"the last {publish_job.name} failed {failed:.0f} s ago")
     return dg.RunRequest()
 
 
 @dg.sensor(
-    minimum_interval_seconds=OrchestrationSettings().problem_sensor_seconds,
+    minimum_interval_seconds=_INTERVALS.problem_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Looks for problems every minute: each is told once when it begins and once when it is over, and shown "
-    "by the asset checks.",
+    description="Looks for incidents: sends one alert when an incident begins and one when it ends, and shows open "
+    "ones as asset checks.",
 )
-def problem_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.SensorResult:
-    """Reports a check when its problems are others than the last time; the cursor is what they were."""
-    integrations = aftercall.integrations()
-    with open_outbox(integrations.outbox_url) as outbox:
-        settings, now = aftercall.orchestration(), datetime.now(UTC)
-        reconciled = evaluate(outbox, settings, integrations, context.instance, now, is_service=True)
-        found = reconciled.open
-    shown = {f"{asset}:{name}": evaluation(asset, name, found) for asset, name in SUBJECTS}
-    told = {subject: sorted(one.metadata) for subject, one in shown.items()}
-    before = json.loads(context.cursor or "{}")
+def problem_sensor(
+    context: dg.SensorEvaluationContext, settings: Settings, outbox: Outbox
+) -> dg.SensorResult:
+    """Reports each check whose incidents changed since the last look; the cursor holds their keys."""
+    if context.repository_def is None:
+        raise ValueError("problem_sensor needs the code location: build its context with repository_def")
+    with outbox.open() as opened:
+        incidents = evaluate(
+            opened,
+            settings.orchestration(),
+            settings.integrations(),
+            context.instance,
+            context.repository_def.job_names,
+            datetime.now(UTC),
+            is_service=True,
+        ).open
+    results = {f"{asset}:{name}": evaluation(asset, name, incidents) for asset, name in INCIDENT_CHECKS}
+    keys = {subject: sorted(result.metadata) for subject, result in results.items()}
+    reported = json.loads(context.cursor or "{}")
     return dg.SensorResult(
-        asset_events=[one for subject, one in shown.items() if told[subject] != before.get(subject)],
-        cursor=json.dumps(told),
-        skip_reason=dg.SkipReason(f"{len(found)} problems" if found else "no problem"),
+        asset_events=[
+            result for subject, result in results.items() if keys[subject] != reported.get(subject)
+        ],
+        cursor=json.dumps(keys),
+        skip_reason=dg.SkipReason(f"{len(incidents)} open incidents" if incidents else "no open incident"),
     )
 
 
 @dg.sensor(
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=_INTERVALS.space_sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Removes Dagster's old runs at once while the disk has less free than twice what the receiver keeps "
-    "free; without that, housekeeping does so every hour.",
+    description="Removes Dagster's old runs at once while free space is below twice the receiver's reserve; otherwise "
+    "housekeeping removes them every hour.",
 )
-def space_sensor(context: dg.SensorEvaluationContext, aftercall: Aftercall) -> dg.SkipReason:
-    """Removes by itself, within the time that a sensor has: a run would first write to the disk that is full."""
-    settings = aftercall.orchestration()
-    if not history_files.is_space_short(settings):
+def space_sensor(context: dg.SensorEvaluationContext, settings: Settings) -> dg.SkipReason:
+    """Removes the runs itself: starting a run would first write to the full disk."""
+    home_settings = settings.orchestration()
+    if not history_files.is_space_short(home_settings):
         return dg.SkipReason("there is room")
-    report = history.prune(context.instance, settings, is_short=True, most_seconds=_PRUNES_SECONDS)
+    report = history.prune(context.instance, home_settings, is_short=True, most_seconds=_PRUNES_SECONDS)
     return dg.SkipReason(
         f"space is short: removed {report.removed} runs, {report.freed_bytes} bytes; {report.left} runs are left"
     )

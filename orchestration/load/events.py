@@ -11,46 +11,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dlt
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.data_types.typing import TDataType
-from dlt.common.schema.typing import TTableSchemaColumns
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, lines
+from orchestration.load.tables import columns_for_dlt
 from orchestration.load.window import Window
+from orchestration.warehouse import memory_connection
 from receiver.landing import Chunk, LandingStore, Segment, open_landing
 
 INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
-
-
-def columns_of(key: str, **types: TDataType) -> TTableSchemaColumns:
-    """Column hints for dlt, a fresh mapping each (dlt writes into them): times without zone, since all are UTC."""
-    hints: TTableSchemaColumns = {key: {"data_type": "text", "nullable": False}}
-    for name, data_type in types.items():
-        hints[name] = {"data_type": data_type}
-        if data_type == "timestamp":
-            hints[name]["timezone"] = False
-    return hints
-
-
-EVENT_COLUMNS = columns_of(
-    "event_key",
-    event_id="text",
-    source="text",
-    event_type="text",
-    call_id="text",
-    occurred_at="timestamp",
-    received_at="timestamp",
-    customer_phone="text",
-    direction="text",
-    payload="json",
-    loaded_at="timestamp",
-)
-REJECTED_COLUMNS = columns_of(
-    "position_key", segment="text", byte_offset="bigint", reason="text", line="text", loaded_at="timestamp"
-)
 
 
 @dataclass(frozen=True)
@@ -65,13 +36,13 @@ class Batch:
 def landing(
     settings: OrchestrationSettings,
     sizes: Mapping[str, int] | None = None,
-    held: frozenset[str] = frozenset(),
+    quarantined: frozenset[str] = frozenset(),
 ) -> Any:
     """New lines of the landing store, as the two raw tables; with `sizes`, those before these sizes of segments.
 
-    Events with the keys `held` are left out: they are set aside.
+    Events with the keys `quarantined` are left out: they are set aside.
     """
-    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes), held)
+    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes), quarantined)
 
 
 @dlt.source(name="landing", max_table_nesting=0)
@@ -80,19 +51,21 @@ def landed_before(
     window: Window,
     segments: Sequence[Segment],
     advance: Callable[[int], None],
-    held: frozenset[str] = frozenset(),
+    quarantined: frozenset[str] = frozenset(),
 ) -> Any:
     """Lines of some segments that were received in a window, whether loaded or not; the cursors stay.
 
-    `advance` is told how many bytes were read. Events with the keys `held` are left out: they are set aside.
+    `advance` is told how many bytes were read. Events with the keys `quarantined` are left out: they are set aside.
     """
-    return _tables(lambda _: _again(open_landing(settings.home), settings, window, segments, advance), held)
+    return _tables(
+        lambda _: _again(open_landing(settings.home), settings, window, segments, advance), quarantined
+    )
 
 
-def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], held: frozenset[str]) -> Any:
+def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], quarantined: frozenset[str]) -> Any:
     """The two raw tables out of batches, which are made when dlt asks, with the state of the source.
 
-    Events with the keys `held` count as seen.
+    Events with the keys `quarantined` count as seen.
     """
 
     @dlt.resource(name="landing_batches", selected=False)
@@ -106,7 +79,7 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], held: froze
         name="call_events",
         write_disposition=INSERT_ONLY,
         primary_key="event_key",
-        columns=EVENT_COLUMNS,
+        columns=columns_for_dlt("call_events"),
     )
     def call_events(batch: Batch) -> Iterator[pa.Table]:
         state = dlt.current.source_state()
@@ -119,7 +92,7 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], held: froze
         name="rejected_lines",
         write_disposition=INSERT_ONLY,
         primary_key="position_key",
-        columns=REJECTED_COLUMNS,
+        columns=columns_for_dlt("rejected_lines"),
     )
     def rejected_lines(batch: Batch) -> Iterator[pa.Table]:
         state = dlt.current.source_state()
@@ -127,7 +100,7 @@ def _tables(batches_of: Callable[[dict[str, Any]], Iterator[Batch]], held: froze
         if rejected.num_rows:
             yield _stamped(_located(rejected, batch.segment), state["loaded_at"])
 
-    seen = set(held)
+    seen = set(quarantined)
     return call_events, rejected_lines
 
 
@@ -140,7 +113,7 @@ def _new(
     """Chunks behind the cursors, at most `load_max_bytes` (but a whole line); the cursor moves with each."""
     cursor.forget(store, state)
     budget = settings.load_max_bytes
-    with _parser(settings) as connection:
+    with memory_connection(settings) as connection:
         for segment, start in list(cursor.unread(store, state, sizes)):
             part = replace(segment, size=min(segment.size, start + budget))
             for position, chunk in _chunks(store, part, start, settings.load_chunk_bytes):
@@ -158,7 +131,7 @@ def _again(
     segments: Sequence[Segment],
     advance: Callable[[int], None],
 ) -> Iterator[Batch]:
-    with _parser(settings) as connection:
+    with memory_connection(settings) as connection:
         for segment in segments:
             for position, chunk in _chunks(store, segment, 0, settings.load_chunk_bytes):
                 parsed = lines.parse(connection, chunk.data, position)
@@ -180,10 +153,6 @@ def _chunks(
             return
         yield position, chunk
         position = chunk.next_offset
-
-
-def _parser(settings: OrchestrationSettings) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"memory_limit": settings.warehouse_memory_limit, "threads": 1})
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

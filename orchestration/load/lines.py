@@ -6,12 +6,12 @@ Pure functions of bytes; where the bytes come from and where the rows go belongs
 import re
 from dataclasses import dataclass
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from orchestration.load.repeated_names import without_repeated_names
+from orchestration.warehouse import Connection
 
 FIELDS = (
     "event_id",
@@ -88,7 +88,7 @@ class Parsed:
     rejected: pa.Table
 
 
-def parse(connection: duckdb.DuckDBPyConnection, data: bytes, start: int) -> Parsed:
+def parse(connection: Connection, data: bytes, start: int) -> Parsed:
     """Events and rejects of whole lines that begin at byte `start` of their segment.
 
     Of a name that stands twice in an object of a payload only the last value stays.
@@ -121,12 +121,9 @@ def repaired(line: str) -> str:
     return _ESCAPE.sub(lambda match: r"\ufffd" if match.group(1) else match.group(0), line)
 
 
-def _query(connection: duckdb.DuckDBPyConnection, lines: pa.Table) -> pa.Table:
-    connection.register("lines", lines)
-    try:
-        return connection.execute(_PARSE, {"shape": _SHAPE}).to_arrow_table()
-    finally:
-        connection.unregister("lines")
+def _query(connection: Connection, lines: pa.Table) -> pa.Table:
+    with connection.with_table("lines", lines):
+        return connection.arrow(_PARSE, {"shape": _SHAPE})
 
 
 def _lines(data: bytes, start: int) -> pa.Table:

@@ -11,27 +11,8 @@ import dlt
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
-from orchestration.load.events import columns_of, later_than
-
-ACTION_COLUMNS = columns_of(
-    "action_key",
-    channel="text",
-    kind="text",
-    source="text",
-    call_id="text",
-    destination="text",
-    payload="json",
-    status="text",
-    attempts="bigint",
-    external_id="text",
-    last_error="text",
-    due_at="timestamp",
-    next_attempt_at="timestamp",
-    created_at="timestamp",
-    updated_at="timestamp",
-    sent_at="timestamp",
-    loaded_at="timestamp",
-)
+from orchestration.load.events import later_than
+from orchestration.load.tables import columns_for_dlt
 
 
 @dlt.source(name="outbox", max_table_nesting=0)
@@ -42,7 +23,7 @@ def outbox(settings: IntegrationSettings) -> Any:
         name="outbox_actions",
         write_disposition={"disposition": "merge", "strategy": "upsert"},
         primary_key="action_key",
-        columns=ACTION_COLUMNS,
+        columns=columns_for_dlt("outbox_actions"),
     )
     def outbox_actions() -> Iterator[list[dict[str, Any]]]:
         state = dlt.current.resource_state()

@@ -16,14 +16,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from integrations.config import IntegrationSettings
 from orchestration.config import OrchestrationSettings
-from orchestration.load import cursor, held, packages
+from orchestration.load import cursor, packages, quarantined
 from orchestration.load.tables import ensure_tables
 from orchestration.load.window import Window, window_parts
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import (
+    RAW,
+    Connection,
+    LandingMarks,
+    RelationMissing,
+    open_warehouse,
+    with_enough_memory,
+)
 from receiver.landing import open_landing
 
 # set before dlt reads them: no telemetry, no log of its own, and plain Parquet between two steps on one disk
@@ -34,6 +39,15 @@ os.environ.setdefault("LOAD__DELETE_COMPLETED_JOBS", "true")
 
 LANDING = "landing"
 OUTBOX = "outbox"
+# as dlt itself asks for it: of the newest load that was completed
+_STORED_STATE = f"""
+select states.state
+from {RAW}._dlt_pipeline_state as states
+inner join {RAW}._dlt_loads as loads on states._dlt_load_id = loads.load_id
+where states.pipeline_name = ? and loads.status = 0
+order by loads.load_id desc
+limit 1
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ def pipeline(settings: OrchestrationSettings, name: str) -> Any:
 
     When the warehouse file is gone, so is what dlt remembers of it: everything is loaded again.
     """
-    if not settings.warehouse.exists():
+    if not open_warehouse(settings).exists():
         shutil.rmtree(settings.dlt / name, ignore_errors=True)
     packages.remove_loaded(settings.dlt / name)
     return _pipeline(settings, name, settings.dlt)
@@ -76,8 +90,8 @@ def _pipeline(settings: OrchestrationSettings, name: str, folder: Path) -> Any:
     return dlt.pipeline(
         pipeline_name=name,
         pipelines_dir=str(folder),
-        destination=duckdb_file.destination(settings),
-        dataset_name=duckdb_file.RAW,
+        destination=open_warehouse(settings).destination(),
+        dataset_name=RAW,
     )
 
 
@@ -86,7 +100,7 @@ def _is_unfinished(settings: OrchestrationSettings) -> bool:
 
     dlt empties a working folder without a state, and a first load may be at work in it.
     """
-    if not settings.warehouse.exists() or not _state_file(settings).exists():
+    if not open_warehouse(settings).exists() or not _state_file(settings).exists():
         return False
     return bool(_pipeline(settings, LANDING, settings.dlt).has_pending_data)
 
@@ -121,21 +135,19 @@ def load_events(
     is finished first, or done again. Raises WarehouseBusy when another process writes for too long.
     """
     started = time.monotonic()
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         forget_half_loaded(pipeline(settings, LANDING))
         before = _row_counts(settings)
         unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
         sizes = {segment.path: segment.size for segment, _ in unread}
         total = sum(segment.size - position for segment, position in unread)
-        set_aside = held.held_events(settings)
+        set_aside = quarantined.quarantined_events(settings)
         keys = frozenset(event.event_key for event in set_aside)
-        remaining = duckdb_file.with_enough_memory(
-            settings, lambda roomy: _load_all(roomy, sizes, keys, total, progress)
-        )
+        remaining = with_enough_memory(settings, lambda roomy: _load_all(roomy, sizes, keys, total, progress))
         ensure_tables(settings)
         if keys:
-            held.sweep(settings)
-        held.write_notice(settings, set_aside)
+            quarantined.sweep(settings)
+        quarantined.write_notice(settings, set_aside)
         after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, total - remaining, time.monotonic() - started)
@@ -170,7 +182,7 @@ def reload_window(
     """Load all that was received in a window, again or for the first time; `rows` counts what was missing.
 
     What is in the raw tables already stays as it is, and the cursors stay where they are. Call inside
-    `warehouse.writing`. `progress` gets bytes read and bytes in all.
+    `Warehouse.writing`. `progress` gets bytes read and bytes in all.
     """
     from orchestration.load.events import landed_before
 
@@ -188,10 +200,10 @@ def reload_window(
         if progress is not None:
             progress(done, total)
 
-    set_aside = frozenset(event.event_key for event in held.held_events(settings))
+    set_aside = frozenset(event.event_key for event in quarantined.quarantined_events(settings))
     for part in window_parts(segments, settings.load_max_bytes):
         waiting.run(landed_before(settings, window, part, advance, set_aside))
-    held.sweep(settings)
+    quarantined.sweep(settings)
     after = _row_counts(settings)
     rows = {table: count - before[table] for table, count in after.items()}
     return LoadReport(rows, done, time.monotonic() - started)
@@ -203,26 +215,40 @@ def positions(settings: OrchestrationSettings) -> dict[str, Any]:
     While a load is under way it may be ahead of the warehouse.
     """
     file = _state_file(settings)
-    if not settings.warehouse.exists() or not file.exists():
+    if not open_warehouse(settings).exists() or not file.exists():
         return {}
     state: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")).get("sources", {}).get(LANDING, {})
     return state
 
 
 def loaded_positions(settings: OrchestrationSettings) -> dict[str, Any]:
-    """How far the warehouse itself has it, never ahead of its rows. Call inside `warehouse.writing`."""
-    from dlt.destinations.exceptions import DatabaseUndefinedRelation
-    from dlt.pipeline.state_sync import load_pipeline_state_from_destination
+    """How far the warehouse itself has it, never ahead of its rows. Call inside `Warehouse.reading`."""
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
+        return {}
+    with warehouse.connect() as connection:
+        return _stored_positions(connection)
 
-    if not settings.warehouse.exists():
-        return {}
+
+def landing_marks(connection: Connection) -> LandingMarks:
+    """The same as marks of the landing store."""
+    state = _stored_positions(connection)
+    return LandingMarks(state.get("cursors", {}), state.get("done_before", ""))
+
+
+def _stored_positions(connection: Connection) -> dict[str, Any]:
+    from dlt.common.versioned_state import decompress_state
+    from dlt.pipeline.state_sync import migrate_state_to_current
+
     try:
-        with pipeline(settings, LANDING).destination_client() as client:
-            stored: Any = load_pipeline_state_from_destination(LANDING, client)
-    except DatabaseUndefinedRelation:
+        packed = connection.value(_STORED_STATE, [LANDING])
+    except RelationMissing:  # nothing was ever loaded
         return {}
-    state: dict[str, Any] = (stored or {}).get("sources", {}).get(LANDING, {})
-    return state
+    if packed is None:
+        return {}
+    state: Any = migrate_state_to_current(LANDING, decompress_state(packed))
+    positions: dict[str, Any] = state.get("sources", {}).get(LANDING, {})
+    return positions
 
 
 def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSettings) -> LoadReport:
@@ -231,7 +257,7 @@ def load_outcomes(settings: OrchestrationSettings, integrations: IntegrationSett
 
     started = time.monotonic()
     rows: dict[str, int] = {"outbox_actions": 0}
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         waiting = pipeline(settings, OUTBOX)
         _finish(waiting)
         _count(waiting, waiting.run(outbox(integrations)), rows)
@@ -243,7 +269,7 @@ def forget_half_loaded(waiting: Any) -> None:
     """Go back to the state that the warehouse itself holds, if a load was killed while it wrote there.
 
     dlt would copy the same file into its staging table once more, and MERGE would insert every row of it twice.
-    Reading again is harmless: the keys know what is there. Call inside `warehouse.writing`.
+    Reading again is harmless: the keys know what is there. Call inside `Warehouse.writing`.
     """
     jobs = [waiting.get_load_package_info(load).jobs for load in waiting.list_normalized_load_packages()]
     if any(names for of_package in jobs for state, names in of_package.items() if state != "new_jobs"):
@@ -270,9 +296,10 @@ def _count(waiting: Any, info: Any, rows: dict[str, int]) -> None:
 def _row_counts(settings: OrchestrationSettings) -> dict[str, int]:
     """Rows of the two tables of the landing store; none where there is no table yet."""
     counts = {"call_events": 0, "rejected_lines": 0}
-    if settings.warehouse.exists():
-        with duckdb_file.connect(settings) as connection:
+    warehouse = open_warehouse(settings)
+    if warehouse.exists():
+        with warehouse.connect() as connection:
             for table in counts:
-                with suppress(duckdb.CatalogException):
-                    counts[table] = connection.table(f"{duckdb_file.RAW}.{table}").count("*").fetchall()[0][0]
+                with suppress(RelationMissing):
+                    counts[table] = connection.value(f"select count(*) from {RAW}.{table}")  # noqa: S608
     return counts

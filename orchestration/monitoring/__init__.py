@@ -1,1 +1,1 @@
-"""What may be wrong: incidents, unseen fields, unusual days, silent sources. Who is told belongs to the outbox."""
+"""What may be wrong: incidents, unseen fields, unusual days, stale sources. Whom alerts go to belongs to the outbox."""

@@ -1,15 +1,13 @@
-"""Days on which a platform's calls were unlike those before: the verdicts of `marts.source_quality_daily`, in words.
+"""The verdicts of `marts.source_quality_daily` on a platform's last day, in words.
 
-What is usual belongs to that model. Reads the published copy, so that it never waits for the warehouse, nor makes it
-wait.
+What is usual belongs to that model. Reads the published copy, so neither this check nor the warehouse waits.
 """
 
 from dataclasses import dataclass
 from datetime import date
 
-import duckdb
-
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
 KINDS = ("volume", "null_rate", "satisfaction")
 _LAST_DAY = """
@@ -24,7 +22,7 @@ _NAMES = {
     "agent_null_rate": "answered calls without an agent",
     "duration_null_rate": "answered calls without a duration",
     "satisfaction_null_rate": "answered calls without a satisfaction score",
-    "resolution_null_rate": "answered calls of which nobody knows whether they were resolved",
+    "resolution_null_rate": "answered calls with unknown resolution",
     "average_satisfaction": "average satisfaction",
 }
 _LOOK_AT = {
@@ -33,7 +31,7 @@ _LOOK_AT = {
     "null_rate": "Look at whether the platform's bodies changed (the check `events_look_as_documented`), at the "
     "agent's post-call analysis, and at the model in dbt_project/models/staging/ that reads the field.",
     "satisfaction": "Look at its agents in `scorecard_daily` and read the lowest calls; if the scale moved rather "
-    "than the customers, look at how the agent is told to measure.",
+    "than the customers, look at the agent's instructions for measuring.",
 }
 
 
@@ -54,12 +52,12 @@ class Judged:
 
     @property
     def is_unusual(self) -> bool:
-        """Whether the value lies outside the usual range, and there was enough history to tell."""
+        """True if the value lies outside the usual range and there was enough history to judge."""
         return self.verdict in {"too_low", "too_high"}
 
     @property
     def sentence(self) -> str:
-        """Platform, day, value and range, as a person says them."""
+        """Platform, day, value and usual range as a sentence."""
         days = (
             f"{self.days_before} {self.call_date:%A}s"
             if self.measure == "call_count"
@@ -73,19 +71,16 @@ class Judged:
 
 
 def last_day(settings: OrchestrationSettings, kind: str) -> list[Judged]:
-    """The measures of a kind on the last day that is over; none before anything was published."""
-    if not settings.published.exists():
+    """The measures of a kind on the last complete day; none before anything was published."""
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            return [Judged(*row) for row in connection.rows(_LAST_DAY, {"kind": kind})]
+    except (NotPublished, RelationMissing):  # or a copy from before this mart existed
         return []
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
-        try:
-            rows = connection.execute(_LAST_DAY, {"kind": kind}).fetchall()
-        except duckdb.CatalogException:  # a copy of before there was such a mart
-            return []
-    return [Judged(*row) for row in rows]
 
 
-def said_of(kind: str, judged: list[Judged]) -> str:
-    """What a person should know, and look at."""
+def summary(kind: str, judged: list[Judged]) -> str:
+    """The unusual measures and where to look, or why nothing was judged."""
     unusual = [one.sentence for one in judged if one.is_unusual]
     if unusual:
         return "; ".join(unusual) + f". {_LOOK_AT[kind]}"

@@ -1,32 +1,40 @@
-"""What is wrong with the whole: findings of the outbox, runs, sensors, the receiver, silent sources, quarantine.
+"""Every open incident: of the outbox, runs, sensors, the receiver, waiting events, silent sources, quarantine.
 
-One function looks into everything and has the ledger tell what begins and what is over. A sensor calls it every minute,
-and so does `aftercall run`. The warehouse stays closed: what is usual for a source is read from the published copy.
+`evaluate` looks for all of them and has the outbox open, alert and resolve each once. A sensor calls it every minute,
+`aftercall run` after each pass. The warehouse stays closed: the published copy says what is usual for a source.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import duckdb
 
 from integrations import receiver_watch
 from integrations.config import IntegrationSettings
 from integrations.outbox import Finding, Outbox, problems
 from integrations.outbox.looks import last_look, record_look
 from orchestration.config import OrchestrationSettings
-from orchestration.load.held import HeldEvent, noticed
-from orchestration.load.pipeline import landing_backlog
-from orchestration.monitoring.run_incidents import RAW, RUNS, events_that_wait, failing_runs, switched_off
-from orchestration.warehouse import publish
+from orchestration.load import cursor
+from orchestration.load.landing_search import envelope_of
+from orchestration.load.pipeline import landing_backlog, positions
+from orchestration.load.quarantined import QuarantinedEvent, noticed
+from orchestration.monitoring.paused_sensors import switched_off
+from orchestration.warehouse import WarehouseError, open_warehouse, publish
 from receiver.config import ReceiverSettings
+from receiver.landing import SegmentDamaged, open_landing
 
-__all__ = ["ASIDE", "RAW", "RUNS", "SOURCES", "CannotTell", "evaluate", "failing_runs", "silent_sources"]
-SOURCES, ASIDE = "busy_sources_are_heard", "no_event_is_set_aside"
+RAW = "raw/call_events"
+RUNS, SOURCES, ASIDE = "runs_succeed", "busy_sources_are_heard", "no_event_is_set_aside"
+IN_A_ROW = 2
+"""Failures in a row that need a person: a single one is retried by itself."""
+_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+_MOST_RUNS = 50
+# Dagster may record the end of a run some time after it ended.
+_OVERLAP = timedelta(minutes=10)
 SILENT = "silent:"
-# The same hour of the same weekday: a shop that is closed on Sundays is not missed on one.
+# The same hour of the same weekday, so that a shop which is closed on Sundays is not missed on one.
 _USUAL = (timedelta(days=7), timedelta(days=14))
 _HOUR = timedelta(hours=1)
 _NAMED = 5
@@ -42,19 +50,21 @@ def evaluate(
     settings: OrchestrationSettings,
     integrations: IntegrationSettings,
     instance: dg.DagsterInstance,
+    job_names: Collection[str],
     now: datetime,
     *,
     is_service: bool = False,
 ) -> problems.Reconciled:
-    """Look into everything; open, tell and resolve.
+    """The incidents after this look: new ones are opened and alerted, those that are over are resolved.
 
     Args:
-        outbox: the ledger, where problems are.
-        settings: those of orchestration.
-        integrations: whom alerts go to, and after how long.
+        outbox: where incidents are recorded.
+        settings: those of the load and the build.
+        integrations: the recipients of alerts, and the delays before them.
         instance: Dagster's instance.
+        job_names: the jobs whose runs are looked at.
         now: aware.
-        is_service: whether Dagster's daemon looks, so that the receiver has to be there and runs start by themselves.
+        is_service: True under Dagster's daemon, where the receiver must be up and sensors start runs.
 
     Raises:
         BadAlerts: if the settings of alerts cannot be followed.
@@ -63,7 +73,7 @@ def evaluate(
     pause = timedelta(seconds=settings.failed_run_pause_seconds) if is_service else None
     findings = [
         *problems.find(outbox.engine, integrations, now),
-        *failing_runs(instance, look.at if look else None, pause),
+        *failing_runs(instance, job_names, look.at if look else None, pause),
         *switched_off(instance, integrations),
         *events_that_wait(settings, integrations, now),
         *events_set_aside(settings),
@@ -84,7 +94,7 @@ def evaluate(
 
 
 def _of_receiver(notes: dict[str, Any], now: datetime) -> list[Finding]:
-    """What the receiver says of itself; what it has counted until now goes into the notes for the next look."""
+    """Findings about the receiver; its counts go into `notes` for the next look."""
     bind = ReceiverSettings().receiver_bind
     samples = receiver_watch.from_json(notes.get("receiver"))
     if (newest := receiver_watch.sample(bind, now)) is not None:
@@ -93,9 +103,117 @@ def _of_receiver(notes: dict[str, Any], now: datetime) -> list[Finding]:
     return [*receiver_watch.receiver_findings(bind), *receiver_watch.refused_webhooks(samples)]
 
 
+def failing_runs(
+    instance: dg.DagsterInstance,
+    job_names: Iterable[str],
+    looked_at: datetime | None = None,
+    pause: timedelta | None = None,
+) -> Iterator[Finding]:
+    """A finding per job whose last run failed, and per row of failures that ended since the last look.
+
+    The findings are therefore the same however often somebody looks.
+
+    Args:
+        instance: Dagster's instance.
+        job_names: the jobs of the code location; Dagster's own `__ASSET_JOB` is for what a person starts and watches.
+        looked_at: when somebody looked last; None: rows that have ended are left out.
+        pause: after so long a sensor starts the job again; None: no daemon does.
+    """
+    for job in (name for name in job_names if not name.startswith("__")):
+        yield from _of_job(instance, job, looked_at and looked_at - _OVERLAP, pause)
+
+
+def _of_job(
+    instance: dg.DagsterInstance, job: str, since: datetime | None, pause: timedelta | None
+) -> Iterator[Finding]:
+    over = dg.RunsFilter(job_name=job, statuses=_OVER)
+    newest = instance.get_run_records(over, limit=1)
+    if not newest or (not _failed(newest[0]) and (since is None or _ended_at(newest[0]) < since)):
+        return
+    row: list[dg.RunRecord] = []
+    for record in reversed(instance.get_run_records(over, limit=_MOST_RUNS)):
+        if _failed(record):
+            row.append(record)
+            continue
+        if len(row) >= IN_A_ROW and since is not None and _ended_at(record) >= since:
+            yield _finding(instance, job, row, over_at=_ended_at(record))
+        row = []
+    if row:
+        next_try_at = _ended_at(row[-1]) + pause if pause is not None else None
+        yield _finding(instance, job, row, next_try_at=next_try_at)
+
+
+def _finding(
+    instance: dg.DagsterInstance,
+    job: str,
+    row: Sequence[dg.RunRecord],
+    over_at: datetime | None = None,
+    next_try_at: datetime | None = None,
+) -> Finding:
+    last = row[-1].dagster_run.run_id
+    steps = sorted({entry.step_key for entry in instance.all_logs(last, of_type=dg.DagsterEventType.STEP_FAILURE)
+                    if entry.step_key})  # fmt: skip
+    count = "The last run" if len(row) == 1 else f"{len(row)} runs in a row"
+    where = f", the last of them at {', '.join(steps)}" if steps else ""
+    return Finding(
+        f"runs:{job}",
+        f"{RAW}:{RUNS}",
+        f"Runs of {job} fail",
+        f"{count} failed{where}: {' '.join(record.dagster_run.run_id[:8] for record in row[-3:])}",
+        "Open the run in the Dagster UI; nothing is lost, a new run goes on where it stopped.",
+        next_try_at=next_try_at,
+        alert_after=timedelta(0) if len(row) >= IN_A_ROW else None,
+        since=_ended_at(row[0]),
+        over_at=over_at,
+    )
+
+
+def _failed(record: dg.RunRecord) -> bool:
+    return record.dagster_run.status is dg.DagsterRunStatus.FAILURE
+
+
+def _ended_at(record: dg.RunRecord) -> datetime:
+    if record.end_time is not None:
+        return datetime.fromtimestamp(record.end_time, UTC)
+    return record.update_timestamp.replace(tzinfo=record.update_timestamp.tzinfo or UTC)
+
+
+def events_that_wait(
+    settings: OrchestrationSettings, integrations: IntegrationSettings, now: datetime
+) -> list[Finding]:
+    """A finding if the oldest unloaded event has waited for longer than an action may."""
+    since = oldest_unloaded(settings)
+    if since is None or now - since < timedelta(minutes=integrations.alert_waiting_minutes):
+        return []
+    return [
+        Finding(
+            "waiting:passes",
+            f"{RAW}:events_are_loaded",
+            "Events wait to be processed",
+            f"The first of them came at {since:%Y-%m-%d %H:%M} UTC, and no pass has loaded it.",
+            "Is a pass at work in the Dagster UI? Is landing_sensor on, and the daemon running? "
+            "aftercall run makes a pass.",
+        )
+    ]
+
+
+def oldest_unloaded(settings: OrchestrationSettings) -> datetime | None:
+    """The time (UTC) at which the first unloaded event was received; None if all are loaded."""
+    store = open_landing(settings.home)
+    for segment, position in cursor.unread(store, positions(settings)):
+        try:
+            line, end, _ = store.read(segment.path, position, 1 << 16).data.partition(b"\n")
+        except (FileNotFoundError, SegmentDamaged):
+            continue
+        received_at = envelope_of(line).get("received_at") if end else None
+        if isinstance(received_at, str):
+            return datetime.fromisoformat(received_at).astimezone(UTC)
+    return None
+
+
 def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
-    """Events that alone broke a build and are in no number and no action; one finding per build that they broke."""
-    batches: dict[str, list[HeldEvent]] = defaultdict(list)
+    """A finding per broken build, for the events set aside because each alone broke it."""
+    batches: dict[str, list[QuarantinedEvent]] = defaultdict(list)
     for event in noticed(settings):
         batches[event.quarantined_at].append(event)
     for moment, events in batches.items():
@@ -115,13 +233,13 @@ def events_set_aside(settings: OrchestrationSettings) -> Iterator[Finding]:
 
 
 class CannotTell(Exception):
-    """The published copy is not there, or not of now."""
+    """There is no published copy, or it is not up to date."""
 
 
 def silent_sources(
     settings: OrchestrationSettings, integrations: IntegrationSettings, now: datetime
 ) -> list[Finding]:
-    """Sources that said nothing for an hour in which they had calls one week and two weeks ago.
+    """A finding per source without a call for an hour in which it had calls one week and two weeks ago.
 
     Raises:
         CannotTell: while something waits to be loaded or published.
@@ -129,13 +247,13 @@ def silent_sources(
     least = integrations.alert_silence_calls
     if not least:
         return []
-    if not settings.published.exists() or publish.is_behind(settings) or landing_backlog(settings):
+    if publish.is_behind(settings) or landing_backlog(settings):
         raise CannotTell
     try:
-        with duckdb.connect(str(settings.published), read_only=True) as copy:
-            heard = dict(copy.execute(_HEARD).fetchall())
-            usual = [dict(copy.execute(_CALLS, _window(now - ago)).fetchall()) for ago in _USUAL]
-    except duckdb.Error as error:
+        with open_warehouse(settings).published.connect() as copy:
+            heard = dict(copy.rows(_HEARD))
+            usual = [dict(copy.rows(_CALLS, _window(now - ago))) for ago in _USUAL]
+    except WarehouseError as error:
         raise CannotTell from error
     return [
         Finding(

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
 import orjson
 
 from integrations.board.masking import text as masked
 from integrations.rendering import line
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RelationMissing, open_warehouse
 from receiver.sources import SOURCES
 
 WINDOW = timedelta(days=1)
@@ -93,16 +92,17 @@ def _samples(
     settings: OrchestrationSettings, since: datetime, until: datetime
 ) -> tuple[list[tuple[str, str, str, str]], dict[Kind, Types]]:
     """Events of the window, and the types of the fields in events before it."""
-    if not settings.warehouse.exists():
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
         return [], {}
     window = {"since": since, "until": until, "sources": sorted(SOURCES), "sample": SAMPLE}
     before = window | {"since": since - BEFORE, "until": since, "sample": SAMPLE_BEFORE}
     known: dict[Kind, Types] = {}
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
+    with warehouse.reading(), warehouse.connect() as connection:
         try:
-            rows = connection.execute(_NEWEST, window).fetchall()
-            earlier = connection.execute(_NEWEST, before).fetchall()
-        except duckdb.CatalogException:  # nothing was ever loaded
+            rows = connection.rows(_NEWEST, window)
+            earlier = connection.rows(_NEWEST, before)
+        except RelationMissing:  # nothing was ever loaded
             return [], {}
     for source, event_type, _, payload in earlier:
         learn(source, _parsed(payload), known.setdefault((source, event_type), {}))

@@ -1,8 +1,8 @@
-"""Recovery: what a platform's list API knows and no webhook told.
+"""Recovery: finds calls whose webhooks were lost, in the platforms' list APIs, and lands them.
 
-One small file a platform says how its API lists calls and how a listed call becomes the body of its webhooks;
-`listing.py` asks, `standing.py` compares, `landing.py` lands, `recover.py` is the whole. How Dagster and the command
-line show it belongs to `orchestration/defs/assets/` and `orchestration/cli/`.
+One small file per platform says how its API lists calls and how a listed call becomes the body of its webhooks.
+`listed_calls.py` lists, `reconciliation.py` compares, `write_events.py` lands, `recover.py` does all three.
+`orchestration/defs/assets/` and `orchestration/cli/` show the results.
 """
 
 from orchestration.recovery.atoms import Atoms

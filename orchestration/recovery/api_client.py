@@ -161,12 +161,12 @@ def _expecting(platform: Platform, kind: type) -> Callable[..., None]:
         if b"\\u" in response.content:
             response._content = repaired(response.text).encode("utf-8", "replace")
         try:
-            found = response.json()
+            value = response.json()
         except ValueError as error:
-            raise StrangeAnswer(f"{response.url} answered what is no JSON") from error
+            raise StrangeAnswer(f"{response.url} did not answer with JSON") from error
         for name in names:
-            found = found.get(name) if isinstance(found, dict) else None
-        if not isinstance(found, kind):
+            value = value.get(name) if isinstance(value, dict) else None
+        if not isinstance(value, kind):
             what = "list" if kind is list else "object"
             raise StrangeAnswer(f"{response.url} answered without a {what} at {selector}")
 
@@ -182,8 +182,8 @@ def _reason(platform: Platform, error: BaseException) -> str:
         return f"{name}: its API cannot be reached ({type(error).__name__}); nothing is lost, try later"
     if answer.status_code in (401, 403):
         return f"{name}: the API refused the key ({answer.status_code}); look at {key}"
-    said = f"{answer.url} answered {answer.status_code} {answer.reason}"
-    return f"{name}: {said}; nothing is lost, try later"
+    status = f"{answer.url} answered {answer.status_code} {answer.reason}"
+    return f"{name}: {status}; nothing is lost, try later"
 
 
 def _naive(moment: datetime) -> datetime:

@@ -9,6 +9,8 @@ from receiver.config import Home, by_source
 
 KEY_PREFIX = "AFTERCALL_API_KEY_"
 URL_PREFIX = "AFTERCALL_API_URL_"
+HISTORY = "history"
+"""`history/<source>` is the asset whose partitions are the imported days of a source."""
 
 
 def keys_from_environment() -> dict[str, SecretStr]:
@@ -22,12 +24,12 @@ def urls_from_environment() -> dict[str, str]:
 
 
 class RecoverySettings(Home):
-    """How platforms are asked what no webhook told."""
+    """How the platforms' list APIs are asked for calls whose webhooks were lost."""
 
     recovery_look_back_hours: int = Field(
         default=48,
         ge=1,
-        description="hours before the newest call already listed from which a platform is asked again",
+        description="hours before the newest listed call from which a platform lists again",
     )
     recovery_grace_minutes: int = Field(
         default=15,

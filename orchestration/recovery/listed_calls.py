@@ -11,12 +11,11 @@ from typing import Any
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from orchestration.load.events import columns_of
-from orchestration.load.tables import ensure_tables
+from orchestration.load.tables import columns_for_dlt, ensure_tables
 from orchestration.recovery.api_client import list_source, told_plainly
 from orchestration.recovery.config import RecoverySettings
 from orchestration.recovery.platform import EVER, Bounds, Platform
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 from receiver.envelope import body_id, safe_id, safe_text
 from receiver.sources import SOURCES
 from receiver.sources.base import mapping
@@ -25,17 +24,7 @@ RESOURCE: dict[str, Any] = {
     "name": "listed_calls",
     "primary_key": "call_key",
     "write_disposition": {"disposition": "merge", "strategy": "upsert"},
-    "columns": columns_of(
-        "call_key",
-        source="text",
-        call_id="text",
-        created_at="timestamp",
-        ended_at="timestamp",
-        is_over="bool",
-        expected_events="text",
-        call="text",
-        listed_at="timestamp",
-    ),
+    "columns": columns_for_dlt("listed_calls"),
 }
 _CLOCKS_APART = timedelta(days=1)
 
@@ -72,26 +61,26 @@ def list_calls(
 
 
 def row_of(platform: Platform, call: dict[str, Any], now: datetime, grace: timedelta) -> dict[str, Any]:
-    """The row of a listed call. One without an id has none to be compared by; its digest keeps it apart.
+    """The row of a listed call. A digest identifies a call without an id, which cannot be compared.
 
-    Nothing is expected yet of a call that ended within the grace before now. A creation that is still to come counts as
-    unknown: the next listing begins at the newest, and would begin there.
+    No event is expected yet of a call that ended within the grace. A creation time in the future counts as unknown:
+    the next listing begins at the newest time, and would begin there.
     """
     seen = platform.seen(call)
-    kept = json.dumps({name: value for name, value in call.items() if name not in platform.heavy})
+    stored = json.dumps({name: value for name, value in call.items() if name not in platform.heavy})
     call_id = safe_id(seen.call_id)
     is_past = seen.created_at is not None and seen.created_at <= now + _CLOCKS_APART
     created_at = seen.created_at if is_past else None
     is_settled = seen.is_over and (seen.ended_at or now - grace) <= now - grace
     return {
-        "call_key": f"{platform.name}:{call_id or body_id(platform.name, kept.encode())}",
+        "call_key": f"{platform.name}:{call_id or body_id(platform.name, stored.encode())}",
         "source": platform.name,
         "call_id": call_id,
         "created_at": _naive(created_at),
         "ended_at": _naive(seen.ended_at),
         "is_over": seen.is_over,
         "expected_events": ",".join(_events(platform, call)) if is_settled and call_id else "",
-        "call": kept,
+        "call": stored,
         "listed_at": _naive(now),
     }
 
@@ -117,7 +106,7 @@ def _load_rest(settings: OrchestrationSettings, waiting: Any) -> None:
     What that run had half loaded is forgotten, to be listed again.
     """
     if waiting.has_pending_data:
-        with duckdb_file.writing(settings):
+        with open_warehouse(settings).writing():
             pipeline.forget_half_loaded(waiting)
             ensure_tables(settings)
             waiting.normalize()

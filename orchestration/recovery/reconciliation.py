@@ -3,12 +3,9 @@
 Compares with the warehouse and with what has landed and is not loaded yet. Asks no network.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from orchestration.config import OrchestrationSettings
@@ -16,7 +13,7 @@ from orchestration.load import cursor, pipeline
 from orchestration.load.landing_search import envelope_of
 from orchestration.load.tables import ensure_tables
 from orchestration.recovery.platform import MARK, Bounds
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 from receiver.landing import open_landing
 
 _LANDED = pa.schema([("call_id", pa.string()), ("event_type", pa.string()), ("event_id", pa.string())])
@@ -122,23 +119,17 @@ def standing(settings: OrchestrationSettings, source: str, bounds: Bounds) -> St
         "until": _naive(bounds.until),
         "mark": f"{MARK}:",
     }
-    with duckdb_file.writing(settings):
+    warehouse = open_warehouse(settings)
+    with warehouse.writing():
         ensure_tables(settings)
         landed = _not_loaded(settings, source)
-        with duckdb_file.connect(settings) as connection:
-            connection.register("landed", landed)
+        with warehouse.connect() as connection, connection.with_table("landed", landed):
             missing = [
                 Missing(call_id, call, _utc(ended_at), frozenset(types))
-                for call_id, call, ended_at, types in _rows(connection, _MISSING, known)
+                for call_id, call, ended_at, types in connection.rows(_MISSING, known)
             ]
-            days = [Day(*row) for row in _rows(connection, _DAYS, known)]
+            days = [Day(*row) for row in connection.rows(_DAYS, known)]
     return Standing(missing, days)
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, known: dict[str, object]
-) -> Iterator[tuple[Any, ...]]:
-    return iter(connection.execute(query, known).fetchall())
 
 
 def _not_loaded(settings: OrchestrationSettings, source: str) -> pa.Table:

@@ -32,11 +32,11 @@ def land(
     since: datetime,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Ask for each call in full and land its missing events; how many events. `progress` gets calls done so far.
+    """The number of events landed, after asking for each call in full. `progress` gets the calls done so far.
 
-    `since`: the earliest that a call can be of which no time is said.
+    `since`: the time that counts for a call without one.
 
-    A call that the API does not know in full any more is landed as the list had it. Raises RecoveryFailed when the
+    A call whose detail the API no longer has lands as the list had it. Raises RecoveryFailed when the
     API cannot be asked to the end, and LandingUnavailable; what was landed until then stays.
     """
     store = open_landing(settings.home, min_free_bytes=ReceiverSettings().landing_min_free_bytes)
@@ -51,8 +51,8 @@ def land(
         progress(done)
 
     try:
-        for found in _in_full(recovery, platform, missing):
-            waiting.append(found)
+        for call in _in_full(recovery, platform, missing):
+            waiting.append(call)
             if len(waiting) >= BATCH:
                 flush()
     finally:
@@ -66,13 +66,13 @@ def land(
 def _in_full(
     recovery: RecoverySettings, platform: Platform, missing: Sequence[Missing]
 ) -> Iterator[tuple[Missing, dict[str, object]]]:
-    """Each call with all that the API says: the detail, and what only the list had."""
+    """Each call in full: its detail, and the fields that only the list has."""
     wanted = {one.call_id: one for one in missing}
     if platform.detail is not None:
         for call_id, detail in details(platform, recovery, list(wanted)):
             one = wanted.pop(call_id)
-            said = {name: value for name, value in detail.items() if value is not None}
-            yield one, {**mapping(json.loads(one.call)), **said}
+            fields = {name: value for name, value in detail.items() if value is not None}
+            yield one, {**mapping(json.loads(one.call)), **fields}
     for one in wanted.values():
         yield one, mapping(json.loads(one.call))
 

@@ -1,1 +1,1 @@
-"""How Dagster runs here: launcher, instance, history. The only room that may import Dagster's private modules."""
+"""How aftercall runs Dagster: instance, launcher, pools, history. No other folder imports Dagster's private modules."""

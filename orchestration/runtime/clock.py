@@ -1,7 +1,7 @@
-"""A clock that is set back: what Dagster noted in the future is brought back to now.
+"""Repair after the clock was set back: times that Dagster recorded in the future become now.
 
-Otherwise no sensor and no schedule runs until the clock is there again. Waits of our own are measured by a clock that
-only runs forward, or end where a time lies in the future.
+Otherwise no sensor and no schedule runs until the clock reaches them. Our own waits use a clock that only runs
+forward, or end where a time lies in the future.
 """
 
 import subprocess
@@ -19,7 +19,7 @@ _MOST_TICKS = 10_000
 
 
 def bring_back(instance: "dg.DagsterInstance", now: float) -> int:
-    """Set to `now` (seconds of the epoch) every later time that sensors and schedules go by; how many there were."""
+    """The number of corrected times: all that sensors and schedules go by and that lie after `now` (epoch seconds)."""
     corrected = 0
     for state in instance.all_instigator_state():
         data = state.instigator_data
@@ -42,18 +42,18 @@ def bring_back(instance: "dg.DagsterInstance", now: float) -> int:
 
 
 def bring_back_apart(environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """`bring_back` in a process of its own, so that `aftercall up` need not import Dagster for it."""
+    """A process that runs `bring_back`, so that `aftercall up` need not import Dagster."""
     return subprocess.Popen([sys.executable, "-m", "orchestration.runtime.clock"], env=dict(environment))
 
 
 @dataclass
 class ClockWatch:
-    """Notices that the clock was set back, also while nobody looked."""
+    """Notices that the clock was set back, also between two looks."""
 
     _ahead_by: float | None = None
 
     def was_set_back(self) -> bool:
-        """True at the first look, and at each that finds the clock set back since the one before."""
+        """True at the first look, and at each look after the clock was set back."""
         ahead_by, before = time.time() - time.monotonic(), self._ahead_by
         self._ahead_by = ahead_by
         return before is None or ahead_by < before - _SLACK_SECONDS

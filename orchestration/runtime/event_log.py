@@ -1,7 +1,7 @@
-"""Dagster's event log in one SQLite file, which holds each event once and gives its space back.
+"""Dagster's event log in one SQLite file, which holds each event once and returns the space of removed ones.
 
-Dagster's own default is a file per run beside a file for all runs: 130 KB for the empty file alone, and every event of
-an asset in both. Which runs are removed, and when, belongs to `history.py`.
+Dagster's default is one file per run beside one for all runs: 130 KB for each empty file, and every asset event in
+both. `history.py` decides which runs are removed, and when.
 """
 
 import fcntl
@@ -46,7 +46,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         return cls(config_value["base_dir"], inst_data)
 
     def _init_db(self) -> None:
-        """Make the file beside, then rename it: several processes may start at once, and see a whole file or none."""
+        """Create the file under another name, then rename it: other processes see a whole file or none."""
         folder, final = Path(self._base_dir), self._conn_string
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{SQLITE_EVENT_LOG_FILENAME}.lock").open("a") as lock:
@@ -57,7 +57,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             for left in folder.glob(f"{fresh.name}*"):
                 left.unlink()
             with sqlite3.connect(fresh) as connection:
-                # before the first table: pages can be given back one by one, and hold several events each
+                # must precede the first table: pages that hold several events, and that can be returned one by one
                 connection.execute(f"pragma page_size = {_PAGE_BYTES}")
                 connection.execute("pragma auto_vacuum = incremental")
                 connection.execute("vacuum")
@@ -89,7 +89,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
             yield connection
 
     def store_event(self, event: EventLogEntry) -> None:
-        """Write an event, without what the log has elsewhere."""
+        """Write an event without the parts that the log stores elsewhere."""
         super().store_event(_lighter(event))
 
     def _event_to_row(self, event: EventLogEntry) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
         return {**row, "event": orjson.dumps(orjson.loads(row["event"])).decode()}
 
     def watch(self, run_id: str, cursor: str | None, callback: Any) -> None:
-        """Call back with each new event of a run; the page of a run in the UI lives by that."""
+        """Call back with each new event of a run; the run's page in the UI needs it."""
         if not self._obs:
             observer: Any = Observer()
             observer.schedule(_Watcher(self), self._base_dir)
@@ -108,7 +108,7 @@ class EventLog(ConsolidatedSqliteEventLogStorage):
 
 
 class _Watcher(FileSystemEventHandler):
-    """Looks for events after each write; those go to the file's write-ahead log first."""
+    """Looks for events after each write to the file or its write-ahead log."""
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
@@ -120,16 +120,16 @@ class _Watcher(FileSystemEventHandler):
 
 
 def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
-    """A machine that loses its power may lose the last events, not the file; every run can be started again."""
+    """A power cut may lose the last events but not the file; every run can be started again."""
     connection.execute("pragma synchronous = normal")
 
 
 def _lighter(event: EventLogEntry) -> EventLogEntry:
-    """The event without what stands elsewhere, or what nobody here asks for.
+    """The event without duplicated and unused parts.
 
-    An output's metadata is that of the materialisation after it. The message, the step and the names of job and step
-    stand there twice. The versions of all inputs of an asset were a third of what is left: without them Dagster goes by
-    the times of the materialisations when it says whether an asset is out of date.
+    An output's metadata repeats that of the materialisation after it. Message, step and names are stored twice. The
+    versions of an asset's inputs were a third of the rest; without them Dagster compares the times of materialisations
+    to tell whether an asset is out of date.
     """
     inner = event.dagster_event
     if inner is None:

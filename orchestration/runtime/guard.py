@@ -1,7 +1,7 @@
-"""What stands before Dagster's web server: who may come in, from which page, and no change by GET.
+"""The guard before Dagster's web server: a password or token, requests from its own pages only, no change by GET.
 
-Dagster's own server asks nobody. Any page in the operator's browser could let an image of it start a mutation, or read
-the answers under a name that points at 127.0.0.1. An ASGI application around another one; it knows no Dagster.
+Dagster's own server checks nothing: any page in the operator's browser could start a mutation through an image, or read
+answers under a name that points at 127.0.0.1. An ASGI application around another one; it does not know Dagster.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -18,7 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEALTH = "/server_info"
-"""Versions only; open, since the board and `aftercall doctor` ask here whether Dagster answers."""
+"""Open, and shows versions only: the board and `aftercall doctor` ask this path whether Dagster answers."""
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _POLICY_VIOLATION = 1008
 _HEADERS = [("x-frame-options", "SAMEORIGIN"), ("cross-origin-resource-policy", "same-origin")]
@@ -34,7 +34,7 @@ class Guard:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or refuse it: 401 without password or token, 403 from elsewhere, 405 for change by GET."""
+        """Pass a request on, or refuse it: 401 without password or token, 403 from elsewhere, 405 for change by GET."""
         if scope["type"] == "lifespan" or _is_health(scope):
             await self._app(scope, receive, send)
             return
@@ -74,7 +74,7 @@ def _headers(scope: Scope) -> dict[str, str]:
 
 
 def _refuse_foreign(scope: Scope, headers: dict[str, str]) -> None:
-    """Raises NotAllowed for what a page of another site sends; a person may follow a link from there."""
+    """Raise NotAllowed for a request from a page of another site, except a link that a person follows."""
     if "origin" in headers and not is_same_origin(headers):
         raise NotAllowed(403, _FOREIGN)
     is_own = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
@@ -85,7 +85,7 @@ def _refuse_foreign(scope: Scope, headers: dict[str, str]) -> None:
 
 
 def _refuse_mutation(query: str) -> None:
-    """Raises NotAllowed for a GraphQL document with a mutation; what is no GraphQL is for Dagster to refuse."""
+    """Raise NotAllowed for a GraphQL document with a mutation; Dagster itself refuses what is no GraphQL."""
     for document in (value for name, value in parse_qsl(query) if name == "query"):
         try:
             operations = parse(document, no_location=True).definitions

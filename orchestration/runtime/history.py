@@ -1,8 +1,8 @@
-"""Dagster's history kept short: runs, their events and logs, and ticks are removed by number and age.
+"""Removes old runs with their events and logs, and ticks, by number and age.
 
-What the UI, sensors and alerts ask for stays whatever its age: the newest runs of each job, the run that made each
-asset last, each check's last result, and which days are materialised. All of it goes through Dagster's storages, so
-that it holds for SQLite and for Postgres; what only files need belongs to `history_files.py`.
+What the UI, sensors and alerts read stays at any age: the newest runs of each job, the last run of each asset, the
+last result of each check, and the materialised days. All of it goes through Dagster's storages, so it works for SQLite
+and Postgres; `history_files.py` handles files.
 """
 
 import logging
@@ -34,7 +34,7 @@ from orchestration.runtime import history_files, running
 
 LOG = logging.getLogger("aftercall.history")
 NEWEST = 10
-"""Runs of a job that stay whatever their age, also while space is short."""
+"""Runs of a job that stay at any age, also while space is short."""
 _PAGE = 1_000
 _NO_RUN = ""
 _TICKS_WHILE_SHORT = timedelta(minutes=10)
@@ -44,7 +44,7 @@ _EVALUATED = Events.c.dagster_event_type == dg.DagsterEventType.ASSET_CHECK_EVAL
 
 @dataclass(frozen=True)
 class PruneReport:
-    """Runs removed and left, bytes that files gave back, seconds it took; `is_done`: nothing is left to remove."""
+    """Runs removed and left, bytes freed, seconds taken; `is_done`: nothing remains to be removed."""
 
     removed: int
     left: int
@@ -54,7 +54,7 @@ class PruneReport:
 
 
 def is_due(instance: dg.DagsterInstance, settings: OrchestrationSettings, job: str) -> bool:
-    """True if `prune` would find enough to remove, judged by the job that runs most: for who has no schedule."""
+    """True if `prune` is worth its time, judged by one job; for callers without a schedule."""
     finished = dg.RunsFilter(job_name=job, statuses=FINISHED_STATUSES)
     count = instance.get_runs_count(finished)
     if count > settings.run_retention_count * 1.1 or history_files.is_space_short(settings):
@@ -69,7 +69,7 @@ def prune(
     is_short: bool = False,
     most_seconds: float = float("inf"),
 ) -> PruneReport:
-    """Remove what is over the limits; all but the newest while space `is_short`. Stops after `most_seconds`."""
+    """Remove what exceeds the limits; while space `is_short`, all but the newest. Stops after `most_seconds`."""
     started = time.monotonic()
     history_files.clear_orphans(instance, settings)
     left, surplus = _split(instance, settings, is_short)
@@ -94,7 +94,7 @@ def _too_old(settings: OrchestrationSettings) -> datetime:
 def _split(
     instance: dg.DagsterInstance, settings: OrchestrationSettings, is_short: bool
 ) -> tuple[int, list[str]]:
-    """How many finished runs stay, and the ids of those that do not, the oldest first."""
+    """The number of finished runs that stay, and the ids of the others, oldest first."""
     needed, backfills, too_old = _runs_of_assets(instance), _open_backfills(instance), _too_old(settings)
     most = NEWEST if is_short else max(settings.run_retention_count, NEWEST)
     of_job, surplus, left = Counter[str](), list[str](), 0
@@ -118,13 +118,13 @@ def _split(
 
 
 def _open_backfills(instance: dg.DagsterInstance) -> set[str]:
-    """The backfills that are under way: each goes by its runs."""
+    """The unfinished backfills; each needs its runs."""
     under_way = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
     return {one.backfill_id for one in instance.get_backfills(filters=BulkActionsFilter(statuses=under_way))}
 
 
 def _runs_of_assets(instance: dg.DagsterInstance) -> set[str]:
-    """The runs that made an asset last, or are about to."""
+    """The runs that materialised an asset last, or are about to."""
     needed = set()
     for record in instance.event_log_storage.get_asset_records():
         entry = record.asset_entry
@@ -137,7 +137,7 @@ def _run_of(event: dg.EventLogEntry | None) -> str | None:
 
 
 def _remove_run(instance: dg.DagsterInstance, settings: OrchestrationSettings, run_id: str) -> None:
-    """Remove a run with its events and logs, but for the events that show a day as materialised."""
+    """Remove a run with its events and logs, except the events that show a day as materialised."""
     storage = instance.event_log_storage
     if isinstance(storage, SqlEventLogStorage):
         with storage.index_connection() as connection:
@@ -152,7 +152,7 @@ def _remove_run(instance: dg.DagsterInstance, settings: OrchestrationSettings, r
 
 
 def _remove_leftovers(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
-    """Remove what deleted runs leave in other tables, and what sensors reported long ago."""
+    """Remove rows that deleted runs left in other tables, and old reports of sensors."""
     storage, runs = instance.event_log_storage, instance.run_storage
     if isinstance(runs, SqlRunStorage):
         with runs.connect() as connection:
@@ -190,7 +190,7 @@ def _ids() -> sa.Select[tuple[str]]:
 
 
 def _purge_ticks(instance: dg.DagsterInstance, settings: OrchestrationSettings, is_short: bool) -> None:
-    """A schedule's ticks are few and say when it ran last; a sensor's are some 60,000 a day."""
+    """Remove old ticks. A schedule's are few and record its last run; a sensor's are some 60,000 per day."""
     if instance.schedule_storage is None:
         return
     now = datetime.now(UTC)

@@ -1,6 +1,6 @@
-"""Dagster's files on this machine: what a removed run leaves of them, space that SQLite gives back, logs cut short.
+"""Dagster's files on this machine: files of removed runs, space that SQLite returns, logs cut short.
 
-Which runs are removed belongs to `history.py`.
+`history.py` decides which runs are removed.
 """
 
 import logging
@@ -22,14 +22,14 @@ _INCREMENTAL = 2
 
 
 def is_space_short(settings: OrchestrationSettings) -> bool:
-    """True while less is free than twice what the receiver keeps free: history goes before events are refused."""
+    """True while free space is below twice the receiver's reserve: history goes before events are refused."""
     if not settings.home.exists():
         return False
     return shutil.disk_usage(settings.home).free < 2 * ReceiverSettings().landing_min_free_bytes
 
 
 def remove_run(instance: dg.DagsterInstance, settings: OrchestrationSettings, run_id: str) -> None:
-    """Remove the captured output of a run, and the file per run in which Dagster's default log keeps its events."""
+    """Remove the captured output of a run, and the file in which Dagster's default log stores its events."""
     instance.compute_log_manager.delete_logs(prefix=[run_id])
     shutil.rmtree(settings.dagster / "storage" / run_id, ignore_errors=True)
     storage = instance.event_log_storage
@@ -39,7 +39,7 @@ def remove_run(instance: dg.DagsterInstance, settings: OrchestrationSettings, ru
 
 
 def clear_orphans(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
-    """Remove the captured output of runs that Dagster no longer knows, as a housekeeper that was killed leaves it."""
+    """Remove the captured output of runs that Dagster no longer knows; a killed housekeeper leaves such."""
     folder = settings.dagster / "storage"
     if folder.is_dir():
         captured = [path.name for path in folder.iterdir() if _RUN_ID.fullmatch(path.name)]
@@ -51,9 +51,9 @@ def clear_orphans(instance: dg.DagsterInstance, settings: OrchestrationSettings)
 
 
 def give_back(settings: OrchestrationSettings) -> int:
-    """Hand the pages of removed rows back to the disk, and cut logs; the bytes by which files became smaller.
+    """The bytes freed by returning the pages of removed rows to the disk and by cutting logs.
 
-    A file that somebody writes at the moment waits for the next time.
+    A file that another process is writing waits for the next call.
     """
     freed = 0
     shards = (settings.dagster / "history" / "runs").glob("index.db")
@@ -71,10 +71,10 @@ def _shrink(file: Path) -> None:
     connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None)
     try:
         if connection.execute("pragma auto_vacuum").fetchone()[0] == _INCREMENTAL:
-            # a statement frees a page a step, and Python takes one step of a statement that answers nothing
+            # the statement frees one page per step, and Python's `execute` takes a single step
             connection.executescript("pragma incremental_vacuum")
         elif shutil.disk_usage(file.parent).free > 3 * file.stat().st_size:
-            # once: it writes the file anew, from when on pages go back one by one
+            # once per file: this rewrites it; from then on pages are returned one by one
             connection.execute(f"pragma auto_vacuum = {_INCREMENTAL}")
             connection.execute("vacuum")
         connection.execute("pragma wal_checkpoint(truncate)").fetchall()
@@ -83,7 +83,7 @@ def _shrink(file: Path) -> None:
 
 
 def _cut(log: Path, most_bytes: int) -> int:
-    """Keep the end of a log that grew beyond `most_bytes`, as `<name>.1`; who writes the log goes on at its start."""
+    """The bytes freed by moving the end of a log larger than `most_bytes` to `<name>.1` and emptying the log."""
     size = log.stat().st_size
     if size <= most_bytes:
         return 0
@@ -92,6 +92,6 @@ def _cut(log: Path, most_bytes: int) -> int:
     with log.open("r+b") as file:
         file.seek(-most_bytes // 2, 2)
         older.write_bytes(file.read())
-        # whoever has it open appends, and so to the new end
+        # processes that have it open append, so they continue at the new end
         file.truncate(0)
     return size + before - older.stat().st_size

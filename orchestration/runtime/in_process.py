@@ -1,4 +1,4 @@
-"""One pass without a daemon: Dagster's own job, run in this process, so that its history shows it too."""
+"""Passes without a daemon: Dagster's own jobs, run in this process, so that its history shows them too."""
 
 import time
 from collections.abc import Callable
@@ -7,15 +7,23 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import CHANNELS
 from integrations.outbox import dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
+from orchestration.load.pipeline import has_new_lines
+from orchestration.monitoring.incidents import evaluate
+from orchestration.monitoring.paused_sensors import is_paused
+from orchestration.runtime import history, history_files, pools, running
 from orchestration.runtime import instance as dagster_instance
-from orchestration.runtime import pools, running
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import exclusive
 
 MOST_PASSES = 50
 _LAUNCHED_BY = {"aftercall/launched_by": "cli"}
-_QUIET = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+_RUN_CONFIG = {
+    "loggers": {"console": {"config": {"log_level": "ERROR"}}},
+    # no sensor follows that could make the copy which a pass skipped
+    "ops": {"published": {"config": {"throttle_publish": False}}},
+}
 
 
 class PassFailed(Exception):
@@ -25,60 +33,57 @@ class PassFailed(Exception):
 def run_until_done(
     settings: OrchestrationSettings,
     integrations: IntegrationSettings,
+    repository: dg.RepositoryDefinition,
+    next_job: Callable[[], str],
     say: Callable[[str], None] = lambda _: None,
-    everything: bool = False,
     check_signals: Callable[[], None] = lambda: None,
 ) -> int:
-    """Passes until nothing new has landed and nothing is due now; how many it took.
+    """The number of passes made until nothing new had landed and nothing was due.
 
-    `check_signals` is called after each pass: a signal that came meanwhile is no failed pass, and raises there.
-    Raises PassFailed, and WarehouseBusy when another `aftercall run` is at work.
+    Args:
+        settings: those of the load and the build.
+        integrations: those of the outbox and its channels.
+        repository: the code location.
+        next_job: gives the name of the job that makes the next pass.
+        say: gets one sentence per pass.
+        check_signals: called after each pass; raises where a signal came meanwhile, which is no failed pass.
+
+    Raises:
+        PassFailed: if a step failed.
+        WarehouseBusy: if another `aftercall run` is at work.
     """
     dagster_instance.prepare(settings)
     with (
-        duckdb_file.exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
+        exclusive(settings.home / "run.lock", settings.lock_timeout_seconds),
         dg.DagsterInstance.get() as instance,
     ):
         _fail_orphaned_runs(instance, settings)
         for number in range(1, MOST_PASSES + 1):
-            started = time.monotonic()
+            started, job = time.monotonic(), next_job()
             try:
                 with pools.watched(lambda: pools.free_the_dead(instance, settings)):
-                    one_pass(settings, instance, everything)
+                    one_pass(instance, repository, job)
             except PassFailed:
                 check_signals()
-                _tell_problems(settings, integrations, instance)
+                _record_incidents(settings, integrations, instance, repository)
+                _send_alerts(integrations)
                 raise
             check_signals()
-            _look_for_problems(settings, integrations, instance)
+            _record_incidents(settings, integrations, instance, repository)
             say(f"pass {number}: {time.monotonic() - started:.1f} s")
             if not _is_work_left(settings, integrations, instance):
                 break
-        _keep_house(settings, instance)
+        # no schedule prunes the history where passes are started by hand or by cron
+        if history.is_due(instance, settings, job):
+            history.prune(instance, settings, history_files.is_space_short(settings))
     return number
 
 
-def _keep_house(settings: OrchestrationSettings, instance: dg.DagsterInstance) -> None:
-    """Remove what is over the limits: no schedule does, where passes are started by hand or by cron."""
-    from orchestration.defs.jobs import pass_job
-    from orchestration.runtime import history, history_files
-
-    if history.is_due(instance, settings, pass_job.name):
-        history.prune(instance, settings, history_files.is_space_short(settings))
-
-
-def one_pass(settings: OrchestrationSettings, instance: dg.DagsterInstance, everything: bool = False) -> None:
-    """The job that the landing sensor starts, in this process. Raises PassFailed."""
-    from orchestration.definitions import defs
-    from orchestration.defs.assets.models import is_complete
-    from orchestration.defs.assets.published import SPARING_TAG
-    from orchestration.defs.jobs import complete_job, pass_job, reconcile_job
-
-    usual = pass_job if is_complete(settings) else complete_job
-    job = defs.resolve_job_def((reconcile_job if everything else usual).name)
-    # no sensor follows that could make up for a copy that was left out
-    tags = {**_LAUNCHED_BY, SPARING_TAG: "no"}
-    result = job.execute_in_process(instance=instance, raise_on_error=False, tags=tags, run_config=_QUIET)
+def one_pass(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, job: str) -> None:
+    """Run a job of the code location, which makes a pass, in this process. Raises PassFailed."""
+    result = repository.get_job(job).execute_in_process(
+        instance=instance, raise_on_error=False, tags=_LAUNCHED_BY, run_config=_RUN_CONFIG
+    )
     if not result.success:
         failures = [
             f"{event.step_key}: {event.step_failure_data.error}"
@@ -88,20 +93,18 @@ def one_pass(settings: OrchestrationSettings, instance: dg.DagsterInstance, ever
         raise PassFailed("\n".join(failures) or "the pass failed before its first step")
 
 
-def _look_for_problems(
-    settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
+def _record_incidents(
+    settings: OrchestrationSettings,
+    integrations: IntegrationSettings,
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
 ) -> None:
-    from orchestration.monitoring.incidents import evaluate
-
     with open_outbox(integrations.outbox_url) as outbox:
-        evaluate(outbox, settings, integrations, instance, datetime.now(UTC))
+        evaluate(outbox, settings, integrations, instance, repository.job_names, datetime.now(UTC))
 
 
-def _tell_problems(
-    settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
-) -> None:
-    """After a pass that failed no other follows that would send the alerts."""
-    _look_for_problems(settings, integrations, instance)
+def _send_alerts(integrations: IntegrationSettings) -> None:
+    """Send what is due in the channels of alerts: no pass follows a failed one that would."""
     with open_outbox(integrations.outbox_url) as outbox:
         for channel in ("slack", "email"):
             dispatch(outbox, channel, integrations)
@@ -110,9 +113,6 @@ def _tell_problems(
 def _is_work_left(
     settings: OrchestrationSettings, integrations: IntegrationSettings, instance: dg.DagsterInstance
 ) -> bool:
-    from orchestration.defs.assets.channels import CHANNELS, is_paused
-    from orchestration.load.pipeline import has_new_lines
-
     if has_new_lines(settings):
         return True
     now = datetime.now(UTC)
@@ -123,9 +123,9 @@ def _is_work_left(
 
 
 def _fail_orphaned_runs(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
-    """Fail the runs whose processes are gone and free their pools: without a daemon nobody else would.
+    """Fail the runs whose processes are gone and free their pools: without a daemon nobody else does.
 
-    Under the lock of this command no other run of the command lives, whatever else can be told of such a run.
+    This command holds its lock, so no other run of the command is alive, whatever its record says.
     """
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     for run in instance.get_runs(dg.RunsFilter(statuses=statuses, tags=_LAUNCHED_BY)):

@@ -1,4 +1,4 @@
-"""Dagster's instance of this home: its `dagster.yaml`, and `DAGSTER_HOME` pointing at it."""
+"""Dagster's instance of this home: its `dagster.yaml`, and `DAGSTER_HOME`, which points at it."""
 
 import os
 from pathlib import Path
@@ -70,7 +70,7 @@ schedules:
 
 
 def prepare(settings: OrchestrationSettings) -> Path:
-    """Make the state directory and the instance's configuration; sets `DAGSTER_HOME` for this process."""
+    """The path of `dagster.yaml`, written if missing; sets `DAGSTER_HOME` for this process."""
     settings.dagster.mkdir(parents=True, exist_ok=True)
     config = settings.dagster / "dagster.yaml"
     if not config.exists():
@@ -81,7 +81,7 @@ def prepare(settings: OrchestrationSettings) -> Path:
 
 
 def remember(settings: OrchestrationSettings, env_file: Path) -> bool:
-    """Write `DAGSTER_HOME` to `.env`, which `dagster dev` reads; an existing entry stays. True if written."""
+    """True if `DAGSTER_HOME` was written to `.env`, which `dagster dev` reads; an existing entry stays."""
     text = env_file.read_text(encoding="utf-8") if env_file.exists() else ""
     if any(line.strip().startswith("DAGSTER_HOME=") for line in text.splitlines()):
         return False

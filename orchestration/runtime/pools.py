@@ -1,6 +1,6 @@
-"""Dagster's pools: waiting for one costs nothing, ends on a signal, and never lasts longer than its holder lives.
+"""Dagster's pools: waiting for one costs no CPU, ends on a signal, and ends when the holder of the pool is gone.
 
-Which run may use which pool is written at the assets. How a command ends on a signal belongs to `signals.py`.
+The assets name their pools. How a command ends on a signal belongs to `signals.py`.
 """
 
 import time
@@ -19,16 +19,16 @@ from orchestration.runtime import running
 from orchestration.runtime.launcher import WatchingRunLauncher
 
 LOOKS_EVERY_SECONDS = 10.0
-"""Pause between two looks at whether the holder of a pool still lives."""
+"""Pause between two looks at whether the holder of a pool is alive."""
 _LONGEST_WAIT_SECONDS = 15.0
 _SHORTEST_NAP_SECONDS, _LONGEST_NAP_SECONDS = 0.05, 1.0
 _while_waiting: list[Callable[[], object]] = []
 
 
 def free_the_dead(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> list[str]:
-    """Fail each run whose process is gone and give its pools back; the ids of these runs.
+    """The ids of the runs whose processes were gone: each is failed, and its pools are freed.
 
-    A run that still lives, or may live, keeps its pools. So does a run that waits in the queue: it holds none.
+    A run that is alive, or may be, keeps its pools. A queued run is left alone: it holds none.
     """
     storage = instance.event_log_storage
     holders = set(storage.get_concurrency_run_ids()) if storage.supports_global_concurrency_limits else set()
@@ -54,7 +54,7 @@ def _is_gone(
     run_id: str,
     unfinished: dg.DagsterRun | None,
 ) -> bool:
-    """True if no process works on the run for certain."""
+    """True if certainly no process works on the run."""
     is_alive = running.is_alive(settings.dagster, run_id)
     if is_alive is not None:
         return not is_alive
@@ -69,7 +69,7 @@ def _is_gone(
 
 @contextmanager
 def watched(look: Callable[[], object]) -> Iterator[None]:
-    """Within, a run of this process that waits for a pool calls `look` every `LOOKS_EVERY_SECONDS`."""
+    """Inside, a run of this process that waits for a pool calls `look` every `LOOKS_EVERY_SECONDS`."""
     _while_waiting.append(look)
     try:
         yield
@@ -78,9 +78,9 @@ def watched(look: Callable[[], object]) -> Iterator[None]:
 
 
 def _nap_seconds(self: InstanceConcurrencyContext) -> float:
-    """How long a run that waits for a pool may sleep. Raises DagsterExecutionInterruptedError on a signal.
+    """Seconds that a run waiting for a pool may sleep. Raises DagsterExecutionInterruptedError on a signal.
 
-    In Dagster's own version the answer is never above 0, so that a waiting run burns a core and sees no signal.
+    Dagster's own version never returns more than 0, so a waiting run uses a whole core and sees no signal.
     """
     if pop_captured_interrupt():
         raise DagsterExecutionInterruptedError

@@ -1,9 +1,9 @@
-"""A process that has imported the code location and forks for each run, which then starts at once.
+"""The fork server: a process that has imported the code location and forks for each run, which then starts at once.
 
-The launcher starts `python -m orchestration.runtime.preload` with one end of a pipe. Over it the server says that it is
-ready, then takes for each run the argument of `dagster api execute_run`, Dagster's own command for a run in a process
-of its own, and answers with the id of that process. It ends when the launcher is gone, and when the code is no longer
-what it imported. Here nothing opens a database or a socket and nothing starts a thread: a fork would share it.
+The launcher starts `python -m orchestration.runtime.preload` with one end of a pipe. The server reports that it is
+ready, then receives for each run the argument of `dagster api execute_run`, Dagster's own command for a run in its own
+process, and replies with the id of that process. It ends when the launcher is gone, and when the code has changed
+since it was imported. Nothing in it opens a database or a socket or starts a thread: every fork would share it.
 """
 
 import gc
@@ -16,8 +16,8 @@ from multiprocessing.connection import Connection
 from orchestration.config import CODE_LOCATION, PROJECT_ROOT, OrchestrationSettings
 from orchestration.warehouse import dbt
 
-_OURS = ("receiver", "integrations", "orchestration")
-# what a run would import on its way
+_FLOORS = ("receiver", "integrations", "orchestration")
+# what a run imports later
 _USED_LATER = (
     "alembic.command",
     "dagster._cli.api",
@@ -31,7 +31,7 @@ _LOOKS_FOR_ENDED_SECONDS = 1.0
 
 
 def serve(launcher: Connection) -> None:
-    """Import everything, then fork for each run that is asked for, until the launcher is gone or the code changed."""
+    """Import everything, then fork for each requested run, until the launcher is gone or the code changed."""
     imported = _version()
     for module in (CODE_LOCATION, *_USED_LATER):
         import_module(module)
@@ -43,7 +43,7 @@ def serve(launcher: Connection) -> None:
     launcher.send("ready")
     while True:
         while not launcher.poll(_LOOKS_FOR_ENDED_SECONDS):
-            multiprocessing.active_children()  # buries those that ended
+            multiprocessing.active_children()  # reaps those that ended
         try:
             arguments = launcher.recv()
         except EOFError:
@@ -56,15 +56,15 @@ def serve(launcher: Connection) -> None:
 
 
 def _version() -> tuple[object, ...]:
-    """Of all that runs import from this project: when each module was changed last, and what dbt would parse."""
-    modules = [path for folder in _OURS for path in sorted((PROJECT_ROOT / folder).rglob("*.py"))]
+    """The version of all that runs import from this project: times of the modules, and the dbt project's digest."""
+    modules = [path for folder in _FLOORS for path in sorted((PROJECT_ROOT / folder).rglob("*.py"))]
     return dbt.project_version(), *((path, path.stat().st_mtime_ns) for path in modules)
 
 
 def _execute(launcher: Connection, arguments: str) -> None:
     from dagster._cli.api import api_cli
 
-    # held by a run, the launcher would not see that the server is gone
+    # a run that held this end would hide from the launcher that the server is gone
     launcher.close()
     api_cli(["execute_run", arguments], standalone_mode=False)
 

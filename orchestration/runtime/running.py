@@ -1,7 +1,7 @@
-"""Which runs are alive: each holds a lock file for as long as its process lives, and the kernel gives it back.
+"""Which runs are alive: each holds a lock on its file while its process lives, and the kernel releases it.
 
-A process id tells less: after a restart of the machine another process may have it, and its age is told by a clock that
-may be set. Who fails a dead run, and when, belongs to `launcher.py` (the daemon asks) and `pools.py` (a command asks).
+A process id proves less: after a restart another process may have it, and its age depends on a clock that may be set.
+`launcher.py` (for the daemon) and `pools.py` (for a command) decide when a dead run fails.
 """
 
 import fcntl
@@ -14,8 +14,13 @@ _held: dict[Path, int] = {}
 
 
 def hold(dagster_home: Path, run_id: str) -> None:
-    """Lock the file of a run until `release`, or until this process ends, however it ends. Raises OSError."""
+    """Lock the file of a run until `release`, or until this process ends, however it ends. Raises OSError.
+
+    Nothing happens where this process already holds it.
+    """
     path = _file(dagster_home, run_id)
+    if path in _held:
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -27,7 +32,7 @@ def hold(dagster_home: Path, run_id: str) -> None:
 
 
 def release(dagster_home: Path, run_id: str) -> None:
-    """Remove the file of a run that this process holds; nothing happens for any other."""
+    """Remove the file of a run that this process holds; a run of another process is left alone."""
     path = _file(dagster_home, run_id)
     if (descriptor := _held.pop(path, None)) is not None:
         path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The three processes that make up Dagster here: code server, daemon and web server, and how they find each other.
+"""The commands of Dagster's three processes: code server, daemon and web server.
 
-Only their commands. Starting and restarting them belongs to `aftercall up`; nothing here imports Dagster, so that a
-command which asks for an address answers at once.
+`tools/processes.py` starts and restarts them. This module does not import Dagster, so a command that only needs an
+address answers at once.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ _CODE_SERVER_SECONDS = 120.0
 
 
 def prepare_workspace(settings: DagsterSettings) -> Path:
-    """Write the file that leads web server and daemon to the code server; returns its path. JSON is YAML too."""
+    """The path of the file that names the code server to web server and daemon. JSON is valid YAML."""
     path = settings.dagster / "workspace.yaml"
     server = {"grpc_server": {"socket": str(code_socket(settings)), "location_name": LOCATION}}
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -33,7 +33,7 @@ def prepare_workspace(settings: DagsterSettings) -> Path:
 
 
 def code_socket(settings: DagsterSettings) -> Path:
-    """Where the code server listens: a socket that only this user can reach. Raises SystemExit if there is no such."""
+    """The code server's socket, which only this user can reach. Raises SystemExit if its folder is somebody else's."""
     path = settings.dagster / "code.sock"
     if len(os.fsencode(path)) <= _LONGEST_SOCKET_PATH:
         return path
@@ -54,7 +54,7 @@ def code_socket(settings: DagsterSettings) -> Path:
 
 
 def is_code_served(settings: DagsterSettings) -> bool:
-    """Whether the code server takes connections."""
+    """True if the code server accepts connections."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(1)
         return connection.connect_ex(str(code_socket(settings))) == 0
@@ -94,12 +94,12 @@ def web_process(workspace: Path) -> list[str]:
 
 
 def _behind_code(module: str, *arguments: str) -> list[str]:
-    """A Python module that begins once the code server takes connections: before, it would only log that it cannot."""
+    """The command of a module that starts once the code server accepts connections; before, it would log errors."""
     return [sys.executable, "-m", "orchestration.runtime.services", sys.executable, "-m", module, *arguments]
 
 
 def main(command: list[str]) -> None:
-    """Wait for the code server, then become the command; one that waits in vain begins all the same, and says why."""
+    """Wait for the code server, then become the command; after the timeout too, since the command logs the cause."""
     settings, deadline = DagsterSettings(), time.monotonic() + _CODE_SERVER_SECONDS
     while not is_code_served(settings) and time.monotonic() < deadline:
         time.sleep(0.1)

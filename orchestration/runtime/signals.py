@@ -1,8 +1,8 @@
-"""SIGINT and SIGTERM end a command at any moment, also inside a library that does not listen to signals.
+"""SIGINT and SIGTERM end a command at any moment, also inside a library that ignores signals.
 
-Dagster puts signals off until its next step, and C code until it returns. So a thread of its own hears them too, and
-ends the process when the main thread has not ended it in time. What was under way is then as after a power cut, for
-which every step is made. `aftercall up`, which has children to end, does that in `cli/processes.py`.
+Dagster delays signals until its next step, and C code until it returns. So a separate thread receives them too, and
+ends the process if the main thread does not end in time. The work is then left as after a power cut, which every step
+survives. `aftercall up`, which has children to end, does that in `tools/children.py`.
 """
 
 import os
@@ -14,30 +14,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 GRACE_SECONDS = 5.0
-"""Time that the main thread has to end by itself after a signal."""
+"""Seconds that the main thread has to end by itself after a signal."""
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
 class Heard:
-    """The first signal that asked this process to end; None as long as none did."""
+    """The first signal that asked this process to end; `number` is None before one came."""
 
     number: int | None = None
     _is_over: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if a signal came, whatever a library made of it."""
+        """Raise KeyboardInterrupt if a signal came, even where a library swallowed it."""
         if self.number is not None:
             raise KeyboardInterrupt
 
     def exit_code(self) -> int:
-        """The exit code of a process that a signal ended, as shells know it."""
+        """The exit code that shells expect of a process ended by this signal."""
         return 128 + (self.number or signal.SIGINT)
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[Heard]:
-    """Within, a signal raises KeyboardInterrupt, and ends the process if that does not in `GRACE_SECONDS`.
+    """Inside, a signal raises KeyboardInterrupt, and ends the process if it is still running after `GRACE_SECONDS`.
 
     Call in the main thread.
     """

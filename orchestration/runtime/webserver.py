@@ -1,6 +1,6 @@
 """`python -m orchestration.runtime.webserver WORKSPACE`: Dagster's web server behind the guard.
 
-What is let through belongs to `guard`, the processes beside this one to `services`.
+`guard` decides which requests pass; `services` has the other processes.
 """
 
 import sys
@@ -26,7 +26,7 @@ _POLL_MS = 2_000
 def serve(settings: DagsterSettings, workspace: Path) -> None:
     """Serve the UI until SIGTERM or SIGINT; must run in the main thread.
 
-    Raises SystemExit when the address cannot be bound, or others could reach a Dagster that asks nobody.
+    Raises SystemExit if the address cannot be bound, or if others could reach Dagster without a password.
     """
     refuse_open(settings)
     refuse_taken_address(settings.host, settings.port, "AFTERCALL_DAGSTER_BIND")
@@ -42,7 +42,7 @@ def serve(settings: DagsterSettings, workspace: Path) -> None:
                 host=settings.host,
                 port=settings.port,
                 log_level="warning",
-                # the guard looks at the other end of the connection itself
+                # the guard checks the peer address itself
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=1,

@@ -1,18 +1,17 @@
-"""Whether a platform's events arrive: one trial delivery through the public address, and what lands afterwards.
+"""Tests the way of a platform's events: one trial delivery through the public address, and what lands afterwards.
 
-What is printed belongs to `orchestration.cli.connect`; what a trial looks like, and how each platform signs, to
-`receiver`.
+`orchestration.cli.connect` prints the results; `receiver` knows how each platform signs, and what a trial looks like.
 """
 
-import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
 
+from integrations import receiver_watch
 from orchestration.load.landing_search import envelope_of
 from receiver import probe_event
 from receiver.landing import LandingStore, Segment
@@ -21,17 +20,16 @@ from receiver.sources import Source
 from receiver.sources.base import CannotSign
 
 ANSWER_SECONDS = 15
-_REFUSED = re.compile(r'aftercall_receiver_refused_total\{reason="(\w+)",source="(\w+)"\} (\d+)')
 
 
 class NotConnected(Exception):
-    """The trial did not get through; the message says why and what to do."""
+    """The trial did not arrive; the message says why and what to do."""
 
 
 def attempt(source: Source, address: str, secret: str | None) -> str | None:
-    """Post a trial to a source's public address. Raises NotConnected.
+    """The event id of a trial posted to a source's public address. Raises NotConnected.
 
-    Returns the trial's event id, or None if nobody but the platform can sign it, and it was refused as it should be.
+    None if only the platform can sign, and the unsigned trial was refused as it should be.
     """
     identity = f"connect-{secrets.token_hex(8)}"
     content_type, body = probe_event.body(source, identity)
@@ -73,24 +71,24 @@ def _post(address: str, headers: dict[str, str], body: bytes) -> requests.Respon
 
 
 def _cause(error: Exception) -> str:
-    """`Connection refused` of the long text that requests makes of it."""
+    """The cause alone, such as `Connection refused`, of the long text in an error of requests."""
     reason = getattr(error.args[0], "reason", error) if error.args else error
     return str(reason).rpartition(": ")[2] or type(error).__name__
 
 
 def _is_ours(answer: requests.Response) -> bool:
-    """Whether the receiver itself refused, rather than something in front of it."""
+    """True if the receiver itself refused, and not something in front of it."""
     return answer.headers.get("Content-Type", "").startswith("application/problem+json")
 
 
 def _problem(answer: requests.Response, identity: str) -> str | None:
-    """What is wrong with an answer, and what to do; None if the receiver took the trial."""
+    """The problem with an answer, and what to do; None if the receiver accepted the trial."""
     status = answer.status_code
     if status == 200:
         return (
             None
-            if _taken(answer) == identity
-            else "something else than the receiver took it; check the address"
+            if _accepted_id(answer) == identity
+            else "something other than the receiver accepted it; check the address"
         )
     if 300 <= status < 400:
         return (
@@ -112,16 +110,16 @@ _ADVICE = {
 }
 
 
-def _taken(answer: requests.Response) -> str | None:
+def _accepted_id(answer: requests.Response) -> str | None:
     try:
-        taken = answer.json()
+        body = answer.json()
     except ValueError:
         return None
-    return taken.get("event_id") if isinstance(taken, dict) and taken.get("status") == "accepted" else None
+    return body.get("event_id") if isinstance(body, dict) and body.get("status") == "accepted" else None
 
 
 class Arrivals:
-    """What a source sends from now on, as it lands here."""
+    """The events of a source that land from now on."""
 
     def __init__(self, store: LandingStore, source: str) -> None:
         self._store = store
@@ -140,15 +138,12 @@ class Arrivals:
                         yield envelope
 
     def _segments(self) -> Iterator[Segment]:
-        """Only of the last hours: older ones are closed."""
+        """The segments of the last hours; older ones are closed."""
         since = datetime.now(UTC) - timedelta(hours=2)
         return self._store.segments(after=f"{since:%Y-%m-%d/%H}")
 
 
-def refusals(bind: str, source: str) -> dict[str, int]:
-    """How many requests of a source the receiver of this machine has refused, by reason; empty if it says nothing."""
-    try:
-        text = requests.get(f"http://{bind}/metrics", timeout=2).text
-    except requests.RequestException:
-        return {}
-    return {reason: int(count) for reason, name, count in _REFUSED.findall(text) if name == source}
+def refusals(bind: str, source: str) -> Mapping[str, int]:
+    """The requests of a source that this machine's receiver refused, by reason; empty while it gives no counts."""
+    sample = receiver_watch.sample(bind, datetime.now(UTC))
+    return sample.refused.get(source, {}) if sample is not None else {}

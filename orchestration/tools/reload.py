@@ -1,6 +1,6 @@
-"""Loading a window of the landing store again: what the warehouse lost comes back, what it has stays as it is.
+"""Loads a window of the landing store again: events that the warehouse lost come back, the others stay.
 
-The load is `orchestration/load/`; the pass that builds what came back is anybody's next one.
+`orchestration/load/` does the loading; the next pass, whoever starts it, builds the events that came back.
 """
 
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.window import Window
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 
 _PART = "models"
 
@@ -16,13 +16,14 @@ _PART = "models"
 def reload(
     settings: OrchestrationSettings, window: Window, progress: Callable[[int, int], None] | None = None
 ) -> pipeline.LoadReport:
-    """Load a window again, holding the warehouse; `rows` counts what was missing and is back.
+    """The report of loading a window again; its `rows` counts the rows that came back.
 
     `progress` gets bytes read and bytes in all. The next pass builds everything anew if anything came back, also
     when this was killed half-way. Raises WarehouseBusy when another process writes for too long.
     """
-    with duckdb_file.writing(settings):
-        if not settings.warehouse.exists():  # nothing is built yet, so nothing has to be built anew
+    warehouse = open_warehouse(settings)
+    with warehouse.writing():
+        if not warehouse.exists():  # nothing is built yet, so nothing has to be built anew
             return pipeline.reload_window(settings, window, progress)
         before = dbt.request_full_refresh(settings, _PART)
         report = pipeline.reload_window(settings, window, progress)

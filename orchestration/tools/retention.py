@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from integrations.board import kept
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 from receiver.landing import LandingStore, Segment, SegmentDamaged, SegmentOpen, open_landing
 
 LOG = logging.getLogger("aftercall.housekeeping")
@@ -55,7 +55,7 @@ def tidy(
     started = time.monotonic()
     limit = _removed_before(settings, now or datetime.now(UTC))
     store, report = open_landing(settings.home), TidyReport()
-    with duckdb_file.reading(settings):
+    with open_warehouse(settings).reading():
         state = pipeline.loaded_positions(settings)
     segments = list(store.segments())
     for number, segment in enumerate(segments, 1):

@@ -1,23 +1,22 @@
-"""The story of one call: its events from the landing line to the marts, its outcome, its actions and their tries.
+"""The story of one call: its events from the landing line to the marts, its outcome, its actions and attempts.
 
-Collects only; how it looks belongs to `orchestration/cli/trace.py`. All moments are aware UTC.
+`orchestration/cli/trace.py` prints it. All times are aware UTC.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-
-import duckdb
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Action, Attempt, Outbox, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.load.held import EVENTS, HELD
 from orchestration.load.landing_search import lines_of
+from orchestration.load.tables import EVENTS, QUARANTINED
 from orchestration.load.window import EARLIEST, LATEST, Window
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import Connection, NotPublished, RelationMissing, WarehouseBusy, open_warehouse
 from receiver.envelope import safe_id
 from receiver.landing import Segment, open_landing
 
@@ -28,7 +27,7 @@ _LONGEST_PASS = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Place:
-    """A delivery in the landing store: the line at byte `offset` of a segment, and when it was received."""
+    """A delivery in the landing store: its segment, the byte `offset` of its line, and its time of receipt."""
 
     segment: str
     offset: int
@@ -37,7 +36,7 @@ class Place:
 
 @dataclass
 class TracedEvent:
-    """An event; `loaded_at` is None where the warehouse has it not (yet), `places` is empty once it was removed.
+    """An event; `loaded_at` is None while it is not loaded, `places` is empty once its segment was removed.
 
     `set_aside_at` and `set_aside_because` are known for an event that breaks the build.
     """
@@ -54,7 +53,7 @@ class TracedEvent:
 
 @dataclass(frozen=True)
 class TracedAction:
-    """An action and every try at it; `is_shared` if it belongs to another call of the same customer."""
+    """An action with its attempts; `is_shared` if it belongs to another call of the same customer."""
 
     action: Action
     attempts: list[Attempt]
@@ -63,7 +62,7 @@ class TracedAction:
 
 @dataclass
 class TracedCall:
-    """One call of one source; `call` and `outcome` are its rows of the marts, `built_at` when they were made."""
+    """One call of one source; `call` and `outcome` are its rows in the marts, built at `built_at`."""
 
     source: str
     call_id: str
@@ -76,14 +75,14 @@ class TracedCall:
 
 @dataclass
 class Trace:
-    """Every call with an id, by source. `is_busy`: the warehouse was not free, so its published copy spoke instead."""
+    """Every call with an id, by source. `is_busy`: the warehouse was held, so the published copy was read instead."""
 
     call_id: str
     calls: dict[str, TracedCall] = field(default_factory=dict)
     is_busy: bool = False
 
     def of(self, source: str) -> TracedCall:
-        """The call of a source, made when it is new."""
+        """The call of a source, added when it is new."""
         return self.calls.setdefault(source, TracedCall(source, self.call_id))
 
 
@@ -94,103 +93,102 @@ def trace(
     source: str | None = None,
     wait_seconds: float = 10,
 ) -> Trace:
-    """What is known of a call; nothing is, when the trace has no calls.
+    """The trace of a call; without calls if nothing is known of it.
 
-    Waits for the warehouse no longer than `wait_seconds`; then the published copy has to do.
+    Waits for the warehouse no longer than `wait_seconds`, then reads the published copy.
     Raises SegmentDamaged when an archived segment that may hold its events cannot be read.
     """
-    told = Trace(safe_id(call_id) or call_id)
+    story = Trace(safe_id(call_id) or call_id)
     if not settings.home.is_dir():
-        return told
+        return story
     state = pipeline.positions(settings)
+    warehouse = open_warehouse(settings.model_copy(update={"lock_timeout_seconds": wait_seconds}))
     try:
-        with duckdb_file.reading(settings.model_copy(update={"lock_timeout_seconds": wait_seconds})):
+        with warehouse.reading():
             state = pipeline.loaded_positions(settings)
-            if settings.warehouse.exists():
-                with duckdb_file.connect(settings) as connection:
-                    _add_loaded(told, connection)
-                    _add_built(told, connection, "marts.")
-    except duckdb_file.WarehouseBusy:
-        told.is_busy = True
-        if settings.published.exists():
-            with duckdb.connect(str(settings.published), read_only=True) as connection:
-                _add_built(told, connection, "")
-    _add_landed(told, settings, state)
+            if warehouse.exists():
+                with warehouse.connect() as connection:
+                    _add_loaded(story, connection)
+                    _add_built(story, connection)
+    except WarehouseBusy:
+        story.is_busy = True
+        with suppress(NotPublished), warehouse.published.connect() as connection:
+            _add_built(story, connection)
+    _add_landed(story, settings, state)
     with open_outbox(integrations.outbox_url) as outbox:
-        _add_actions(told, outbox)
-    told.calls = {name: told.calls[name] for name in sorted(told.calls) if source in (None, name)}
-    return told
+        _add_actions(story, outbox)
+    story.calls = {name: story.calls[name] for name in sorted(story.calls) if source in (None, name)}
+    return story
 
 
-def _add_loaded(told: Trace, connection: duckdb.DuckDBPyConnection) -> None:
-    for table in (EVENTS, HELD):
-        for row in _rows(connection, table, told.call_id):
+def _add_loaded(story: Trace, connection: Connection) -> None:
+    for table in (EVENTS, QUARANTINED):
+        for row in _rows(connection, table, story.call_id):
             event = TracedEvent(
                 *(row[name] for name in ("event_id", "event_type", "occurred_at", "received_at", "loaded_at"))
             )
             event.set_aside_at, event.set_aside_because = row.get("quarantined_at"), row.get("reason")
-            told.of(row["source"]).events.append(event)
-    for row in _rows(connection, "intermediate.int_calls", told.call_id):
-        told.of(row["source"]).built_at = row["built_at"]
+            story.of(row["source"]).events.append(event)
+    for row in _rows(connection, "intermediate.int_calls", story.call_id):
+        story.of(row["source"]).built_at = row["built_at"]
 
 
-def _add_built(told: Trace, connection: duckdb.DuckDBPyConnection, schema: str) -> None:
-    for row in _rows(connection, f"{schema}calls", told.call_id):
-        told.of(row["source"]).call = row
-    for row in _rows(connection, f"{schema}call_outcomes", told.call_id):
-        told.of(row["source"]).outcome = row
+def _add_built(story: Trace, connection: Connection) -> None:
+    for row in _rows(connection, "marts.calls", story.call_id):
+        story.of(row["source"]).call = row
+    for row in _rows(connection, "marts.call_outcomes", story.call_id):
+        story.of(row["source"]).outcome = row
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, table: str, call_id: str) -> Iterator[dict[str, Any]]:
-    """A table's rows of a call; none where the table is not there yet."""
+def _rows(connection: Connection, table: str, call_id: str) -> Iterator[dict[str, Any]]:
+    """A table's rows of a call; none before the table exists."""
     try:
-        found = connection.execute(f"select * from {table} where call_id = ?", [call_id])  # noqa: S608
-    except duckdb.CatalogException:
+        records = connection.records(f"select * from {table} where call_id = ?", [call_id])  # noqa: S608
+    except RelationMissing:
         return
-    names = [column[0] for column in found.description or []]
-    for row in found.fetchall():
+    for record in records:
         yield {
             name: value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
-            for name, value in zip(names, row, strict=True)
+            for name, value in record.items()
         }
 
 
-def _add_landed(told: Trace, settings: OrchestrationSettings, state: dict[str, Any]) -> None:
+def _add_landed(story: Trace, settings: OrchestrationSettings, state: dict[str, Any]) -> None:
     """Places of the events in the landing store, and the events that are not loaded yet."""
     store = open_landing(settings.home)
-    windows = list(_windows(told, settings))
+    windows = list(_windows(story, settings))
     waiting = {segment.path for segment, _ in cursor.unread(store, state)}
 
     def may_hold(segment: Segment) -> bool:
         return segment.path in waiting or any(window.may_be_in(segment) for window in windows)
 
-    known = {(name, event.event_id): event for name, call in told.calls.items() for event in call.events}
-    for landed in lines_of(store, told.call_id, filter(may_hold, store.segments())):
-        said = landed.envelope
+    known = {(name, event.event_id): event for name, call in story.calls.items() for event in call.events}
+    for landed in lines_of(store, story.call_id, filter(may_hold, store.segments())):
+        envelope = landed.envelope
         source, event_id, received_at = (
-            said.get("source"),
-            said.get("event_id"),
-            _moment(said.get("received_at")),
+            envelope.get("source"),
+            envelope.get("event_id"),
+            _moment(envelope.get("received_at")),
         )
         if not isinstance(source, str) or not isinstance(event_id, str) or received_at is None:
             continue  # a line that the load rejects
         event = known.get((source, event_id))
         if event is None:
             event = TracedEvent(
-                event_id, said.get("event_type"), _moment(said.get("occurred_at")), received_at
+                event_id, envelope.get("event_type"), _moment(envelope.get("occurred_at")), received_at
             )
             known[source, event_id] = event
-            told.of(source).events.append(event)
+            story.of(source).events.append(event)
         event.places.append(Place(landed.segment, landed.offset, received_at))
-    for call in told.calls.values():
+    for call in story.calls.values():
         call.events.sort(key=lambda event: event.received_at)
 
 
-def _windows(told: Trace, settings: OrchestrationSettings) -> Iterator[Window]:
-    """When the events were received; without the raw table, from when the call began until it was last heard of."""
-    if told.is_busy:
+def _windows(story: Trace, settings: OrchestrationSettings) -> Iterator[Window]:
+    """Times of receipt of the events; without the raw table, from the call's start to its last update."""
+    if story.is_busy:
         yield _unpublished(settings)
-    for call in told.calls.values():
+    for call in story.calls.values():
         for event in call.events:
             yield Window(event.received_at, event.received_at + _TINY)
         if call.call is not None and not call.events:
@@ -200,26 +198,23 @@ def _windows(told: Trace, settings: OrchestrationSettings) -> Iterator[Window]:
 
 
 def _unpublished(settings: OrchestrationSettings) -> Window:
-    """When what the published copy may not have was received: while the pass that made it went on, and since."""
-    try:
-        published = datetime.fromtimestamp(settings.published.stat().st_mtime, UTC)
-    except FileNotFoundError:
-        return Window(EARLIEST, LATEST)
-    return Window(published - _LONGEST_PASS, LATEST)
+    """Times of receipt that the published copy may lack: from the start of the pass that made it."""
+    published_at = open_warehouse(settings).published.published_at()
+    return Window(EARLIEST if published_at is None else published_at - _LONGEST_PASS, LATEST)
 
 
-def _add_actions(told: Trace, outbox: Outbox) -> None:
+def _add_actions(story: Trace, outbox: Outbox) -> None:
     parents = set[tuple[str, str]]()
-    for action in outbox.actions(call_id=told.call_id, limit=_ACTIONS):
+    for action in outbox.actions(call_id=story.call_id, limit=_ACTIONS):
         name = action.source or ""
-        told.of(name).actions.append(TracedAction(action, outbox.attempts(action.action_key)))
+        story.of(name).actions.append(TracedAction(action, outbox.attempts(action.action_key)))
         if action.parent_key is not None:
             parents.add((name, action.parent_key))
     for name, key in sorted(parents):
         parent = outbox.action(key)
-        if parent is not None and (parent.source, parent.call_id) != (name, told.call_id):
-            told.of(name).actions.append(TracedAction(parent, outbox.attempts(key), is_shared=True))
-    for call in told.calls.values():
+        if parent is not None and (parent.source, parent.call_id) != (name, story.call_id):
+            story.of(name).actions.append(TracedAction(parent, outbox.attempts(key), is_shared=True))
+    for call in story.calls.values():
         call.actions.sort(key=lambda traced: (traced.action.created_at, traced.action.action_key))
 
 

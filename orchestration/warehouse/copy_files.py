@@ -2,20 +2,24 @@
 
 To copy a gigabyte and have it on the disk takes longer than to renew it. So the file that was published before is
 kept and brought up to date instead, unless somebody still has it open: a reader may hold a file as long as it likes.
-Beside them lies a note of how far each goes. Call all of this inside `warehouse.writing`.
+Beside them lies a note of how far each goes. What changes a file must be called inside `Warehouse.reading`.
 """
 
 import fcntl
 import os
 import shutil
 import time
-from contextlib import suppress
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import duckdb_connection
+from orchestration.warehouse.interface import Connection, LandingMarks, NotPublished
 
 
 @dataclass(frozen=True)
@@ -48,87 +52,137 @@ class _Entry:
     version: str
     boot: str
     seconds: float
+    landing: LandingMarks | None
 
 
-def base(settings: OrchestrationSettings, marks: Watermarks) -> tuple[Path, Watermarks] | None:
-    """The file of the same build as `marks` that the next copy can start from, with its marks; None without one."""
-    known = _known(settings)
-    for file in (_before(settings), settings.published):
-        entry = known.get(_identity(file))
-        if entry is None or not entry.marks.is_of_same_build(marks):
-            continue
-        if file == settings.published or _is_nobodys(file):
-            return file, entry.marks
-    return None
+class PublishedFile:
+    """The published copy as a DuckDB file: see `interface.Published`, and below that what publishing does with it.
 
-
-def published_version(settings: OrchestrationSettings) -> str | None:
-    """The version of the warehouse that the published file holds; None if that cannot be told of this very file."""
-    entry = _known(settings).get(_identity(settings.published))
-    return entry.version if entry is not None else None
-
-
-def published_seconds_ago(settings: OrchestrationSettings) -> float | None:
-    """Seconds since the published file was put in place; None if that cannot be told, or the machine was restarted."""
-    entry = _known(settings).get(_identity(settings.published))
-    if entry is None or entry.boot != _boot() or entry.seconds > time.monotonic():
-        return None
-    return time.monotonic() - entry.seconds
-
-
-def take(settings: OrchestrationSettings, file: Path, fresh: Path) -> None:
-    """Put what `base` named at `fresh`, there to be renewed; what is published stays."""
-    if file == settings.published:
-        shutil.copyfile(file, fresh)
-    else:
-        file.replace(fresh)
-
-
-def clear(fresh: Path) -> None:
-    """Remove what a killed run left there, with its log."""
-    for path in (fresh, fresh.with_name(f"{fresh.name}.wal")):
-        path.unlink(missing_ok=True)
-
-
-def put_in_place(settings: OrchestrationSettings, fresh: Path, marks: Watermarks, version: str) -> None:
-    """Publish the file, a copy of that version of the warehouse, in one step, and keep the one that it replaces.
-
-    Killed on the way, the next copy starts from what is published, or is a whole one.
+    The file is called after the schema, and DuckDB calls the catalogue after the file: its tables stand in the default
+    schema, so that both `calls` and `marts.calls` name one (a schema `marts` within would make the second ambiguous).
     """
-    target, before = settings.published, _before(settings)
-    known = _known(settings)
-    entry = _Entry(marks, version, _boot(), time.monotonic())
-    entries = {_identity(fresh): entry, _identity(target): known.get(_identity(target))}
-    note = _note(settings)
-    beside = note.with_name(f"{note.name}.new")
-    beside.write_bytes(orjson.dumps({file: asdict(of) for file, of in entries.items() if of is not None}))
-    beside.replace(note)
-    before.unlink(missing_ok=True)
-    with suppress(OSError):  # the first copy, or a file system without links
-        os.link(target, before)
-    fresh.replace(target)
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._before = path.with_name(f"{path.name}.before")
+        self._note = path.with_name("copied.json")
+
+    @property
+    def location(self) -> str:
+        """See `Published.location`."""
+        return str(self.path)
+
+    def version(self) -> Hashable | None:
+        """See `Published.version`."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
+    def warehouse_version(self) -> str | None:
+        """See `Published.warehouse_version`."""
+        entry = self._entry()
+        return entry.version if entry is not None else None
+
+    def published_at(self) -> datetime | None:
+        """See `Published.published_at`."""
+        try:
+            return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def seconds_ago(self) -> float | None:
+        """See `Published.seconds_ago`."""
+        entry = self._entry()
+        if entry is None or entry.boot != _boot() or entry.seconds > time.monotonic():
+            return None
+        return time.monotonic() - entry.seconds
+
+    def marks(self) -> LandingMarks | None:
+        """See `Published.marks`."""
+        entry = self._entry()
+        return entry.landing if entry is not None else None
+
+    @contextmanager
+    def connect(self, memory_limit: str | None = None, threads: int | None = None) -> Iterator[Connection]:
+        """See `Published.connect`."""
+        if not self.path.exists():
+            raise NotPublished(f"nothing was published yet to {self.path}; the next pass does so")
+        limits: dict[str, Any] = {"memory_limit": memory_limit, "threads": threads}
+        options = {name: limit for name, limit in limits.items() if limit is not None}
+        with duckdb_connection.connect(self.location, options, read_only=True) as connection:
+            yield connection
+
+    def forget_base(self) -> None:
+        """See `Published.forget_base`."""
+        self._note.unlink(missing_ok=True)
+
+    def base(self, marks: Watermarks) -> tuple[Path, Watermarks] | None:
+        """The file of the same build as `marks` that the next copy can start from, with its marks; None without one."""
+        entries = self._entries()
+        for file in (self._before, self.path):
+            entry = entries.get(_identity(file))
+            if entry is None or not entry.marks.is_of_same_build(marks):
+                continue
+            if file == self.path or _is_nobodys(file):
+                return file, entry.marks
+        return None
+
+    def fresh(self) -> Path:
+        """Where the next copy is written; what a killed run left there is removed, with its log."""
+        fresh = self.path.with_name(f"{self.path.name}.new")
+        fresh.parent.mkdir(parents=True, exist_ok=True)
+        for path in (fresh, fresh.with_name(f"{fresh.name}.wal")):
+            path.unlink(missing_ok=True)
+        return fresh
+
+    def take(self, file: Path, fresh: Path) -> None:
+        """Put what `base` named at `fresh`, there to be renewed; what is published stays."""
+        if file == self.path:
+            shutil.copyfile(file, fresh)
+        else:
+            file.replace(fresh)
+
+    def put_in_place(
+        self, fresh: Path, marks: Watermarks, version: str, landing: LandingMarks | None = None
+    ) -> None:
+        """Publish the file, a copy of that version of the warehouse, in one step, and keep the one that it replaces.
+
+        Killed on the way, the next copy starts from what is published, or is a whole one.
+        """
+        entry = _Entry(marks, version, _boot(), time.monotonic(), landing)
+        entries = {_identity(fresh): entry, _identity(self.path): self._entry()}
+        beside = self._note.with_name(f"{self._note.name}.new")
+        beside.write_bytes(orjson.dumps({file: asdict(of) for file, of in entries.items() if of is not None}))
+        beside.replace(self._note)
+        self._before.unlink(missing_ok=True)
+        with suppress(OSError):  # the first copy, or a file system without links
+            os.link(self.path, self._before)
+        fresh.replace(self.path)
+
+    def _entry(self) -> _Entry | None:
+        """What the note says of the published file."""
+        return self._entries().get(_identity(self.path))
+
+    def _entries(self) -> dict[str, _Entry]:
+        """What the note says of files, by their identity; nothing if it cannot be read."""
+        try:
+            noted = orjson.loads(self._note.read_bytes())
+            return {file: _entry_of(entry) for file, entry in noted.items()}
+        except (OSError, ValueError, TypeError, AttributeError, KeyError):
+            return {}
 
 
-def forget(settings: OrchestrationSettings) -> None:
-    """Have the next copy be a whole one: something changed that no event tells of."""
-    _note(settings).unlink(missing_ok=True)
-
-
-def _before(settings: OrchestrationSettings) -> Path:
-    return settings.published.with_name(f"{settings.published.name}.before")
-
-
-def _note(settings: OrchestrationSettings) -> Path:
-    return settings.published.with_name("copied.json")
-
-
-def _known(settings: OrchestrationSettings) -> dict[str, _Entry]:
-    """What the note says of files, by their identity."""
-    try:
-        noted = orjson.loads(_note(settings).read_bytes())
-        return {file: _Entry(**{**of, "marks": Watermarks(**of["marks"])}) for file, of in noted.items()}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError):
-        return {}
+def _entry_of(noted: dict[str, Any]) -> _Entry:
+    landing = noted["landing"]
+    return _Entry(
+        **{
+            **noted,
+            "marks": Watermarks(**noted["marks"]),
+            "landing": None if landing is None else LandingMarks(**landing),
+        }
+    )
 
 
 def _boot() -> str:

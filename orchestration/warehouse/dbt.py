@@ -9,16 +9,15 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from integrations.config import IntegrationSettings
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
+from orchestration.warehouse.interface import RelationMissing
 
 EventSink = Callable[[dict[str, Any]], None]
 _NOT_SOURCE = {"target", "logs", ".user.yml"}
@@ -26,12 +25,17 @@ _COMPLETE_BUILDS = """
     create table if not exists complete_builds (part varchar primary key, project varchar);
     alter table complete_builds add column if not exists number bigint
 """
+_BUILT_BY = "select project from complete_builds where part = ?"
 _REMEMBER = "insert or replace into complete_builds (part, project, number) values (?, ?, ?)"
 _REFRESH = "refresh"
 
 
 class BuildFailed(Exception):
     """dbt could not build or a data test failed; the message names each node."""
+
+
+class NotYaml(Exception):
+    """A text is no YAML to dbt; the message is dbt's."""
 
 
 def manifest_path(settings: OrchestrationSettings) -> Path:
@@ -102,13 +106,32 @@ def variables(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values))
 
 
+def parse_yaml(text: str) -> Any:
+    """A text as dbt reads YAML. Raises NotYaml."""
+    from dbt.clients.yaml_helper import load_yaml_text
+    from dbt_common.exceptions import DbtBaseException
+
+    try:
+        return load_yaml_text(text)
+    except DbtBaseException as error:
+        raise NotYaml(str(error)) from error
+
+
+def known_vars(project: Path) -> set[str]:
+    """The vars that a dbt project has: at the top, or under the project's name. Raises NotYaml."""
+    settings = parse_yaml((project / "dbt_project.yml").read_text(encoding="utf-8")) or {}
+    values = settings.get("vars") or {}
+    own = values.get(settings.get("name"))
+    return set(values) | set(own if isinstance(own, dict) else ())
+
+
 def _phone_region() -> str:
     return IntegrationSettings().phone_region.strip()
 
 
 def build(settings: OrchestrationSettings, arguments: Sequence[str], sink: EventSink | None = None) -> None:
     """`dbt build`. Raises BuildFailed, and WarehouseBusy when the warehouse is not free."""
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         invoke(settings, ["build", *arguments], sink)
 
 
@@ -116,20 +139,21 @@ def build_all(
     settings: OrchestrationSettings, part: str, arguments: Sequence[str], sink: EventSink | None = None
 ) -> None:
     """`dbt build` of a whole part of the project, remembered in the warehouse when it succeeds."""
-    with duckdb_file.writing(settings):
+    warehouse = open_warehouse(settings)
+    with warehouse.writing():
         project = project_version()  # before: a change made meanwhile is built the next time
         invoke(settings, ["build", *arguments], sink)
-        with duckdb_file.connect(settings, read_only=False) as connection:
+        with warehouse.connect(read_only=False) as connection:
             connection.execute(_COMPLETE_BUILDS)
-            connection.execute(_REMEMBER, [part, project, duckdb_file.number(settings)])
+            connection.execute(_REMEMBER, [part, project, warehouse.change_number()])
         full_build_marker(settings, part).write_text(project, encoding="utf-8")
 
 
 def is_full_build_recorded(settings: OrchestrationSettings, part: str) -> bool:
     """What `is_built` is likely to say, for those who do not open the warehouse."""
-    reminder = full_build_marker(settings, part)
-    is_there = settings.warehouse.exists() and reminder.exists()
-    return is_there and reminder.read_text(encoding="utf-8") == project_version()
+    marker = full_build_marker(settings, part)
+    is_marked = open_warehouse(settings).exists() and marker.exists()
+    return is_marked and marker.read_text(encoding="utf-8") == project_version()
 
 
 def full_build_marker(settings: OrchestrationSettings, part: str) -> Path:
@@ -146,48 +170,36 @@ def request_full_refresh(settings: OrchestrationSettings, part: str) -> str | No
     """Have the next build of a part, whoever starts it, build everything anew; what was remembered until now.
 
     For events that come back to the raw tables: an increment would take them for new, and its models may hold
-    them already. Call inside `warehouse.writing`.
+    them already. Call inside `Warehouse.writing`.
     """
-    with duckdb_file.connect(settings, read_only=False) as connection:
+    warehouse = open_warehouse(settings)
+    with warehouse.connect(read_only=False) as connection:
         connection.execute(_COMPLETE_BUILDS)
-        before = connection.execute("select project from complete_builds where part = ?", [part]).fetchone()
-        connection.execute(_REMEMBER, [part, _REFRESH, duckdb_file.number(settings)])
+        before: str | None = connection.value(_BUILT_BY, [part])
+        connection.execute(_REMEMBER, [part, _REFRESH, warehouse.change_number()])
     full_build_marker(settings, part).unlink(missing_ok=True)
-    return str(before[0]) if before is not None else None
+    return before
 
 
 def cancel_full_refresh(settings: OrchestrationSettings, part: str, before: str | None) -> None:
-    """Remember again what was remembered before `request_full_refresh`. Call inside `warehouse.writing`."""
-    with duckdb_file.connect(settings, read_only=False) as connection:
+    """Remember again what was remembered before `request_full_refresh`. Call inside `Warehouse.writing`."""
+    warehouse = open_warehouse(settings)
+    with warehouse.connect(read_only=False) as connection:
         connection.execute("delete from complete_builds where part = ?", [part])
         if before is not None:
-            connection.execute(_REMEMBER, [part, before, duckdb_file.number(settings)])
+            connection.execute(_REMEMBER, [part, before, warehouse.change_number()])
             full_build_marker(settings, part).write_text(before, encoding="utf-8")
-
-
-def completed(connection: duckdb.DuckDBPyConnection, catalog: str) -> int:
-    """A number of the newest complete build that the attached warehouse `catalog` remembers, another one for each."""
-    try:
-        newest = connection.execute(
-            f"select coalesce(max(number), 0) from {catalog}.main.complete_builds"  # noqa: S608 - our own name
-        ).fetchone()
-    except (duckdb.CatalogException, duckdb.BinderException):  # built by hand alone, or before numbers
-        return 0
-    return int(newest[0]) if newest else 0
 
 
 def _built_by(settings: OrchestrationSettings, part: str) -> str | None:
     """The version of the project that built the whole part last."""
-    if not settings.warehouse.exists():
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
         return None
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        try:
-            found = connection.execute(
-                "select project from complete_builds where part = ?", [part]
-            ).fetchone()
-        except duckdb.CatalogException:
-            return None
-    return str(found[0]) if found is not None else None
+    with warehouse.reading(), warehouse.connect() as connection, suppress(RelationMissing):
+        project: str | None = connection.value(_BUILT_BY, [part])
+        return project
+    return None
 
 
 def invoke(
@@ -238,6 +250,8 @@ def _invoke(
                 "--log-level-file",
                 "none",
                 *arguments,
+                "--target",
+                open_warehouse(settings).dbt_target,
                 "--project-dir",
                 str(project),
                 "--profiles-dir",
@@ -263,9 +277,9 @@ def _as_dict(event: Any) -> dict[str, Any]:
 
 @contextmanager
 def _environment(settings: OrchestrationSettings) -> Iterator[None]:
-    """What the dbt project reads for the time of one command: the home as an absolute path, memory, phone region."""
+    """What the dbt project reads for the time of one command: where the warehouse is, memory, phone region."""
     ours = {
-        "AFTERCALL_HOME": str(settings.home),
+        **open_warehouse(settings).dbt_environment(),
         "AFTERCALL_DUCKDB_MEMORY": settings.duckdb_memory,
         # dbt reads no .env file
         "AFTERCALL_PHONE_REGION": _phone_region(),

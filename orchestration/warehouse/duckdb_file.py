@@ -1,187 +1,159 @@
-"""The warehouse: where it is, who may write it now, and the dlt destination that stands for it.
+"""The warehouse as one DuckDB file, with a copy of its marts for readers: the default, for one machine.
 
-The one place on this floor that knows that the warehouse is a DuckDB file. What is in it belongs to
-`orchestration/load/` (raw) and `dbt_project/` (everything else).
+A DuckDB file has one writing process, and a reader in another process shuts the writer out, even read-only. So a lock
+beside the file says whose turn it is, readers get a copy, and connections are short.
 """
 
-import fcntl
-import logging
 import os
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import duckdb
+from typing import Any
 
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import duckdb_connection, incremental_copy
+from orchestration.warehouse.copy_files import PublishedFile
+from orchestration.warehouse.file_lock import exclusive
+from orchestration.warehouse.interface import BuiltProject, Connection, PublishReport, UnknownWarehouse
+from orchestration.warehouse.memory import with_enough_memory
 
-LOG = logging.getLogger("aftercall.warehouse")
-T = TypeVar("T")
-RAW = "raw"
-_NUMBER_FILE = "warehouse.number"
-_LARGER_LIMITS = ("2GB", f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') * 7 // 10 >> 20}MiB")
-LARGEST_LIMIT = _LARGER_LIMITS[-1]
-"""The memory limit that `with_enough_memory` tries last."""
-_OUT_OF_MEMORY = re.compile(r"Out of Memory|failed to (pin|allocate)")
-
-
-class WarehouseBusy(Exception):
-    """Another process held the warehouse for longer than the configured wait."""
+SCHEME = "duckdb"
+FORM = f"{SCHEME}:///path/to/file.duckdb"
+_DEFAULT_NAME = "warehouse.duckdb"
+_PUBLISHED = Path("published", "marts.duckdb")
 
 
-def duckdb_config(settings: OrchestrationSettings) -> dict[str, Any]:
-    """Options of every DuckDB connection that moves many rows.
+class DuckdbFile:
+    """See `interface.Warehouse`. The lock and the count of changes lie beside the file, the copy in the home."""
 
-    Rows carry their own order (`received_at`), so DuckDB need not keep that of insertion: measured on
-    300,000 events, this takes a third off the load and keeps it within its memory limit.
-    """
-    return {"memory_limit": settings.warehouse_memory_limit, "preserve_insertion_order": False}
+    dbt_target = SCHEME
 
+    def __init__(self, path: Path, settings: OrchestrationSettings) -> None:
+        self.path = path
+        self.published = PublishedFile(settings.home / _PUBLISHED)
+        self._settings = settings
+        self._number_file = path.with_suffix(".number")
+        self._lock_file = path.with_suffix(".lock")
 
-def with_enough_memory(
-    settings: OrchestrationSettings,
-    work: Callable[[OrchestrationSettings], T],
-    limit: str = "warehouse_memory_limit",
-) -> T:
-    """Do `work` within the setting named `limit`, and with more memory when DuckDB needs it.
+    @property
+    def location(self) -> str:
+        """See `Warehouse.location`."""
+        return str(self.path)
 
-    DuckDB works on 2,048 rows at a time, whatever their size: bodies of some kilobytes fit the limit however many
-    there are, a few hundred of several megabytes do not. `work` must be repeatable.
-    """
-    *limits, last = dict.fromkeys((getattr(settings, limit), *_LARGER_LIMITS))
-    for memory in limits:
+    def exists(self) -> bool:
+        """See `Warehouse.exists`."""
+        return self.path.exists()
+
+    def version(self) -> str | None:
+        """See `Warehouse.version`.
+
+        It has the number of changes, and for a `dbt build` by hand, which counts nothing, what the file system says.
+        """
+        files = [_status_of(path) for path in (self.path, self.path.with_name(f"{self.path.name}.wal"))]
+        return f"{self.change_number()} {' '.join(files)}" if files[0] != "-" else None
+
+    def change_number(self) -> int:
+        """See `Warehouse.change_number`."""
         try:
-            return work(settings.model_copy(update={limit: memory}))
-        except Exception as error:  # dlt and dbt wrap what DuckDB raised
-            if not _ran_out_of_memory(error):
-                raise
-            LOG.warning("DuckDB needs more than %s of memory; trying with more", memory)
-    return work(settings.model_copy(update={limit: last}))
+            return int(self._number_file.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return 0
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """See `Warehouse.reading`."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with exclusive(self._lock_file, self._settings.lock_timeout_seconds):
+            yield
 
-def ran_out_of_memory(failure: str) -> bool:
-    """Whether the words of a failure say that DuckDB needed more memory than its limit."""
-    return _OUT_OF_MEMORY.search(failure) is not None
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """See `Warehouse.writing`."""
+        with self.reading():
+            self._write_number(self.change_number() + 1)
+            yield
 
+    @contextmanager
+    def connect(self, read_only: bool = True) -> Iterator[Connection]:
+        """See `Warehouse.connect`."""
+        options = duckdb_connection.moving_rows(self._settings.warehouse_memory_limit)
+        with duckdb_connection.connect(self.location, options, read_only) as connection:
+            yield connection
 
-def _ran_out_of_memory(error: BaseException | None) -> bool:
-    while error is not None:
-        if ran_out_of_memory(str(error)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+    def attach_statement(self, name: str) -> str:
+        """See `Warehouse.attach_statement`."""
+        return f"attach {duckdb_connection.quoted(self.location)} as {name} (read_only)"
 
+    def destination(self) -> Any:
+        """See `Warehouse.destination`.
 
-def _loading_config(settings: OrchestrationSettings) -> dict[str, Any]:
-    """Options of the connections that dlt copies and merges with.
+        Every byte is written twice (staging, then `raw`), and most of the time went into compressing payloads.
+        Measured on 300,000 events: without compression of text the two steps take half as long, on one thread
+        less again (and less memory), for a file of 1.9 times the size.
+        """
+        import dlt
 
-    Every byte is written twice (staging, then `raw`), and most of the time went into compressing payloads.
-    Measured on 300,000 events: without compression of text the two steps take half as long, on one thread
-    less again (and less memory), for a file of 1.9 times the size.
-    """
-    return duckdb_config(settings) | {
-        "disabled_compression_methods": "dictionary,fsst,dict_fsst,zstd",
-        "threads": 1,
-    }
-
-
-def destination(settings: OrchestrationSettings) -> Any:
-    """The dlt destination of the raw tables."""
-    import dlt
-
-    return dlt.destinations.duckdb(
-        credentials={
-            "database": str(settings.warehouse),
-            "global_config": _loading_config(settings),
+        options = duckdb_connection.moving_rows(self._settings.warehouse_memory_limit) | {
+            "disabled_compression_methods": "dictionary,fsst,dict_fsst,zstd",
+            "threads": 1,
         }
-    )
+        return dlt.destinations.duckdb(credentials={"database": self.location, "global_config": options})
+
+    def dbt_environment(self) -> dict[str, str]:
+        """See `Warehouse.dbt_environment`."""
+        return {"AFTERCALL_WAREHOUSE_URL": f"{SCHEME}://{self.path}"}
+
+    def publish(self, project: BuiltProject) -> PublishReport:
+        """See `Warehouse.publish`.
+
+        Of marts that hold calls only those that changed since the last copy are written, into a copy of that file.
+        """
+        started = time.monotonic()
+        with self.reading():
+            version = self.version() or ""
+            copy = with_enough_memory(
+                self._settings,
+                lambda roomy: incremental_copy.make(
+                    self.attach_statement("warehouse"),
+                    self.published,
+                    project,
+                    duckdb_connection.moving_rows(roomy.warehouse_memory_limit),
+                ),
+            )
+            self.published.put_in_place(copy.file, copy.marks, version, project.landing)
+        stored_bytes = self.published.path.stat().st_size
+        return PublishReport(copy.rows, copy.newest, stored_bytes, time.monotonic() - started, copy.renewed)
+
+    def _write_number(self, value: int) -> None:
+        """Before the change, and on the disk: a power cut in between shows a change too many, never one too few."""
+        beside = self._number_file.with_name(f"{self._number_file.name}.new")
+        with beside.open("w", encoding="utf-8") as file:
+            file.write(str(value))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._number_file)
 
 
-@contextmanager
-def reading(settings: OrchestrationSettings) -> Iterator[None]:
-    """Hold the warehouse against every other process of this home; freed even by `kill -9`.
-
-    Raises WarehouseBusy after `lock_timeout_seconds`.
-    """
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with exclusive(settings.home / "warehouse.lock", settings.lock_timeout_seconds):
-        yield
-
-
-@contextmanager
-def writing(settings: OrchestrationSettings) -> Iterator[None]:
-    """Hold the warehouse to change it, which makes its content another version; otherwise as `reading`."""
-    with reading(settings):
-        _write_number(settings, number(settings) + 1)
-        yield
+def from_url(url: str, settings: OrchestrationSettings) -> DuckdbFile:
+    """The file that a URL names. Raises UnknownWarehouse where it names none."""
+    path = url.removeprefix(f"{SCHEME}://")
+    if path == url or not path.startswith("/"):
+        raise UnknownWarehouse(
+            f"AFTERCALL_WAREHOUSE_URL names no file by its absolute path; write {FORM}, with three slashes"
+        )
+    return DuckdbFile(Path(path), settings)
 
 
-def number(settings: OrchestrationSettings) -> int:
-    """How often the warehouse was held to be changed: a number that only grows, whatever the clock does."""
-    try:
-        return int((settings.home / _NUMBER_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return 0
+def of_home(settings: OrchestrationSettings) -> DuckdbFile:
+    """The file of a home whose settings name no warehouse."""
+    return DuckdbFile(settings.home / _DEFAULT_NAME, settings)
 
 
-def _write_number(settings: OrchestrationSettings, value: int) -> None:
-    """Before the change, and on the disk: a power cut in between shows a change too many, never one too few."""
-    path = settings.home / _NUMBER_FILE
-    beside = path.with_name(f"{path.name}.new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(str(value))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-
-
-def version(settings: OrchestrationSettings) -> str | None:
-    """A name for the content of the warehouse, another one after each change; None without a warehouse.
-
-    It has the number, and for a `dbt build` by hand, which counts nothing, what the file system says of the files.
-    Versions are compared for equality, never by age. Opens nothing, so that a sensor may ask.
-    """
-    files = [
-        _seen(path) for path in (settings.warehouse, settings.warehouse.with_name("warehouse.duckdb.wal"))
-    ]
-    return f"{number(settings)} {' '.join(files)}" if files[0] != "-" else None
-
-
-def _seen(path: Path) -> str:
+def _status_of(path: Path) -> str:
+    """What tells a file from what it was before."""
     try:
         status = path.stat()
     except OSError:
         return "-"
     return f"{status.st_ino}:{status.st_size}:{status.st_mtime_ns}"
-
-
-@contextmanager
-def exclusive(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """An advisory lock on a file. Raises WarehouseBusy when it cannot be had in time."""
-    deadline = time.monotonic() + timeout_seconds
-    with path.open("a") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise WarehouseBusy(
-                        f"another process has held {path} for {timeout_seconds:.0f} s; "
-                        "wait for it, or look for a hanging run in the Dagster UI"
-                    ) from None
-                time.sleep(0.05)
-        yield
-
-
-@contextmanager
-def connect(settings: OrchestrationSettings, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A short-lived connection. Call inside `writing`, since a DuckDB file has one process at a time."""
-    connection = duckdb.connect(str(settings.warehouse), read_only=read_only, config=duckdb_config(settings))
-    try:
-        yield connection
-    finally:
-        connection.close()

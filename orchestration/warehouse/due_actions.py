@@ -14,7 +14,7 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import DueAction, FillReport, Outbox
 from integrations.routes import routes
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 
 SYNC_TABLES = {
     "ticket": ("sync_tickets",),
@@ -69,12 +69,13 @@ def fill(
 
 def _due(settings: OrchestrationSettings, table: str, since: str | None, query: str) -> pd.DataFrame:
     """Rows built at or after `since` (UTC, ISO 8601); at, since a build may have been cut short."""
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        return connection.execute(
+    warehouse = open_warehouse(settings)
+    with warehouse.reading(), warehouse.connect() as connection:
+        return connection.frame(
             f"{query.format(table=table)} where due.built_at >= coalesce(?::timestamp, '-infinity') "
             "order by due.due_at, due.action_key",
             [since],
-        ).df()
+        )
 
 
 def _batches(frame: pd.DataFrame) -> Iterator[list[DueAction]]:

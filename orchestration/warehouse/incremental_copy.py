@@ -10,19 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import duckdb
-import orjson
-
-from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import copy_files, dbt, duckdb_file
-from orchestration.warehouse.copy_files import Watermarks
+from orchestration.warehouse import duckdb_connection
+from orchestration.warehouse.copy_files import PublishedFile, Watermarks
+from orchestration.warehouse.duckdb_connection import Options, quoted
+from orchestration.warehouse.interface import MARTS, BuiltProject, Connection, RelationMissing
 
 LOG = logging.getLogger("aftercall.publish")
-SCHEMA = "marts"
-COPIED_BY = "copied_by"
-"""Name of the declaration in a mart's `meta`; its values are the keys of `COLUMNS`."""
 COLUMNS = {"call": "call_key", "day": "call_date", "customer": "customer_phone"}
-"""By which column the rows of a mart with this declaration are told."""
+"""The column by which the changed rows of a mart are found, for each declaration that a mart may make."""
 MOST_RENEWED = 0.1
 """Share of the calls above which everything is copied: then that is faster."""
 MOST_CUSTOMERS = 5_000
@@ -30,9 +25,10 @@ MOST_CUSTOMERS = 5_000
 
 
 @dataclass(frozen=True)
-class MadeCopy:
-    """Rows by mart, when the newest event in it arrived (UTC), the calls renewed (None: all), and how far it goes."""
+class MartsCopy:
+    """A file, its rows by mart, when the newest event arrived (UTC), calls renewed (None: all), and how far it goes."""
 
+    file: Path
     rows: dict[str, int]
     newest: datetime | None
     renewed: int | None
@@ -54,9 +50,8 @@ class _Mart:
             return ["true"]
         if COLUMNS.get(declared) not in {name for name, _, _ in self.columns}:
             LOG.warning(
-                "The mart %s is copied whole: %s is %r, which needs one of the columns %s.",
+                "The mart %s is copied whole: copied_by is %r, which needs one of the columns %s.",
                 self.name,
-                COPIED_BY,
                 declared,
                 COLUMNS,
             )
@@ -72,50 +67,62 @@ class _Mart:
         return [(name, kind) for name, kind, _ in self.columns]
 
 
-def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
-    """Write the file. Call inside `warehouse.writing`."""
-    copy_files.clear(fresh)
-    with duckdb.connect(config=duckdb_file.duckdb_config(settings)) as connection:
-        connection.execute(f"attach '{_quoted(str(settings.warehouse))}' as warehouse (read_only)")
-        marks = _marks(connection)
-        base, renewed = copy_files.base(settings, marks), None
+def make(attach: str, published: PublishedFile, project: BuiltProject, options: Options) -> MartsCopy:
+    """Write the next file of the published copy. Call inside `Warehouse.reading`.
+
+    `attach` is the statement by which a connection reads the warehouse, as catalogue `warehouse`.
+    """
+    fresh = published.fresh()
+    with duckdb_connection.connect(":memory:", options) as connection:
+        connection.execute(attach)
+        marks = _marks(connection, project.version)
+        base, renewed = published.base(marks), None
         if base and _find_touched(connection, base[1]):
-            copy_files.take(settings, base[0], fresh)
+            published.take(base[0], fresh)
             renewed = 0
-        connection.execute(f"attach '{_quoted(str(fresh))}' as fresh")
-        marts = _marts(connection, "warehouse", SCHEMA)
+        connection.execute(f"attach {quoted(str(fresh))} as fresh")
+        marts = _marts(connection, "warehouse", MARTS)
         standing = {mart.name: mart for mart in _marts(connection, "fresh", "main")}
         for name in standing.keys() - {mart.name for mart in marts}:
             connection.execute(f'drop table fresh."{name}"')
         customers, declared = "true", dict[str, str]()
         if renewed is not None:
-            declared = _declared(settings)
-            _find_left(connection)
+            declared = dict(project.copied_by())
+            _add_calls_of_moved_actions(connection)
             renewed, customers = _count(connection, "touched"), _touched_customers(connection)
         for mart in marts:
-            there = standing.get(mart.name)
-            if there is None or there.shape != mart.shape:
+            copied = standing.get(mart.name)
+            if copied is None or copied.shape != mart.shape:
                 _create(connection, mart)
             else:
                 _renew(connection, mart, mart.changed(declared.get(mart.name), customers))
         rows = {mart.name: _count(connection, f'fresh."{mart.name}"') for mart in marts}
-        newest = connection.execute("select max(updated_at) from fresh.calls").fetchone()
+        newest = connection.value("select max(updated_at) from fresh.calls")
         connection.execute("detach fresh")
-    arrived = newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
-    return MadeCopy(rows, arrived, renewed, marks)
+    return MartsCopy(fresh, rows, newest.replace(tzinfo=UTC) if newest else None, renewed, marks)
 
 
-def _marks(connection: duckdb.DuckDBPyConnection) -> Watermarks:
-    found = connection.execute(
+def _marks(connection: Connection, project: str) -> Watermarks:
+    ((*moments,),) = connection.rows(
         """select
             (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
             (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
-    ).fetchone()
-    return Watermarks(dbt.project_version(), dbt.completed(connection, "warehouse"), *(found or ()))
+    )
+    return Watermarks(project, _full_build(connection), *moments)
 
 
-def _find_touched(connection: duckdb.DuckDBPyConnection, before: Watermarks) -> bool:
+def _full_build(connection: Connection) -> int:
+    """Number of the newest full build that the warehouse remembers; each has another one. See `dbt.build_all`."""
+    try:
+        return int(
+            connection.value("select coalesce(max(number), 0) from warehouse.main.complete_builds") or 0
+        )
+    except RelationMissing:  # built by hand alone
+        return 0
+
+
+def _find_touched(connection: Connection, before: Watermarks) -> bool:
     """Note the calls that changed since, by themselves or by an action; whether they are few."""
     connection.execute(
         """create temp table touched_actions as
@@ -140,7 +147,7 @@ def _find_touched(connection: duckdb.DuckDBPyConnection, before: Watermarks) -> 
     return _count(connection, "touched") <= max(MOST_RENEWED * calls, 1000)
 
 
-def _find_left(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_calls_of_moved_actions(connection: Connection) -> None:
     """Note the calls that an action was about in the last copy: a contact is about its customer's newest call."""
     connection.execute(
         """insert into touched
@@ -150,71 +157,54 @@ def _find_left(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _touched_customers(connection: duckdb.DuckDBPyConnection) -> str:
+def _touched_customers(connection: Connection) -> str:
     """The customers of the calls that changed, now or in the last copy, as a condition on `customer_phone`.
 
     Spelled out: then DuckDB reads only the calls of these, which it does for no list that it has to look up.
     """
-    phones = connection.execute(
+    phones = connection.rows(
         """select customer_phone from warehouse.intermediate.int_call_outcomes where call_key in (from touched)
         union select customer_phone from fresh.calls where call_key in (from touched)"""
-    ).fetchall()
-    spelled = [f"'{_quoted(phone)}'" for (phone,) in phones if phone is not None]
+    )
+    spelled = [quoted(phone) for (phone,) in phones if phone is not None]
     if len(spelled) > MOST_CUSTOMERS:
         return "true"
     return f"customer_phone in ({', '.join(spelled)})" if spelled else "false"
 
 
-def _declared(settings: OrchestrationSettings) -> dict[str, str]:
-    """What marts declare in dbt of how their rows change, by mart."""
-    nodes = orjson.loads(dbt.ensure_manifest(settings).read_bytes())["nodes"].values()
-    return {
-        node["name"]: node["config"]["meta"][COPIED_BY]
-        for node in nodes
-        if node["resource_type"] == "model"
-        and node["schema"] == SCHEMA
-        and COPIED_BY in node["config"]["meta"]
-    }
-
-
-def _renew(connection: duckdb.DuckDBPyConnection, mart: _Mart, changed: list[str]) -> None:
+def _renew(connection: Connection, mart: _Mart, changed: list[str]) -> None:
     for rows in changed:
         connection.execute(f'delete from fresh."{mart.name}" where {rows}')  # noqa: S608 - our own names
         connection.execute(
-            f'insert into fresh."{mart.name}" select * from warehouse.{SCHEMA}."{mart.name}" where {rows}'  # noqa: S608
+            f'insert into fresh."{mart.name}" select * from warehouse.{MARTS}."{mart.name}" where {rows}'  # noqa: S608
         )
 
 
-def _create(connection: duckdb.DuckDBPyConnection, mart: _Mart) -> None:
+def _create(connection: Connection, mart: _Mart) -> None:
     name = f'fresh."{mart.name}"'
-    connection.execute(f'create or replace table {name} as from warehouse.{SCHEMA}."{mart.name}"')
+    connection.execute(f'create or replace table {name} as from warehouse.{MARTS}."{mart.name}"')
     if mart.comment:
-        connection.execute(f"comment on table {name} is '{_quoted(mart.comment)}'")
+        connection.execute(f"comment on table {name} is {quoted(mart.comment)}")
     for column, _, comment in mart.columns:
         if comment:
-            connection.execute(f"comment on column {name}.\"{column}\" is '{_quoted(comment)}'")
+            connection.execute(f'comment on column {name}."{column}" is {quoted(comment)}')
 
 
-def _marts(connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> list[_Mart]:
+def _marts(connection: Connection, database: str, schema: str) -> list[_Mart]:
     """Every table and view of a schema with its columns, by name."""
-    comments = connection.execute(
+    comments = connection.rows(
         "select table_name, comment from duckdb_tables() where database_name = $1 and schema_name = $2 union all "
         "select view_name, comment from duckdb_views() where database_name = $1 and schema_name = $2 order by 1",
         [database, schema],
-    ).fetchall()
-    columns = connection.execute(
+    )
+    columns = connection.rows(
         "select table_name, list((column_name, data_type, comment) order by column_index) from duckdb_columns() "
         "where database_name = $1 and schema_name = $2 group by 1",
         [database, schema],
-    ).fetchall()
-    of_table = {table: tuple(map(tuple, found)) for table, found in columns}
+    )
+    of_table = {table: tuple(map(tuple, of_one)) for table, of_one in columns}
     return [_Mart(name, comment, of_table.get(name, ())) for name, comment in comments]
 
 
-def _count(connection: duckdb.DuckDBPyConnection, relation: str) -> int:
-    counted = connection.execute(f"select count(*) from {relation}").fetchone()  # noqa: S608 - our own names
-    return int(counted[0]) if counted else 0
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+def _count(connection: Connection, relation: str) -> int:
+    return int(connection.value(f"select count(*) from {relation}"))  # noqa: S608 - our own names

@@ -1,4 +1,4 @@
-"""The published marts as Parquet, a folder a mart and a file a day, for tools that read files.
+"""The published marts as Parquet, one folder per mart, one file per day, for tools that read files.
 
     parquet/calls/2026-11-02.parquet      marts about calls: by the day of the call, UTC
     parquet/actions/2026-11-02.parquet    by the day the action was recorded, UTC
@@ -10,10 +10,12 @@ Reads the published copy alone, so the warehouse is free meanwhile.
 
 from pathlib import Path
 
-import duckdb
 import orjson
 
 from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import open_warehouse
+from orchestration.warehouse.duckdb_connection import quoted
+from orchestration.warehouse.interface import Connection
 
 _STATE = "exported.json"
 _DAYS = ("call_date", "due_date", "period_start")
@@ -23,27 +25,23 @@ Digests = dict[str, dict[str, str]]
 
 
 def export(settings: OrchestrationSettings) -> list[Path]:
-    """Write the files whose rows are others than at the last export, remove those of days that are gone.
+    """The files written: those whose rows differ from the last export. Files of days that are gone are removed.
 
-    What changed is told by a digest of each day's rows, so late events, calls that move to another day and changed
-    rules all count. A file is written beside and renamed; a kill half-way only has the next export write more.
-
-    Returns:
-        The files written.
+    A digest of each day's rows shows what changed, so late events, calls that move to another day and changed rules
+    all count. A file is written beside and renamed; after a kill the next export only writes more.
     """
     before = _exported(settings)
     now: Digests = {}
     written: list[Path] = []
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
-        connection.execute(f"set memory_limit = '{settings.duckdb_memory}'")
+    with open_warehouse(settings).published.connect(memory_limit=settings.duckdb_memory) as connection:
         for mart, columns in _marts(connection).items():
             day = _day(mart, columns)
             now[mart] = _digests(connection, mart, day)
             for name, digest in now[mart].items():
                 path = settings.parquet / mart / f"{name}.parquet"
                 if before.get(mart, {}).get(name) != digest or not path.exists():
-                    query = f'select * from "{mart}" as mart where {day} = ?'  # noqa: S608 - our own names
-                    _write(connection.sql(query, params=[name]), path)
+                    query = f'select * from "{mart}" as mart where {day} = {quoted(name)}'  # noqa: S608 - our own names
+                    _write(connection, query, path)
                     written.append(path)
     for path in settings.parquet.glob("*/*.parquet"):
         if path.stem not in now.get(path.parent.name, {}):
@@ -55,12 +53,12 @@ def export(settings: OrchestrationSettings) -> list[Path]:
     return written
 
 
-def _marts(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+def _marts(connection: Connection) -> dict[str, set[str]]:
     """The columns of every mart."""
-    rows = connection.execute(
+    rows = connection.rows(
         "select table_name, list(column_name) from duckdb_columns() where not internal group by all order by 1"
     )
-    return {mart: set(columns) for mart, columns in rows.fetchall()}
+    return {mart: set(columns) for mart, columns in rows}
 
 
 def _day(mart: str, columns: set[str]) -> str:
@@ -76,24 +74,24 @@ def _day(mart: str, columns: set[str]) -> str:
     return f"coalesce({moment}::varchar, 'unknown')"
 
 
-def _digests(connection: duckdb.DuckDBPyConnection, mart: str, day: str) -> dict[str, str]:
-    rows = connection.execute(
+def _digests(connection: Connection, mart: str, day: str) -> dict[str, str]:
+    rows = connection.rows(
         f"select {day}, count(*) || '-' || bit_xor(hash(mart)) from \"{mart}\" as mart group by 1 order by 1"  # noqa: S608
     )
-    return dict(rows.fetchall())
+    return dict(rows)
 
 
 def _exported(settings: OrchestrationSettings) -> Digests:
     """What the last export held; nothing if there was none, or its note cannot be read."""
     try:
-        found: Digests = orjson.loads((settings.parquet / _STATE).read_bytes())
+        digests: Digests = orjson.loads((settings.parquet / _STATE).read_bytes())
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
-    return found
+    return digests
 
 
-def _write(rows: duckdb.DuckDBPyRelation, path: Path) -> None:
+def _write(connection: Connection, query: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
-    rows.write_parquet(str(fresh), compression="zstd")
+    connection.execute(f"copy ({query}) to {quoted(str(fresh))} (format parquet, compression zstd)")
     fresh.replace(path)

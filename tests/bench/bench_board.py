@@ -26,8 +26,8 @@ import psutil
 import requests
 
 from integrations.board.home_token import home_token
-from orchestration.cli import processes
-from orchestration.cli.children import Children
+from orchestration.tools import processes
+from orchestration.tools.children import Children
 from receiver.config import Home
 from receiver.envelope import Facts, line, seal
 from tests.bench.http_load import Load, measure

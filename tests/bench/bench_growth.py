@@ -31,7 +31,7 @@ home, calls, events = Path(sys.argv[1]), *map(int, sys.argv[2:])
 os.environ["AFTERCALL_HOME"] = str(home)
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
-from orchestration import act, build, publish
+from orchestration.warehouse import dbt, due_actions, open_warehouse, publish
 from orchestration.defs.assets.channels import CHANNELS
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
@@ -56,7 +56,7 @@ def timed(parts, part, work):
 said = {"events": make_history(home, calls, datetime.now(UTC) - timedelta(days=1))}
 pipeline.load_outcomes(settings, integrations)
 whole = {}
-timed(whole, "build", lambda: build.build_all(
+timed(whole, "build", lambda: dbt.build_all(
     settings, "models", ["--exclude", "test_type:unit", "--full-refresh"], note))
 said["rebuild_models"] = dict(models)
 timed(whole, "publish", lambda: publish.publish(settings))
@@ -64,10 +64,10 @@ said["rebuild"] = whole
 said["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 outbox = open_outbox(integrations.outbox_url)
 newest = datetime.now(UTC).isoformat()
-for tables in act.SYNC_TABLES.values():
+for tables in due_actions.SYNC_TABLES.values():
     for table in tables:
         outbox.set_watermark(table, newest)  # what is due of the history was done long ago
-said["warehouse_mib"] = settings.warehouse.stat().st_size / 2**20
+said["warehouse_mib"] = Path(open_warehouse(settings).location).stat().st_size / 2**20
 print(json.dumps(said), flush=True)
 for number, _ in enumerate(sys.stdin):
     make_backlog(home, events, seed=number + 7)
@@ -75,9 +75,9 @@ for number, _ in enumerate(sys.stdin):
     parts = {}
     report = timed(parts, "load", lambda: pipeline.load_events(settings))
     assert report.rows["call_events"] > 0, report
-    timed(parts, "build", lambda: build.build(settings, ["--selector", "pass", "--no-write-json"], note))
+    timed(parts, "build", lambda: dbt.build(settings, ["--selector", "pass", "--no-write-json"], note))
     filled = timed(parts, "outbox", lambda: [
-        act.fill(outbox, channel, settings, integrations) for channel in CHANNELS])
+        due_actions.fill(outbox, channel, settings, integrations) for channel in CHANNELS])
     assert sum(one.created for one in filled) > 0
     copied = timed(parts, "publish", lambda: publish.publish(settings))
     assert copied.renewed is not None

@@ -26,12 +26,12 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, open_outbox
-from orchestration.cli import processes
-from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.runtime import instance as dagster_instance
 from orchestration.simulator.bodies import stamp
 from orchestration.simulator.delivery import JSON_HEADERS
+from orchestration.tools import processes
+from orchestration.tools.children import Children
 from tests.bench.history import make_history
 from tests.bench.record import Result, against
 

@@ -26,15 +26,17 @@ home, passes, runs, hour = Path(sys.argv[1]), *map(int, sys.argv[2:])
 os.environ |= {"AFTERCALL_HOME": str(home), "AFTERCALL_IGNORE_ACTION_AGE": "1"}
 import dagster as dg
 from dagster._core.utils import make_new_run_id
-from orchestration import history
-from orchestration import instance as dagster_instance
 from orchestration.config import OrchestrationSettings
+from orchestration.runtime import history
+from orchestration.runtime import instance as dagster_instance
 from orchestration.runtime.in_process import one_pass
 from orchestration.simulator.simulate import simulate
 from tests.orchestration.conftest import landing_line
 
 settings = OrchestrationSettings()
 dagster_instance.prepare(settings)
+from orchestration.definitions import defs, next_job
+
 deliveries = iter(list(simulate(passes * 2 + 30, 5, datetime.now(UTC) - timedelta(hours=3), rate=0.1)))
 
 def land(count):
@@ -54,7 +56,7 @@ def parts():
 with dg.DagsterInstance.get() as instance:
     for number in range(6 + passes):
         land(30 if number == 0 else 3)
-        one_pass(settings, instance)
+        one_pass(instance, defs.get_repository_def(), next_job())
         if number == 5:
             history.prune(instance, settings)
             before = parts()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 
 DAYS = 90
 TURNS = 15
@@ -84,9 +84,10 @@ order by happened
 def make_history(home: Path, calls: int, until: datetime) -> int:
     """Fill the raw tables of a home with `calls` calls that ended before `until` (UTC); how many events they are."""
     settings = OrchestrationSettings(home=home)
-    with duckdb_file.writing(settings):
+    warehouse = open_warehouse(settings)
+    with warehouse.writing():
         ensure_tables(settings)
-        with duckdb_file.connect(settings, read_only=False) as connection:
+        with warehouse.connect(read_only=False) as connection:
             for first in range(0, calls, _PIECE):
                 values = {
                     "calls": calls, "days": DAYS, "turns": TURNS, "until": until.replace(tzinfo=None),
@@ -94,6 +95,4 @@ def make_history(home: Path, calls: int, until: datetime) -> int:
                 }  # fmt: skip
                 connection.execute(_EVENTS, values)
             connection.execute("checkpoint")
-            counted = connection.execute("select count(*) from raw.call_events").fetchone()
-    assert counted is not None
-    return int(counted[0])
+            return int(connection.value("select count(*) from raw.call_events"))

@@ -14,16 +14,16 @@ LOADS_AND_BUILDS = 40
 # what a pass does before it acts, for each part of the traffic in turn
 LOAD_AND_BUILD = """
 import sys
-from orchestration import build
 from orchestration.cli import main
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
+from orchestration.warehouse import dbt
 settings = OrchestrationSettings()
 url, *parts = sys.argv[1:]
 for part in parts:
     main(["replay", part, "--url", url], standalone_mode=False)
     assert pipeline.load_events(settings).read_bytes
-    build.build(settings, ["--selector", "pass"])
+    dbt.build(settings, ["--selector", "pass"])
 """
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-import duckdb
 import pytest
 import requests
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped]
 from werkzeug.datastructures import MultiDict
 
+from orchestration.config import OrchestrationSettings
 from orchestration.load import lines
+from orchestration.warehouse import memory_connection
 from receiver.body import FORM
 from receiver.config import ReceiverSettings
 from receiver.landing import open_landing
@@ -118,7 +119,7 @@ def test_the_load_takes_every_form(open_receiver: tuple[str, Path]) -> None:
     url, home = open_receiver
     post(url, BODY)
     store = open_landing(home)
-    with duckdb.connect() as connection:
+    with memory_connection(OrchestrationSettings()) as connection:
         for segment in store.segments():
             parsed = lines.parse(connection, store.read(segment.path, 0, 1 << 30).data, 0)
             assert parsed.events.num_rows > 0

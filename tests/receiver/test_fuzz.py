@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestration.config import OrchestrationSettings
 from orchestration.load import lines
+from orchestration.warehouse import memory_connection
 from receiver.body import MAX_DEPTH, depth_over
 from receiver.landing import open_landing
 from receiver.openapi import openapi
@@ -37,7 +38,7 @@ def receiver(start_receiver: Callable[..., Any]) -> Iterator[str]:
 def loaded(home: Path) -> tuple[int, list[dict[str, Any]]]:
     """How many events the load makes of a landing store, and the lines that it cannot take."""
     store, events, rejected = open_landing(home), 0, []
-    with duckdb.connect() as connection:
+    with memory_connection(OrchestrationSettings()) as connection:
         for segment in store.segments():
             parsed = lines.parse(connection, store.read(segment.path, 0, 1 << 30).data, 0)
             events += parsed.events.num_rows

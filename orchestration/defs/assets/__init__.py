@@ -1,5 +1,4 @@
 """Dagster assets, in the order of the flow: landing, raw, models, channels, outcomes, published.
 
-Each module only wraps a function of `orchestration/` (`load/`, `build`, `act`, `publish`) and says as metadata
-what it did.
+Each module wraps functions of `load/`, `warehouse/`, `recovery/` or `tools/`, and reports their results as metadata.
 """

@@ -1,6 +1,6 @@
-"""One asset a channel: bring the outbox up to date, then the first attempt of what is due.
+"""One asset per channel: bring the outbox up to date, then make the first attempt at what is due.
 
-A channel whose sensor was switched off in the UI is filled but not sent. How an action is carried out belongs to
+A channel whose sensor is switched off in the UI is filled but not sent. How an action is carried out belongs to
 `integrations/`.
 """
 
@@ -9,27 +9,19 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from integrations.outbox import Outbox, dispatch, open_outbox
+import integrations.outbox as ledger
+from integrations.destinations import CHANNELS
+from integrations.outbox import dispatch
 from orchestration.defs.assets import metadata
-from orchestration.defs.assets.raw import EVERYTHING_TAG, OWNERS
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.assets.raw import OWNERS
+from orchestration.defs.pass_config import PassConfig
+from orchestration.defs.resources import Outbox, Settings
+from orchestration.monitoring.paused_sensors import is_paused, sensor_name
 from orchestration.warehouse import due_actions
 
-CHANNELS = tuple(due_actions.SYNC_TABLES)
 _DUE = dg.AssetKey(["intermediate", "int_due_actions"])
-# A Slack message leads to the ticket and the contact of its call, so they are made first; none of them is a condition.
+# A Slack message links to the ticket and the contact of its call, so these come first; it does not depend on them.
 PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "slack": "0"}
-
-
-def sensor_name(channel: str) -> str:
-    """Name of the sensor that can be switched off to pause a channel."""
-    return f"{channel}_sensor"
-
-
-def is_paused(instance: dg.DagsterInstance, channel: str) -> bool:
-    """Whether somebody stopped the channel's sensor; one that never ran is not paused."""
-    states = instance.all_instigator_state()
-    return any(state.instigator_name == sensor_name(channel) and not state.is_running for state in states)
 
 
 def channel_asset(channel: str) -> dg.AssetsDefinition:
@@ -37,46 +29,54 @@ def channel_asset(channel: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=["outbox", channel],
-        # the views that it reads, and the table below them, which is what a pass builds
+        # the sync views that it reads, and the table below them: a pass builds the table alone
         deps=[*(dg.AssetKey(["sync", table]) for table in due_actions.SYNC_TABLES[channel]), _DUE],
         group_name="actions",
         kinds={"python"},
         owners=OWNERS,
         pool=f"channel_{channel}",
         op_tags={"dagster/priority": PRIORITIES[channel]},
-        description=f"Actions of the {channel} channel: in the outbox, and tried once when due.",
+        description=f"Actions of the {channel} channel: entered in the outbox, and attempted once when due.",
     )
-    def _channel(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
-        integrations = aftercall.integrations()
-        outbox = open_outbox(integrations.outbox_url)
-        everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
-        started = datetime.now(UTC)
-        try:
-            filled = due_actions.fill(outbox, channel, aftercall.orchestration(), integrations, everything)
-        except Exception:
-            # what the outbox holds already, alerts above all, does not wait for the warehouse
-            if not is_paused(context.instance, channel):
-                dispatch(outbox, channel, integrations)
-            raise
-        said: dict[str, dg.MetadataValue | int | str | float] = {
-            "created": filled.created,
-            "updated": filled.updated,
-            "unchanged": filled.unchanged,
-            "skipped": filled.skipped,
-        }
-        if is_paused(context.instance, channel):
-            context.log.warning("%s is switched off: nothing sent", sensor_name(channel))
-            said["paused"] = "yes"
-        else:
-            sent = dispatch(outbox, channel, integrations)
-            said |= {"sent": sent.sent, "retrying": sent.retrying, "dead": sent.dead}
-        return dg.MaterializeResult(metadata={**said, **_held(outbox, channel, started)})
+    def _channel(
+        context: dg.AssetExecutionContext, config: PassConfig, settings: Settings, outbox: Outbox
+    ) -> dg.MaterializeResult[None]:
+        integrations, started = settings.integrations(), datetime.now(UTC)
+        with outbox.open() as opened:
+            try:
+                filled = due_actions.fill(
+                    opened,
+                    channel,
+                    settings.orchestration(),
+                    integrations,
+                    config.is_full_refresh(context.run.job_name),
+                )
+            except Exception:
+                # what the outbox already holds, alerts above all, does not wait for the warehouse
+                if not is_paused(context.instance, channel):
+                    dispatch(opened, channel, integrations)
+                raise
+            results: dict[str, dg.MetadataValue | int | str | float] = {
+                "created": filled.created,
+                "updated": filled.updated,
+                "unchanged": filled.unchanged,
+                "skipped": filled.skipped,
+            }
+            if is_paused(context.instance, channel):
+                context.log.warning("%s is switched off: nothing sent", sensor_name(channel))
+                results["paused"] = "yes"
+            else:
+                sent = dispatch(opened, channel, integrations)
+                results |= {"sent": sent.sent, "retrying": sent.retrying, "dead": sent.dead}
+            return dg.MaterializeResult(metadata={**results, **_contents(opened, channel, started)})
 
     return _channel
 
 
-def _held(outbox: Outbox, channel: str, started: datetime) -> dict[str, dg.MetadataValue | int | float]:
-    """The channel's actions by kind and status, how long the oldest due one waits, and the seconds since `started`."""
+def _contents(
+    outbox: ledger.Outbox, channel: str, started: datetime
+) -> dict[str, dg.MetadataValue | int | float]:
+    """The channel's actions by kind and status, the wait of the oldest due one, and the seconds since `started`."""
     now = datetime.now(UTC)
     left = outbox.backlog(channel, now)
     counts = [asdict(count) for count in outbox.counts() if count.channel == channel]

@@ -1,6 +1,6 @@
-"""What a materialisation says of itself beside its seconds: how many rows there are, and how far behind it is.
+"""Metadata of materialisations: row counts and lag.
 
-Counts and reasons only: nothing that a stranger said, and nobody's number or address, enters Dagster's event log.
+Only counts and reasons enter Dagster's event log: no text, number or address of a caller does.
 """
 
 from collections.abc import Sequence
@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pandas as pd
+
+from orchestration.warehouse import Connection
 
 Relation = tuple[str, str]
 """Schema and name."""
@@ -33,28 +34,26 @@ def seconds_since(moment: datetime | None, now: datetime) -> dg.MetadataValue[An
     return dg.MetadataValue.float(round((now - moment).total_seconds(), 2))
 
 
-def lag_seconds(
-    connection: duckdb.DuckDBPyConnection, schema: str, name: str, column: str
-) -> dg.MetadataValue[Any]:
+def lag_seconds(connection: Connection, schema: str, name: str, column: str) -> dg.MetadataValue[Any]:
     """Seconds from the newest moment in a column (UTC) until now; null in an empty table."""
-    newest = connection.execute(f'select max("{column}") from "{schema}"."{name}"').fetchone()  # noqa: S608
-    moment = newest[0].replace(tzinfo=UTC) if newest and newest[0] else None
+    newest = connection.value(f'select max("{column}") from "{schema}"."{name}"')  # noqa: S608
+    moment = newest.replace(tzinfo=UTC) if newest is not None else None
     return seconds_since(moment, datetime.now(UTC))
 
 
 def row_counts(
-    connection: duckdb.DuckDBPyConnection, relations: Sequence[Relation]
+    connection: Connection, relations: Sequence[Relation]
 ) -> dict[Relation, dict[str, dg.MetadataValue[Any]]]:
-    """Of each (schema, name) its rows, counted by one query, for which a pass waits; no row itself is shown.
+    """The row count of each (schema, name), by one query, since a pass waits for it.
 
-    What is shown stays in Dagster's event log, whoever may read that: five rows of each table were most of it, too.
+    No row is shown: whoever may read Dagster's event log would see it.
     """
-    each = [
-        f"select {place}, count(*) from {_quoted(relation)}"  # noqa: S608 - our own names
-        for place, relation in enumerate(relations)
+    queries = [
+        f"select {index}, count(*) from {_quoted(relation)}"  # noqa: S608 - our own names
+        for index, relation in enumerate(relations)
     ]
-    counted = connection.execute(" union all ".join(each)).fetchall() if each else []
-    return {relations[place]: {"dagster/row_count": dg.MetadataValue.int(rows)} for place, rows in counted}
+    counts = connection.rows(" union all ".join(queries)) if queries else []
+    return {relations[index]: {"dagster/row_count": dg.MetadataValue.int(rows)} for index, rows in counts}
 
 
 def _quoted(relation: Relation) -> str:

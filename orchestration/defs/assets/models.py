@@ -4,27 +4,27 @@
 very events that dagster-dbt reads from that process, so they become the same materialisations and checks.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
-import duckdb
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtProject, dbt_assets
 from dagster_dbt.core.dbt_cli_event import DbtCoreCliEventMessage
 from dagster_dbt.dbt_manifest import validate_manifest
 
 from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets import metadata
-from orchestration.defs.assets.raw import EVERYTHING_TAG, OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
+from orchestration.defs.assets.raw import OUTCOMES_GROUP, OWNERS, WAREHOUSE_POOL
 from orchestration.defs.partitions import DAYS, not_yet_shown
-from orchestration.defs.resources import Aftercall
-from orchestration.warehouse import breaking_events, copy_files, dbt, duckdb_file, quarantine
+from orchestration.defs.pass_config import PassConfig
+from orchestration.defs.resources import AFTERMATH, MODELS, Build, Dbt, Settings, Warehouse
+from orchestration.quarantine import breaking_events, moves
+from orchestration.warehouse import RAW, Connection, RelationMissing
+from orchestration.warehouse.dbt import ensure_manifest, found_by_tests, variables
 
 # what became of the actions is built after they were tried, within the same pass
 OUTCOMES = "source:raw.outbox_actions+"
-MODELS, AFTERMATH = "models", "outcomes"
-"""The two parts of the project that are built by themselves."""
 LEAN = "test_type:unit"
 _PASS = ["--selector", "pass", "--no-write-json"]
 _COMPLETE = ["--exclude", OUTCOMES, LEAN, "--full-refresh"]
@@ -34,10 +34,10 @@ BY_DAY = "by_day"
 INCREMENT = "pass"
 _EVENTS = dg.AssetKey(["raw", "call_events"])
 _DBT_SECONDS = "Execution Duration"
-_FOLLOWS = "a view: it holds what its tables hold; not counted, to keep a pass fast"
+_FOLLOWS = "View; not counted during a pass, to keep it fast."
 # dbt's names for what Dagster shows anyway, in every event
 _NOT_SHOWN = {"unique_id", "invocation_id"}
-MANIFEST = dbt.ensure_manifest(OrchestrationSettings())
+MANIFEST = ensure_manifest(OrchestrationSettings())
 
 
 def _is_by_day(node: Mapping[str, Any]) -> bool:
@@ -118,92 +118,60 @@ BY_DAY_KEYS = {
 
 
 def _range(context: dg.AssetExecutionContext) -> dg.PartitionKeyRange | None:
-    """The days that somebody asked for; none in a pass."""
-    asked = context.has_partition_key or context.has_partition_key_range
-    return context.partition_key_range if asked else None
+    """The days of a backfill; None in a pass."""
+    has_range = context.has_partition_key or context.has_partition_key_range
+    return context.partition_key_range if has_range else None
 
 
-def is_complete(settings: OrchestrationSettings) -> bool:
-    """Whether both parts of the project as it stands are likely to be built, so that a pass will do."""
-    return all(dbt.is_full_build_recorded(settings, part) for part in (MODELS, AFTERMATH))
-
-
-def _days(connection: duckdb.DuckDBPyConnection) -> list[str]:
+def _days(connection: Connection) -> list[str]:
     """Every day with a call."""
     try:
-        found = connection.execute(
-            "select distinct call_date::varchar from marts.call_metrics_daily order by 1"
-        )
-    except duckdb.CatalogException:
+        days = connection.rows("select distinct call_date::varchar from marts.call_metrics_daily order by 1")
+    except RelationMissing:
         return []
-    return [day for (day,) in found.fetchall()]
+    return [day for (day,) in days]
 
 
-def built(
-    context: dg.AssetExecutionContext,
-    settings: OrchestrationSettings,
-    work: Callable[[OrchestrationSettings, dbt.EventSink], None],
-    rescue: Callable[[], bool] = lambda: False,
-) -> Iterator[Any]:
-    """Run dbt, then yield what it did: its checks, and its assets with what they hold.
-
-    If dbt fails and `rescue` says that it removed the cause, dbt runs once more.
-    """
-    events: list[dict[str, Any]] = []
-
-    def attempt(roomy: OrchestrationSettings) -> None:
-        events.clear()
-        work(roomy, events.append)
-
-    failure = _failure_of(settings, attempt)
-    if failure is not None and rescue():
-        failure = _failure_of(settings, attempt)
+def shown(context: dg.AssetExecutionContext, warehouse: Warehouse, build: Build) -> Iterator[Any]:
+    """The check results of a build, then its assets with what they hold. Raises BuildFailed if it failed."""
     outputs: list[dg.Output[Any]] = []
-    found = dbt.found_by_tests(events)
-    for event in events:
+    target_path = warehouse.settings.orchestration().dbt_target
+    rows_by_test = found_by_tests(build.events)
+    for event in build.events:
         message = DbtCoreCliEventMessage(raw_event=event, event_history_metadata={})
-        for shown in message.to_default_asset_events(
+        for dagster_event in message.to_default_asset_events(
             manifest=MANIFEST,
             dagster_dbt_translator=TRANSLATOR,
             context=context,
-            target_path=settings.dbt_target,
+            target_path=target_path,
         ):
-            if isinstance(shown, dg.Output):
-                outputs.append(shown)
-            elif isinstance(shown, dg.AssetCheckResult):
-                yield _check_result(shown, found)
+            if isinstance(dagster_event, dg.Output):
+                outputs.append(dagster_event)
+            elif isinstance(dagster_event, dg.AssetCheckResult):
+                yield _check_result(dagster_event, rows_by_test)
             else:
-                yield shown
-    if failure is not None:
-        raise failure
-    yield from described(context, settings, outputs)
+                yield dagster_event
+    if build.failure is not None:
+        raise build.failure
+    yield from described(context, warehouse, outputs)
 
 
-def _failure_of(
-    settings: OrchestrationSettings, attempt: Callable[[OrchestrationSettings], None]
-) -> dbt.BuildFailed | None:
-    try:
-        duckdb_file.with_enough_memory(settings, attempt, "duckdb_memory")
-    except dbt.BuildFailed as error:
-        return error
-    return None
-
-
-def _check_result(result: dg.AssetCheckResult, found: Mapping[str, str]) -> dg.AssetCheckResult:
-    """The result with the rows that a test found as its description, and without what Dagster shows anyway."""
+def _check_result(result: dg.AssetCheckResult, rows_by_test: Mapping[str, str]) -> dg.AssetCheckResult:
+    """The result with the rows that the test returned as its description, without what Dagster shows anyway."""
     return result._replace(
-        description=found.get(result.check_name or "", result.description),
+        description=rows_by_test.get(result.check_name or "", result.description),
         metadata={name: value for name, value in result.metadata.items() if name not in _NOT_SHOWN},
     )
 
 
 def described(
-    context: dg.AssetExecutionContext, settings: OrchestrationSettings, outputs: list[dg.Output[Any]]
+    context: dg.AssetExecutionContext, warehouse: Warehouse, outputs: list[dg.Output[Any]]
 ) -> Iterator[Any]:
-    """What dbt built, with its rows, and the selected views that it left alone, which follow the tables below them."""
+    """The assets that dbt built, with their row counts, and the selected views, which follow the tables below them."""
     built_outputs = {context.asset_key_for_output(output.output_name): output for output in outputs}
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, "call_events", "received_at")
+    opened = warehouse.open()
+    with opened.reading(), opened.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, "call_events", "received_at")
         rows = metadata.row_counts(connection, [(key.path[0], key.path[1]) for key in built_outputs])
         days = _days(connection)
     for key in IN_ORDER:
@@ -214,8 +182,8 @@ def described(
                 context.log_event(materialization)
         if output := built_outputs.get(key):
             seconds = output.metadata.get(_DBT_SECONDS, 0.0)
-            shown = {**rows[key.path[0], key.path[1]], "seconds": seconds, "lag_seconds": lag}
-            yield dg.Output(None, output_name=output.output_name, metadata=shown)
+            numbers = {**rows[key.path[0], key.path[1]], "seconds": seconds, "lag_seconds": lag}
+            yield dg.Output(None, output_name=output.output_name, metadata=numbers)
         elif IN_ORDER[key]:
             yield dg.MaterializeResult(
                 asset_key=key, metadata={"follows": _FOLLOWS, "seconds": 0.0, "lag_seconds": lag}
@@ -230,35 +198,41 @@ def described(
     pool=WAREHOUSE_POOL,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """Calls, outcomes, metrics and what is due.
+def models(
+    context: dg.AssetExecutionContext,
+    config: PassConfig,
+    settings: Settings,
+    dbt: Dbt,
+    warehouse: Warehouse,
+) -> Iterator[Any]:
+    """Calls, outcomes, metrics and due actions.
 
-    New events need the tables that hold something and the tests of their keys; a backfill counts its range of days
-    anew; everything is built anew once for each version of the
-    project, so that a changed rule holds for every call, every night, and after events came back (`aftercall reload`).
-    An event that alone breaks the build is set aside, and the build is done without it.
+    A pass builds the tables that new events touch and tests their keys. A backfill recounts its range of days. A full
+    build follows each change of the project, so that a changed rule holds for every call; it also runs every night, and
+    after events came back (`aftercall reload`). An event that alone breaks the build is set aside, and the build is
+    repeated without it.
     """
-    settings = aftercall.orchestration()
-    everything = context.run.tags.get(EVERYTHING_TAG) == "yes"
-    asked = _range(context)
-    if asked is not None and dbt.is_built(settings, MODELS):
-        days = dbt.variables({"dates_from": asked.start, "dates_until": asked.end})
-        arguments = ["--select", f"tag:{BY_DAY}", "--vars", days, "--no-write-json"]
-        copy_files.forget(settings)
-        yield from built(context, settings, lambda roomy, sink: dbt.build(roomy, arguments, sink))
+    home_settings = settings.orchestration()
+    days = _range(context)
+    if days is not None and dbt.is_built(MODELS):
+        dates = variables({"dates_from": days.start, "dates_until": days.end})
+        warehouse.open().published.forget_base()
+        build = dbt.build(["--select", f"tag:{BY_DAY}", "--vars", dates, "--no-write-json"])
+        yield from shown(context, warehouse, build)
         return
 
-    def work(roomy: OrchestrationSettings, sink: dbt.EventSink) -> None:
-        newest = quarantine.newest_load(roomy)
-        if everything or not dbt.is_built(roomy, MODELS):
-            dbt.build_all(roomy, MODELS, _COMPLETE, sink)
-        else:
-            dbt.build(roomy, _PASS, sink)
-        quarantine.remember_built(roomy, newest)
+    def build_once() -> Build:
+        loaded = moves.loaded_through(home_settings)
+        is_full = config.is_full_refresh(context.run.job_name) or not dbt.is_built(MODELS)
+        build = dbt.build(_COMPLETE, MODELS) if is_full else dbt.build(_PASS)
+        if build.failure is None:
+            moves.remember_built(home_settings, loaded)
+        return build
 
-    yield from built(
-        context, settings, work, lambda: bool(breaking_events.set_aside(settings, _PASS, _COMPLETE))
-    )
+    build = build_once()
+    if build.failure is not None and breaking_events.set_aside(home_settings, _PASS, _COMPLETE):
+        build = build_once()
+    yield from shown(context, warehouse, build)
 
 
 @dbt_assets(
@@ -268,13 +242,12 @@ def models(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[
     name="outcomes",
     pool=WAREHOUSE_POOL,
 )
-def outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """What became of every action: a view over what was just loaded, tested once a version and every night."""
-    settings = aftercall.orchestration()
-    if context.run.tags.get(EVERYTHING_TAG) == "yes" or not dbt.is_built(settings, AFTERMATH):
-        arguments = ["--select", OUTCOMES, "--exclude", LEAN]
-        yield from built(
-            context, settings, lambda roomy, sink: dbt.build_all(roomy, AFTERMATH, arguments, sink)
-        )
+def outcomes(
+    context: dg.AssetExecutionContext, config: PassConfig, dbt: Dbt, warehouse: Warehouse
+) -> Iterator[Any]:
+    """What became of every action: a view of the rows just loaded, tested once per project version and every night."""
+    if config.is_full_refresh(context.run.job_name) or not dbt.is_built(AFTERMATH):
+        build = dbt.build(["--select", OUTCOMES, "--exclude", LEAN], AFTERMATH)
+        yield from shown(context, warehouse, build)
     else:
-        yield from described(context, settings, [])
+        yield from described(context, warehouse, [])

@@ -1,6 +1,6 @@
-"""The published copy of the marts, as the last asset of a pass; and the same as Parquet, for who wants it.
+"""The published copy of the marts, as the last asset of a pass, and the same as Parquet where the settings ask for it.
 
-How often a run may copy is a setting; what is left out for it the `published_sensor` makes up for.
+A setting limits how often a pass copies; the `published_sensor` makes the copy that a pass skipped.
 """
 
 from collections.abc import Iterator
@@ -11,61 +11,56 @@ import dagster as dg
 from orchestration.defs.assets import metadata
 from orchestration.defs.assets.models import models, outcomes
 from orchestration.defs.assets.raw import OWNERS, WAREHOUSE_POOL
-from orchestration.defs.resources import Aftercall
-from orchestration.warehouse import duckdb_file, parquet, publish
+from orchestration.defs.pass_config import PassConfig
+from orchestration.defs.resources import Settings
+from orchestration.warehouse import MARTS, RAW, PublishReport, parquet, publish
 
-_MARTS = [
-    key for definition in (models, outcomes) for key in definition.keys if key.path[0] == publish.SCHEMA
-]
-
-
-# a run with this tag leaves the copy out when the last one is fresh enough
-SPARING_TAG = "aftercall/publish_sparingly"
+_MARTS = [key for definition in (models, outcomes) for key in definition.keys if key.path[0] == MARTS]
 
 
 @dg.asset(
     key="published",
-    # what became of the actions is a view of the table that was just loaded
-    deps=[*_MARTS, dg.AssetKey([duckdb_file.RAW, "outbox_actions"])],
+    # the marts of actions are views of this table, which a pass has just loaded
+    deps=[*_MARTS, dg.AssetKey([RAW, "outbox_actions"])],
     group_name="published",
     kinds={"duckdb"},
     owners=OWNERS,
     pool=WAREHOUSE_POOL,
     output_required=False,
-    description="A copy of every mart for BI tools, replaced in one step after a build; in passes at most once in "
+    description="A copy of every mart for BI tools, replaced in one step after a build; passes make at most one per "
     "AFTERCALL_PUBLISH_EVERY_SECONDS.",
 )
 def published(
-    context: dg.AssetExecutionContext, aftercall: Aftercall
+    context: dg.AssetExecutionContext, config: PassConfig, settings: Settings
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """Copy, then rename; then the days that changed as Parquet, if the settings say so."""
-    settings = aftercall.orchestration()
-    wait = publish.wait_seconds(settings)
-    if wait and context.run.tags.get(SPARING_TAG) == "yes":
-        context.log.info("the copy is fresh enough; the published_sensor makes the next in %.0f s", wait)
+    """Copy, rename, then write the days that changed as Parquet if the settings say so."""
+    home_settings = settings.orchestration()
+    wait = publish.wait_seconds(home_settings)
+    if wait and config.is_throttled(context.run.job_name):
+        context.log.info("the last copy is fresh; the published_sensor makes the next in %.0f s", wait)
         return
-    report = publish.publish(settings)
+    report = publish.publish(home_settings)
     for materialization in _marts_of_other_size(context.instance, report):
         context.log_event(materialization)
-    said: dict[str, dg.MetadataValue | int | float | str] = {
+    results: dict[str, dg.MetadataValue | int | float | str] = {
         "dagster/row_count": sum(report.rows.values()),
-        "bytes": report.file_bytes,
+        "bytes": report.stored_bytes,
         "seconds": round(report.seconds, 2),
         "calls_renewed": "all" if report.renewed is None else report.renewed,
         "marts": dg.MetadataValue.json(report.rows),
     }
-    if settings.publish_parquet:
-        said["parquet_files"] = len(parquet.export(settings))
+    if home_settings.publish_parquet:
+        results["parquet_files"] = len(parquet.export(home_settings))
     yield dg.MaterializeResult(
-        metadata={**said, "lag_seconds": metadata.seconds_since(report.newest, datetime.now(UTC))}
+        metadata={**results, "lag_seconds": metadata.seconds_since(report.newest, datetime.now(UTC))}
     )
 
 
 def _marts_of_other_size(
-    instance: dg.DagsterInstance, report: publish.PublishReport
+    instance: dg.DagsterInstance, report: PublishReport
 ) -> list[dg.AssetMaterialization]:
-    """A materialisation of each mart whose rows in the new copy are not as many as Dagster says."""
-    known = instance.get_latest_materialization_events(_MARTS)
+    """A materialisation per mart whose row count in the new copy differs from the one that Dagster shows."""
+    latest = instance.get_latest_materialization_events(_MARTS)
     return [
         dg.AssetMaterialization(
             key,
@@ -73,12 +68,12 @@ def _marts_of_other_size(
             metadata={"dagster/row_count": report.rows[key.path[-1]]},
         )
         for key in _MARTS
-        if key.path[-1] in report.rows and _row_count(known.get(key)) != report.rows[key.path[-1]]
+        if key.path[-1] in report.rows and _row_count(latest.get(key)) != report.rows[key.path[-1]]
     ]
 
 
 def _row_count(event: dg.EventLogEntry | None) -> object:
-    """The rows that a materialisation says, None if it says none."""
+    """The row count in a materialisation; None if it has none."""
     materialization = event.asset_materialization if event is not None else None
     count = materialization.metadata.get("dagster/row_count") if materialization is not None else None
     return count.value if count is not None else None

@@ -10,18 +10,16 @@ from dagster_dlt.translator import DltResourceTranslatorData
 from integrations.config import IntegrationSettings
 from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets import metadata
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.resources import Settings, Warehouse
 from orchestration.load import pipeline
 from orchestration.load.events import landing
 from orchestration.load.outcomes import outbox
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RAW
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
-# what became of the actions, back in the warehouse; a group of its own, so that the graph of groups has no cycle
+# a group of its own, so that the graph of groups has no cycle: the results of actions come back into the warehouse
 OUTCOMES_GROUP = "outcomes"
-# a run with this tag set to "yes" looks at everything again, not only at what is new
-EVERYTHING_TAG = "aftercall/everything"
 LANDING = dg.AssetSpec(
     "landing",
     description="Every body that the receiver accepted, raw, in order of arrival.",
@@ -29,10 +27,10 @@ LANDING = dg.AssetSpec(
     kinds={"file"},
     owners=["team:platform"],
 )
-_SAID = {
-    "call_events": "The event log: one row an event, insert-only, with the body as JSON.",
-    "rejected_lines": "Landing lines that are no event, with the reason and where they stand.",
-    "outbox_actions": "What became of every action, one row each, as the outbox has it.",
+_DESCRIPTIONS = {
+    "call_events": "The event log: one row per event, insert-only, with the body as JSON.",
+    "rejected_lines": "Landing lines that are no event, each with the reason and its position.",
+    "outbox_actions": "Every action with its result, one row each, copied from the outbox.",
 }
 
 
@@ -44,14 +42,14 @@ class RawTranslator(DagsterDltTranslator):
         self._upstream = [dg.AssetKey(key.split("/")) for key in upstream]
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
-        """One asset a raw table."""
+        """One asset per raw table."""
         return (
             super()
             .get_asset_spec(data)
             .replace_attributes(
                 key=dg.AssetKey(["raw", data.resource.name]),
                 deps=self._upstream,
-                description=_SAID[data.resource.name],
+                description=_DESCRIPTIONS[data.resource.name],
                 group_name=self._group,
                 kinds={"dlt", "duckdb"},
                 owners=OWNERS,
@@ -66,11 +64,10 @@ class RawTranslator(DagsterDltTranslator):
     dagster_dlt_translator=RawTranslator("load", ["landing"]),
     pool=WAREHOUSE_POOL,
 )
-def load_events(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """New landing lines into the raw tables."""
-    settings = aftercall.orchestration()
-    report = pipeline.load_events(settings)
-    yield from _loaded(settings, report, "received_at", "call_events", "rejected_lines")
+def load_events(context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse) -> Iterator[Any]:
+    """Load new landing lines into the raw tables."""
+    report = pipeline.load_events(settings.orchestration())
+    yield from _loaded(warehouse, report, "received_at", "call_events", "rejected_lines")
 
 
 @dlt_assets(
@@ -82,28 +79,30 @@ def load_events(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iter
     ),
     pool=WAREHOUSE_POOL,
 )
-def load_outcomes(context: dg.AssetExecutionContext, aftercall: Aftercall) -> Iterator[Any]:
-    """What changed in the outbox into the warehouse."""
-    settings = aftercall.orchestration()
-    report = pipeline.load_outcomes(settings, aftercall.integrations())
-    yield from _loaded(settings, report, "updated_at", "outbox_actions")
+def load_outcomes(
+    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
+) -> Iterator[Any]:
+    """Load what changed in the outbox into the warehouse."""
+    report = pipeline.load_outcomes(settings.orchestration(), settings.integrations())
+    yield from _loaded(warehouse, report, "updated_at", "outbox_actions")
 
 
 def _loaded(
-    settings: OrchestrationSettings, report: pipeline.LoadReport, age: str, *tables: str
+    warehouse: Warehouse, report: pipeline.LoadReport, time_column: str, *tables: str
 ) -> Iterator[dg.MaterializeResult[None]]:
-    """What a load did to each table; the lag is how old the newest of its rows is, by the column `age`."""
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        lag = metadata.lag_seconds(connection, duckdb_file.RAW, tables[0], age)
-        held = metadata.row_counts(connection, [(duckdb_file.RAW, table) for table in tables])
+    """What a load did to each table; the lag is the age of the newest row, by `time_column`."""
+    opened = warehouse.open()
+    with opened.reading(), opened.connect() as connection:
+        lag = metadata.lag_seconds(connection, RAW, tables[0], time_column)
+        counts = metadata.row_counts(connection, [(RAW, table) for table in tables])
         for table in tables:
             yield dg.MaterializeResult(
-                asset_key=[duckdb_file.RAW, table],
+                asset_key=[RAW, table],
                 metadata={
                     "new_rows": report.rows[table],
                     "landing_bytes": report.read_bytes,
                     "seconds": round(report.seconds, 2),
                     "lag_seconds": lag,
-                    **held[duckdb_file.RAW, table],
+                    **counts[RAW, table],
                 },
             )

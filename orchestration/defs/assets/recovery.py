@@ -1,7 +1,7 @@
-"""Recovery as assets: for each platform one that asks every hour, and one that imports history by day.
+"""Recovery as assets: one per platform that runs every hour, and one per platform that imports history by day.
 
-Both wrap `orchestration/recovery/` and stand outside the pass: what they land, the landing sensor's next pass loads.
-dlt's REST client is imported when they run: every run imports this module, and a pass need not wait half a second.
+Both are outside the pass; the next pass loads what they land. They import dlt's REST client when they run: every run
+imports this module, and a pass need not wait half a second for it.
 """
 
 import time
@@ -14,9 +14,9 @@ import pandas as pd
 from orchestration.defs.assets import metadata
 from orchestration.defs.assets.raw import OWNERS
 from orchestration.defs.partitions import WHOLE_DAYS
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.resources import Settings
 from orchestration.recovery import PLATFORMS
-from orchestration.recovery.config import RecoverySettings
+from orchestration.recovery.config import HISTORY, RecoverySettings
 from orchestration.recovery.platform import Bounds
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _LANDED = dg.AssetKey(["raw", "call_events"])
 
 
 def recovery_asset(source: str) -> dg.AssetsDefinition:
-    """What no webhook told since the last time, less a look-back."""
+    """The hourly recovery of one platform."""
     key = dg.AssetKey(["recovery", source])
 
     @dg.asset(
@@ -40,55 +40,55 @@ def recovery_asset(source: str) -> dg.AssetsDefinition:
         pool=f"recovery_{source}",
         check_specs=[
             dg.AssetCheckSpec(
-                LOSS, asset=key, description="Every call that the platform lists came by webhook."
+                LOSS, asset=key, description="Webhooks brought every call that the platform lists."
             )
         ],
-        description=f"Calls that {source} lists ({PLATFORMS[source].calls}) and no webhook told: landed, marked "
-        "`recovered`.",
+        description=f"Calls that {source} lists ({PLATFORMS[source].calls}) and whose webhooks were lost; they land "
+        "marked as `recovered`.",
     )
-    def _recovery(aftercall: Aftercall) -> Iterator[Any]:
+    def _recovery(settings: Settings) -> Iterator[Any]:
         from orchestration.recovery.recover import recover
 
-        recovery, started = RecoverySettings(), time.monotonic()
-        report = recover(aftercall.orchestration(), recovery, source)
+        recovery, started = settings.recovery(), time.monotonic()
+        report = recover(settings.orchestration(), recovery, source)
         yield dg.MaterializeResult(
-            metadata=_said(report, started), check_results=[loss_check(report, recovery)]
+            metadata=_results(report, started), check_results=[loss_check(report, recovery)]
         )
 
     return _recovery
 
 
 def history_asset(source: str) -> dg.AssetsDefinition:
-    """A day of history; a backfill of its partitions imports all of it."""
+    """The import of one platform's history: one partition per day."""
 
     @dg.asset(
-        key=["history", source],
+        key=[HISTORY, source],
         deps=[_LANDED],
         group_name=GROUP,
         kinds={"dlt"},
         owners=OWNERS,
         pool=f"recovery_{source}",
         partitions_def=WHOLE_DAYS,
-        description=f"Calls of a day (UTC) that {source} lists and the warehouse lacks, for the first set-up: "
-        "backfill the days to import. Actions that are too old by then are skipped.",
+        description=f"Calls of a day (UTC) that {source} lists and the warehouse lacks. To import history at the first "
+        "set-up, backfill its days; actions that are too old are skipped.",
     )
-    def _history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
+    def _history(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult[None]:
         from orchestration.recovery.recover import recover
 
         window, started = context.partition_time_window, time.monotonic()
         report = recover(
-            aftercall.orchestration(), RecoverySettings(), source, Bounds(window.start, window.end)
+            settings.orchestration(), settings.recovery(), source, Bounds(window.start, window.end)
         )
-        return dg.MaterializeResult(metadata=_said(report, started))
+        return dg.MaterializeResult(metadata=_results(report, started))
 
     return _history
 
 
 def loss_check(report: "RecoveryReport", recovery: RecoverySettings) -> dg.AssetCheckResult:
-    """A warning for days on which more calls than configured came without their webhooks; it names them."""
+    """A warning that names the days on which more calls than allowed came without their webhooks."""
     allowed = recovery.recovery_loss_percent
     bad = [day for day in report.days if day.loss_percent > allowed]
-    told = "; ".join(
+    days = "; ".join(
         f"{day.day}: {day.listed - day.received} of {day.listed} calls ({day.loss_percent:.1f} %)"
         for day in bad
     )
@@ -96,7 +96,7 @@ def loss_check(report: "RecoveryReport", recovery: RecoverySettings) -> dg.Asset
         check_name=LOSS,
         passed=not bad,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{report.source} sent no webhook, or not every one, of {told}. They are recovered; look at the "
+        description=f"{report.source} sent no webhook, or not every one, of {days}. They are recovered; look at the "
         "delivery log of the platform, and at docs/recovery.md."
         if bad
         else f"{report.source}: every call listed came by webhook"
@@ -108,8 +108,8 @@ def loss_check(report: "RecoveryReport", recovery: RecoverySettings) -> dg.Asset
     )
 
 
-def _said(report: "RecoveryReport", started: float) -> dict[str, dg.TableMetadataValue | int | float]:
-    """The rows are the calls listed; `started` is a moment of the monotonic clock."""
+def _results(report: "RecoveryReport", started: float) -> dict[str, dg.TableMetadataValue | int | float]:
+    """Numbers of a recovery; `started` is a time of the monotonic clock."""
     return {
         "dagster/row_count": report.listed,
         "seconds": round(time.monotonic() - started, 2),
@@ -137,5 +137,5 @@ LISTED_CALLS = dg.AssetSpec(
     group_name=GROUP,
     kinds={"dlt", "duckdb"},
     owners=OWNERS,
-    description="The calls that the platforms' list APIs know, one row a call, as they were listed last.",
+    description="The calls that the platforms' list APIs know, one row per call, as listed last.",
 )

@@ -1,10 +1,10 @@
-"""Housekeeping as assets of their own, outside the pass: see `orchestration/tools/retention.py` and `history.py`."""
+"""Housekeeping as assets outside the pass: the landing archive and Dagster's run history."""
 
 import dagster as dg
 import pandas as pd
 
 from orchestration.defs.assets import metadata
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.resources import Settings
 from orchestration.runtime import history, history_files
 from orchestration.tools import retention
 
@@ -16,15 +16,15 @@ from orchestration.tools import retention
     kinds={"file"},
     owners=["team:platform"],
     pool="landing_archive",
-    description="Segments of the landing store that are closed and loaded: compressed, and removed "
-    "`AFTERCALL_LANDING_RETENTION_DAYS` after their last line. What is not loaded is never removed.",
+    description="Closed and loaded segments of the landing store: compressed, and removed "
+    "AFTERCALL_LANDING_RETENTION_DAYS after their last line. A segment that is not loaded is never removed.",
 )
-def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
-    """Compress and remove; what is kept back is shown with its reason."""
-    report = retention.tidy(aftercall.orchestration())
+def landing_archive(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult[None]:
+    """Compress and remove segments; show those that stay, by reason."""
+    report = retention.tidy(settings.orchestration())
     for reason, count in report.kept.items():
-        context.log.info("kept back: %d segments, %s", count, reason)
-    kept = pd.DataFrame(sorted(report.kept.items()), columns=["kept back because", "segments"])
+        context.log.info("left as they are: %d segments, %s", count, reason)
+    reasons = pd.DataFrame(sorted(report.kept.items()), columns=["kept back because", "segments"])
     return dg.MaterializeResult(
         metadata={
             "segments": report.segments,
@@ -36,7 +36,7 @@ def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> 
             "removed_bytes": report.removed_bytes,
             "kept_back": sum(report.kept.values()),
             "seconds": round(report.seconds, 2),
-            "preview": metadata.table(kept),
+            "preview": metadata.table(reasons),
         }
     )
 
@@ -47,14 +47,14 @@ def landing_archive(context: dg.AssetExecutionContext, aftercall: Aftercall) -> 
     kinds={"dagster"},
     owners=["team:platform"],
     pool="run_history",
-    description="Runs, their events and logs, and ticks of sensors: removed beyond AFTERCALL_RUN_RETENTION_COUNT of "
-    "each job and after AFTERCALL_RUN_RETENTION_DAYS, all but the newest while space is short. What made an asset "
-    "last, a check's last result and materialised days stay.",
+    description="Runs with their events and logs, and ticks of sensors: removed beyond AFTERCALL_RUN_RETENTION_COUNT "
+    "per job and after AFTERCALL_RUN_RETENTION_DAYS; while space is short, all but the newest. The last result of an "
+    "asset, the last result of a check and materialised days stay.",
 )
-def run_history(context: dg.AssetExecutionContext, aftercall: Aftercall) -> dg.MaterializeResult[None]:
-    """Remove what is over the limits, and say what is left."""
-    settings = aftercall.orchestration()
-    report = history.prune(context.instance, settings, history_files.is_space_short(settings))
+def run_history(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult[None]:
+    """Remove what is over the limits, and show what is left."""
+    home_settings = settings.orchestration()
+    report = history.prune(context.instance, home_settings, history_files.is_space_short(home_settings))
     return dg.MaterializeResult(
         metadata={
             "removed": report.removed,

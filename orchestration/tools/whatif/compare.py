@@ -1,4 +1,4 @@
-"""Two builds of the same events told apart, in SQL: nothing but sums and a few examples comes into this process.
+"""The differences between two builds of the same events, in SQL: only sums and a few examples reach this process.
 
 What the builds are belongs to `scratch`, how it looks to the command line.
 """
@@ -6,11 +6,10 @@ What the builds are belongs to `scratch`, how it looks to the command line.
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
-
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from orchestration.tools.whatif.scratch import CALLS, CONFIGURED, PROPOSED
+from orchestration.warehouse import Connection
 
 NEW, GONE, CHANGED = "new", "no longer", "changed"
 """Only as proposed; only as configured; in both, and not the same."""
@@ -25,11 +24,11 @@ create or replace table differences (
 )
 """
 _FIELDS = """
-with told as (
+with differing as (
     select channel, kind, unnest(fields, recursive := true)
     from differences where (model = $calls) = $of_calls
 ),
-counted as (select channel, kind, field, "before", "after", count(*) as times from told group by all)
+counted as (select channel, kind, field, "before", "after", count(*) as times from differing group by all)
 select channel, kind, field, sum(times), count(*) <= $most,
     list({'before': "before", 'after': "after", 'times': times} order by times desc, "before", "after")[:$most]
 from counted group by channel, kind, field order by 4 desc, channel, kind, field
@@ -115,7 +114,7 @@ class Differences:
 
 
 def compare(
-    connection: duckdb.DuckDBPyConnection, integrations: IntegrationSettings, now: datetime, limit: int
+    connection: Connection, integrations: IntegrationSettings, now: datetime, limit: int
 ) -> Differences:
     """Compare the two sides that `keep_side` left; leaves a table `differences` behind."""
     connection.execute(_TABLE)
@@ -123,14 +122,14 @@ def compare(
     for model, columns in models.items():
         connection.execute(_inserted(model, columns))
     _set_oldest(connection, integrations, now)
-    calls = connection.execute(
+    calls = connection.rows(
         "select what, count(*) from differences where model = ? group by what order by what", [CALLS]
-    ).fetchall()
+    )
     due = tuple(_rows(connection, side, models) for side in (CONFIGURED, PROPOSED))
     return Differences(
         dict(calls),
         _fields(connection, of_calls=True),
-        [Group(*row) for row in connection.execute(_GROUPS, {"calls": CALLS}).fetchall()],
+        [Group(*row) for row in connection.rows(_GROUPS, {"calls": CALLS})],
         _fields(connection, of_calls=False),
         (due[0], due[1]),
         _costs(connection) if "cost" in models[CALLS] else {},
@@ -139,15 +138,15 @@ def compare(
     )
 
 
-def _models(connection: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+def _models(connection: Connection) -> dict[str, list[str]]:
     """What both sides have, with the columns that both have."""
-    rows = connection.execute(
+    rows = connection.rows(
         "select table_name, column_name from duckdb_columns() where schema_name in ($1, $2) "
         "group by all having count(*) = 2 order by table_name, min(column_index)",
         [CONFIGURED, PROPOSED],
     )
     models: dict[str, list[str]] = {}
-    for model, column in rows.fetchall():
+    for model, column in rows:
         models.setdefault(model, []).append(column)
     return models
 
@@ -209,9 +208,7 @@ def _moved(column: str | None) -> str:
     )
 
 
-def _set_oldest(
-    connection: duckdb.DuckDBPyConnection, integrations: IntegrationSettings, now: datetime
-) -> None:
+def _set_oldest(connection: Connection, integrations: IntegrationSettings, now: datetime) -> None:
     """Since when what became due is within the age limit, by channel."""
     connection.execute("create or replace temp table oldest (channel varchar, oldest timestamp)")
     for channel in CHANNELS:
@@ -220,38 +217,36 @@ def _set_oldest(
         connection.execute("insert into oldest values (?, ?)", [channel, oldest])
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, side: str, models: dict[str, list[str]]) -> int:
+def _rows(connection: Connection, side: str, models: dict[str, list[str]]) -> int:
     counts = [
-        connection.execute(f'select count(*) from {side}."{model}"').fetchall()[0][0]  # noqa: S608
+        connection.value(f'select count(*) from {side}."{model}"')  # noqa: S608
         for model in models
         if model != CALLS
     ]
     return sum(counts)
 
 
-def _costs(connection: duckdb.DuckDBPyConnection) -> dict[str, tuple[float, float]]:
-    rows = connection.execute(
+def _costs(connection: Connection) -> dict[str, tuple[float, float]]:
+    rows = connection.rows(
         "select currency, sum(cost) filter (where side = 1), sum(cost) filter (where side = 2) from ("  # noqa: S608
         f"select currency, cost, 1 as side from {CONFIGURED}.{CALLS} union all "
         f"select currency, cost, 2 as side from {PROPOSED}.{CALLS}) where currency is not null group by 1 order by 1"
     )
-    return {currency: (before or 0.0, after or 0.0) for currency, before, after in rows.fetchall()}
+    return {currency: (before or 0.0, after or 0.0) for currency, before, after in rows}
 
 
-def _fields(connection: duckdb.DuckDBPyConnection, *, of_calls: bool) -> list[Field]:
+def _fields(connection: Connection, *, of_calls: bool) -> list[Field]:
     values = {"calls": CALLS, "of_calls": of_calls, "most": _MOST_TRANSITIONS}
     return [
         Field(channel, kind, field, int(times), [Transition(**one) for one in transitions if are_few])
-        for channel, kind, field, times, are_few, transitions in connection.execute(
-            _FIELDS, values
-        ).fetchall()
+        for channel, kind, field, times, are_few, transitions in connection.rows(_FIELDS, values)
     ]
 
 
-def _examples(connection: duckdb.DuckDBPyConnection, of_calls: bool, limit: int) -> list[Example]:
+def _examples(connection: Connection, of_calls: bool, limit: int) -> list[Example]:
     values = {"calls": CALLS, "of_calls": of_calls, "limit": limit}
-    found = []
-    for key, what, channel, kind, variety, fields in connection.execute(_EXAMPLES, values).fetchall():
-        told = {one["field"]: (one["before"], one["after"]) for one in fields}
-        found.append(Example(key, what, channel, kind, variety, told))
-    return found
+    examples = []
+    for key, what, channel, kind, variety, fields in connection.rows(_EXAMPLES, values):
+        fields_by_name = {one["field"]: (one["before"], one["after"]) for one in fields}
+        examples.append(Example(key, what, channel, kind, variety, fields_by_name))
+    return examples

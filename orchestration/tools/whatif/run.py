@@ -22,7 +22,8 @@ from orchestration.tools.whatif.scratch import (
     keep_side,
     scratch,
 )
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse, with_enough_memory
+from orchestration.warehouse.scratch import scratch_settings
 
 Step = Callable[[str, int, int], None]
 """Told what is being done, and of how many steps how many are done (0, 0: not countable)."""
@@ -44,11 +45,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Report:
-    """What differs between the two builds of the `calls` calls in the window; `kept` is where they are, if anywhere."""
+    """What differs between the two builds of the `calls` calls in the window.
+
+    `kept` is the folder where they are, and `kept_warehouse` the warehouse in it for people; None if they are gone.
+    """
 
     calls: int
     differences: Differences
     kept: Path | None
+    kept_warehouse: str | None
 
 
 def try_out(
@@ -67,7 +72,7 @@ def try_out(
     is remembered there (an action once due stays due) makes no difference. Raises NothingToCompare, BuildFailed with
     dbt's words, WarehouseBusy.
     """
-    if not settings.warehouse.exists():
+    if not open_warehouse(settings).exists():
         raise NothingToCompare(f"there is no warehouse in {settings.home} yet; aftercall run makes it")
     now = datetime.now(UTC)
     kept = folder_of(settings) / f"{now:%Y%m%dT%H%M%SZ}" if keep else None
@@ -82,9 +87,10 @@ def try_out(
         _build(settings, trial, CONFIGURED, Change(), step)
         _build(settings, trial, PROPOSED, change, step)
         step("comparing", 0, 0)
-        with duckdb_file.connect(trial, read_only=False) as connection:
-            found = compare(connection, integrations, now, limit)
-    return Report(calls, found, kept)
+        with open_warehouse(trial).connect(read_only=False) as connection:
+            differences = compare(connection, integrations, now, limit)
+    kept_warehouse = open_warehouse(scratch_settings(settings, kept)).location if kept is not None else None
+    return Report(calls, differences, kept, kept_warehouse)
 
 
 def _build(
@@ -107,7 +113,7 @@ def _build(
     step(what, 0, 0)
     # parsed projects stay from trial to trial: to parse one takes longer than to build a small window
     target = folder_of(settings) / "dbt" / side
-    duckdb_file.with_enough_memory(
+    with_enough_memory(
         trial,
         lambda roomy: dbt.invoke(roomy, arguments, sink, target, change.project),
         "duckdb_memory",

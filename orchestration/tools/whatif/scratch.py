@@ -10,11 +10,10 @@ from contextlib import contextmanager
 from datetime import UTC
 from pathlib import Path
 
-import duckdb
-
 from orchestration.config import OrchestrationSettings
 from orchestration.load.window import Window
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import RAW, Connection, exclusive, open_warehouse, with_enough_memory
+from orchestration.warehouse.scratch import scratch_settings
 
 CONFIGURED, PROPOSED = "configured", "proposed"
 """The schemas of the two sides: the rules as they are, and as they would be."""
@@ -52,12 +51,12 @@ def scratch(settings: OrchestrationSettings, keep: Path | None = None) -> Iterat
     """
     root = folder_of(settings)
     root.mkdir(exist_ok=True)
-    with duckdb_file.exclusive(root / "lock", settings.lock_timeout_seconds):
+    with exclusive(root / "lock", settings.lock_timeout_seconds):
         folder = root / "scratch"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         try:
-            yield settings.model_copy(update={"home": folder})
+            yield scratch_settings(settings, folder)
         finally:
             if keep is not None:
                 folder.rename(keep)
@@ -75,20 +74,20 @@ def copy_events(production: OrchestrationSettings, scratch: OrchestrationSetting
 
     Costs what the window holds, and a look at the narrow columns of what is older. Raises WarehouseBusy.
     """
-    with duckdb_file.reading(production):
-        if not production.warehouse.exists():
+    source = open_warehouse(production)
+    with source.reading():
+        if not source.exists():
             return 0
-        return duckdb_file.with_enough_memory(production, lambda roomy: _copied(roomy, scratch, window))
+        attach = source.attach_statement("production")
+        return with_enough_memory(scratch, lambda roomy: _copied(attach, roomy, window))
 
 
-def _copied(production: OrchestrationSettings, scratch: OrchestrationSettings, window: Window) -> int:
+def _copied(attach: str, scratch: OrchestrationSettings, window: Window) -> int:
     since, until = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (window.since, window.until))
-    with duckdb.connect(str(scratch.warehouse), config=duckdb_file.duckdb_config(production)) as connection:
-        connection.execute(
-            f"attach '{str(production.warehouse).replace(chr(39), chr(39) * 2)}' as production (read_only)"
-        )
-        connection.execute(f"create schema if not exists {duckdb_file.RAW}")
-        tables = _names(connection, "production", duckdb_file.RAW)
+    with open_warehouse(scratch).connect(read_only=False) as connection:
+        connection.execute(attach)
+        connection.execute(f"create schema if not exists {RAW}")
+        tables = _names(connection, "production", RAW)
         if "call_events" not in tables:
             return 0
         connection.execute(_CHOSEN, {"since": since, "until": until})
@@ -97,10 +96,9 @@ def _copied(production: OrchestrationSettings, scratch: OrchestrationSettings, w
         # the other sources: there, so that any model can be built, and empty, since no rule about calls reads them
         for table in tables:
             if table != "call_events" and not table.startswith("_dlt"):
-                name = f'{duckdb_file.RAW}."{table}"'
+                name = f'{RAW}."{table}"'
                 connection.execute(f"create or replace table {name} as from production.{name} limit 0")
-        counted = connection.execute("select count(*) from chosen").fetchone()
-    return int(counted[0]) if counted else 0
+        return int(connection.value("select count(*) from chosen"))
 
 
 def keep_side(scratch: OrchestrationSettings, side: str) -> None:
@@ -108,28 +106,29 @@ def keep_side(scratch: OrchestrationSettings, side: str) -> None:
 
     Of nested columns (transcripts) only a hash: that they differ is told, not how.
     """
-    duckdb_file.with_enough_memory(scratch, lambda roomy: _kept(roomy, side))
+    with_enough_memory(scratch, lambda roomy: _kept(roomy, side))
 
 
 def _kept(scratch: OrchestrationSettings, side: str) -> None:
-    with duckdb_file.connect(scratch, read_only=False) as connection:
+    with open_warehouse(scratch).connect(read_only=False) as connection:
+        own = connection.value("select current_database()")
         connection.execute(f"create schema if not exists {side}")
-        connection.execute(f'create or replace table {side}."{CALLS}" as {_calls(connection, scratch)}')
-        for name in _names(connection, scratch.warehouse.stem, _SYNC):
+        connection.execute(f'create or replace table {side}."{CALLS}" as {_calls(connection, own)}')
+        for name in _names(connection, own, _SYNC):
             model = f'{_SYNC}."{name}"'
             columns = ", ".join(_kept_columns(connection, model).values())
             connection.execute(f'create or replace table {side}."{name}" as select {columns} from {model}')  # noqa: S608
-        schemas = connection.execute(
+        schemas = connection.rows(
             "select schema_name from duckdb_schemas() where not internal and database_name = current_database()"
-        ).fetchall()
+        )
         for (schema,) in schemas:
-            if schema not in (duckdb_file.RAW, "main", CONFIGURED, PROPOSED):
+            if schema not in (RAW, "main", CONFIGURED, PROPOSED):
                 connection.execute(f'drop schema "{schema}" cascade')
 
 
-def _calls(connection: duckdb.DuckDBPyConnection, scratch: OrchestrationSettings) -> str:
+def _calls(connection: Connection, own: str) -> str:
     """The query of all that is known of each call; an edited project may lack all models but the first."""
-    built = set(_names(connection, scratch.warehouse.stem, _INTERMEDIATE))
+    built = set(_names(connection, own, _INTERMEDIATE))
     first, *others = (f"{_INTERMEDIATE}.{model}" for model in OF_CALLS if model in built)
     columns: dict[str, str] = {}
     for model in (first, *others):
@@ -138,20 +137,20 @@ def _calls(connection: duckdb.DuckDBPyConnection, scratch: OrchestrationSettings
     return f"select {', '.join(columns.values())} from {first} {joins}"  # noqa: S608
 
 
-def _kept_columns(connection: duckdb.DuckDBPyConnection, model: str) -> dict[str, str]:
+def _kept_columns(connection: Connection, model: str) -> dict[str, str]:
     """The SQL of each column of a model, by its name."""
     return {
         column: f'hash({model}."{column}") as "{column}"'
         if "(" in kind or kind.endswith("[]")
         else f'{model}."{column}"'
-        for column, kind, *_ in connection.execute(f"describe {model}").fetchall()
+        for column, kind, *_ in connection.rows(f"describe {model}")
     }
 
 
-def _names(connection: duckdb.DuckDBPyConnection, database: str, schema: str) -> list[str]:
-    rows = connection.execute(
+def _names(connection: Connection, database: str, schema: str) -> list[str]:
+    rows = connection.rows(
         "select table_name from duckdb_tables() where database_name = $1 and schema_name = $2 "
         "union all select view_name from duckdb_views() where database_name = $1 and schema_name = $2 order by 1",
         [database, schema],
     )
-    return [name for (name,) in rows.fetchall()]
+    return [name for (name,) in rows]

@@ -173,7 +173,7 @@ def test_retry_and_give_up_say_what_they_do_and_who_did_it(outbox: Outbox, run: 
     outbox.fill([ticket(f"{number}") for number in range(3)], NOW, settings)
     dispatch(outbox, "ticket", settings)
     asked = run("actions", "retry", "--status", "dead", said="n\n")
-    assert "to be tried again: 3 x ticket at north" in asked.output
+    assert "to be retried: 3 x ticket at north" in asked.output
     assert len(outbox.actions(status="dead")) == 3
     assert run("actions", "retry", "--status", "dead", "--by", "Ada", said="y\n").exit_code == 0
     assert [one.by for one in outbox.interventions("ticket:atoms:0")] == ["Ada"]
@@ -215,7 +215,7 @@ def test_what_has_stopped_is_said_and_can_go_on(
     dispatch(outbox, "ticket", settings)
     assert "The ticket channel has stopped at north, next try" in run("actions").output
     assert "north is paused" in run("run", "--dry-run").output
-    assert "tried again at once: north" in run("actions", "resume", "ticket").output
+    assert "resumed: north" in run("actions", "resume", "ticket").output
     assert outbox.pauses() == []
 
 

@@ -196,8 +196,8 @@ def front() -> Iterator[ThreadingHTTPServer]:
     ("answer", "said"),
     [
         ((301, {"Location": "https://www.example.com/"}, b""), "redirects to https://www.example.com/"),
-        ((200, {"Content-Type": "text/html"}, b"<h1>Welcome</h1>"), "something else than the receiver"),
-        ((200, {}, b'{"status":"accepted","event_id":"other"}'), "something else than the receiver"),
+        ((200, {"Content-Type": "text/html"}, b"<h1>Welcome</h1>"), "something other than the receiver"),
+        ((200, {}, b'{"status":"accepted","event_id":"other"}'), "something other than the receiver"),
         ((401, {"WWW-Authenticate": "Basic"}, b"login"), "that is no answer of the receiver"),
         ((502, {}, b"bad gateway"), "that is no answer of the receiver"),
     ],

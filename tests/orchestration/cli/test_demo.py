@@ -10,10 +10,13 @@ import duckdb
 import pytest
 
 from integrations.outbox import Action
-from orchestration.cli import demo_table
-from orchestration.cli.demo_table import Published
+from orchestration.cli.demo import show_results
+from orchestration.config import OrchestrationSettings
 from orchestration.simulator.oracle import Expected
+from orchestration.tools import demo_results
+from orchestration.tools.demo_results import Published
 from tests.conftest import ROOT, Installation, free_port
+from tests.warehouse_files import published_file
 
 PLAN = Expected(calls=3, resolved=1, unresolved=1, satisfaction=10 / 3)
 PUBLISHED = Published(calls=3, resolved=1, unresolved=1, satisfaction=3.3333333333333)
@@ -21,44 +24,50 @@ PROGRAM = "from orchestration.cli import main; main()"
 NOTHING_ELSE: list[Action] = []
 
 
+def home_of(folder: Path) -> OrchestrationSettings:
+    settings = OrchestrationSettings(home=folder)
+    published_file(settings).parent.mkdir(parents=True)
+    return settings
+
+
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """A published copy with the columns that are read."""
-    path = tmp_path / "marts.duckdb"
-    with duckdb.connect(str(path)) as connection:
+def settings(tmp_path: Path) -> OrchestrationSettings:
+    """A home whose published copy has the columns that are read."""
+    settings = home_of(tmp_path / "whole")
+    with duckdb.connect(str(published_file(settings))) as connection:
         connection.execute("create table calls (ended_at timestamp)")
         connection.execute("create table call_outcomes (is_resolved boolean, satisfaction_score integer)")
         connection.execute("create table actions (status varchar, kind varchar)")
-    return path
+    return settings
 
 
-def test_the_numbers_are_those_of_the_published_copy(copy: Path) -> None:
-    with duckdb.connect(str(copy)) as connection:
+def test_the_numbers_are_those_of_the_published_copy(settings: OrchestrationSettings) -> None:
+    with duckdb.connect(str(published_file(settings))) as connection:
         connection.execute("insert into calls values ('2026-11-23 08:00'), ('2026-11-23 07:00'), (null)")
         connection.execute("insert into call_outcomes values (true, 5), (false, 2), (null, 3), (null, null)")
         connection.execute(
             "insert into actions values ('sent', 'note'), ('skipped', 'follow_up_email'), ('dead', 'note'), "
             "('sent', 'pipeline_alert')"
         )
-    found = demo_table.read(copy)
+    found = demo_results.read(settings)
     assert replace(found, last_end=None) == replace(PUBLISHED, satisfaction=found.satisfaction, actions=2)
     assert found.satisfaction == pytest.approx(10 / 3)
     assert found.last_end is not None
     assert found.last_end.isoformat() == "2026-11-23T08:00:00+00:00"
 
 
-def test_a_copy_that_is_missing_or_empty_is_lost(copy: Path) -> None:
-    lacking = copy.with_name("lacking.duckdb")
-    with duckdb.connect(str(lacking)) as connection:
+def test_a_copy_that_is_missing_or_empty_is_lost(settings: OrchestrationSettings, tmp_path: Path) -> None:
+    lacking = home_of(tmp_path / "lacking")
+    with duckdb.connect(str(published_file(lacking))) as connection:
         connection.execute("create table calls (ended_at timestamp)")
-    for path in (copy, copy.with_name("none.duckdb"), lacking):
-        published = demo_table.read(path)
+    for one in (settings, OrchestrationSettings(home=tmp_path / "none"), lacking):
+        published = demo_results.read(one)
         assert published == Published()
-        assert demo_table.exit_code(demo_table.lines(PLAN, published, NOTHING_ELSE, 0)) == 1
+        assert demo_results.exit_code(demo_results.lines(PLAN, published, NOTHING_ELSE, 0)) == 1
 
 
 def test_all_as_planned_is_exit_code_0() -> None:
-    assert demo_table.exit_code(demo_table.lines(PLAN, PUBLISHED, NOTHING_ELSE, 0)) == 0
+    assert demo_results.exit_code(demo_results.lines(PLAN, PUBLISHED, NOTHING_ELSE, 0)) == 0
 
 
 @pytest.mark.parametrize(
@@ -75,9 +84,9 @@ def test_all_as_planned_is_exit_code_0() -> None:
 def test_any_difference_is_lost_and_told(
     plan: Expected, published: Published, lost: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = demo_table.lines(plan, published, NOTHING_ELSE, lost)
-    assert demo_table.exit_code(found) == 1
-    demo_table.show(found, published, NOTHING_ELSE, Path("logs"))
+    found = demo_results.lines(plan, published, NOTHING_ELSE, lost)
+    assert demo_results.exit_code(found) == 1
+    show_results(found, published, NOTHING_ELSE, Path("logs"))
     assert f"Lost: {said}" in capsys.readouterr().out
 
 

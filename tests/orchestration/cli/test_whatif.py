@@ -14,7 +14,9 @@ from integrations.config import IntegrationSettings
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from orchestration.tools.whatif.compare import Transition, compare
 from orchestration.tools.whatif.scratch import CONFIGURED, PROPOSED, keep_side
+from orchestration.warehouse import open_warehouse
 from tests.conftest import Installation
+from tests.warehouse_files import warehouse_file
 
 CALLS = 40
 SINCE = ("--since", "2026-11-02")
@@ -174,7 +176,7 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
 def test_answer_status_and_first_call_resolution_are_compared(tmp_path: Path) -> None:
     trial = OrchestrationSettings(home=tmp_path)
     for side, status, is_repeat in ((CONFIGURED, "answered", False), (PROPOSED, "abandoned", True)):
-        with duckdb.connect(str(trial.warehouse)) as connection:
+        with duckdb.connect(str(warehouse_file(trial))) as connection:
             connection.execute(
                 "create schema if not exists raw; create schema intermediate; create table if not exists "
                 "raw.call_events (source varchar, call_id varchar, received_at timestamp)"
@@ -191,7 +193,7 @@ def test_answer_status_and_first_call_resolution_are_compared(tmp_path: Path) ->
                     f"create table intermediate.{table} as select 'atoms:1' as call_key, {columns}"
                 )
         keep_side(trial, side)
-    with duckdb.connect(str(trial.warehouse)) as connection:
+    with open_warehouse(trial).connect(read_only=False) as connection:
         found = compare(connection, IntegrationSettings(home=tmp_path), datetime.now(UTC), 1)
     assert found.calls == {"changed": 1}
     assert [(one.field, one.transitions) for one in found.call_fields] == [

@@ -1,14 +1,14 @@
 """What a materialisation shows of a table: how many rows it has, whatever was deleted, and none of the rows."""
 
-import duckdb
-
+from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets.metadata import row_counts
+from orchestration.warehouse import memory_connection
 
 NAMES = ("full", "thinned", "emptied", "seen")
 
 
 def test_rows_are_counted_and_none_is_shown() -> None:
-    with duckdb.connect() as connection:
+    with memory_connection(OrchestrationSettings()) as connection:
         for name in NAMES[:-1]:
             connection.execute(
                 f"create table \"{name}\" as select range as i, '+12025550100' as phone from range(9)"

@@ -22,6 +22,7 @@ TABLES = ("call_metrics_daily", "call_volume", "call_concurrency", "scorecard_da
 @pytest.fixture
 def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., Any]) -> Any:
     """A home with calls on three days, after one pass in this process."""
+    from orchestration.definitions import defs, next_job
     from orchestration.runtime import in_process
 
     for seed, day in enumerate(DAYS):
@@ -31,7 +32,7 @@ def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., 
     sent = json.dumps(body).encode()
     store.append(line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, NOW), sent))
     store.close()
-    in_process.one_pass(OrchestrationSettings(home=installation.home), dagster)
+    in_process.one_pass(dagster, defs.get_repository_def(), next_job())
     return installation
 
 
@@ -54,7 +55,7 @@ def contents(installation: Any) -> dict[str, list[tuple[object, ...]]]:
 
 def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster: dg.DagsterInstance) -> None:
     from orchestration.defs.assets.models import BY_DAY_KEYS, models
-    from orchestration.defs.resources import Aftercall
+    from orchestration.defs.resources import resources
 
     keys = [f"{day:%Y-%m-%d}" for day in DAYS]
     assert {key.path[-1] for key in BY_DAY_KEYS} >= set(TABLES)
@@ -73,7 +74,7 @@ def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster
         [models],
         selection=[dg.AssetKey(["marts", "call_metrics_daily"]), dg.AssetKey(["marts", "call_volume"])],
         instance=dagster,
-        resources={"aftercall": Aftercall()},
+        resources=resources(),
         tags={"dagster/asset_partition_range_start": keys[0], "dagster/asset_partition_range_end": keys[1]},
     )
     assert result.success
@@ -88,7 +89,7 @@ def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster
         selection=[dg.AssetKey(["marts", "scorecard_daily"])],
         partition_key=keys[2],
         instance=dagster,
-        resources={"aftercall": Aftercall()},
+        resources=resources(),
     )
     assert result.success
     assert contents(counted) == right

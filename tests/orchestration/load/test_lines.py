@@ -5,15 +5,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import duckdb
 import pytest
 
+from orchestration.config import OrchestrationSettings
 from orchestration.load.lines import Parsed, parse, repaired
+from orchestration.warehouse import Connection, memory_connection
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as opened:
+def connection() -> Iterator[Connection]:
+    with memory_connection(OrchestrationSettings()) as opened:
         yield opened
 
 
@@ -31,7 +32,7 @@ def rows(parsed: Parsed) -> list[dict[str, Any]]:
     return found
 
 
-def test_an_event_keeps_its_fields_and_its_body(connection: duckdb.DuckDBPyConnection) -> None:
+def test_an_event_keeps_its_fields_and_its_body(connection: Connection) -> None:
     (event,) = rows(parse(connection, line('{"n": 49.350622, "t": "नमस्ते"}'), 0))
     assert event["event_id"] == "e1"
     assert event["received_at"].isoformat() == "2026-11-02T08:00:01"
@@ -39,7 +40,7 @@ def test_an_event_keeps_its_fields_and_its_body(connection: duckdb.DuckDBPyConne
     assert json.loads(event["payload"]) == {"n": 49.350622, "t": "नमस्ते"}
 
 
-def test_no_call_id_still_has_a_key(connection: duckdb.DuckDBPyConnection) -> None:
+def test_no_call_id_still_has_a_key(connection: Connection) -> None:
     first, second, same = rows(
         parse(
             connection,
@@ -50,7 +51,7 @@ def test_no_call_id_still_has_a_key(connection: duckdb.DuckDBPyConnection) -> No
     assert first["event_key"] == same["event_key"] != second["event_key"]
 
 
-def test_a_cut_emoji_is_repaired(connection: duckdb.DuckDBPyConnection) -> None:
+def test_a_cut_emoji_is_repaired(connection: Connection) -> None:
     cut = line(r'{"s": "so \ud83d", "whole": "\ud83d\ude00", "slash": "\\ud83d"}')
     parsed = parse(connection, line(event_id="before") + cut + line(event_id="after"), 0)
     assert [event["event_id"] for event in rows(parsed)] == ["before", "e1", "after"]
@@ -62,7 +63,7 @@ def test_a_cut_emoji_is_repaired(connection: duckdb.DuckDBPyConnection) -> None:
     "payload",
     ["null", "true", "-0.0", '"te\\u0000x\\nt"', '"null"', "[]", "12345678901234567890123"],
 )
-def test_a_body_that_is_no_object_is_still_json(connection: duckdb.DuckDBPyConnection, payload: str) -> None:
+def test_a_body_that_is_no_object_is_still_json(connection: Connection, payload: str) -> None:
     parsed = parse(connection, line(payload), 0)
     assert parsed.rejected.num_rows == 0
     assert [event["payload"] for event in rows(parsed)] == [payload]
@@ -81,9 +82,7 @@ def test_a_body_that_is_no_object_is_still_json(connection: duckdb.DuckDBPyConne
         (b'{"event_id": "e", "source": "s", "received_at": "2026-01-01T00:00:00Z"}\n', "no payload"),
     ],
 )
-def test_what_is_no_event_is_rejected_with_its_place(
-    connection: duckdb.DuckDBPyConnection, bad: bytes, reason: str
-) -> None:
+def test_what_is_no_event_is_rejected_with_its_place(connection: Connection, bad: bytes, reason: str) -> None:
     before = line(event_id="before")
     parsed = parse(connection, before + bad + line(event_id="after"), 1_000)
     assert [event["event_id"] for event in rows(parsed)] == ["before", "after"]
@@ -92,7 +91,7 @@ def test_what_is_no_event_is_rejected_with_its_place(
     assert rejected["reason"] == reason
 
 
-def test_deep_and_long_lines_are_events(connection: duckdb.DuckDBPyConnection) -> None:
+def test_deep_and_long_lines_are_events(connection: Connection) -> None:
     deep = line('{"d": ' + "[" * 499 + "]" * 499 + "}", event_id="deep")
     long = line(json.dumps({"t": "x" * (4 << 20)}), event_id="long")
     assert [event["event_id"] for event in rows(parse(connection, deep + long, 0))] == ["deep", "long"]
@@ -103,7 +102,7 @@ def test_repair_leaves_whole_pairs_and_plain_text_alone() -> None:
     assert repaired(r"\ude00\ud83d") == r"\ufffd\ufffd"
 
 
-def test_ids_that_hold_the_separator_share_no_key(connection: duckdb.DuckDBPyConnection) -> None:
+def test_ids_that_hold_the_separator_share_no_key(connection: Connection) -> None:
     parts = ["", "a", "\x1f", "a\x1f", "\x1fa", "1\x1fa", "a\x1fa"]
     ids = [(call_id, event_id) for call_id in parts for event_id in parts if event_id]
     written = b"".join(line(call_id=call_id, event_id=event_id) for call_id, event_id in ids)

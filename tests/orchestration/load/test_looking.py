@@ -9,14 +9,14 @@ import pytest
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.tables import ensure_tables
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 
 
 @pytest.mark.parametrize("name", [pipeline.LANDING, pipeline.OUTBOX])
 def test_a_first_load_goes_on_while_others_look(tmp_path: Path, name: str) -> None:
     """Until the first load ends dlt has no state; Dagster's processes start, and sensors look, meanwhile."""
     settings = OrchestrationSettings(home=tmp_path)
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         ensure_tables(settings)
     at_work = settings.dlt / name / "at_work"
     at_work.mkdir(parents=True)

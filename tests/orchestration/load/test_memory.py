@@ -9,7 +9,7 @@ import pytest
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import with_enough_memory
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 
@@ -40,5 +40,5 @@ def test_what_is_no_lack_of_memory_is_not_tried_again() -> None:
         raise ValueError("something else")
 
     with pytest.raises(ValueError, match="something else"):
-        duckdb_file.with_enough_memory(OrchestrationSettings(), work)
+        with_enough_memory(OrchestrationSettings(), work)
     assert len(tries) == 1

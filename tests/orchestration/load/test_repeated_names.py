@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.config import OrchestrationSettings
 from orchestration.load import lines
 from orchestration.load.repeated_names import without_repeated_names
+from orchestration.warehouse import Connection, memory_connection
 from receiver.body import parse
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
@@ -23,8 +24,8 @@ FILES = sorted(BODIES.glob("*/*.json"))
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"threads": 1}) as opened:
+def connection() -> Iterator[Connection]:
+    with memory_connection(OrchestrationSettings()) as opened:
         yield opened
 
 
@@ -48,7 +49,7 @@ def odd(value: Any) -> str:
     return {str: '"another"', bool: "null", list: "[]"}.get(type(value), "7")
 
 
-def row(connection: duckdb.DuckDBPyConnection, source: str, body: bytes) -> dict[str, Any]:
+def row(connection: Connection, source: str, body: bytes) -> dict[str, Any]:
     """The row of `raw.call_events` that a delivery becomes."""
     parsed = parse(body)
     envelope = seal(source, SOURCES[source].facts(parsed, {}), body, NOW, parsed)
@@ -58,7 +59,7 @@ def row(connection: duckdb.DuckDBPyConnection, source: str, body: bytes) -> dict
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}-{file.stem}")
-def test_the_last_one_counts_everywhere(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+def test_the_last_one_counts_everywhere(connection: Connection, file: Path) -> None:
     value = json.loads(file.read_bytes())
     plain = row(connection, file.parent.name, json.dumps(value).encode())
     doubled = row(connection, file.parent.name, twice(value).encode())

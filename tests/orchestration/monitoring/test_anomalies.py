@@ -10,11 +10,10 @@ import dagster as dg
 import pytest
 
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.checks.anomalies import quality_checks
-from orchestration.defs.checks.freshness import freshness_checks
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.checks import anomaly_checks, freshness_checks
+from orchestration.defs.resources import resources
 from orchestration.monitoring import anomalies
-from orchestration.warehouse import duckdb_file, publish
+from orchestration.warehouse import open_warehouse, publish
 from tests.conftest import Installation
 
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
@@ -62,7 +61,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> OrchestrationSettings:
 def judged(
     settings: OrchestrationSettings,
     monkeypatch: pytest.MonkeyPatch,
-    checks: list[dg.AssetChecksDefinition] = quality_checks,
+    checks: list[dg.AssetChecksDefinition] = anomaly_checks,
 ) -> dict[str, dg.AssetCheckEvaluation]:
     monkeypatch.setenv("AFTERCALL_HOME", str(settings.home))
     job = dg.define_asset_job("checked", selection=dg.AssetSelection.checks(*checks))
@@ -70,7 +69,7 @@ def judged(
         assets=[dg.AssetSpec(["marts", "source_quality_daily"]), dg.AssetSpec(["raw", "call_events"])],
         asset_checks=checks,
         jobs=[job],
-        resources={"aftercall": Aftercall()},
+        resources=resources(),
     )
     result = defs.resolve_job_def("checked").execute_in_process()
     return {one.check_name: one for one in result.get_asset_check_evaluations()}
@@ -88,7 +87,7 @@ def test_nothing_published_and_an_empty_warehouse_pass(
 def test_what_befell_the_last_day_is_said_and_nothing_else(
     empty: OrchestrationSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with duckdb_file.connect(empty, read_only=False) as connection:
+    with open_warehouse(empty).connect(read_only=False) as connection:
         for source, (what, days) in SOURCES.items():
             flags = {name: what == name for name in ("dropped", "mute", "sad")}
             connection.execute(CALLS, {"day": YESTERDAY, "days": days, "source": source, **flags})
@@ -118,7 +117,7 @@ def test_what_befell_the_last_day_is_said_and_nothing_else(
 
 def test_a_source_that_says_nothing_any_more_has_a_day_of_no_calls(empty: OrchestrationSettings) -> None:
     flags = {"dropped": False, "mute": False, "sad": False}
-    with duckdb_file.connect(empty, read_only=False) as connection:
+    with open_warehouse(empty).connect(read_only=False) as connection:
         quiet = {"day": YESTERDAY - timedelta(days=1), "days": 70, "source": "silent", **flags}
         connection.execute(CALLS, quiet)
     publish.publish(empty)
@@ -135,7 +134,7 @@ def test_a_source_that_stays_away_is_no_longer_fresh(
 
     def newest(hours_ago: int) -> None:
         received = datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=hours_ago)
-        with duckdb_file.connect(empty, read_only=False) as connection:
+        with open_warehouse(empty).connect(read_only=False) as connection:
             connection.execute("delete from raw.call_events")
             row = "select 'a' as event_key, 'a' as event_id, $at as received_at"
             connection.execute(f"insert into raw.call_events by name {row}", {"at": received})

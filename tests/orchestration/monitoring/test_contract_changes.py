@@ -17,6 +17,7 @@ from orchestration.warehouse import dbt
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
 from receiver.sources import SOURCES
+from tests.warehouse_files import warehouse_file
 
 AT = "2026-11-02T08:00:00Z"
 CALL = {"timestamp": AT, "agent_id": "a-1"}
@@ -46,7 +47,7 @@ def warnings(settings: OrchestrationSettings) -> dict[str, str]:
 
 
 def rows(settings: OrchestrationSettings, statement: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(settings.warehouse)) as connection:
+    with duckdb.connect(str(warehouse_file(settings))) as connection:
         return connection.execute(statement).fetchall()
 
 

@@ -21,9 +21,11 @@ from integrations.outbox import AttentionItem, circuit_breaker, needs_attention,
 from orchestration.config import OrchestrationSettings
 from tests.conftest import Installation, Receiver
 from tests.orchestration.conftest import Land
+from tests.warehouse_files import published_file
 
 NOW = datetime(2026, 11, 23, 10, 30, tzinfo=UTC)
 WEEK = timedelta(days=7)
+JOBS = ("after_call_pass", "complete_pass", "__ASSET_JOB")
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def look(instance: dg.DagsterInstance, settings: OrchestrationSettings) -> None:
 
     integrations = IntegrationSettings()
     with open_outbox(integrations.outbox_url) as outbox:
-        evaluate(outbox, settings, integrations, instance, datetime.now(UTC))
+        evaluate(outbox, settings, integrations, instance, JOBS, datetime.now(UTC))
 
 
 def items(settings: OrchestrationSettings) -> list[AttentionItem]:
@@ -137,7 +139,7 @@ def test_a_sensor_that_is_switched_off_is_listed_at_once_and_told_when_it_stays_
     now = datetime.now(UTC)
     with open_outbox(integrations.outbox_url) as outbox:
         for minutes, told in ((0, 0), (29, 0), (31, 2)):
-            evaluate(outbox, settings, integrations, dagster, now + timedelta(minutes=minutes))
+            evaluate(outbox, settings, integrations, dagster, JOBS, now + timedelta(minutes=minutes))
             listed = needs_attention(outbox, integrations, now).items
             assert [(item.key, item.is_urgent) for item in listed] == [
                 ("paused:crm", bool(told)), ("paused:passes", bool(told)),
@@ -157,8 +159,7 @@ def switch_off(instance: dg.DagsterInstance, name: str) -> None:
 def test_events_that_no_pass_takes_are_told(
     dagster: dg.DagsterInstance, settings: OrchestrationSettings, land: Land
 ) -> None:
-    from orchestration.monitoring.incidents import evaluate
-    from orchestration.monitoring.run_incidents import oldest_unloaded
+    from orchestration.monitoring.incidents import evaluate, oldest_unloaded
 
     first = min(delivery.at for delivery in land(settings.home))
     assert oldest_unloaded(settings) == first
@@ -166,14 +167,14 @@ def test_events_that_no_pass_takes_are_told(
     with open_outbox(integrations.outbox_url) as outbox:
         for minutes, keys in ((29, []), (31, ["waiting:passes"])):
             now = first + timedelta(minutes=minutes)
-            found = evaluate(outbox, settings, integrations, dagster, now).open
+            found = evaluate(outbox, settings, integrations, dagster, JOBS, now).open
             assert [problem.key for problem in found] == keys
 
 
 def publish(settings: OrchestrationSettings, *calls: tuple[str, datetime]) -> None:
-    settings.published.parent.mkdir(parents=True, exist_ok=True)
-    settings.published.unlink(missing_ok=True)
-    with duckdb.connect(str(settings.published)) as copy:
+    published_file(settings).parent.mkdir(parents=True, exist_ok=True)
+    published_file(settings).unlink(missing_ok=True)
+    with duckdb.connect(str(published_file(settings))) as copy:
         copy.execute("create table calls (source varchar, started_at timestamp, updated_at timestamp)")
         for source, moment in calls:
             naive = moment.replace(tzinfo=None)
@@ -214,21 +215,25 @@ def test_what_cannot_be_told_now_stays_as_it_is(
     integrations = IntegrationSettings()
     publish(settings, *busy("gone", NOW - WEEK, NOW - 2 * WEEK))
     with open_outbox(integrations.outbox_url) as outbox:
-        assert len(evaluate(outbox, settings, integrations, dagster, NOW).opened) == 1
-        settings.published.unlink()
-        later = evaluate(outbox, settings, integrations, dagster, NOW + timedelta(minutes=1))
+        assert len(evaluate(outbox, settings, integrations, dagster, JOBS, NOW).opened) == 1
+        published_file(settings).unlink()
+        later = evaluate(outbox, settings, integrations, dagster, JOBS, NOW + timedelta(minutes=1))
         assert (len(later.open), later.resolved) == (1, ())
 
 
 def test_the_sensor_tells_once_and_shows_it_as_a_check(
     settings: OrchestrationSettings, dagster: dg.DagsterInstance, installation: Any
 ) -> None:
-    from orchestration.defs.resources import Aftercall
+    from orchestration.definitions import defs
+    from orchestration.defs.resources import resources
     from orchestration.defs.sensors import problem_sensor
 
     def sensed(cursor: str | None) -> dg.SensorResult:
         with dg.build_sensor_context(
-            instance=dagster, cursor=cursor, resources={"aftercall": Aftercall()}
+            instance=dagster,
+            cursor=cursor,
+            resources=resources(),
+            repository_def=defs.get_repository_def(),
         ) as context:
             result = problem_sensor(context)
         assert isinstance(result, dg.SensorResult)
@@ -272,7 +277,7 @@ def test_the_daemon_tells_of_a_receiver_that_stays_down_and_a_run_by_hand_does_n
 
     def open_at(minutes: float, *, is_service: bool = True) -> list[str]:
         now = NOW + timedelta(minutes=minutes)
-        found = evaluate(outbox, settings, integrations, dagster, now, is_service=is_service).open
+        found = evaluate(outbox, settings, integrations, dagster, JOBS, now, is_service=is_service).open
         return [problem.key for problem in found if problem.told_at]
 
     with open_outbox(integrations.outbox_url) as outbox:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.checks.unseen_fields import events_look_as_documented
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.checks import events_look_as_documented
+from orchestration.defs.resources import resources
 from orchestration.load import pipeline
 from orchestration.monitoring import unseen_fields
 from orchestration.monitoring.unseen_fields import Misfit, Types, learn, misfits, outline
@@ -109,7 +109,7 @@ def _checked() -> dg.ExecuteInProcessResult:
     defs = dg.Definitions(
         assets=[dg.AssetSpec(["raw", "call_events"])],
         asset_checks=[events_look_as_documented],
-        resources={"aftercall": Aftercall()},
+        resources=resources(),
     )
     selection = dg.AssetSelection.checks(events_look_as_documented)
     job = dg.define_asset_job("checked", selection=selection)

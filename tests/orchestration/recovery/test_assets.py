@@ -7,7 +7,7 @@ import pytest
 
 from orchestration.config import OrchestrationSettings
 from orchestration.defs.assets.recovery import LOSS, history_asset, recovery_asset
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.resources import resources
 from orchestration.defs.schedules import recovery_schedule
 from tests.orchestration.recovery.apis import ListApi
 from tests.orchestration.recovery.conftest import KEY, Landed
@@ -26,7 +26,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, settings: OrchestrationSettings
 def test_the_check_names_source_and_day(api: ListApi, landed: Landed) -> None:
     lost = datetime.now(UTC) - timedelta(hours=3)
     api.calls = [api.dialect.call(1, lost, 60)]
-    result = dg.materialize([recovery_asset("atoms")], resources={"aftercall": Aftercall()})
+    result = dg.materialize([recovery_asset("atoms")], resources=resources())
     (check,) = result.get_asset_check_evaluations()
     assert (check.check_name, check.passed, check.severity) == (LOSS, False, dg.AssetCheckSeverity.WARN)
     assert f"atoms sent no webhook, or not every one, of {lost:%Y-%m-%d}: 1 of 1 calls (100.0 %)" in str(
@@ -43,25 +43,21 @@ def test_the_check_names_source_and_day(api: ListApi, landed: Landed) -> None:
 
 
 def test_no_loss_passes(api: ListApi) -> None:
-    result = dg.materialize([recovery_asset("atoms")], resources={"aftercall": Aftercall()})
+    result = dg.materialize([recovery_asset("atoms")], resources=resources())
     (check,) = result.get_asset_check_evaluations()
     assert check.passed
 
 
 def test_a_partition_imports_its_day_alone(api: ListApi, landed: Landed) -> None:
     api.calls = [api.dialect.call(number, DAY + timedelta(hours=12 * number), 60) for number in range(-1, 4)]
-    result = dg.materialize(
-        [history_asset("atoms")], partition_key=f"{DAY:%Y-%m-%d}", resources={"aftercall": Aftercall()}
-    )
+    result = dg.materialize([history_asset("atoms")], partition_key=f"{DAY:%Y-%m-%d}", resources=resources())
     assert result.success
     assert {line["call_id"] for line in landed()} == {call["callId"] for call in api.calls[1:3]}
 
 
 def test_one_platform_that_fails_fails_alone(api: ListApi) -> None:
     api.key = "another"
-    result = dg.materialize(
-        [recovery_asset("atoms")], resources={"aftercall": Aftercall()}, raise_on_error=False
-    )
+    result = dg.materialize([recovery_asset("atoms")], resources=resources(), raise_on_error=False)
     (failed,) = result.get_step_failure_events()
     assert "look at AFTERCALL_API_KEY_ATOMS" in str(failed.step_failure_data.error)
 

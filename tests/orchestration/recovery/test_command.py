@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 
 from orchestration.cli import main
 from orchestration.config import OrchestrationSettings
-from tests.orchestration.recovery.apis import ListApi
+from tests.orchestration.recovery.apis import ListApi, broken
 from tests.orchestration.recovery.conftest import KEY, Landed
 
 
@@ -33,6 +33,33 @@ def test_says_what_it_found_and_a_dry_run_lands_nothing(api: ListApi, landed: La
     assert done.exit_code == 0
     assert "atoms: 1 calls listed, 1 incomplete, of which 2 events were landed" in done.output
     assert f"{lost:%Y-%m-%d}: 1 of 1 without their webhooks (100.0 %)" in done.output
+
+
+def days_asked(api: ListApi) -> list[str]:
+    """The first day of each list that was asked for since the last call of this function."""
+    days = [one.query["dateFrom"][:10] for one in api.lists()]
+    api.asked.clear()
+    return days
+
+
+def test_an_import_goes_on_with_the_day_it_stopped_in(api: ListApi, landed: Landed) -> None:
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = [midnight - timedelta(days=back) for back in (30, 29, 28)]
+    names = [f"{day:%Y-%m-%d}" for day in days]
+    api.calls = [api.dialect.call(number, day + timedelta(hours=1), 60) for number, day in enumerate(days, 1)]
+    window = ("--since", days[0].isoformat(), "--until", (days[2] + timedelta(hours=12)).isoformat())
+    api.faults = [None, None, broken]  # the list and the detail of the first day; then the API is down
+    assert run(*window).exit_code == 1
+    assert len({line["call_id"] for line in landed()}) == 1
+    assert days_asked(api) == names[:2]
+    assert run(*window).exit_code == 0
+    assert len({line["call_id"] for line in landed()}) == 3
+    assert days_asked(api) == names[1:]
+    # a day that bounds cut is no partition: it is listed each time
+    assert "1 calls listed, 0 incomplete" in run(*window).output
+    assert days_asked(api) == names[2:]
+    assert "3 calls listed, 0 incomplete" in run(*window, "--again").output
+    assert days_asked(api) == names
 
 
 def test_one_platform_that_fails_does_not_stop_the_next(

@@ -94,7 +94,7 @@ def test_a_call_that_is_gone_is_landed_as_it_was_listed(
     ("fault", "told"),
     [
         (apis.nonsense, "answered without a list at"),
-        (apis.page_of_html, "answered what is no JSON"),
+        (apis.page_of_html, "did not answer with JSON"),
         (apis.broken, "answered 500"),
         (apis.cut_off, "cannot be reached"),
     ],

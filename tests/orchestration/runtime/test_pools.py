@@ -24,27 +24,27 @@ _STEP = """
 import sys, time
 import dagster as dg
 from pathlib import Path
-from orchestration import instance, passes
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.resources import Aftercall
+from orchestration.defs.resources import Settings
+from orchestration.runtime import in_process, instance
 
 go = Path(sys.argv[1])
 
 @dg.asset(pool="warehouse")
-def step(aftercall: Aftercall) -> None:
+def step(settings: Settings) -> None:
     while not go.exists():
         time.sleep(0.05)
 
 defs = dg.Definitions(
     [step], jobs=[dg.define_asset_job("small_pass", executor_def=dg.in_process_executor)],
-    resources={"aftercall": Aftercall()},
+    resources={"settings": Settings()},
 )
 
-def one_pass(_settings, instance, *_):
+def one_pass(instance, *_):
     import orchestration.runtime.pools
     job = defs.resolve_job_def("small_pass")
     if not job.execute_in_process(instance=instance, raise_on_error=False, tags=TAGS).success:
-        raise passes.PassFailed("small_pass failed")
+        raise in_process.PassFailed("small_pass failed")
 """
 HOLDER = (
     _STEP
@@ -52,15 +52,15 @@ HOLDER = (
 TAGS = {}
 instance.prepare(OrchestrationSettings())
 with dg.DagsterInstance.get() as opened:
-    one_pass(None, opened)
+    one_pass(opened)
 """
 )
 COMMAND = (
     _STEP
     + """
-TAGS = passes._LAUNCHED_BY
-passes.one_pass, passes._is_work_left = one_pass, lambda *_: False
-passes._look_for_problems = lambda *_: None
+TAGS = in_process._LAUNCHED_BY
+in_process.one_pass, in_process._is_work_left = one_pass, lambda *_: False
+in_process._record_incidents = lambda *_: None
 sys.argv[1:] = ["run"]
 from orchestration.cli import main
 main()
@@ -158,7 +158,7 @@ def test_a_living_holder_is_waited_for_without_work_and_a_signal_ends_the_wait(
 
 DEAF = """
 import signal, sys, time
-from orchestration import signals
+from orchestration.runtime import signals
 signals.GRACE_SECONDS = 0.3
 with signals.ended_by_signals():
     for number in signals.ENDING:
@@ -186,7 +186,7 @@ def test_a_library_that_does_not_listen_holds_nothing_up(number: signal.Signals)
 def test_a_run_is_alive_as_long_as_its_process(tmp_path: Path) -> None:
     """Whatever the clock says, and whoever has the process id later."""
     program = (
-        "import sys, time; from pathlib import Path; from orchestration import running; "
+        "import sys, time; from pathlib import Path; from orchestration.runtime import running; "
         "running.hold(Path(sys.argv[1]), 'r'); print('held', flush=True); time.sleep(60)"
     )
     assert running.is_alive(tmp_path, "r") is None

@@ -170,7 +170,7 @@ def test_a_run_whose_process_is_killed_is_not_healthy(begin: Begin, dagster: dg.
 
 def test_changed_code_is_not_forked(begin: Begin, checkout: Path) -> None:
     (before,) = servers()
-    with (checkout / "orchestration" / "act.py").open("a") as module:
+    with (checkout / "orchestration" / "defs" / "jobs.py").open("a") as module:
         module.write("# changed\n")
     with pytest.raises(DagsterInvariantViolationError):
         begin(SHORT)

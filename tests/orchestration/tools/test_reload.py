@@ -106,9 +106,9 @@ def test_killed_and_given_again_all_is_back_and_will_be_built_anew(loaded: Any) 
 
 
 def test_it_waits_for_the_warehouse_and_says_who_is_in_the_way(loaded: Any) -> None:
-    from orchestration.warehouse import duckdb_file
+    from orchestration.warehouse import exclusive
 
-    with duckdb_file.exclusive(loaded.home / "warehouse.lock", 5):
+    with exclusive(loaded.home / "warehouse.lock", 5):
         process = loaded.start("reload", *SINCE, AFTERCALL_LOCK_TIMEOUT_SECONDS="1")
         said = process.communicate(timeout=120)[0].decode()
     assert process.returncode == 1

@@ -24,6 +24,7 @@ from orchestration.tools import retention
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 from receiver.landing.local import LocalLandingStore
+from tests.warehouse_files import warehouse_file
 
 ROOT = Path(__file__).parents[3]
 LATER = datetime(2026, 12, 24, tzinfo=UTC)
@@ -100,7 +101,7 @@ def test_an_archive_is_loaded_into_a_new_warehouse(tmp_path: Path, land: Any) ->
     loaded = pipeline.load_events(settings)
     retention.tidy(settings, now=datetime(2026, 11, 2, 12, tzinfo=UTC))
     assert plain_and_archived(tmp_path) == (0, 2)
-    settings.warehouse.unlink()
+    warehouse_file(settings).unlink()
     # long past their time, but this warehouse has them not
     assert retention.tidy(settings, now=LATER).kept == {CLOSED: 2}
     assert pipeline.load_events(settings).rows == loaded.rows
@@ -195,14 +196,14 @@ def test_what_a_killed_load_had_only_read_is_not_loaded(installation: Any, land:
 LOAD_AND_TIDY = """
 import time
 from integrations.board import kept
-from orchestration import housekeeping
+from orchestration.tools import retention
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 settings = OrchestrationSettings()
 archived = 0
 while not (settings.home / "enough").exists():
     pipeline.load_events(settings)
-    archived += housekeeping.tidy(settings).archived
+    archived += retention.tidy(settings).archived
 pipeline.load_events(settings)
 print(archived)
 """

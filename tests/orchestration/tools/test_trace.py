@@ -17,10 +17,11 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load.landing_search import envelope_of
 from orchestration.tools import retention
 from orchestration.tools.trace import trace
-from orchestration.warehouse import duckdb_file
+from orchestration.warehouse import open_warehouse
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 from tests.conftest import Installation
+from tests.warehouse_files import published_file
 
 HOSTILE = "[red]shout[/red] \u001b[2J\u001b]0;gone\u0007 \u202egnirts \u0085 end"
 AT = datetime(2026, 11, 2, 8, 30, tzinfo=UTC)
@@ -155,7 +156,7 @@ def test_an_event_that_waits_to_be_loaded_is_told(home: Path) -> None:
 def test_the_published_copy_speaks_while_the_warehouse_is_busy(home: Path) -> None:
     settings = settings_of(home)
     free = trace(*settings, TWIN)
-    with duckdb_file.writing(settings[0]):
+    with open_warehouse(settings[0]).writing():
         busy = trace(*settings, TWIN, wait_seconds=0.2)
         assert "busy" in command(home, "trace", TWIN, "--wait", "0.2")
     assert (free.is_busy, busy.is_busy) == (False, True)
@@ -167,10 +168,10 @@ def test_the_published_copy_speaks_while_the_warehouse_is_busy(home: Path) -> No
 
 def test_a_call_is_found_while_its_first_pass_has_the_warehouse(home: Path) -> None:
     settings = settings_of(home)
-    published = settings[0].published
+    published = published_file(settings[0])
     published.rename(published.with_suffix(".aside"))
     try:
-        with duckdb_file.writing(settings[0]):
+        with open_warehouse(settings[0]).writing():
             told = trace(*settings, TWIN, wait_seconds=0.2)
             assert "the warehouse is busy" in command(home, "trace", "nobody", "--wait", "0.2", code=1)
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse import dbt, duckdb_file
+from orchestration.warehouse import dbt, open_warehouse
 
 ONE_SEED = ["--select", "queues"]
 
@@ -58,8 +58,8 @@ def test_the_country_of_numbers_is_the_setting_s(
         "select '{{ env_var(\"AFTERCALL_PHONE_REGION\") }}' as region"
     )
     dbt.build(settings, ["--select", "phone_regions", "region", "exported"])
-    with duckdb_file.connect(settings) as connection:
-        assert connection.execute("select * from exported, region").fetchall() == [("de", "49")]
+    with open_warehouse(settings).connect() as connection:
+        assert connection.rows("select * from exported, region") == [("de", "49")]
     assert "AFTERCALL_PHONE_REGION" not in os.environ
 
 

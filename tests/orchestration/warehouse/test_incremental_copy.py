@@ -10,8 +10,9 @@ import duckdb
 import pytest
 
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import copy_files, duckdb_file, incremental_copy, publish
+from orchestration.warehouse import incremental_copy, open_warehouse, publish
 from tests.conftest import Installation, free_port
+from tests.warehouse_files import published_file
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, land: Any) -> Orchestrati
 
 def copied(settings: OrchestrationSettings) -> dict[str, list[tuple[object, ...]]]:
     """Every row of the published copy."""
-    with duckdb.connect(str(settings.published), read_only=True) as connection:
+    with duckdb.connect(str(published_file(settings)), read_only=True) as connection:
         tables = [name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()]
         return {
             name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in tables
@@ -50,18 +51,18 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
     """
     assert (publish.publish(settings).renewed or 0) > 20  # in the one before, of the first pass
     assert publish.publish(settings).renewed == 0
-    with duckdb_file.connect(settings, read_only=False) as connection:
-        ((call,),) = connection.execute("select any_value(last_call_key) from marts.customers").fetchall()
+    with open_warehouse(settings).connect(read_only=False) as connection:
+        call = connection.value("select any_value(last_call_key) from marts.customers")
         for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
             connection.execute(
                 f"update intermediate.{table} set customer_phone = '+12025550111', "
                 "built_at = built_at + interval 1 minute where call_key = $1",
                 [call],
             )
-        ((contact, left),) = connection.execute(
+        ((contact, left),) = connection.rows(
             "select action_key, call_key from marts.actions where kind = 'contact' and call_key <> $1 limit 1",
             [call],
-        ).fetchall()
+        )
         connection.execute(
             "update raw.outbox_actions set call_id = other.call_id, source = other.source, "
             "updated_at = updated_at - interval 1 hour, loaded_at = loaded_at + interval 1 minute "
@@ -69,7 +70,7 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
             "where action_key = $3",
             [call, left, contact],
         )
-    before = settings.published.with_name("marts.duckdb.before")
+    before = published_file(settings).with_name("marts.duckdb.before")
     aside = before.rename(before.with_suffix(".aside"))
     assert publish.publish(settings).renewed == 3  # in a copy of the last one
     renewed = copied(settings)
@@ -79,24 +80,22 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
     # in the one before, which knows nothing of this
     assert publish.publish(settings).renewed == 3
     assert copied(settings) == renewed
-    copy_files.forget(settings)
+    open_warehouse(settings).published.forget_base()
     assert publish.publish(settings).renewed is None
     assert copied(settings) == renewed
 
 
 def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: OrchestrationSettings) -> None:
     """Each row of it depends on all calls, although it has a `call_key`: it declares nothing, so it is copied whole."""
-    with duckdb_file.connect(settings, read_only=False) as connection:
+    with open_warehouse(settings).connect(read_only=False) as connection:
         connection.execute(
             "create view marts.ranks as select call_key, row_number() over (order by started_at, call_key) as place, "
             "count(*) over () as calls, lag(call_key) over (order by started_at, call_key) as before from marts.calls"
         )
     publish.publish(settings)
     publish.publish(settings)
-    with duckdb_file.connect(settings, read_only=False) as connection:
-        ((call,),) = connection.execute(
-            "select call_key from marts.ranks order by place desc limit 1"
-        ).fetchall()
+    with open_warehouse(settings).connect(read_only=False) as connection:
+        call = connection.value("select call_key from marts.ranks order by place desc limit 1")
         for table in ("int_calls", "int_call_outcomes"):
             connection.execute(
                 f"update intermediate.{table} set started_at = started_at - interval 1 year where call_key = $1",
@@ -107,20 +106,20 @@ def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: Orchestrat
             "from intermediate.int_call_facts) where call_key = $1",
             [call],
         )
-        right = connection.execute("select * from marts.ranks order by all").fetchall()
+        right = connection.rows("select * from marts.ranks order by all")
     report = publish.publish(settings)
     assert report.renewed is not None
     assert 0 < report.renewed < 10
     assert copied(settings)["ranks"] == right
     assert right[0] != (call, len(right), len(right), right[0][3])
-    with duckdb_file.connect(settings, read_only=False) as connection:
+    with open_warehouse(settings).connect(read_only=False) as connection:
         connection.execute("drop view marts.ranks")
 
 
 def test_marts_that_are_renewed_by_row_declare_it(
     settings: OrchestrationSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    declared = incremental_copy._declared(settings)
+    declared = publish._declared(settings)
     assert {mart for mart, by in declared.items() if by == "call"} == {
         "actions", "call_conversations", "call_metrics", "call_outcomes", "call_turns", "call_variables", "calls",
     }  # fmt: skip
@@ -143,12 +142,12 @@ def test_a_copy_that_cannot_be_told_is_made_whole(
     publish.publish(settings)
     before = copied(settings)
     if accident == "another file":
-        for path in [*settings.published.parent.glob("marts.duckdb*")]:
+        for path in [*published_file(settings).parent.glob("marts.duckdb*")]:
             # the file stays elsewhere: a file system would give its number to the next one
             path.rename(settings.home / f"former-{path.name}")
             path.write_bytes((settings.home / f"former-{path.name}").read_bytes())
     elif accident == "no note":
-        copy_files.forget(settings)
+        open_warehouse(settings).published.forget_base()
     else:
         monkeypatch.setattr("orchestration.warehouse.dbt.project_version", lambda: "another")
     assert publish.publish(settings).renewed is None
@@ -158,14 +157,14 @@ def test_a_copy_that_cannot_be_told_is_made_whole(
 @pytest.fixture
 def twice_published(settings: OrchestrationSettings) -> OrchestrationSettings:
     """A copy that readers open, and the one before it."""
-    copy_files.forget(settings)
+    open_warehouse(settings).published.forget_base()
     for _ in range(2):
         publish.publish(settings)
     return settings
 
 
 def test_the_copy_before_is_brought_up_to_date(twice_published: OrchestrationSettings) -> None:
-    file = twice_published.published
+    file = published_file(twice_published)
     held, older = copied(twice_published), file.with_name(f"{file.name}.before").stat().st_ino
     assert publish.publish(twice_published).renewed is not None
     assert file.stat().st_ino == older
@@ -177,13 +176,13 @@ def test_the_copy_before_is_brought_up_to_date(twice_published: OrchestrationSet
 def test_what_somebody_holds_is_left_alone(
     twice_published: OrchestrationSettings, tmp_path: Path, holder: str
 ) -> None:
-    before = twice_published.published.with_name("marts.duckdb.before")
+    before = published_file(twice_published).with_name("marts.duckdb.before")
     whole, number, link = before.read_bytes(), before.stat().st_ino, before.with_name("backup")
     with before.open("rb") if holder == "a reader of before" else nullcontext(before) as held:
         if held is before:
             os.link(before, link)
         assert publish.publish(twice_published).renewed is not None
-        assert twice_published.published.stat().st_ino != number
+        assert published_file(twice_published).stat().st_ino != number
         read = held.read() if isinstance(held, BufferedReader) else link.read_bytes()
         assert read == whole
     link.unlink(missing_ok=True)

@@ -15,9 +15,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from orchestration.config import DBT_PROJECT, OrchestrationSettings
-from orchestration.warehouse import copy_files, dbt, duckdb_file, parquet, publish
+from orchestration.warehouse import dbt, open_warehouse, parquet, publish
 from tests.conftest import Installation, free_port
 from tests.dagster_ui import wait_until
+from tests.warehouse_files import published_file, warehouse_file
 
 DUCKDB_CLI = Path(sys.executable).with_name("duckdb")
 
@@ -39,7 +40,7 @@ def settings(built: Installation, monkeypatch: pytest.MonkeyPatch) -> Orchestrat
 
 def aged(settings: OrchestrationSettings, seconds: float) -> None:
     """As if the last copy had been published so long ago."""
-    note = settings.published.with_name("copied.json")
+    note = published_file(settings).with_name("copied.json")
     entries = orjson.loads(note.read_bytes())
     for entry in entries.values():
         entry["seconds"] = time.monotonic() - seconds
@@ -47,7 +48,7 @@ def aged(settings: OrchestrationSettings, seconds: float) -> None:
 
 
 def restart_the_machine(settings: OrchestrationSettings) -> None:
-    note = settings.published.with_name("copied.json")
+    note = published_file(settings).with_name("copied.json")
     entries = orjson.loads(note.read_bytes())
     for entry in entries.values():
         entry |= {"boot": "another", "seconds": time.monotonic() + 1e6}
@@ -56,7 +57,7 @@ def restart_the_machine(settings: OrchestrationSettings) -> None:
 
 def change(settings: OrchestrationSettings) -> None:
     """Hold the warehouse to change it, as each load and build does."""
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         pass
 
 
@@ -75,8 +76,8 @@ def test_a_copy_waits_until_the_last_one_is_old_enough(settings: OrchestrationSe
 def test_no_clock_decides_what_is_published(settings: OrchestrationSettings, days: float) -> None:
     """The files may be of any time, as after a copy from another machine, or the clock set to any."""
     publish.publish(settings)
-    there = settings.published.stat().st_mtime + days * 86_400
-    os.utime(settings.published, (there, there))
+    there = published_file(settings).stat().st_mtime + days * 86_400
+    os.utime(published_file(settings), (there, there))
     assert not publish.is_behind(settings)
     change(settings)
     assert publish.is_behind(settings)
@@ -88,11 +89,11 @@ def test_no_clock_decides_what_is_published(settings: OrchestrationSettings, day
 
 def test_a_copy_from_elsewhere_is_published_over_at_once(settings: OrchestrationSettings) -> None:
     publish.publish(settings)
-    beside = settings.published.with_name("beside")
-    beside.write_bytes(settings.published.read_bytes())
-    beside.replace(settings.published)
+    beside = published_file(settings).with_name("beside")
+    beside.write_bytes(published_file(settings).read_bytes())
+    beside.replace(published_file(settings))
     future = time.time() + 3_600
-    os.utime(settings.published, (future, future))
+    os.utime(published_file(settings), (future, future))
     assert publish.is_behind(settings)
     assert publish.wait_seconds(settings) == 0
 
@@ -101,19 +102,20 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
     settings: OrchestrationSettings,
 ) -> None:
     """The copy, and who fills the outbox, remember a build of a year ahead."""
-    from orchestration.defs.assets.models import LEAN, MODELS, OUTCOMES
+    from orchestration.defs.assets.models import LEAN, OUTCOMES
+    from orchestration.defs.resources import MODELS
 
     tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    warehouse = open_warehouse(settings)
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         for table in tables:
             connection.execute(f"update intermediate.{table} set built_at = built_at + interval 365 days")
-        remembered = connection.execute("select max(built_at) from intermediate.int_due_actions").fetchall()
+        remembered = connection.value("select max(built_at) from intermediate.int_due_actions")
     publish.publish(settings)
     dbt.build_all(settings, MODELS, ["--exclude", OUTCOMES, LEAN, "--full-refresh"])
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
+    with warehouse.reading(), warehouse.connect() as connection:
         for table in tables:
-            newest = connection.execute(f"select min(built_at) from intermediate.{table}").fetchall()
-            assert newest > remembered, table
+            assert connection.value(f"select min(built_at) from intermediate.{table}") > remembered, table
     assert publish.is_behind(settings)
     assert publish.publish(settings).renewed is None
     assert publish.publish(settings).renewed == 0
@@ -122,10 +124,11 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
 def test_it_is_behind_when_the_warehouse_was_written_since(settings: OrchestrationSettings) -> None:
     publish.publish(settings)
     assert not publish.is_behind(settings)
-    with duckdb_file.reading(settings), duckdb_file.connect(settings) as connection:
-        assert connection.execute("select count(*) from marts.calls").fetchall()[0][0] > 0
+    warehouse = open_warehouse(settings)
+    with warehouse.reading(), warehouse.connect() as connection:
+        assert connection.value("select count(*) from marts.calls") > 0
     assert not publish.is_behind(settings)
-    with duckdb.connect(str(settings.warehouse)) as connection:  # by hand, beside all that counts
+    with duckdb.connect(str(warehouse_file(settings))) as connection:  # by hand, beside all that counts
         connection.execute("create or replace table by_hand as select 1 as one")
     assert publish.is_behind(settings)
     publish.publish(settings)
@@ -145,36 +148,37 @@ def instance(settings: OrchestrationSettings) -> Iterator[dg.DagsterInstance]:
 def test_a_pass_leaves_a_fresh_copy_and_the_sensor_makes_up_for_it(
     settings: OrchestrationSettings, instance: dg.DagsterInstance
 ) -> None:
-    from orchestration.defs.assets.published import SPARING_TAG, published
-    from orchestration.defs.resources import Aftercall
+    from orchestration.defs.assets.published import published
+    from orchestration.defs.pass_config import PassConfig
+    from orchestration.defs.resources import resources
     from orchestration.defs.sensors import published_sensor
 
-    def copied(**tags: str) -> bool:
-        before = settings.published.stat().st_ino
+    def copied(throttle_publish: bool = False) -> bool:
+        before = published_file(settings).stat().st_ino
         dg.materialize(
             [published],
-            resources={"aftercall": Aftercall()},
+            resources=resources(),
             instance=instance,
-            tags=tags,
+            run_config=dg.RunConfig(ops={"published": PassConfig(throttle_publish=throttle_publish)}),
             selection=[published],
         )
-        return settings.published.stat().st_ino != before
+        return published_file(settings).stat().st_ino != before
 
     def look() -> Any:
-        with dg.build_sensor_context(instance=instance, resources={"aftercall": Aftercall()}) as context:
+        with dg.build_sensor_context(instance=instance, resources=resources()) as context:
             return published_sensor(context)
 
     assert copied()
     assert isinstance(look(), dg.SkipReason)
     aged(settings, 5)
-    assert not copied(**{SPARING_TAG: "yes"})
-    assert copied(**{SPARING_TAG: "no"})
+    assert not copied(throttle_publish=True)
+    assert copied(throttle_publish=False)
     aged(settings, 5)
     change(settings)
     assert "the last copy is fresh" in look().skip_message
     aged(settings, 31)
     assert isinstance(look(), dg.RunRequest)
-    assert copied(**{SPARING_TAG: "yes"})
+    assert copied(throttle_publish=True)
 
 
 def said(event: dg.AssetMaterialization) -> dict[str, Any]:
@@ -209,12 +213,10 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
 ) -> None:
     """Not as many as in the copy before; and nothing is written of a mart whose count is the same."""
     from orchestration.defs.assets.published import published
-    from orchestration.defs.resources import Aftercall
+    from orchestration.defs.resources import resources
 
     def publish_now() -> dict[str, int]:
-        result = dg.materialize(
-            [published], resources={"aftercall": Aftercall()}, instance=instance, selection=[published]
-        )
+        result = dg.materialize([published], resources=resources(), instance=instance, selection=[published])
         made = [
             event.step_materialization_data.materialization
             for event in result.filter_events(lambda event: event.is_step_materialization)
@@ -227,7 +229,8 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
 
     assert publish_now()["calls"] == built.mart("select count(*) from calls")[0][0]
     assert publish_now() == {}
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    warehouse = open_warehouse(settings)
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         connection.execute(
             "insert into raw.outbox_actions by name select * replace ('extra' as action_key, "
             "(select max(loaded_at) + interval 1 minute from raw.outbox_actions) as loaded_at) "
@@ -235,9 +238,9 @@ def test_a_mart_has_as_many_rows_in_dagster_as_in_the_copy_just_made(
         )
     shown = publish_now()
     assert shown["actions"] == built.mart("select count(*) from actions")[0][0]
-    with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
+    with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         connection.execute("delete from raw.outbox_actions where action_key = 'extra'")
-    copy_files.forget(settings)  # no load takes an action away
+    warehouse.published.forget_base()  # no load takes an action away
     assert publish_now() == {"actions": shown["actions"] - 1}
 
 
@@ -279,11 +282,11 @@ def test_parquet_holds_the_same_rows_a_file_a_day(
 
 def test_parquet_follows_a_call_to_another_day(settings: OrchestrationSettings, tmp_path: Path) -> None:
     mine = settings.model_copy(update={"home": tmp_path})
-    mine.published.parent.mkdir(parents=True)
-    mine.published.write_bytes(settings.published.read_bytes())
+    published_file(mine).parent.mkdir(parents=True)
+    published_file(mine).write_bytes(published_file(settings).read_bytes())
     parquet.export(mine)
     whole = sorted(mine.parquet.glob("calls/*.parquet"))
-    with duckdb.connect(str(mine.published)) as connection:
+    with duckdb.connect(str(published_file(mine))) as connection:
         connection.execute("update calls set call_date = date '2031-01-01'")
     written = parquet.export(mine)
     assert {path.parent.name for path in written} >= {"calls", "call_turns"}

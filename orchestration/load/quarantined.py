@@ -1,6 +1,6 @@
 """Events that are set aside, as the load and the alerts see them: their keys, and a notice of them in a file.
 
-Moving events into `raw.quarantined_events` and back belongs to `orchestration/warehouse/quarantine.py`.
+Moving events into `raw.quarantined_events` and back belongs to `orchestration/quarantine/`.
 """
 
 import json
@@ -9,23 +9,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from orchestration.config import OrchestrationSettings
-from orchestration.warehouse import duckdb_file
+from orchestration.load.tables import EVENTS, QUARANTINED
+from orchestration.warehouse import RelationMissing, open_warehouse
 
-EVENTS, HELD = f"{duckdb_file.RAW}.call_events", f"{duckdb_file.RAW}.quarantined_events"
 _LISTED = f"""
 select
     event_key, source, call_id, event_type, strlen(payload::varchar), received_at::varchar, reason,
     quarantined_at::varchar
-from {HELD}
+from {QUARANTINED}
 order by quarantined_at, received_at, event_key
 """  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True)
-class HeldEvent:
+class QuarantinedEvent:
     """An event that is set aside: what it is, its size in bytes, why and when; times are text, UTC."""
 
     event_key: str
@@ -38,25 +36,28 @@ class HeldEvent:
     quarantined_at: str
 
 
-def held_events(settings: OrchestrationSettings) -> list[HeldEvent]:
-    """All events that are set aside, the first one first. Call inside `warehouse.writing`."""
-    if not settings.warehouse.exists():
+def quarantined_events(settings: OrchestrationSettings) -> list[QuarantinedEvent]:
+    """All events that are set aside, the first one first. Call inside `Warehouse.writing`."""
+    warehouse = open_warehouse(settings)
+    if not warehouse.exists():
         return []
-    with duckdb_file.connect(settings) as connection, suppress(duckdb.CatalogException):
-        return [HeldEvent(*row) for row in connection.execute(_LISTED).fetchall()]
+    with warehouse.connect() as connection, suppress(RelationMissing):
+        return [QuarantinedEvent(*row) for row in connection.rows(_LISTED)]
     return []
 
 
 def sweep(settings: OrchestrationSettings) -> None:
-    """Take out of the event log what a load brought although it is set aside. Call inside `warehouse.writing`.
+    """Take out of the event log what a load brought although it is set aside. Call inside `Warehouse.writing`.
 
     A load leaves such events out itself, but not those of a package that it prepared before.
     """
-    with duckdb_file.connect(settings, read_only=False) as connection:
-        connection.execute(f"delete from {EVENTS} where event_key in (select event_key from {HELD})")  # noqa: S608
+    with open_warehouse(settings).connect(read_only=False) as connection:
+        connection.execute(
+            f"delete from {EVENTS} where event_key in (select event_key from {QUARANTINED})"  # noqa: S608
+        )
 
 
-def write_notice(settings: OrchestrationSettings, events: list[HeldEvent]) -> None:
+def write_notice(settings: OrchestrationSettings, events: list[QuarantinedEvent]) -> None:
     """Write what is set aside to a file, for those who must not open the warehouse."""
     file = _notice(settings)
     if not events:
@@ -68,13 +69,13 @@ def write_notice(settings: OrchestrationSettings, events: list[HeldEvent]) -> No
     written.replace(file)
 
 
-def noticed(settings: OrchestrationSettings) -> list[HeldEvent]:
+def noticed(settings: OrchestrationSettings) -> list[QuarantinedEvent]:
     """What was set aside when the notice was written. Opens no warehouse and waits for nothing."""
     try:
         entries: list[dict[str, Any]] = json.loads(_notice(settings).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    return [HeldEvent(**entry) for entry in entries]
+    return [QuarantinedEvent(**entry) for entry in entries]
 
 
 def _notice(settings: OrchestrationSettings) -> Path:

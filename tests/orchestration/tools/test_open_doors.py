@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestration.cli import main
-from orchestration.cli.doors import open_doors
+from orchestration.tools.open_doors import open_doors
 from receiver.sources import SOURCES
 from tests.conftest import free_port
 from tests.integrations import servers

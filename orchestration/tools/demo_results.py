@@ -1,22 +1,19 @@
-"""What the demo's morning came to, beside what it was to come to; and the exit code that follows.
+"""The results of the demo's morning, beside the expected ones; and the exit code that follows.
 
-Calls and their numbers are read from the published copy, as a BI tool reads them, actions from the outbox. Starting and
-waiting belong to `demo`.
+Calls and their numbers are read from the published copy, as a BI tool reads them, actions from the outbox. Starting,
+waiting and printing belong to `orchestration/cli/demo.py`.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-
-import duckdb
-from rich.text import Text
 
 from integrations.outbox import Action
-from orchestration.cli.output import Listing, say
+from orchestration.config import OrchestrationSettings
 from orchestration.simulator.oracle import Expected
+from orchestration.warehouse import NotPublished, RelationMissing, open_warehouse
 
-# what goes wrong is told as an action too, and is none of the morning's
+# an alert is an action too, but none of the morning's
 _QUERY = """
 select
     (select count(*) from calls) as calls,
@@ -47,35 +44,32 @@ class Published:
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that was to happen so often."""
+    """One number of the morning: as expected, and as it came out."""
 
     name: str
     expected: float | None
-    found: float | None
+    actual: float | None
 
     @property
     def is_right(self) -> bool:
-        """Whether it did; a mean is summed in another order here and there."""
-        return _rounded(self.expected) == _rounded(self.found)
+        """True if the two agree, rounded: a mean may be summed in another order."""
+        return _rounded(self.expected) == _rounded(self.actual)
 
 
-def read(path: Path) -> Published:
-    """The numbers of a published copy; all zero before the first, and if a mart is missing."""
-    if not path.exists():
+def read(settings: OrchestrationSettings) -> Published:
+    """The numbers of the published copy; all zero before the first, and if a mart is missing."""
+    try:
+        with open_warehouse(settings).published.connect() as connection:
+            (row,) = connection.rows(_QUERY)
+    except (NotPublished, RelationMissing):
         return Published()
-    with duckdb.connect(str(path), read_only=True) as connection:
-        try:
-            row = connection.execute(_QUERY).fetchone()
-        except duckdb.CatalogException:
-            return Published()
-    assert row is not None  # noqa: S101 - a query of aggregates has one row
     calls, resolved, unresolved, satisfaction, actions, last_end = row
     known_end = last_end.replace(tzinfo=UTC) if last_end else None
     return Published(calls, resolved, unresolved, satisfaction, actions, known_end)
 
 
 def lines(plan: Expected, published: Published, actions: list[Action], lost: int) -> list[Line]:
-    """What was to happen and what did; `lost` deliveries were not acknowledged."""
+    """Every number of the morning; `lost` deliveries were not acknowledged."""
     done = Counter(action.kind for action in actions if action.status == "sent")
     mails = [action for action in actions if action.kind == "follow_up_email"]
     templates = Counter(str(mail.payload.get("template")) for mail in mails if mail.status == "sent")
@@ -108,36 +102,10 @@ def _of_marts(plan: Expected, published: Published) -> list[Line]:
     ]
 
 
-def show(found: list[Line], published: Published, actions: list[Action], logs: Path) -> None:
-    """The table, the seconds between the last hang-up and the last action, and what is missing."""
-    listing = Listing("what", "expected", "done", title="The morning")
-    for line in found:
-        colour = "green" if line.is_right else "red"
-        listing.add(line.name, _shown(line.expected), Text(_shown(line.found), colour))
-    listing.show()
-    last_sent = max((action.sent_at for action in actions if action.sent_at), default=None)
-    if last_sent and published.last_end:
-        seconds = (last_sent - published.last_end).total_seconds()
-        say(f"{seconds:.1f} s from the last hang-up to the last action")
-    wrong = [
-        f"{line.name}: {_shown(line.found)} instead of {_shown(line.expected)}"
-        for line in found
-        if not line.is_right
-    ]
-    if wrong:
-        say(f"Lost: {'; '.join(wrong)}. See the runs in Dagster, and {logs}", "red")
-
-
-def exit_code(found: list[Line]) -> int:
-    """0 if everything happened, 1 if anything was lost or came out otherwise."""
-    return 0 if all(line.is_right for line in found) else 1
+def exit_code(results: list[Line]) -> int:
+    """0 if every number is as expected, else 1."""
+    return 0 if all(line.is_right for line in results) else 1
 
 
 def _rounded(number: float | None) -> float | None:
     return None if number is None else round(number, _DIGITS)
-
-
-def _shown(number: float | None) -> str:
-    if number is None:
-        return "-"
-    return f"{number:.2f}" if isinstance(number, float) else str(number)

@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestration.cli import children as module
-from orchestration.cli import processes
-from orchestration.cli.children import Children
+from orchestration.tools import children as module
+from orchestration.tools import processes
+from orchestration.tools.children import Children
 from tests.conftest import ROOT, free_port
 
 # like a command that was started with `&` in a script: there, shells have Ctrl-C ignored
 COMMAND = """
 import signal, sys, time
 from pathlib import Path
-from orchestration.cli.children import Children
+from orchestration.tools.children import Children
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 # whatever started the tests may have been told to outlive its terminal
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -40,7 +40,7 @@ except KeyboardInterrupt:
 DYING = """
 import sys, time
 from pathlib import Path
-from orchestration.cli.children import Children
+from orchestration.tools.children import Children
 try:
     with Children({}, Path("/")) as children:
         children.start("calm", ["/bin/sleep", "60"], ends_last=True)

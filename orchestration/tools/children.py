@@ -1,7 +1,6 @@
-"""Child processes of a command: kept alive while the command lives, ended together within seconds.
+"""Child processes of a command: restarted while the command lives, ended together within seconds.
 
-Each is started in a group of its own, so that what it starts ends with it. Which programs there are belongs to
-`processes`.
+Each has a process group, so that its own children end with it. `processes` has the programs.
 """
 
 import os
@@ -19,7 +18,7 @@ GRACE_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 CALM_SECONDS = 60.0
-"""A process that lived for so long begins anew with the first pause."""
+"""After so long a life a process is restarted with the first pause again."""
 # Ctrl-C, `kill` and a closed terminal
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -32,7 +31,7 @@ class ProcessDied(Exception):
 
 @dataclass
 class _Child:
-    """What is known of one child; `due_at` (monotonic clock) is set while it is dead and waits for its next start."""
+    """One child; `due_at` (monotonic clock) is set while it is dead and waits for its next start."""
 
     command: list[str]
     log: str
@@ -43,7 +42,7 @@ class _Child:
     due_at: float | None = None
 
     def next_pause(self, now: float) -> float:
-        """Seconds until the next start, twice as many as the last time."""
+        """Seconds until the next start, twice as many as before."""
         if now - self.started_at > CALM_SECONDS:
             self.deaths = 0
         pause = min(self.longest_pause_seconds, FIRST_PAUSE_SECONDS * 2.0 ** min(self.deaths, 30))
@@ -91,7 +90,7 @@ class Children:
                 raise ProcessDied(f"{name} ended with exit code {process.returncode}{self._see_log(name)}")
 
     def tend(self, say: Say) -> None:
-        """Start again what has ended, each after a pause that grows; `say` gets a sentence about it."""
+        """Restart the children that ended, each after a growing pause; `say` gets a sentence about each."""
         for name, child in self._children.items():
             now = time.monotonic()
             if child.due_at is not None:
@@ -101,7 +100,7 @@ class Children:
             process = self.running[name]
             if process.poll() is None:
                 continue
-            # what it had started would hold its port, or go on with its work beside the next one
+            # its own children would hold its port, or work beside the next one
             self._end([process])
             pause = child.next_pause(now)
             child.due_at = time.monotonic() + pause
@@ -125,7 +124,7 @@ class Children:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ask every group to end, then end what is left; those that end last come after all others."""
+        """Ask every group to end, then kill the rest; children that end last are asked after all others."""
         self._is_uninterruptible = True
         for is_last in (False, True):
             self._end(
@@ -135,9 +134,9 @@ class Children:
             signal.signal(number, handler)
 
     def _launch(self, name: str) -> None:
-        """Raises OSError when the process or its log cannot be had."""
+        """Start a child. Raises OSError if the process or its log cannot be created."""
         child = self._children[name]
-        # a signal now would leave a process that is not one of `running`, and that nobody ends
+        # a signal now would leave a process outside `running`, which nobody ends
         self._is_uninterruptible = True
         try:
             self.running[name] = self._spawn(child)
@@ -180,7 +179,7 @@ class Children:
 
     @staticmethod
     def _end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
-        """End groups: asked at first, killed when the grace is over."""
+        """Ask groups to end, and kill them after the grace period."""
         groups = list(processes)
         for process in groups:
             _signal(process, signal.SIGTERM)
@@ -202,13 +201,13 @@ class Children:
 
 
 def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """To the whole group, since Dagster's runs are grandchildren."""
+    """Send to the whole group, since Dagster's runs are grandchildren."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, number)
 
 
 def _has_members(process: subprocess.Popen[bytes]) -> bool:
-    """Whether anything of the group lives, be it only grandchildren."""
+    """True if any process of the group lives, even if only grandchildren do."""
     process.poll()
     try:
         os.killpg(process.pid, 0)

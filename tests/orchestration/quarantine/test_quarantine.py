@@ -17,21 +17,23 @@ from hypothesis import strategies as st
 from orchestration.cli.quarantine import quarantine_command
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from orchestration.load.held import noticed
+from orchestration.load.quarantined import noticed
 from orchestration.load.tables import ensure_tables
 from orchestration.load.window import EARLIEST, LATEST, Window
 from orchestration.monitoring.incidents import events_set_aside
-from orchestration.warehouse import breaking_events, dbt, duckdb_file, quarantine
-from orchestration.warehouse.breaking_events import (
+from orchestration.quarantine import breaking_events, moves
+from orchestration.quarantine.breaking_events import (
     MOST_EVENTS,
     CannotTell,
     Suspect,
     find,
     short_reason,
 )
+from orchestration.warehouse import built, dbt, open_warehouse
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 from tests.conftest import Installation
+from tests.warehouse_files import warehouse_file
 
 SUSPECTS = [Suspect(f"e{number}", ("atoms", f"c{number // 3}")) for number in range(200)]
 
@@ -121,7 +123,7 @@ def land(home: Path, *bodies: dict[str, Any], name: str = "20261102T080000000000
 
 
 def keys(settings: OrchestrationSettings, table: str) -> list[str]:
-    with duckdb.connect(str(settings.warehouse), read_only=True) as connection:
+    with duckdb.connect(str(warehouse_file(settings)), read_only=True) as connection:
         rows = connection.execute(f"select event_key from raw.{table} order by 1").fetchall()
     return [key for (key,) in rows]
 
@@ -138,21 +140,21 @@ def test_an_event_that_is_set_aside_stays_so_until_it_is_brought_back(
     land(settings.home, BODY, BODY | {"call_id": "c2"})
     pipeline.load_events(settings)
     first, second = keys(settings, "call_events")
-    quarantine.remember_built(settings, quarantine.newest_load(settings))
-    with duckdb_file.writing(settings):
-        quarantine.set_aside(settings, {first: "model.aftercall.int_calls: Out of Memory Error"})
+    moves.remember_built(settings, moves.loaded_through(settings))
+    with open_warehouse(settings).writing():
+        moves.set_aside(settings, {first: "model.aftercall.int_calls: Out of Memory Error"})
     assert (keys(settings, "call_events"), keys(settings, "quarantined_events")) == ([second], [first])
 
     # another delivery of the same event, and the whole landing store again
     land(settings.home, BODY, BODY | {"call_id": "c2"}, name="20261102T080000000000Z-0000000b")
     assert pipeline.load_events(settings).rows["call_events"] == 0
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         pipeline.reload_window(settings, Window(EARLIEST, LATEST))
     assert (keys(settings, "call_events"), keys(settings, "quarantined_events")) == ([second], [first])
     (finding,) = events_set_aside(settings)
     assert "int_calls: Out of Memory Error" in finding.details
 
-    mark = quarantine.built_through(settings)
+    before = built.read(settings)
     listing = CliRunner().invoke(quarantine_command, ["list"])
     assert first in listing.output
     assert CliRunner().invoke(quarantine_command, ["release", "no such key"]).exit_code == 1
@@ -160,11 +162,11 @@ def test_an_event_that_is_set_aside_stays_so_until_it_is_brought_back(
     answer = CliRunner().invoke(quarantine_command, ["release", first])
     assert (answer.exit_code, answer.output.split(";")[0]) == (0, "1 event came back")
     assert (keys(settings, "call_events"), keys(settings, "quarantined_events")) == ([first, second], [])
-    assert not dbt.is_built(settings, quarantine.MODELS)
-    lowered = quarantine.built_through(settings)
-    assert mark is not None
+    assert not dbt.is_built(settings, moves.MODELS)
+    lowered = built.read(settings)
+    assert before is not None
     assert lowered is not None
-    assert lowered < mark, "it may be blamed again"
+    assert lowered.loaded_at < before.loaded_at, "it may be blamed again"
     assert not noticed(settings)
     assert not list(events_set_aside(settings))
     assert CliRunner().invoke(quarantine_command, ["list"]).output == "no event is set aside\n"
@@ -174,9 +176,11 @@ def test_a_prepared_load_does_not_bring_it_back(settings: OrchestrationSettings)
     land(settings.home, BODY)
     pipeline.load_events(settings)
     (key,) = keys(settings, "call_events")
-    with duckdb_file.writing(settings):
-        quarantine.set_aside(settings, {key: "test"})
-    with duckdb.connect(str(settings.warehouse)) as connection:  # as a package that was prepared before does
+    with open_warehouse(settings).writing():
+        moves.set_aside(settings, {key: "test"})
+    with duckdb.connect(
+        str(warehouse_file(settings))
+    ) as connection:  # as a package that was prepared before does
         connection.execute(
             "insert into raw.call_events by name select * exclude (reason, quarantined_at) from raw.quarantined_events"
         )
@@ -186,8 +190,8 @@ def test_a_prepared_load_does_not_bring_it_back(settings: OrchestrationSettings)
 
 def test_a_home_without_a_warehouse_has_nothing_set_aside(settings: OrchestrationSettings) -> None:
     assert CliRunner().invoke(quarantine_command, ["list"]).output == "no event is set aside\n"
-    assert quarantine.release(settings) == 0
-    with duckdb_file.writing(settings):
+    assert moves.release(settings) == 0
+    with open_warehouse(settings).writing():
         ensure_tables(settings)
     assert breaking_events.set_aside(settings, ["--selector", "pass"]) == []
 

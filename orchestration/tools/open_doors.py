@@ -1,6 +1,6 @@
-"""The open doors that `aftercall doctor` counts: who can send, see or change something without saying who it is.
+"""The open doors that `aftercall doctor` counts: ways to send, see or change something without authentication.
 
-Asked of what really answers where something runs, else of the settings. Closing a door belongs to the operator.
+A running service is asked; otherwise the settings decide. Closing a door is the operator's task.
 """
 
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ class Door:
 
 @dataclass(frozen=True)
 class SourceDoor(Door):
-    """A source that takes events which nobody has signed."""
+    """A source that accepts unsigned events."""
 
     source: str
     of_receiver: str
 
 
 def open_doors() -> list[Door]:
-    """Every open door; one for each source that takes unsigned events."""
+    """Every open door; one per source that accepts unsigned events."""
     return [
         *_unsigned_sources(ReceiverSettings()),
         *_shown(BoardSettings(), "/parts", "the board"),
@@ -53,7 +53,7 @@ def _unsigned_sources(settings: ReceiverSettings) -> Iterator[Door]:
 
 
 def _shown(settings: Guarded, path: str, title: str) -> Iterator[Door]:
-    """Whether what listens there shows itself; nothing where nothing listens."""
+    """A door if the service there answers without a password; none where nothing listens."""
     try:
         with requests.Session() as session:
             session.trust_env = False  # no password of a netrc file

@@ -1,7 +1,7 @@
 """Which events alone break the build, found out by builds of copies; they are set aside so that the rest goes on.
 
 Nothing is set aside for a failure that no event causes (a full disk, a fault in the project): every event found must
-break a build, and without all of them the rest must build. Moving events belongs to `quarantine.py`.
+break a build, and without all of them the rest must build. Moving events belongs to `moves.py`.
 """
 
 import logging
@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-import duckdb
 
 from orchestration.config import OrchestrationSettings
-from orchestration.load.held import EVENTS
-from orchestration.load.tables import ensure_tables
-from orchestration.warehouse import dbt, duckdb_file, quarantine
+from orchestration.load.tables import EVENTS, ensure_tables
+from orchestration.quarantine import moves
+from orchestration.warehouse import WarehouseError, built, dbt, open_warehouse, scratch
+from orchestration.warehouse.memory import LARGEST_LIMIT, ran_out_of_memory
 
 LOG = logging.getLogger("aftercall.breaking_events")
 MOST_EVENTS = 32
@@ -49,7 +47,7 @@ where calls.call_id is not null or events.event_key in (select event_key from su
 """  # noqa: S608 - constants only
 _INSERT = f"""
 insert into {EVENTS} by name
-select * exclude (is_built) from kept.events
+select * exclude (is_built) from copied.events
 where is_built or event_key in (select unnest($keys))
 """  # noqa: S608 - constants only
 _ENVIRONMENT = re.compile(r"No space left|IO Error|Could not set lock|Permission denied|Interrupted", re.I)
@@ -77,7 +75,7 @@ def set_aside(settings: OrchestrationSettings, *ways: Sequence[str]) -> list[str
     `ways` are the arguments of the builds to try, the quickest first; a later one is tried if no event breaks an
     earlier one. Each takes about as many builds per event as the new events can be halved. Raises WarehouseBusy.
     """
-    with duckdb_file.writing(settings):
+    with open_warehouse(settings).writing():
         suspects, reasons = _suspects(settings), dict[str, str]()
         if not 0 < len(suspects) <= MOST_SUSPECTS:
             return []
@@ -85,11 +83,11 @@ def set_aside(settings: OrchestrationSettings, *ways: Sequence[str]) -> list[str
             with _copies(settings, suspects) as build_of:
                 for arguments in ways:
                     reasons = reasons or find(suspects, partial(build_of, arguments))
-        except (CannotTell, OSError, duckdb.Error, dbt.BuildFailed) as error:
+        except (CannotTell, OSError, WarehouseError, dbt.BuildFailed) as error:
             LOG.warning("no event is set aside for the failed build: %s", error)
             return []
         if reasons:
-            quarantine.set_aside(settings, reasons)
+            moves.set_aside(settings, reasons)
             LOG.error("%d events break the build and are set aside: aftercall quarantine list", len(reasons))
     return list(reasons)
 
@@ -131,9 +129,7 @@ def find(suspects: Sequence[Suspect], build_of: Callable[[Sequence[Suspect]], Fa
         if failure_of(left[:bad]) is None:
             raise CannotTell(f"the same events built at a second try: {failure}")
         blamed = left.pop(bad - 1)
-        if duckdb_file.ran_out_of_memory(
-            failure
-        ):  # many events may take all memory together, and none is to blame
+        if ran_out_of_memory(failure):  # many events may take all memory together, and none is to blame
             of_its_call = [one for one in left[: bad - 1] if one.call == blamed.call]
             if failure_of([*of_its_call, blamed]) is None:
                 raise CannotTell("the new events take more memory together than there is")
@@ -151,9 +147,9 @@ def short_reason(failure: str) -> str:
 
 def _suspects(settings: OrchestrationSettings) -> list[Suspect]:
     """Events that no successful build has seen, in the order in which they were loaded and received."""
-    mark = quarantine.built_through(settings)
-    with duckdb_file.connect(settings) as connection:
-        rows = connection.execute(_NOT_BUILT, {"mark": mark}).fetchall()
+    noted = built.read(settings)
+    with open_warehouse(settings).connect() as connection:
+        rows = connection.rows(_NOT_BUILT, {"mark": noted.loaded_at if noted is not None else None})
     return [Suspect(key, (source, call_id)) for key, source, call_id in rows]
 
 
@@ -168,8 +164,10 @@ def _copies(
     folder = settings.home / "trial"
     shutil.rmtree(folder, ignore_errors=True)  # what a killed search left
     (folder / "dbt").mkdir(parents=True)
-    trial = settings.model_copy(update={"home": folder, "duckdb_memory": duckdb_file.LARGEST_LIMIT})
-    empty, events = folder / "empty.duckdb", folder / "events.duckdb"
+    roomy = settings.model_copy(update={"duckdb_memory": LARGEST_LIMIT})
+    trial, empty, events = (
+        scratch.scratch_settings(roomy, folder / name) for name in ("", "empty", "events")
+    )
     try:
         parsed = settings.dbt_target / "dagster"
         if parsed.is_dir():  # the project as it was parsed, which knows no address
@@ -177,18 +175,15 @@ def _copies(
         _copy_events(settings, events, suspects)
         ensure_tables(trial)
         dbt.invoke(trial, ["build", "--full-refresh", "--exclude-resource-type", "test", "unit_test"])
-        trial.warehouse.rename(empty)
+        scratch.copy(trial, empty)
 
         def build_of(arguments: Sequence[str], some: Sequence[Suspect]) -> Failure:
-            shutil.copyfile(empty, trial.warehouse)
+            scratch.copy(empty, trial)
             _insert(trial, events, [one.event_key for one in some])
             try:
                 dbt.invoke(trial, ["build", *arguments])
             except dbt.BuildFailed as error:
                 return str(error)
-            finally:
-                trial.warehouse.unlink()
-                Path(f"{trial.warehouse}.wal").unlink(missing_ok=True)
             return None
 
         yield build_of
@@ -196,15 +191,17 @@ def _copies(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _copy_events(settings: OrchestrationSettings, file: Path, suspects: Sequence[Suspect]) -> None:
-    """Copy the suspects, and all other events of their calls as `is_built`, to a file of their own."""
-    with duckdb.connect(str(file), config=duckdb_file.duckdb_config(settings)) as connection:
-        source = str(settings.warehouse).replace("'", "''")
-        connection.execute(f"attach '{source}' as production (read_only)")
+def _copy_events(
+    settings: OrchestrationSettings, events: OrchestrationSettings, suspects: Sequence[Suspect]
+) -> None:
+    """Copy the suspects, and all other events of their calls as `is_built`, to a warehouse of their own."""
+    events.home.mkdir()
+    with open_warehouse(events).connect(read_only=False) as connection:
+        connection.execute(open_warehouse(settings).attach_statement("production"))
         connection.execute(_COPY, {"keys": [one.event_key for one in suspects]})
 
 
-def _insert(trial: OrchestrationSettings, events: Path, keys: list[str]) -> None:
-    with duckdb_file.connect(trial, read_only=False) as connection:
-        connection.execute(f"attach '{str(events).replace(chr(39), chr(39) * 2)}' as kept (read_only)")
+def _insert(trial: OrchestrationSettings, events: OrchestrationSettings, keys: list[str]) -> None:
+    with open_warehouse(trial).connect(read_only=False) as connection:
+        connection.execute(open_warehouse(events).attach_statement("copied"))
         connection.execute(_INSERT, {"keys": keys})

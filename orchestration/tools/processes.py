@@ -1,6 +1,6 @@
-"""The programs that `aftercall up` and `demo` start, where they listen, and with which environment.
+"""The programs that `aftercall up` and `demo` start, with their addresses and their environment.
 
-Keeping them alive and ending them belongs to `children`.
+`children` restarts and ends them.
 """
 
 import os
@@ -11,14 +11,14 @@ from dotenv import dotenv_values
 
 from integrations.board import access
 from integrations.board.config import BoardSettings
-from orchestration.cli.children import Children
 from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.runtime import services
+from orchestration.tools.children import Children
 from receiver.config import ENV_FILE, ReceiverSettings
 from receiver.rsgi import refuse_taken_address
 
 RECEIVER_PAUSE_SECONDS = 5.0
-"""How long the receiver is left dead at most: no platform waits longer than it must."""
+"""Longest pause before the receiver is restarted, so that platforms wait no longer than necessary."""
 
 
 def receiver_process() -> list[str]:
@@ -32,14 +32,14 @@ def board_process() -> list[str]:
 
 
 def start_receiver(children: Children) -> None:
-    """Start the receiver, which is soon started again if it ends, and ends after all others."""
+    """Start the receiver; it is restarted soon if it ends, and it ends after all others."""
     children.start(
         "receiver", receiver_process(), longest_pause_seconds=RECEIVER_PAUSE_SECONDS, ends_last=True
     )
 
 
 def start_dagster(children: Children, settings: DagsterSettings) -> None:
-    """Start Dagster's code server, daemon and web server; what they print goes into one log.
+    """Start Dagster's code server, daemon and web server, with one log.
 
     The web server and the daemon wait for the code server by themselves.
     """
@@ -53,7 +53,7 @@ def start_dagster(children: Children, settings: DagsterSettings) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether something answers 200 there within two seconds."""
+    """True if the URL answers 200 within two seconds."""
     try:
         return requests.get(url, timeout=2).status_code == 200
     except requests.RequestException:
@@ -61,7 +61,7 @@ def answers(url: str) -> bool:
 
 
 def refuse_to_start() -> None:
-    """Raise SystemExit, which names the setting, when an address is taken or would be open to others."""
+    """Raise SystemExit, which names the setting, if an address is taken or would be open to others."""
     for guarded in (BoardSettings(), DagsterSettings()):
         access.refuse_open(guarded)
     for listening in (ReceiverSettings(), BoardSettings(), DagsterSettings()):
@@ -70,7 +70,7 @@ def refuse_to_start() -> None:
 
 
 def addresses() -> dict[str, str]:
-    """Where each part answers, by name; without a token."""
+    """The address of each part by name, without a token."""
     return {
         "receiver": f"http://{ReceiverSettings().receiver_bind}",
         "board": f"http://{BoardSettings().board_bind}",
@@ -79,15 +79,15 @@ def addresses() -> dict[str, str]:
 
 
 def pages() -> dict[str, str]:
-    """What a person opens, by name; with the token where one is asked for, so these are printed and never logged."""
+    """The pages by name, with the token where one is needed; so these are printed and never logged."""
     return {"board": access.address(BoardSettings()), "dagster": access.address(DagsterSettings())}
 
 
 def environment(settings: OrchestrationSettings) -> dict[str, str]:
-    """The environment of this process over that of `.env`, with the state directory made absolute.
+    """The environment of this process over that of `.env`, with an absolute state directory.
 
-    The children run in the state directory and find no `.env` there: Dagster lets a `DAGSTER_HOME` in that file win
-    over the environment, which would put the runs of two homes into one instance.
+    The children run in the state directory, which has no `.env`: Dagster prefers a `DAGSTER_HOME` in that file to the
+    environment, which would put the runs of two homes into one instance.
     """
     return {
         **{name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None},

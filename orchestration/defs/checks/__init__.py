@@ -1,1 +1,0 @@
-"""Asset checks. What they look for belongs to `orchestration/monitoring/`."""
