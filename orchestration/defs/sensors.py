@@ -88,7 +88,7 @@ def landing_sensor(
     if job := _under_way(context.instance, *_PASSES):
         yield dg.SkipReason(f"{job} is under way")
         return
-    segments = [(segment.path, segment.size) for segment in open_landing(settings.home).segments()]
+    segments = [(segment.path, segment.size) for segment in open_landing(settings.landing).segments()]
     held = json.dumps([len(segments), sum(size for _, size in segments), segments[-1:]])
     failed = _failed_seconds_ago(context.instance, *_PASSES)
     if failed is not None and (held != context.cursor or failed >= settings.failed_run_pause_seconds):

@@ -16,8 +16,8 @@ import requests
 from standardwebhooks import Webhook
 
 from receiver.config import ReceiverSettings
-from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
+from tests.homes import landing_of
 
 Start = Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]
 BODY = b'{"type": "call.end", "timestamp": "2026-11-02T08:00:33Z", "data": {"call_id": "c1"}}'
@@ -67,7 +67,7 @@ def status(answer: bytes) -> int:
 
 
 def landed(home: Path) -> int:
-    store = open_landing(home)
+    store = landing_of(home)
     return sum(store.read(segment.path).data.count(b"\n") for segment in store.segments())
 
 

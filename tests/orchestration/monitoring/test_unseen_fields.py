@@ -29,10 +29,10 @@ def ended(number: int, **changed: Any) -> bytes:
 
 def land(settings: OrchestrationSettings, *bodies: bytes) -> None:
     """Land and load."""
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     for body in bodies:
         facts = SOURCES["retell"].facts(json.loads(body), {})
-        store.append(line(seal("retell", facts, body, datetime.now(UTC)), body))
+        store.append([line(seal("retell", facts, body, datetime.now(UTC)), body)])
     store.close()
     pipeline.load_events(settings)
 

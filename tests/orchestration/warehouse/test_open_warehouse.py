@@ -73,7 +73,13 @@ def test_callers_see_the_errors_of_the_warehouse(tmp_path: Path) -> None:
     with pytest.raises(NotPublished, match="next pass"), warehouse.published.connect():
         pass
     with warehouse.connect(read_only=False) as connection:
-        for ask in (connection.rows, connection.records, connection.value, connection.frame, connection.arrow):
+        for ask in (
+            connection.rows,
+            connection.records,
+            connection.value,
+            connection.frame,
+            connection.arrow,
+        ):
             with pytest.raises(RelationMissing, match="nowhere"):
                 ask("select * from nowhere")
             with pytest.raises(QueryFailed, match="Conversion"):
