@@ -22,6 +22,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from receiver.config import Home
 from receiver.envelope import Facts, line, seal
 from receiver.landing import open_landing
 
@@ -62,7 +63,7 @@ def token(home: Path) -> str:
 
 def ring(home: Path) -> None:
     """Calls that began a while ago, so that somebody is on the line; landed by hand: nobody can sign for the demo."""
-    store = open_landing(home / "demo")
+    store = open_landing(Home(home=home / "demo").landing)
     for number, phone in enumerate(CALLERS):
         began = datetime.now(UTC) - timedelta(seconds=47 * number)
         call = {"call_id": f"call-{number}", "agent_id": AGENTS[number % len(AGENTS)]}
@@ -74,7 +75,7 @@ def ring(home: Path) -> None:
             customer_phone=phone,
             direction="outbound" if number % 2 else "inbound",
         )
-        store.append(line(seal("retell", facts, body, began), body))
+        store.append([line(seal("retell", facts, body, began), body)])
     store.close()
 
 

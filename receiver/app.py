@@ -11,7 +11,7 @@ from flask import Blueprint, Flask, Response
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
 from receiver.exposure import UnsignedFrom, unsigned_from
 from receiver.http_errors import HttpError, register_error_handlers
-from receiver.landing import LandingStore, LandingUnavailable, open_landing
+from receiver.landing import LandingStore, LandingUnavailable, free_bytes_of, open_landing
 from receiver.metrics import Metrics
 from receiver.readiness import Readiness
 from receiver.sources import SOURCES
@@ -30,9 +30,9 @@ def create_app(
     """The receiver's WSGI application; settings and landing store default to those of the environment."""
     settings = settings or ReceiverSettings()
     landing = landing or open_landing(
-        settings.home, settings.landing_segment_bytes, settings.landing_min_free_bytes
+        settings.landing, settings.landing_segment_bytes, settings.landing_min_free_bytes
     )
-    metrics = metrics or Metrics(landing.free_bytes)
+    metrics = metrics or Metrics(free_bytes_of(landing))
     app = Flask("receiver", static_folder=None)
     # werkzeug cuts a chunked body at this length without an error; one byte more shows that it was too large
     app.config["MAX_CONTENT_LENGTH"] = settings.receiver_max_body_bytes + 1

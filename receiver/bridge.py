@@ -70,7 +70,7 @@ class Bridge:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian in the worker, before it takes requests."""
         self._loop = loop
-        self._commit = GroupCommit(loop, self._landing.append_all, self._committed)
+        self._commit = GroupCommit(loop, self._landing.append, self._committed)
         # granian's own handler would stop accepting at once; `_leave` sends it SIGINT after the drain
         loop.add_signal_handler(signal.SIGTERM, self._stop)
         loop.call_later(FLUSH_SECONDS, self._flush)

@@ -53,6 +53,13 @@ class Home(BaseSettings):
         description="directory of all state; made absolute from the working directory",
     )
 
+    landing_url: str = Field(
+        default="",
+        repr=False,
+        description="where every accepted body is kept, file:///path/to/folder; default: the folder landing in the "
+        "home",
+    )
+
     @field_validator("home", mode="after")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -65,9 +72,9 @@ class Home(BaseSettings):
         return self
 
     @property
-    def landing(self) -> Path:
-        """Landing store: every accepted body."""
-        return self.home / "landing"
+    def landing(self) -> str:
+        """URL of the landing store."""
+        return self.landing_url or (self.home / "landing").as_uri()
 
     @property
     def published(self) -> Path:

@@ -30,7 +30,7 @@ _OF_A_LIVE_PROCESS = re.compile(r"gauge_live\w*_(\d+)\.db")
 class Metrics:
     """Counts of one process; `text` has the sums over all processes."""
 
-    def __init__(self, free_bytes: Callable[[], int]) -> None:
+    def __init__(self, free_bytes: Callable[[], int] | None) -> None:
         self.registry = CollectorRegistry()
         self._looked_up = CollectorRegistry()
         self._looked_up.register(self)
@@ -123,6 +123,8 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """The metrics whose values are read on request."""
+        if self._free_bytes is None:
+            return
         with contextlib.suppress(OSError):
             yield GaugeMetricFamily(
                 "aftercall_receiver_landing_free_bytes", "Free bytes on the landing disk", self._free_bytes()

@@ -45,7 +45,12 @@ def serve(settings: ReceiverSettings | None = None, load: Load | None = None) ->
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_empty(settings.metrics))
     if load is None:
         import receiver.worker
+        from receiver.landing import UnknownLanding, open_landing
 
+        try:
+            open_landing(settings.landing)
+        except UnknownLanding as error:
+            raise SystemExit(str(error)) from None
         load = receiver.worker.load
     files = _raise_file_limit()
     server = Granian(

@@ -82,7 +82,7 @@ def _read(request: Request, limit: int) -> bytes:
 
 def _append(landing: LandingStore, entry: bytes) -> None:
     try:
-        landing.append(entry)
+        landing.append([entry])
     except LandingUnavailable as error:
         raise landing_unavailable() from error
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from receiver.config import Home
+from receiver.landing import LandingStore, open_landing
+
 _LANDING = "landing"
 _shared: Path
 
@@ -57,6 +60,11 @@ def copy(source: Path, home: Path, with_landing: bool = False) -> None:
         elif part.is_file():
             home.mkdir(parents=True, exist_ok=True)
             shutil.copy2(part, home / part.name)
+
+
+def landing_of(home: Path) -> LandingStore:
+    """The landing store in a home."""
+    return open_landing(Home(home=home).landing)
 
 
 def parsed_project() -> tuple[Path, Path]:

@@ -25,7 +25,7 @@ class Board:
         self.app = _flask(settings)
         systems = IntegrationSettings(home=settings.home)
         self._outbox = open_outbox(systems.outbox_url)
-        marts, landing = Marts(settings.published), open_landing(settings.home)
+        marts, landing = Marts(settings.published), open_landing(settings.landing)
         self._parts = Parts(settings, systems, self.hub, marts, self._outbox, _renderer(self.app))
         self._watch = Watch(settings, self._parts.show_around)
         self._tail = Tail(settings, landing, self._parts.show_live)

@@ -38,7 +38,7 @@ def connect_command(source: str, url: str | None, wait: float) -> None:
     _explain(console, platform, address)
     _refuse_other_address(platform, base, settings)
     secret = _secret(platform, settings)
-    arrivals = Arrivals(open_landing(settings.home), source)
+    arrivals = Arrivals(open_landing(settings.landing), source)
     try:
         identity = attempt(platform, address, secret)
     except NotConnected as error:

@@ -20,7 +20,7 @@ from orchestration.recovery.config import RecoverySettings
 from orchestration.tools.open_doors import Door, SourceDoor, open_doors
 from orchestration.tools.processes import addresses, answers
 from receiver.config import ReceiverSettings
-from receiver.landing import LandingUnavailable, open_landing
+from receiver.landing import LandingUnavailable, UnknownLanding, open_landing
 
 _BY_SOURCE = {
     "secrets": "AFTERCALL_SECRET_<SOURCE>",
@@ -118,9 +118,9 @@ def _checks() -> Iterator[tuple[str, str | None]]:
     settings = OrchestrationSettings()
     settings.home.mkdir(parents=True, exist_ok=True)
     try:
-        open_landing(settings.home).check()
+        open_landing(settings.landing).check()
         yield "landing store can be written", None
-    except LandingUnavailable as error:
+    except (LandingUnavailable, UnknownLanding) as error:
         yield "landing store can be written", str(error)
     free = shutil.disk_usage(settings.home).free
     yield f"{free >> 30} GiB free", None if free > 1 << 30 else "less than 1 GiB is left"

@@ -48,7 +48,7 @@ def landing_command(
     if context.invoked_subcommand is not None:
         return
     settings = OrchestrationSettings()
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     segments = _segments(store, since, until)
     rows = list(_rows(settings, store, segments))
     if as_json:
@@ -78,7 +78,7 @@ def cat_command(call_id: str, source: str | None, since: datetime | None, until:
     from orchestration.load.landing_search import lines_of
 
     settings = OrchestrationSettings()
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     segments = _segments(store, since, until)
     printed = 0
     try:

@@ -132,7 +132,7 @@ class Landing(dg.ConfigurableResource):  # type: ignore[type-arg]  # as above
 
     def open(self) -> LandingStore:
         """The landing store, opened for reading."""
-        return open_landing(self.settings.orchestration().home)
+        return open_landing(self.settings.orchestration().landing)
 
 
 def resources(overrides: Mapping[str, object] | None = None) -> dict[str, object]:

@@ -5,6 +5,7 @@ The positions travel in the same package as the rows, so both are in the warehou
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from receiver.landing import LandingStore, Segment
@@ -73,7 +74,8 @@ def forget(store: LandingStore, state: dict[str, Any]) -> None:
     for segment in segments:
         if segment.is_archived and segment.path < before and not is_loaded(store, segment, state):
             before = segment.path[:10]
-    done_before = max(state.get("done_before", ""), before)
+    settled = f"{store.settled_before(datetime.now(UTC)):%Y-%m-%d}"
+    done_before = max(state.get("done_before", ""), min(before, settled))
     kept = {segment.path for segment in segments if not segment.is_archived or segment.path > done_before}
     cursors: dict[str, int] = state.get("cursors", {})
     state["cursors"] = {path: position for path, position in cursors.items() if path in kept}

@@ -19,7 +19,7 @@ from orchestration.load import cursor, lines
 from orchestration.load.tables import columns_for_dlt
 from orchestration.load.window import Window
 from orchestration.warehouse import memory_connection
-from receiver.landing import Chunk, LandingStore, Segment, open_landing
+from receiver.landing import LandingStore, Segment, open_landing
 
 INSERT_ONLY: Any = {"disposition": "merge", "strategy": "insert-only"}
 
@@ -42,7 +42,7 @@ def landing(
 
     Events with the keys `quarantined` are left out: they are set aside.
     """
-    return _tables(lambda state: _new(open_landing(settings.home), settings, state, sizes), quarantined)
+    return _tables(lambda state: _new(open_landing(settings.landing), settings, state, sizes), quarantined)
 
 
 @dlt.source(name="landing", max_table_nesting=0)
@@ -58,7 +58,7 @@ def landed_before(
     `advance` is told how many bytes were read. Events with the keys `quarantined` are left out: they are set aside.
     """
     return _tables(
-        lambda _: _again(open_landing(settings.home), settings, window, segments, advance), quarantined
+        lambda _: _again(open_landing(settings.landing), settings, window, segments, advance), quarantined
     )
 
 
@@ -112,16 +112,11 @@ def _new(
 ) -> Iterator[Batch]:
     """Chunks behind the cursors, at most `load_max_bytes` (but a whole line); the cursor moves with each."""
     cursor.forget(store, state)
-    budget = settings.load_max_bytes
+    unread = list(cursor.unread(store, state, sizes))
     with memory_connection(settings) as connection:
-        for segment, start in list(cursor.unread(store, state, sizes)):
-            part = replace(segment, size=min(segment.size, start + budget))
-            for position, chunk in _chunks(store, part, start, settings.load_chunk_bytes):
-                yield Batch(segment.path, lines.parse(connection, chunk.data, position))
-                cursor.advance(state, segment.path, chunk.next_offset)
-                budget -= len(chunk.data)
-            if budget <= 0:
-                return
+        for piece in store.read_all(_first_bytes(unread, settings.load_max_bytes), settings.load_chunk_bytes):
+            yield Batch(piece.segment.path, lines.parse(connection, piece.data, piece.offset))
+            cursor.advance(state, piece.segment.path, piece.end)
 
 
 def _again(
@@ -132,27 +127,20 @@ def _again(
     advance: Callable[[int], None],
 ) -> Iterator[Batch]:
     with memory_connection(settings) as connection:
-        for segment in segments:
-            for position, chunk in _chunks(store, segment, 0, settings.load_chunk_bytes):
-                parsed = lines.parse(connection, chunk.data, position)
-                yield Batch(segment.path, lines.Parsed(window.only(parsed.events), parsed.rejected))
-                advance(len(chunk.data))
+        for piece in store.read_all(((segment, 0) for segment in segments), settings.load_chunk_bytes):
+            parsed = lines.parse(connection, piece.data, piece.offset)
+            yield Batch(piece.segment.path, lines.Parsed(window.only(parsed.events), parsed.rejected))
+            advance(len(piece.data))
 
 
-def _chunks(
-    store: LandingStore, segment: Segment, start: int, chunk_bytes: int
-) -> Iterator[tuple[int, Chunk]]:
-    """Whole lines of a segment up to the size it had when it was listed, each chunk with its position."""
-    position = start
-    while position < segment.size:
-        try:
-            chunk = store.read(segment.path, position, min(chunk_bytes, segment.size - position))
-        except FileNotFoundError:  # removed since it was listed, so it was loaded
+def _first_bytes(unread: Sequence[tuple[Segment, int]], most_bytes: int) -> Iterator[tuple[Segment, int]]:
+    """As much of what is unread, from the first, as `most_bytes` hold."""
+    for segment, start in unread:
+        size = min(segment.size, start + most_bytes)
+        yield replace(segment, size=size), start
+        most_bytes -= size - start
+        if most_bytes <= 0:
             return
-        if not chunk.data:
-            return
-        yield position, chunk
-        position = chunk.next_offset
 
 
 def _ahead(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -37,13 +37,12 @@ def lines_of(
     if known_as is None:
         return
     needle = orjson.dumps(known_as)
-    for segment in segments:
-        for start, data in _pieces(store, segment):
-            for offset, line in _lines_with(needle, data):
-                envelope = envelope_of(line)
-                if envelope.get("call_id") == known_as and source in (None, envelope.get("source")):
-                    yield LandedLine(segment.path, start + offset, line, envelope)
-            advance(len(data))
+    for piece in store.read_all((segment, 0) for segment in segments):
+        for offset, line in _lines_with(needle, piece.data):
+            envelope = envelope_of(line)
+            if envelope.get("call_id") == known_as and source in (None, envelope.get("source")):
+                yield LandedLine(piece.segment.path, piece.offset + offset, line, envelope)
+        advance(len(piece.data))
 
 
 def envelope_of(line: bytes) -> dict[str, Any]:
@@ -59,24 +58,11 @@ def envelope_of(line: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _pieces(store: LandingStore, segment: Segment) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while True:
-        try:
-            chunk = store.read(segment.path, position)
-        except FileNotFoundError:  # removed since it was listed
-            return
-        if not chunk.data:
-            return
-        yield position, chunk.data
-        position = chunk.next_offset
-
-
 def _lines_with(needle: bytes, data: bytes) -> Iterator[tuple[int, bytes]]:
     """Whole lines that hold the needle, each once, with their offsets."""
-    found = data.find(needle)
-    while found != -1:
-        begin = data.rfind(b"\n", 0, found) + 1
-        end = data.index(b"\n", found) + 1
+    position = data.find(needle)
+    while position != -1:
+        begin = data.rfind(b"\n", 0, position) + 1
+        end = data.index(b"\n", position) + 1
         yield begin, data[begin:end]
-        found = data.find(needle, end)
+        position = data.find(needle, end)

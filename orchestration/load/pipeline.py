@@ -111,7 +111,7 @@ def _state_file(settings: OrchestrationSettings) -> Path:
 
 def landing_backlog(settings: OrchestrationSettings) -> int:
     """Bytes that no finished load has taken, torn lines included; an unfinished load counts as one byte."""
-    waiting = cursor.backlog_bytes(open_landing(settings.home), positions(settings))
+    waiting = cursor.backlog_bytes(open_landing(settings.landing), positions(settings))
     return waiting + int(_is_unfinished(settings))
 
 
@@ -119,7 +119,7 @@ def has_new_lines(settings: OrchestrationSettings) -> bool:
     """Whether a load would find a whole line now; a torn last line is none."""
     if _is_unfinished(settings):
         return True
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     return any(
         store.read(segment.path, position, 1 << 16).data
         for segment, position in cursor.unread(store, positions(settings))
@@ -138,7 +138,7 @@ def load_events(
     with open_warehouse(settings).writing():
         forget_half_loaded(pipeline(settings, LANDING))
         before = _row_counts(settings)
-        unread = list(cursor.unread(open_landing(settings.home), positions(settings)))
+        unread = list(cursor.unread(open_landing(settings.landing), positions(settings)))
         sizes = {segment.path: segment.size for segment, _ in unread}
         total = sum(segment.size - position for segment, position in unread)
         set_aside = quarantined.quarantined_events(settings)
@@ -169,7 +169,7 @@ def _load_all(
     while True:
         waiting.run(landing(settings, sizes, set_aside))
         before = remaining
-        remaining = cursor.backlog_bytes(open_landing(settings.home), positions(settings), sizes)
+        remaining = cursor.backlog_bytes(open_landing(settings.landing), positions(settings), sizes)
         if progress is not None:
             progress(total - remaining, total)
         if remaining in (0, before):
@@ -191,7 +191,7 @@ def reload_window(
     _finish(waiting)
     ensure_tables(settings)
     before = _row_counts(settings)
-    segments = list(window.segments(open_landing(settings.home)))
+    segments = list(window.segments(open_landing(settings.landing)))
     total, done = sum(segment.size for segment in segments), 0
 
     def advance(size: int) -> None:

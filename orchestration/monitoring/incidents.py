@@ -199,7 +199,7 @@ def events_that_wait(
 
 def oldest_unloaded(settings: OrchestrationSettings) -> datetime | None:
     """The time (UTC) at which the first unloaded event was received; None if all are loaded."""
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     for segment, position in cursor.unread(store, positions(settings)):
         try:
             line, end, _ = store.read(segment.path, position, 1 << 16).data.partition(b"\n")

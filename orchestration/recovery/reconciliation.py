@@ -134,18 +134,14 @@ def standing(settings: OrchestrationSettings, source: str, bounds: Bounds) -> St
 
 def _not_loaded(settings: OrchestrationSettings, source: str) -> pa.Table:
     """Events of a source behind the load's cursors, as the warehouse has them."""
-    store, state = open_landing(settings.home), pipeline.loaded_positions(settings)
+    store, state = open_landing(settings.landing), pipeline.loaded_positions(settings)
     found: dict[str, list[str | None]] = {name: [] for name in _LANDED.names}
-    for segment, position in cursor.unread(store, state):
-        while chunk := store.read(segment.path, position):
-            if not chunk.data:
-                break
-            position = chunk.next_offset
-            for line in chunk.data.splitlines():
-                envelope = envelope_of(line)
-                if envelope.get("source") == source and envelope.get("event_id"):
-                    for name, values in found.items():
-                        values.append(envelope.get(name))
+    for piece in store.read_all(cursor.unread(store, state)):
+        for line in piece.data.splitlines():
+            envelope = envelope_of(line)
+            if envelope.get("source") == source and envelope.get("event_id"):
+                for name, values in found.items():
+                    values.append(envelope.get(name))
     return pa.table(found, _LANDED)
 
 

@@ -39,7 +39,7 @@ def land(
     A call whose detail the API no longer has lands as the list had it. Raises RecoveryFailed when the
     API cannot be asked to the end, and LandingUnavailable; what was landed until then stays.
     """
-    store = open_landing(settings.home, min_free_bytes=ReceiverSettings().landing_min_free_bytes)
+    store = open_landing(settings.landing, min_free_bytes=ReceiverSettings().landing_min_free_bytes)
     landed = done = 0
     waiting: list[tuple[Missing, dict[str, object]]] = []
 
@@ -86,7 +86,7 @@ def _append(
     now = datetime.now(UTC)
     lines = [line for one, call in calls for line in lines_of(platform, one, call, since, now)]
     if lines:
-        store.append_all(lines)
+        store.append(lines)
     return len(lines)
 
 

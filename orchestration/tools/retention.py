@@ -54,7 +54,7 @@ def tidy(
     """
     started = time.monotonic()
     limit = _removed_before(settings, now or datetime.now(UTC))
-    store, report = open_landing(settings.home), TidyReport()
+    store, report = open_landing(settings.landing), TidyReport()
     with open_warehouse(settings).reading():
         state = pipeline.loaded_positions(settings)
     segments = list(store.segments())
@@ -90,7 +90,7 @@ def _tidy_one(
         if not segment.is_archived:
             if not is_old:
                 _keep_digest(store, segment)
-            archived = store.archive(segment)
+            archived = store.compact(segment)
             report.archived += 1
             report.bytes_before += segment.stored_bytes
             report.bytes_after += archived.stored_bytes

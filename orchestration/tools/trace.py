@@ -155,7 +155,7 @@ def _rows(connection: Connection, table: str, call_id: str) -> Iterator[dict[str
 
 def _add_landed(story: Trace, settings: OrchestrationSettings, state: dict[str, Any]) -> None:
     """Places of the events in the landing store, and the events that are not loaded yet."""
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     windows = list(_windows(story, settings))
     waiting = {segment.path for segment, _ in cursor.unread(store, state)}
 

@@ -10,15 +10,19 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from receiver.landing import archive
 from receiver.landing.segment import DISK, Disk, SegmentWriter
-from receiver.landing.store import READ_BYTES, Chunk, LandingUnavailable, Segment
+from receiver.landing.store import READ_BYTES, Chunk, LandingUnavailable, Piece, Segment, UnknownLanding
 
+SCHEME = "file"
+FORM = f"{SCHEME}:///path/to/folder"
 SEGMENT_BYTES = 64 << 20
 ROOM_SECONDS = 0.5
 """How long the disk is trusted to have room after a look at it. What a disk takes in that time must fit the reserve."""
@@ -42,12 +46,8 @@ class LocalLandingStore:
         self._writing = threading.Lock()
         self._has_room_until = 0.0
 
-    def append(self, line: bytes) -> None:
-        """See `LandingStore.append`."""
-        self.append_all([line])
-
-    def append_all(self, lines: Sequence[bytes]) -> None:
-        """See `LandingStore.append_all`."""
+    def append(self, lines: Sequence[bytes]) -> None:
+        """See `LandingStore.append`: one write and one sync."""
         for line in lines:
             if line.find(b"\n") != len(line) - 1 or not line:
                 raise ValueError("a landing line ends in its only newline")
@@ -76,6 +76,10 @@ class LocalLandingStore:
                         if segment is not None:
                             yield segment
 
+    def settled_before(self, now: datetime) -> datetime:
+        """See `LandingStore.settled_before`: a folder shows a segment as soon as it is begun."""
+        return datetime.max.replace(tzinfo=UTC)
+
     def read(self, path: str, offset: int = 0, max_bytes: int = READ_BYTES) -> Chunk:
         """See `LandingStore.read`."""
         if offset < 0 or max_bytes < 1:
@@ -92,8 +96,21 @@ class LocalLandingStore:
         except archive.BROKEN as error:
             raise archive.damaged(stored, error) from error
 
-    def archive(self, segment: Segment) -> Segment:
-        """See `LandingStore.archive`."""
+    def read_all(self, parts: Iterable[tuple[Segment, int]], max_bytes: int = READ_BYTES) -> Iterator[Piece]:
+        """See `LandingStore.read_all`. Nothing is fetched ahead: the system does that for files."""
+        for segment, offset in parts:
+            while offset < segment.size:
+                try:
+                    chunk = self.read(segment.path, offset, min(max_bytes, segment.size - offset))
+                except FileNotFoundError:
+                    break
+                if not chunk.data:
+                    break
+                yield Piece(segment, offset, chunk.data)
+                offset = chunk.next_offset
+
+    def compact(self, segment: Segment) -> Segment:
+        """See `LandingStore.compact`: compressed in its place."""
         archive.compress(self._file(segment.path), segment.size)
         archived = self._look(segment.path)
         if archived is None:
@@ -138,7 +155,7 @@ class LocalLandingStore:
         self._writer.probe()
 
     def free_bytes(self) -> int:
-        """See `LandingStore.free_bytes`."""
+        """Bytes that can still be written, the reserve included. Raises OSError."""
         folder = self._root
         while not folder.exists():  # nothing is created before the first append
             folder = folder.parent
@@ -183,6 +200,16 @@ class LocalLandingStore:
             size = archive.size_of(stored, status)
             return Segment(path, size, _modified(status), status.st_size, is_archived=True)
         return None
+
+
+def path_of(url: str) -> Path:
+    """The folder that a URL names. Raises UnknownLanding where it names none."""
+    parts = urlsplit(url)
+    if parts.netloc or not parts.path.startswith("/"):
+        raise UnknownLanding(
+            f"AFTERCALL_LANDING_URL names no folder by its absolute path; write {FORM}, with three slashes"
+        )
+    return Path(url2pathname(parts.path))
 
 
 def _modified(status: os.stat_result) -> datetime:

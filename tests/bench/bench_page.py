@@ -18,9 +18,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 from integrations.board.home_token import home_token
 from receiver.config import Home
 from receiver.envelope import Facts, line, seal
-from receiver.landing import open_landing
 from tests.bench.bench_board import running_board
 from tests.bench.record import Result, against
+from tests.homes import landing_of
 
 CALLS = 60
 LOADS = 20
@@ -60,12 +60,12 @@ def _first_paint(page: Chrome, url: str) -> float:
 
 def _call(home: Path) -> None:
     """Calls that have just started."""
-    store, now = open_landing(home), datetime.now(UTC)
+    store, now = landing_of(home), datetime.now(UTC)
     for number in range(CALLS):
         facts = Facts(
             event_type="call.start", call_id=f"call-{number}", occurred_at=now, customer_phone="+12025550143"
         )
-        store.append(line(seal("atoms", facts, b"{}", now), b"{}"))
+        store.append([line(seal("atoms", facts, b"{}", now), b"{}")])
     store.close()
 
 

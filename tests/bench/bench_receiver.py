@@ -239,11 +239,11 @@ def _route() -> Flask:
 def _nothing(settings: ReceiverSettings) -> object:
     from receiver import logs
     from receiver.bridge import Bridge
-    from receiver.landing import open_landing
+    from receiver.landing import free_bytes_of, open_landing
     from receiver.metrics import Metrics
 
-    landing = open_landing(settings.home)
-    return Bridge(_route(), landing, settings, Metrics(landing.free_bytes), logs.configure())
+    landing = open_landing(settings.landing)
+    return Bridge(_route(), landing, settings, Metrics(free_bytes_of(landing)), logs.configure())
 
 
 def _serve(kind: str) -> None:

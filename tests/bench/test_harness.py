@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from receiver.landing import open_landing
 from tests.bench import bench_growth
 from tests.bench.backlog import make_backlog
 from tests.bench.http_load import measure
 from tests.bench.record import Result, against, record, recorded, show
+from tests.homes import landing_of
 
 
 def test_results_replace_those_of_the_same_name_and_keep_the_others(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_table_shows_every_result() -> None:
 
 def test_a_backlog_has_as_many_lines_as_asked_and_new_ids_in_every_copy(tmp_path: Path) -> None:
     make_backlog(tmp_path, 14_000, seed=3)
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     lines = [
         json.loads(text)
         for segment in store.segments()

@@ -22,7 +22,7 @@ import requests
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 SEED = 20261123
 ROUNDS = 50
@@ -125,7 +125,7 @@ def test_what_was_acknowledged_is_kept_exactly(installation: Any) -> None:
     # the kills must have had something to tear, and the segments must have rolled under them
     assert len(traffic.acknowledged) > 20 * ROUNDS
     assert traffic.unanswered > ROUNDS
-    assert len(list(open_landing(installation.home).segments())) > 2 * ROUNDS
+    assert len(list(landing_of(installation.home).segments())) > 2 * ROUNDS
 
     report = pipeline.load_events(OrchestrationSettings(home=installation.home))
     assert report.rows == {"call_events": len(lines), "rejected_lines": 0}
@@ -235,7 +235,7 @@ def _proc(pid: int, name: str) -> bytes:
 
 def _lines(home: Path) -> tuple[dict[str, tuple[str, bytes, str]], int]:
     """Every line of the store by its call: event id, payload and place; and how many segments end torn."""
-    store = open_landing(home)
+    store = landing_of(home)
     found: dict[str, tuple[str, bytes, str]] = {}
     torn = 0
     for segment in store.segments():

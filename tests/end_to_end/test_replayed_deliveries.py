@@ -12,8 +12,8 @@ from standardwebhooks import Webhook
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
-from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
+from tests.homes import landing_of
 
 SECRET, STANDARD_SECRET = "signing-secret", "whsec_cmVwbGF5ZWQtZGVsaXZlcmllcy10ZXN0"
 WIRE = {
@@ -92,7 +92,7 @@ def test_a_replay_is_a_duplicate_and_changes_nothing(installation: Any, url: str
 
     for _ in range(3):
         assert send(url, deliveries) == first
-    store = open_landing(installation.home)
+    store = landing_of(installation.home)
     lines = b"".join(store.read(segment.path).data for segment in store.segments())
     assert lines.count(b"\n") == 5 * len(deliveries)
     assert pipeline.load_events(settings).rows["rejected_lines"] == 0
@@ -112,4 +112,4 @@ def test_nothing_of_a_replay_can_be_changed(installation: Any, url: str) -> None
         ("atoms", standard[1], standard[2]),
     ]
     assert send(url, forged) == [(401, None)] * len(forged)
-    assert list(open_landing(installation.home).segments()) == []
+    assert list(landing_of(installation.home).segments()) == []

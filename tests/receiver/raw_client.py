@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 """Address, home and process of a receiver."""
@@ -33,7 +33,7 @@ def refused(answer: requests.Response, status: int = 503) -> str:
 
 
 def landed(home: Path) -> list[Any]:
-    store = open_landing(home)
+    store = landing_of(home)
     return [
         json.loads(line)["payload"]
         for segment in store.segments()

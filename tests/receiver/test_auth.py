@@ -17,6 +17,7 @@ from receiver.exposure import UnsignedFrom, open_sources
 from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 BODY = b'{"event": "call.end", "call_id": "c1"}'
@@ -33,7 +34,7 @@ def settings(home: Path, **others: Any) -> ReceiverSettings:
 def answer(chosen: ReceiverSettings, source: str = "bland", host: str = LOCAL, **headers: str) -> Any:
     """What the application answers to a request with these headers; underscores stand for hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    client = create_app(chosen, open_landing(chosen.home)).test_client()
+    client = create_app(chosen, open_landing(chosen.landing)).test_client()
     return client.post(
         f"/webhooks/{source}", data=BODY, headers={"Content-Type": "application/json", "Host": host} | named
     )
@@ -77,7 +78,7 @@ def test_a_page_and_a_proxy_are_not_programs_of_this_machine(tmp_path: Path, hea
     refused = answer(settings(tmp_path), **headers)
     assert refused.status_code == 401
     assert refused.content_type == "application/problem+json"
-    assert list(open_landing(tmp_path).segments()) == []
+    assert list(landing_of(tmp_path).segments()) == []
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_in_earnest_every_source_needs_a_secret(tmp_path: Path, others: dict[str
     chosen = settings(tmp_path, **others)
     refused = answer(chosen)
     assert refused.status_code == 401
-    assert list(open_landing(tmp_path).segments()) == []
+    assert list(landing_of(tmp_path).segments()) == []
     assert open_sources(chosen) == {}
     # behind four plain lines of nginx the Host is that of the receiver; whoever is at this machine learns the setting
     detail = orjson.loads(refused.data)["detail"]
@@ -141,7 +142,7 @@ def test_under_its_own_server(start_receiver: Callable[..., Started]) -> None:
     assert status(Origin="https://evil.example") == 401
     assert status(Host="evil.example") == 401
     assert status(**{"Sec-Fetch-Site": "cross-site"}) == 401
-    assert sum(segment.size > 0 for segment in open_landing(home).segments()) == 1
+    assert sum(segment.size > 0 for segment in landing_of(home).segments()) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_what_is_parsed_before_it_is_believed_has_a_small_limit(
     tmp_path: Path, source: str, kind: str
 ) -> None:
     chosen = settings(tmp_path, secrets={source: (SECRET,)}, receiver_public_url="https://hooks.example.com")
-    client = create_app(chosen, open_landing(tmp_path)).test_client()
+    client = create_app(chosen, landing_of(tmp_path)).test_client()
     headers = {
         "Content-Type": kind,
         "Synthflow-Signature": "A" * 43 + "=",

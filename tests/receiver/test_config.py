@@ -17,7 +17,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_home_is_absolute_by_default_and_when_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Home().home == tmp_path / ".aftercall"
     monkeypatch.setenv("AFTERCALL_HOME", "state")
-    assert Home().landing == tmp_path / "state" / "landing"
+    assert Home().landing == f"file://{tmp_path}/state/landing"
 
 
 def test_secrets_rotate_and_never_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 Started = tuple[str, Path, subprocess.Popen[bytes]]
 
@@ -43,7 +43,7 @@ def _refused(answer: requests.Response) -> bool:
 
 def _landed(home: Path) -> list[object]:
     """Every payload, read from whole files: half a line would be an error."""
-    store = open_landing(home)
+    store = landing_of(home)
     lines = [line for s in store.segments() for line in (home / "landing" / s.path).read_bytes().splitlines()]
     return [json.loads(line)["payload"] for line in lines]
 

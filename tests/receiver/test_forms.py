@@ -17,7 +17,7 @@ from orchestration.load import lines
 from orchestration.warehouse import memory_connection
 from receiver.body import FORM
 from receiver.config import ReceiverSettings
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 Start = Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]
 PUBLIC = "https://hooks.example.com/voice"
@@ -53,7 +53,7 @@ def signed(body: bytes, query: str = "") -> dict[str, str]:
 
 
 def landed(home: Path) -> list[dict[str, Any]]:
-    store = open_landing(home)
+    store = landing_of(home)
     return [
         json.loads(line)
         for segment in store.segments()
@@ -118,7 +118,7 @@ def test_only_twilio_sends_forms(open_receiver: tuple[str, Path]) -> None:
 def test_the_load_takes_every_form(open_receiver: tuple[str, Path]) -> None:
     url, home = open_receiver
     post(url, BODY)
-    store = open_landing(home)
+    store = landing_of(home)
     with memory_connection(OrchestrationSettings()) as connection:
         for segment in store.segments():
             parsed = lines.parse(connection, store.read(segment.path, 0, 1 << 30).data, 0)

@@ -18,9 +18,9 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load import lines
 from orchestration.warehouse import memory_connection
 from receiver.body import MAX_DEPTH, depth_over
-from receiver.landing import open_landing
 from receiver.openapi import openapi
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 API = schemathesis.openapi.from_dict(openapi())
 FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -37,7 +37,7 @@ def receiver(start_receiver: Callable[..., Any]) -> Iterator[str]:
 
 def loaded(home: Path) -> tuple[int, list[dict[str, Any]]]:
     """How many events the load makes of a landing store, and the lines that it cannot take."""
-    store, events, rejected = open_landing(home), 0, []
+    store, events, rejected = landing_of(home), 0, []
     with memory_connection(OrchestrationSettings()) as connection:
         for segment in store.segments():
             parsed = lines.parse(connection, store.read(segment.path, 0, 1 << 30).data, 0)

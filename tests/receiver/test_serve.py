@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from receiver.landing import open_landing
 from receiver.signatures import hmac_sha256_hex
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 Start = Callable[..., tuple[str, Path, subprocess.Popen[bytes]]]
 JSON = {"Content-Type": "application/json"}
@@ -42,7 +42,7 @@ def _problem(answer: requests.Response, status: int) -> str:
 
 
 def _landed(home: Path) -> list[bytes]:
-    store = open_landing(home)
+    store = landing_of(home)
     return [
         line
         for segment in store.segments()

@@ -9,8 +9,8 @@ from integrations.board import call_detail
 from integrations.board.envelope import CALL_END, CALL_START
 from integrations.board.routes import LONGEST_BODY, _pretty
 from receiver.envelope import Facts, line, seal
-from receiver.landing import open_landing
 from receiver.landing.local import LocalLandingStore
+from tests.homes import landing_of
 
 NOW = datetime.now(UTC)
 
@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> LocalLandingStore:
     write(tmp_path, NOW - timedelta(hours=30), (CALL_START, "other"))
     write(tmp_path, NOW - timedelta(hours=3), (CALL_START, 'a"b\\c \u2028'))
     write(tmp_path, NOW, (CALL_END, 'a"b\\c \u2028'), (CALL_START, "on the line"))
-    return open_landing(tmp_path)  # type: ignore[return-value]
+    return landing_of(tmp_path)  # type: ignore[return-value]
 
 
 def kinds(landed: call_detail.Landed) -> list[str | None]:

@@ -24,9 +24,10 @@ from integrations.board.call_state import DONE, END, FEED, Digest, digest_of
 from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
 from integrations.board.live_calls import SHOWN, Live, LiveView
 from receiver.envelope import Facts, line, seal
-from receiver.landing import LandingStore, open_landing
+from receiver.landing import LandingStore
 from receiver.landing.local import LocalLandingStore
 from tests.conftest import ROOT
+from tests.homes import landing_of
 from tests.integrations.board.test_landing_feed import shown, write_segment
 from tests.integrations.board.test_live_calls import EVENTS, NOW, TIMEOUT, fold, landing_line, since
 
@@ -42,10 +43,10 @@ def fresh(now: datetime = NOW) -> Live:
 def landed(home: Path, segments: list[list[bytes]]) -> LandingStore:
     """A landing store with these segments, closed."""
     for lines in segments:
-        writer = open_landing(home)
-        writer.append_all(lines)
+        writer = landing_of(home)
+        writer.append(lines)
         writer.close()
-    return open_landing(home)
+    return landing_of(home)
 
 
 def keep(store: LandingStore, path: str, begin: int, lines: list[bytes]) -> int:
@@ -88,7 +89,7 @@ def test_what_is_kept_of_some_lines_and_the_others_say_together_what_all_lines_s
             for cut in sorted(cuts):
                 end, done = keep(store, segment.path, end, lines[done:cut]), max(done, min(cut, len(lines)))
             if is_archived:
-                store.archive(segment)
+                store.compact(segment)
         said = restarted(store).view(NOW)
     live = fresh()
     for lines, _, _ in segments:
@@ -197,7 +198,7 @@ def test_news_among_more_repeats_than_the_feed_holds_are_still_news_after_a_rest
 
     calls, news = [f"call-{n}" for n in range(FEED + 500)], [f"new-{n}" for n in range(100)]
     land(1, calls, 60)
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     shown(store, tmp_path)
     for segment in (1, 2):
         land(segment, [*news, *calls], 30)
@@ -232,7 +233,7 @@ def test_what_is_read_is_kept_again_and_again(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(landing_feed, "KEEP_LINES", 2)
     monkeypatch.setattr(landing_feed, "_PIECE", 600)
     write_segment(tmp_path, "a", datetime.now(UTC))
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     (segment,) = store.segments()
     shown(store, tmp_path)
     assert kept.load(store, segment.path) == kept_of(store, segment.path, segment.size)
@@ -265,7 +266,7 @@ def rewrite(digest: Path, old: bytes, new: bytes) -> None:
 @pytest.mark.parametrize("spoil", SPOILED.values(), ids=SPOILED.keys())
 def test_a_digest_that_does_not_fit_is_not_used_and_made_again(tmp_path: Path, spoil: Spoil) -> None:
     write_segment(tmp_path, "a", datetime.now(UTC))
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     shown(store, tmp_path)
     (segment,) = (tmp_path / "landing").rglob("*.ndjson")
     spoil(segment, digest := segment.with_name(segment.name + ".digest"))
@@ -283,7 +284,7 @@ from pathlib import Path
 from integrations.board import kept
 from integrations.board.call_state import digest_of
 from receiver.landing import open_landing
-store = open_landing(Path(sys.argv[1]))
+store = open_landing((Path(sys.argv[1]) / "landing").as_uri())
 (segment,) = store.segments()
 print("begun", flush=True)
 while True:
@@ -319,7 +320,7 @@ def test_one_that_cannot_be_kept_costs_only_the_next_start(
     write_segment(tmp_path, "a", datetime.now(UTC))
     (segment,) = (tmp_path / "landing").rglob("*.ndjson")
     segment.with_name(segment.name + ".digest.part").mkdir()
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     assert shown(store, tmp_path)[-1] == shown(store, tmp_path)[-1]
     assert "cannot be kept" in caplog.text
 
@@ -327,10 +328,10 @@ def test_one_that_cannot_be_kept_costs_only_the_next_start(
 def test_what_was_kept_of_another_landing_store_is_not_used(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     write_segment(tmp_path, "first", now)
-    assert len(shown(open_landing(tmp_path), tmp_path)[-1].active) == 3
+    assert len(shown(landing_of(tmp_path), tmp_path)[-1].active) == 3
     shutil.rmtree(tmp_path / "landing")
     write_segment(tmp_path, "second", now)
-    assert [call.call_id[:6] for call in shown(open_landing(tmp_path), tmp_path)[-1].active] == ["second"] * 3
+    assert [call.call_id[:6] for call in shown(landing_of(tmp_path), tmp_path)[-1].active] == ["second"] * 3
 
 
 def kept_of(store: LandingStore, path: str, end: int) -> Digest:

@@ -13,8 +13,9 @@ from integrations.board.config import BoardSettings
 from integrations.board.envelope import CALL_END, CALL_START
 from integrations.board.live_calls import LiveView
 from receiver.envelope import Facts, line, seal
-from receiver.landing import Chunk, LandingStore, open_landing
+from receiver.landing import Chunk, LandingStore
 from receiver.landing.local import LocalLandingStore
+from tests.homes import landing_of
 from tests.integrations.board.conftest import until
 
 
@@ -24,7 +25,7 @@ def test_calls_on_the_line_are_known_before_the_day_is_counted_and_a_restart_kno
     monkeypatch.setattr(landing_feed, "READ_SECONDS", 0)
     for hours_ago in (6, 5, 4, 0):
         write_segment(tmp_path, f"{hours_ago}h", datetime.now(UTC) - timedelta(hours=hours_ago))
-    cold = shown(open_landing(tmp_path), tmp_path)
+    cold = shown(landing_of(tmp_path), tmp_path)
     early = next(view for view in cold if view.is_current)
     assert not early.is_read
     assert not early.unended
@@ -40,7 +41,7 @@ def test_a_line_that_is_no_text_stops_neither_the_tail_nor_a_digest(tmp_path: Pa
     (segment,) = (tmp_path / "landing").rglob("*.ndjson")
     lines = segment.read_bytes().splitlines(keepends=True)
     segment.write_bytes(b"".join([lines[0].replace(b"a-0", b"\xff"), *lines]))
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     assert [call.call_id for call in shown(store, tmp_path)[-1].active] == ["a-4", "a-2", "a-0"]
     (path,) = (each.path for each in store.segments())
     assert kept.load(store, path) is not None
@@ -55,14 +56,14 @@ def test_one_segment_that_cannot_be_read_is_named_and_passed_over(
     bad = next((tmp_path / "landing" / f"{now:%Y-%m-%d/%H}").glob("*.ndjson"))
     good = bad.rename(bad.with_name(bad.name.replace("Z-", "Z-0")[:-8] + ".ndjson"))
     bad.mkdir()
-    view = shown(open_landing(tmp_path), tmp_path)[-1]
+    view = shown(landing_of(tmp_path), tmp_path)[-1]
     assert len(view.active) == 6
     assert view.is_read
     assert f"{bad.name} cannot be read: Is a directory" in view.problem
     assert caplog.text.count("cannot be read") == 1
     bad.rmdir()
     assert good.exists()
-    assert shown(open_landing(tmp_path), tmp_path)[-1].problem == ""
+    assert shown(landing_of(tmp_path), tmp_path)[-1].problem == ""
 
 
 def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
@@ -72,7 +73,7 @@ def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
     landing = tmp_path / "landing"
     landing.symlink_to(landing)
     views: list[LiveView] = []
-    thread = landing_feed.Tail(BoardSettings(home=tmp_path), open_landing(tmp_path), views.append)
+    thread = landing_feed.Tail(BoardSettings(home=tmp_path), landing_of(tmp_path), views.append)
     thread.start()
     until(lambda: len(views) > 2, "the third look")
     assert all("Too many levels of symbolic links" in view.problem for view in views)

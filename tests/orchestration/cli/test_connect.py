@@ -23,8 +23,8 @@ from click.testing import CliRunner
 
 from orchestration.cli import main
 from receiver.envelope import line, seal
-from receiver.landing import open_landing
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 ROOT = Path(__file__).parents[3]
 COMMAND = "from orchestration.cli import main; main()"
@@ -98,7 +98,7 @@ def connect(of: Installation, *arguments: str, **more: str) -> tuple[int, str]:
 
 
 def landed(of: Installation) -> list[dict[str, Any]]:
-    store = open_landing(of.home)
+    store = landing_of(of.home)
     return [
         json.loads(entry)
         for segment in store.segments()
@@ -230,8 +230,8 @@ def recover(of: Installation, body: bytes) -> None:
     facts = replace(
         SOURCES["ultravox"].facts(json.loads(body), {}), event_id="recovered:ultravox:call.start:c-0"
     )
-    store = open_landing(of.home)
-    store.append(line(seal("ultravox", facts, body, datetime.now(UTC)), body))
+    store = landing_of(of.home)
+    store.append([line(seal("ultravox", facts, body, datetime.now(UTC)), body)])
     store.close()
 
 

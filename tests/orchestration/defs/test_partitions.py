@@ -11,8 +11,8 @@ import pytest
 
 from orchestration.config import OrchestrationSettings
 from receiver.envelope import line, seal
-from receiver.landing import open_landing
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 DAYS = [NOW - timedelta(days=back) for back in (3, 2, 1)]
@@ -27,10 +27,10 @@ def counted(installation: Any, dagster: dg.DagsterInstance, land: Callable[..., 
 
     for seed, day in enumerate(DAYS):
         land(installation.home, calls=6, start=day, seed=seed)
-    store = open_landing(installation.home)
+    store = landing_of(installation.home)
     body = {"event": "call.rated", "call_id": "c-1", "timestamp": DAYS[0].isoformat(), "stars": 4}
     sent = json.dumps(body).encode()
-    store.append(line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, NOW), sent))
+    store.append([line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, NOW), sent)])
     store.close()
     in_process.one_pass(dagster, defs.get_repository_def(), next_job())
     return installation

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.load import cursor
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 
 def path(day: int, hour: int = 0) -> str:
@@ -19,7 +19,7 @@ def write(home: Path, name: str, data: bytes) -> None:
 
 
 def test_only_bytes_behind_the_cursor_are_unread(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), dict[str, Any]()
+    store, state = landing_of(tmp_path), dict[str, Any]()
     write(tmp_path, path(1), b"abc\n")
     assert cursor.backlog_bytes(store, state) == 4
     cursor.advance(state, path(1), 4)
@@ -41,14 +41,14 @@ def read_days(home: Path, *days: int, archived: bool = True) -> dict[str, Any]:
 
 
 def archive_all(home: Path) -> None:
-    store = open_landing(home)
+    store = landing_of(home)
     for segment in store.segments():
         if not segment.is_archived:
-            store.archive(segment)
+            store.compact(segment)
 
 
 def test_archived_days_are_forgotten_but_stay_read(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, *range(1, 21))
+    store, state = landing_of(tmp_path), read_days(tmp_path, *range(1, 21))
     cursor.forget(store, state)
     assert sorted(state["cursors"]) == [path(18), path(19), path(20)]
     assert cursor.backlog_bytes(store, state) == 0
@@ -59,13 +59,13 @@ def test_archived_days_are_forgotten_but_stay_read(tmp_path: Path) -> None:
 
 
 def test_what_is_not_archived_keeps_its_cursor_however_old(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, *range(1, 21), archived=False)
+    store, state = landing_of(tmp_path), read_days(tmp_path, *range(1, 21), archived=False)
     cursor.forget(store, state)
     assert len(state["cursors"]) == 20
 
 
 def test_events_of_a_clock_that_was_set_back_are_read(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, *range(10, 21))
+    store, state = landing_of(tmp_path), read_days(tmp_path, *range(10, 21))
     cursor.forget(store, state)
     write(tmp_path, path(3), b"late\n")
     assert [(segment.path, at) for segment, at in cursor.unread(store, state)] == [(path(3), 0)]
@@ -80,14 +80,14 @@ def test_events_of_a_clock_that_was_set_back_are_read(tmp_path: Path) -> None:
 
 
 def test_cursors_of_removed_segments_are_dropped(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, 18, 19, 20)
+    store, state = landing_of(tmp_path), read_days(tmp_path, 18, 19, 20)
     store.remove(path(19))
     cursor.forget(store, state)
     assert sorted(state["cursors"]) == [path(18), path(20)]
 
 
 def test_a_new_warehouse_reads_every_archive(tmp_path: Path) -> None:
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     read_days(tmp_path, *range(1, 21))
     state = dict[str, Any]()
     cursor.forget(store, state)
@@ -101,7 +101,7 @@ def test_a_new_warehouse_reads_every_archive(tmp_path: Path) -> None:
 
 
 def test_a_torn_last_line_is_never_waited_for(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, *range(1, 8), archived=False)
+    store, state = landing_of(tmp_path), read_days(tmp_path, *range(1, 8), archived=False)
     write(tmp_path, path(2), b'{"torn')
     archive_all(tmp_path)
     assert all(cursor.is_loaded(store, segment, state) for segment in store.segments())
@@ -111,7 +111,7 @@ def test_a_torn_last_line_is_never_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_whole_line_behind_the_cursor_is_not_loaded(tmp_path: Path) -> None:
-    store, state = open_landing(tmp_path), read_days(tmp_path, 1)
+    store, state = landing_of(tmp_path), read_days(tmp_path, 1)
     write(tmp_path, path(2), b"x\ny\n")
     cursor.advance(state, path(2), 2)
     loaded = {segment.path: cursor.is_loaded(store, segment, state) for segment in store.segments()}

@@ -13,7 +13,7 @@ import pytest
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from receiver.envelope import Facts, line, seal
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 KILLED = """
 import os, signal, sys
@@ -36,11 +36,11 @@ pipeline.load_events(OrchestrationSettings(home=Path(sys.argv[1])))
 
 
 def land(home: Path, *numbers: int) -> None:
-    store = open_landing(home)
+    store = landing_of(home)
     for number in numbers:
         body = b'{"call_id": "%d"}' % number
         moment = datetime(2026, 11, 2, 8, tzinfo=UTC)
-        store.append(line(seal("generic", Facts(call_id=f"{number}"), body, moment), body))
+        store.append([line(seal("generic", Facts(call_id=f"{number}"), body, moment), body)])
     store.close()
 
 

@@ -11,7 +11,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.warehouse import with_enough_memory
 from receiver.envelope import Facts, line, seal
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 BODIES = 60
 
@@ -19,10 +19,10 @@ BODIES = 60
 def test_large_bodies_are_loaded_with_more_memory_than_the_limit(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     for number in range(BODIES):
         body = orjson.dumps({"call_id": str(number), "said": f"{number:07}" * 200_000})
-        store.append(line(seal("generic", Facts(call_id=str(number)), body, datetime.now(UTC)), body))
+        store.append([line(seal("generic", Facts(call_id=str(number)), body, datetime.now(UTC)), body)])
     store.close()
     settings = OrchestrationSettings(home=tmp_path, warehouse_memory_limit="60MB")
     with caplog.at_level(logging.WARNING, "aftercall.warehouse"):

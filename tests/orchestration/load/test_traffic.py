@@ -7,7 +7,8 @@ from pathlib import Path
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from receiver.envelope import Facts, line, seal
-from receiver.landing import LandingStore, open_landing
+from receiver.landing import LandingStore
+from tests.homes import landing_of
 
 WAITING = 30
 MOST_WRITTEN = 3_000
@@ -18,13 +19,13 @@ def append(store: LandingStore, number: int) -> int:
     body = b'{"call_id": "%08d"}' % number
     moment = datetime(2026, 11, 2, 8, tzinfo=UTC)
     landed = line(seal("generic", Facts(call_id=f"{number:08}"), body, moment), body)
-    store.append(landed)
+    store.append([landed])
     return len(landed)
 
 
 def test_a_load_ends_with_what_waited_when_it_began(tmp_path: Path) -> None:
     """In several loads of a limited size, none of which takes what lands meanwhile."""
-    store, ended = open_landing(tmp_path), threading.Event()
+    store, ended = landing_of(tmp_path), threading.Event()
     size = {append(store, number) for number in range(WAITING)}.pop()
     written = WAITING
 
@@ -58,7 +59,7 @@ def test_a_load_ends_with_what_waited_when_it_began(tmp_path: Path) -> None:
 
 
 def test_a_line_larger_than_one_load_is_loaded(tmp_path: Path) -> None:
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     size = append(store, 0)
     append(store, 1)
     store.close()

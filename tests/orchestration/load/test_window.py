@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from orchestration.load.window import Window
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
 
@@ -23,17 +23,17 @@ def land(home: Path, opened: datetime, written: datetime) -> str:
 
 
 def held(home: Path, since: datetime, until: datetime) -> list[str]:
-    return [segment.path for segment in Window(since, until).segments(open_landing(home))]
+    return [segment.path for segment in Window(since, until).segments(landing_of(home))]
 
 
 @pytest.mark.parametrize("archived", [False, True])
 def test_segments_of_other_hours_are_passed_over(tmp_path: Path, archived: bool) -> None:
     hour = timedelta(hours=1)
     paths = [land(tmp_path, NOON + n * hour, NOON + n * hour + timedelta(minutes=50)) for n in range(-5, 6)]
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     if archived:
         for segment in list(store.segments()):
-            store.archive(segment)
+            store.compact(segment)
     found = held(tmp_path, NOON, NOON + timedelta(minutes=10))
     assert paths[5] in found
     assert set(paths) - set(found) >= {*paths[:4], *paths[8:]}

@@ -31,10 +31,10 @@ def ended(call_id: str, **changed: Any) -> dict[str, Any]:
 
 
 def load(settings: OrchestrationSettings, *bodies: dict[str, Any]) -> None:
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     for body in bodies:
         sent = json.dumps(body).encode()
-        store.append(line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, datetime.now(UTC)), sent))
+        store.append([line(seal("atoms", SOURCES["atoms"].facts(body, {}), sent, datetime.now(UTC)), sent)])
     store.close()
     pipeline.load_events(settings)
 

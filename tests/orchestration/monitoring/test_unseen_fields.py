@@ -17,6 +17,7 @@ from orchestration.defs.resources import resources
 from orchestration.load import pipeline
 from orchestration.monitoring import unseen_fields
 from orchestration.monitoring.unseen_fields import Misfit, Types, learn, misfits, outline
+from orchestration.warehouse import open_warehouse
 from receiver.envelope import line, seal
 from receiver.landing import open_landing
 from receiver.sources import SOURCES
@@ -38,10 +39,10 @@ def ended(number: int, **changed: Any) -> bytes:
 
 def land(settings: OrchestrationSettings, *bodies: bytes) -> None:
     """Land and load."""
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     for body in bodies:
         facts = SOURCES["retell"].facts(json.loads(body), {})
-        store.append(line(seal("retell", facts, body, datetime.now(UTC)), body))
+        store.append([line(seal("retell", facts, body, datetime.now(UTC)), body)])
     store.close()
     pipeline.load_events(settings)
 
@@ -49,7 +50,7 @@ def land(settings: OrchestrationSettings, *bodies: bytes) -> None:
 def land_earlier(settings: OrchestrationSettings, *bodies: bytes) -> None:
     """Land and load, as if two days ago."""
     land(settings, *bodies)
-    with duckdb.connect(str(settings.warehouse)) as connection:
+    with duckdb.connect(open_warehouse(settings).location) as connection:
         connection.execute("update raw.call_events set loaded_at = loaded_at - interval 2 days")
 
 

@@ -47,7 +47,7 @@ def landed(settings: OrchestrationSettings) -> Landed:
     """Every landing line of the home, parsed."""
 
     def read() -> list[dict[str, Any]]:
-        store = open_landing(settings.home)
+        store = open_landing(settings.landing)
         return [
             orjson.loads(line)
             for segment in store.segments()

@@ -33,13 +33,13 @@ def now() -> datetime:
 
 def webhooks(settings: OrchestrationSettings, api: ListApi, call: dict[str, Any], *types: str) -> None:
     """Land a call's own webhooks, as the receiver does."""
-    store = open_landing(settings.home)
+    store = open_landing(settings.landing)
     for body in PLATFORMS[api.name].bodies(call):
         told = {name: value for name, value in body.items() if name != "recovered"}
         facts = SOURCES[api.name].facts(told, {})
         if facts.event_type in types:
             sent = json.dumps(told).encode()
-            store.append(line(seal(api.name, facts, sent, now()), sent))
+            store.append([line(seal(api.name, facts, sent, now()), sent)])
     store.close()
 
 

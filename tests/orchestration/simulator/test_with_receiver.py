@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from orchestration.cli import main
 from orchestration.simulator import post_all, simulate
-from receiver.landing import open_landing
 from receiver.sources import SOURCES
+from tests.homes import landing_of
 
 SECRETS = {f"AFTERCALL_SECRET_{name.upper()}": f"secret of {name}" for name in SOURCES} | {
     "AFTERCALL_SECRET_ATOMS": "the-new-one,the-old-one",
@@ -56,7 +56,7 @@ def receiver(tmp_path: Path) -> Iterator[str]:
 
 
 def landed(home: Path) -> list[dict[str, object]]:
-    store = open_landing(home)
+    store = landing_of(home)
     lines = [
         json.loads(line)
         for segment in store.segments()

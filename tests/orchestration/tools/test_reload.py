@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from receiver.landing import open_landing
+from tests.homes import landing_of
 
 SINCE = ("--since", "2026-11-02T07:00")
 KEYS = "select event_key, source, call_id, received_at, payload from raw.call_events order by 1"
@@ -31,8 +31,8 @@ def loaded(installation: Any, land: Any) -> Any:
     """Twelve calls over two hours, one segment of them archived, in the raw tables."""
     land(installation.home, calls=12)
     installation.built()
-    store = open_landing(installation.home)
-    store.archive(next(store.segments()))
+    store = landing_of(installation.home)
+    store.compact(next(store.segments()))
     installation.python(LOAD)
     return installation
 

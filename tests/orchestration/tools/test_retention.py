@@ -24,6 +24,7 @@ from orchestration.tools import retention
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 from receiver.landing.local import LocalLandingStore
+from tests.homes import landing_of
 from tests.warehouse_files import warehouse_file
 
 ROOT = Path(__file__).parents[3]
@@ -36,7 +37,7 @@ def settings_of(home: Path, **more: Any) -> OrchestrationSettings:
 
 
 def plain_and_archived(home: Path) -> tuple[int, int]:
-    states = [segment.is_archived for segment in open_landing(home).segments()]
+    states = [segment.is_archived for segment in landing_of(home).segments()]
     return states.count(False), states.count(True)
 
 
@@ -80,19 +81,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_the_reserve_is_room_to_load_and_to_tidy(small_disk: Path, land: Any) -> None:
     settings, reserve = settings_of(small_disk / "home"), ReceiverSettings().landing_min_free_bytes
-    store = open_landing(settings.home, min_free_bytes=reserve)
+    store = open_landing(settings.landing, min_free_bytes=reserve)
     land(settings.home, calls=300)
     used = shutil.disk_usage(small_disk).used
     subprocess.run(
         ["mount", "-o", f"remount,size={(used + reserve) // 4096 * 4 - 4}k", small_disk], check=True
     )
     with pytest.raises(LandingUnavailable, match="are kept free"):
-        store.append(b"{}\n")
+        store.append([b"{}\n"])
     assert pipeline.load_events(settings).rows["call_events"] > 300
     report = retention.tidy(settings)
     assert report.archived == report.segments > 0
     with pytest.raises(LandingUnavailable, match="are kept free"):
-        store.append(b"{}\n")
+        store.append([b"{}\n"])
 
 
 def test_an_archive_is_loaded_into_a_new_warehouse(tmp_path: Path, land: Any) -> None:
@@ -119,7 +120,7 @@ def test_only_what_is_loaded_and_old_is_removed(tmp_path: Path, land: Any) -> No
 
     settings = settings_of(tmp_path, landing_retention_days=30)
     report = retention.tidy(settings, now=LATER + timedelta(days=1))
-    days = [segment.path[:10] for segment in open_landing(tmp_path).segments()]
+    days = [segment.path[:10] for segment in landing_of(tmp_path).segments()]
     assert sorted(set(days)) == ["2026-11-03", "2026-12-24"]
     assert report.removed == 2
     assert set(report.kept) == {CLOSED}
@@ -132,10 +133,10 @@ def test_only_what_is_loaded_and_old_is_removed(tmp_path: Path, land: Any) -> No
 def test_a_segment_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, landing_retention_days=1)
     writer = LocalLandingStore(tmp_path / "landing")
-    writer.append(b'{"event_id":"1","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n')
+    writer.append([b'{"event_id":"1","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n'])
     pipeline.load_events(settings)
     assert retention.tidy(settings, now=LATER).kept == {"a process is writing it": 1}
-    writer.append(b'{"event_id":"2","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n')
+    writer.append([b'{"event_id":"2","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n'])
     writer.close()
     assert retention.tidy(settings, now=LATER).kept == {CLOSED: 1}
     assert pipeline.load_events(settings).rows["call_events"] == 1
@@ -148,7 +149,7 @@ def test_what_is_compressed_has_a_digest_of_all_its_lines_and_what_is_removed_ha
     settings = settings_of(tmp_path, landing_retention_days=1)
     land(tmp_path, calls=12)
     pipeline.load_events(settings)
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     first, second = store.segments()
     (tmp_path / "landing" / f"{second.path}.digest.part").mkdir()  # no digest can be written there
     assert retention.tidy(settings, now=datetime(2026, 11, 2, 12, tzinfo=UTC)).archived == 2
@@ -184,13 +185,13 @@ def test_what_a_killed_load_had_only_read_is_not_loaded(installation: Any, land:
 
     report = retention.tidy(settings, now=LATER)
     assert set(report.kept) == {CLOSED}
-    assert {segment.path[:10] for segment in open_landing(installation.home).segments()} == {"2026-11-05"}
+    assert {segment.path[:10] for segment in landing_of(installation.home).segments()} == {"2026-11-05"}
     count = "select count(*) from raw.call_events"
     before = installation.warehouse(count)
     pipeline.load_events(settings)
     assert installation.warehouse(count) > before
     retention.tidy(settings, now=LATER)
-    assert list(open_landing(installation.home).segments()) == []
+    assert list(landing_of(installation.home).segments()) == []
 
 
 LOAD_AND_TIDY = """
@@ -306,7 +307,7 @@ from orchestration.config import OrchestrationSettings
 from orchestration.load.landing_search import envelope_of
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
-store = open_landing(OrchestrationSettings().home)
+store = open_landing(OrchestrationSettings().landing)
 print(json.dumps([
     envelope_of(line)["call_id"]
     for segment in store.segments() for line in store.read(segment.path).data.splitlines(keepends=True)

@@ -19,8 +19,8 @@ from orchestration.tools import retention
 from orchestration.tools.trace import trace
 from orchestration.warehouse import open_warehouse
 from receiver.envelope import Facts, line, seal
-from receiver.landing import open_landing
 from tests.conftest import Installation
+from tests.homes import landing_of
 from tests.warehouse_files import published_file
 
 HOSTILE = "[red]shout[/red] \u001b[2J\u001b]0;gone\u0007 \u202egnirts \u0085 end"
@@ -82,7 +82,7 @@ def test_every_loaded_event_leads_to_its_line(home: Path, archived: bool) -> Non
     settings = settings_of(home)
     if archived:
         assert retention.tidy(settings[0]).archived == 3
-    store, traced = open_landing(home), 0
+    store, traced = landing_of(home), 0
     for source, call_id, event_id, received_at in loaded_events(home):
         (found,) = [
             event for event in trace(*settings, call_id).calls[source].events if event.event_id == event_id
@@ -182,7 +182,7 @@ def test_a_call_is_found_while_its_first_pass_has_the_warehouse(home: Path) -> N
 def test_what_the_landing_store_has_not_any_more_is_said(home: Path) -> None:
     settings = settings_of(home)
     retention.tidy(settings[0])
-    store = open_landing(home)
+    store = landing_of(home)
     (segment,) = [
         segment for segment in store.segments() if segment.path.endswith("083000000000Z-0000000b.ndjson")
     ]

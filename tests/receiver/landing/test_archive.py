@@ -58,7 +58,7 @@ def test_an_archived_segment_is_the_same_to_a_reader(tmp_path: Path) -> None:
     store = landed(tmp_path, torn=b'{"n":')
     before = one(store)
     read = {size: chunks(store, before.path, size) for size in (1_000, 70_000, 4 << 20, 1 << 30)}
-    store.archive(before)
+    store.compact(before)
     after = one(store)
     assert after == before
     assert after.written_at == before.written_at
@@ -80,7 +80,7 @@ def test_any_zstd_tool_reads_it(tmp_path: Path) -> None:
     store = landed(tmp_path)
     segment = one(store)
     plain = (tmp_path / segment.path).read_bytes()
-    store.archive(segment)
+    store.compact(segment)
     shown = subprocess.run(["zstd", "-dc", tmp_path / f"{segment.path}.zst"], capture_output=True, check=True)
     assert shown.stdout == plain
 
@@ -89,14 +89,14 @@ def test_a_reader_that_listed_before_reads_after(tmp_path: Path) -> None:
     store = landed(tmp_path)
     listed = one(store)
     plain = chunks(store, listed.path, 1 << 20)
-    store.archive(listed)
+    store.compact(listed)
     assert chunks(store, listed.path, 1 << 20) == plain
 
 
 def test_readers_find_every_segment_once_while_all_are_archived(tmp_path: Path) -> None:
     writer = LocalLandingStore(tmp_path, segment_bytes=1)
     for n in range(300):
-        writer.append(b'{"n":%d}\n' % n)
+        writer.append([b'{"n":%d}\n' % n])
     writer.close()
     store, wrong = LocalLandingStore(tmp_path), list[object]()
     segments = list(store.segments())
@@ -114,7 +114,7 @@ def test_readers_find_every_segment_once_while_all_are_archived(tmp_path: Path) 
     for reader in readers:
         reader.start()
     for segment in segments:
-        store.archive(segment)
+        store.compact(segment)
     done.set()
     for reader in readers:
         reader.join()
@@ -127,10 +127,10 @@ import sys, time
 from pathlib import Path
 from receiver.landing.local import LocalLandingStore
 store = LocalLandingStore(Path(sys.argv[1]))
-store.append(b'{"n":1}\\n')
+store.append([b'{"n":1}\\n'])
 print("landed", flush=True)
 sys.stdin.readline()
-store.append(b'{"n":2}\\n')
+store.append([b'{"n":2}\\n'])
 print("landed", flush=True)
 time.sleep(600)
 """
@@ -148,7 +148,7 @@ def test_a_segment_is_open_as_long_as_its_writer_lives_whatever_the_clock_says(t
         store = LocalLandingStore(tmp_path)
         os.utime(tmp_path / one(store).path, (0, 0))
         with pytest.raises(SegmentOpen, match="writing"):
-            store.archive(one(store))
+            store.compact(one(store))
         writer.stdin.write("\n")
         writer.stdin.flush()
         writer.stdout.readline()
@@ -156,20 +156,20 @@ def test_a_segment_is_open_as_long_as_its_writer_lives_whatever_the_clock_says(t
     finally:
         writer.send_signal(signal.SIGKILL)
         writer.communicate()
-    store.archive(one(store))
+    store.compact(one(store))
     assert store.read(one(store).path).data == b'{"n":1}\n{"n":2}\n'
 
 
 def test_of_several_writers_only_those_that_ended_give_their_segments_up(tmp_path: Path) -> None:
     first, second = LocalLandingStore(tmp_path), LocalLandingStore(tmp_path)
-    first.append(b'{"n":1}\n')
-    second.append(b'{"n":2}\n')
+    first.append([b'{"n":1}\n'])
+    second.append([b'{"n":2}\n'])
     kept, free = first.segments()
     second.close()
-    first.archive(free)
+    first.compact(free)
     with pytest.raises(SegmentOpen):
-        first.archive(kept)
-    first.append(b'{"n":3}\n')
+        first.compact(kept)
+    first.append([b'{"n":3}\n'])
     assert [first.read(segment.path).data for segment in first.segments()] == [
         b'{"n":1}\n{"n":3}\n', b'{"n":2}\n',
     ]  # fmt: skip
@@ -177,16 +177,16 @@ def test_of_several_writers_only_those_that_ended_give_their_segments_up(tmp_pat
 
 def test_a_fork_of_the_writer_does_not_close_its_segment(tmp_path: Path) -> None:
     store = LocalLandingStore(tmp_path)
-    store.append(b'{"n":1}\n')
+    store.append([b'{"n":1}\n'])
     child = os.fork()
     if child == 0:
-        store.append(b'"child"\n')
+        store.append([b'"child"\n'])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     mine, childs = store.segments()
     with pytest.raises(SegmentOpen):
-        store.archive(mine)
-    store.archive(childs)
+        store.compact(mine)
+    store.compact(childs)
 
 
 def test_what_grew_or_is_empty_is_left_alone(tmp_path: Path) -> None:
@@ -195,10 +195,10 @@ def test_what_grew_or_is_empty_is_left_alone(tmp_path: Path) -> None:
     with (tmp_path / listed.path).open("ab") as file:
         file.write(b"{}\n")
     with pytest.raises(SegmentOpen, match="changed"):
-        store.archive(listed)
+        store.compact(listed)
     (tmp_path / listed.path).write_bytes(b"")
     with pytest.raises(SegmentOpen, match="nothing"):
-        store.archive(one(store))
+        store.compact(one(store))
     assert files(tmp_path) == [Path(listed.path).name]
 
 
@@ -210,7 +210,7 @@ def test_two_at_once_make_one_archive(tmp_path: Path) -> None:
 
     def archive() -> None:
         try:
-            LocalLandingStore(tmp_path).archive(segment)
+            LocalLandingStore(tmp_path).compact(segment)
             outcomes.append("done")
         except (SegmentOpen, FileNotFoundError):
             outcomes.append("left")
@@ -229,10 +229,10 @@ def test_an_archive_that_says_something_else_is_not_overwritten(tmp_path: Path) 
     store = landed(tmp_path)
     segment = one(store)
     plain = (tmp_path / segment.path).read_bytes()
-    store.archive(segment)
+    store.compact(segment)
     (tmp_path / segment.path).write_bytes(plain[: len(plain) // 2])
     with pytest.raises(SegmentDamaged, match="move one"):
-        store.archive(one(store))
+        store.compact(one(store))
     (tmp_path / segment.path).unlink()
     assert b"".join(chunk.data for chunk in chunks(store, segment.path, 1 << 20)) == plain
 
@@ -241,7 +241,7 @@ def test_a_full_disk_leaves_the_segment_as_it_was(small_disk: Path) -> None:
     store = landed(small_disk / "landing", count=230, size=3_000)
     segment = one(store)
     with pytest.raises(OSError, match="No space left"):
-        store.archive(segment)
+        store.compact(segment)
     assert files(small_disk) == [Path(segment.path).name]
     assert one(store) == segment
 
@@ -250,7 +250,7 @@ def test_a_full_disk_leaves_the_segment_as_it_was(small_disk: Path) -> None:
 def test_a_damaged_archive_is_named_and_stops_no_listing(tmp_path: Path, cut: slice) -> None:
     store = landed(tmp_path)
     segment = one(store)
-    store.archive(segment)
+    store.compact(segment)
     archive = tmp_path / f"{segment.path}.zst"
     archive.write_bytes(archive.read_bytes()[cut] or b"no archive")
     assert [found.path for found in store.segments()] == [segment.path]
@@ -261,7 +261,7 @@ def test_a_damaged_archive_is_named_and_stops_no_listing(tmp_path: Path, cut: sl
 def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
     store = landed(tmp_path)
     segment = one(store)
-    store.archive(segment)
+    store.compact(segment)
     archive = tmp_path / f"{segment.path}.zst"
     data = bytearray(archive.read_bytes())
     data[len(data) // 2] ^= 1
@@ -275,25 +275,25 @@ def test_removing_takes_the_archive_and_the_folders_it_empties(tmp_path: Path) -
     segment = one(store)
     store.remove(segment.path)  # a plain segment is not removed
     assert one(store) == segment
-    store.archive(segment)
+    store.compact(segment)
     store.remove(segment.path)
     store.remove(segment.path)
     assert list(store.segments()) == []
     assert list((tmp_path / "landing").iterdir()) == []
     with pytest.raises(FileNotFoundError):
         store.read(segment.path)
-    store.append(b"{}\n")
+    store.append([b"{}\n"])
     assert len(list(store.segments())) == 1
 
 
 def test_archived_segments_can_be_left_out_up_to_a_path(tmp_path: Path) -> None:
     writer = LocalLandingStore(tmp_path, segment_bytes=1)
     for n in range(4):
-        writer.append(b'{"n":%d}\n' % n)
+        writer.append([b'{"n":%d}\n' % n])
     writer.close()
     first, second, third, last = writer.segments()
     for segment in (first, third):
-        writer.archive(segment)
+        writer.compact(segment)
     assert list(writer.segments(archived_after=second.path)) == [second, third, last]
     assert list(writer.segments(archived_after=third.path)) == [second, last]
     assert [astuple(segment)[0] for segment in writer.segments()] == [
@@ -306,4 +306,4 @@ def test_a_lock_held_elsewhere_is_respected(tmp_path: Path) -> None:
     with (tmp_path / one(store).path).open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_SH)
         with pytest.raises(SegmentOpen):
-            store.archive(one(store))
+            store.compact(one(store))

@@ -16,7 +16,7 @@ class Disk:
         self.let.set()
         self.broken = False
 
-    def append_all(self, lines: Sequence[bytes]) -> None:
+    def append(self, lines: Sequence[bytes]) -> None:
         self.let.wait(20)
         if self.broken:
             raise LandingUnavailable("broken")
@@ -24,7 +24,7 @@ class Disk:
 
     def commit(self) -> GroupCommit:
         return GroupCommit(
-            asyncio.get_running_loop(), self.append_all, lambda lines, _, why: self.seen.append((lines, why))
+            asyncio.get_running_loop(), self.append, lambda lines, _, why: self.seen.append((lines, why))
         )
 
 

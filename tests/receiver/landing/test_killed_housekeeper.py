@@ -28,7 +28,7 @@ for name in ("fsync", "replace", "unlink", "utime", "fchmod", "rmdir"):
 pyzstd.SeekableZstdFile.write = deadly(pyzstd.SeekableZstdFile.write)
 store = LocalLandingStore(Path(sys.argv[1]))
 for segment in store.segments():
-    store.remove(segment.path) if segment.is_archived else store.archive(segment)
+    store.remove(segment.path) if segment.is_archived else store.compact(segment)
 """
 
 
@@ -49,7 +49,7 @@ def test_killed_at_every_step_it_is_readable_exactly_once(tmp_path: Path) -> Non
             break
         assert killed.returncode == -signal.SIGKILL
         if not one(store).is_archived:
-            store.archive(one(store))
+            store.compact(one(store))
         assert files(root) == [Path(listed.path).name + ".zst"]
         assert chunks(store, listed.path, 1 << 20) == whole
         steps += 1
@@ -62,7 +62,7 @@ def test_killed_at_every_step_it_is_readable_exactly_once(tmp_path: Path) -> Non
 def test_killed_at_every_step_of_a_removal_it_is_whole_or_gone(tmp_path: Path) -> None:
     original = tmp_path / "original"
     store = landed(original)
-    archived = store.archive(one(store))
+    archived = store.compact(one(store))
     whole = chunks(store, archived.path, 1 << 20)
     seen, steps = set[int](), 0
     while True:
@@ -80,7 +80,7 @@ def test_killed_at_every_step_of_a_removal_it_is_whole_or_gone(tmp_path: Path) -
         assert killed.returncode == -signal.SIGKILL
         store.remove(archived.path)
         assert files(root) == []
-        store.append(b"{}\n")
+        store.append([b"{}\n"])
         assert len(list(store.segments())) == 1
         steps += 1
     assert seen == {0, 1}

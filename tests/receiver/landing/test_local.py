@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from receiver.landing import LandingUnavailable, open_landing
+from receiver.landing import LandingUnavailable
 from receiver.landing.local import LocalLandingStore
 from receiver.landing.segment import Disk
+from tests.homes import landing_of
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,16 +33,16 @@ def store(tmp_path: Path) -> LocalLandingStore:
 
 
 def test_nothing_exists_before_the_first_append(tmp_path: Path) -> None:
-    store = open_landing(tmp_path)
+    store = landing_of(tmp_path)
     assert list(store.segments()) == []
     assert list(tmp_path.iterdir()) == []
-    store.append(b"{}\n")
+    store.append([b"{}\n"])
     assert len(list(store.segments())) == 1
 
 
 def test_path_sorts_by_time_and_read_gives_whole_lines(store: LocalLandingStore) -> None:
-    store.append(b'{"n":1}\n')
-    store.append(b'{"n":2}\n')
+    store.append([b'{"n":1}\n'])
+    store.append([b'{"n":2}\n'])
     (segment,) = store.segments()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d/\d\d/\d{8}T\d{12}Z-[0-9a-f]{8}\.ndjson", segment.path)
     assert segment.size == 16
@@ -55,7 +56,7 @@ def test_path_sorts_by_time_and_read_gives_whole_lines(store: LocalLandingStore)
 @pytest.mark.parametrize("line", [b"", b"{}", b"\n{}", b"{}\n{}\n", b"{}\n\n"])
 def test_only_one_line_is_taken(store: LocalLandingStore, line: bytes) -> None:
     with pytest.raises(ValueError, match="newline"):
-        store.append(line)
+        store.append([line])
 
 
 @pytest.mark.parametrize("path", ["", "../../etc/passwd", "/etc/passwd", "2026-01-01/00/../x", "2026-01-01"])
@@ -67,7 +68,7 @@ def test_only_segments_are_read(store: LocalLandingStore, path: str) -> None:
 def test_line_longer_than_max_bytes_comes_whole(store: LocalLandingStore) -> None:
     long = b'{"t":"' + b"x" * 1_000_000 + b'"}\n'
     for line in (b"{}\n", long, b"[]\n"):
-        store.append(line)
+        store.append([line])
     (segment,) = store.segments()
     data, offset = [], 0
     while (chunk := store.read(segment.path, offset, 1000)).data:
@@ -78,13 +79,13 @@ def test_line_longer_than_max_bytes_comes_whole(store: LocalLandingStore) -> Non
 
 def test_torn_tail_is_passed_over_and_never_extended(tmp_path: Path) -> None:
     store = LocalLandingStore(tmp_path)
-    store.append(b'{"n":1}\n')
+    store.append([b'{"n":1}\n'])
     (torn,) = store.segments()
     store.close()
     with (tmp_path / torn.path).open("ab") as file:
         file.write(b'{"n":2,"to')
     successor = LocalLandingStore(tmp_path)
-    successor.append(b'{"n":3}\n')
+    successor.append([b'{"n":3}\n'])
     assert successor.read(torn.path).next_offset == 8
     assert successor.read(torn.path, 8).data == b""
     assert successor.read(torn.path, 8, 2).data == b""
@@ -95,7 +96,7 @@ def test_rolls_by_size_in_order(tmp_path: Path) -> None:
     store = LocalLandingStore(tmp_path, segment_bytes=100)
     lines = [b'{"n":%d}\n' % n for n in range(100)]
     for line in lines:
-        store.append(line)
+        store.append([line])
     segments = list(store.segments())
     assert len(segments) > 5
     assert segments == sorted(segments)
@@ -108,7 +109,7 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
 
     def run(worker: int) -> None:
         for n in range(100):
-            store.append(b'{"w":%d,"n":%d}\n' % (worker, n))
+            store.append([b'{"w":%d,"n":%d}\n' % (worker, n)])
 
     threads = [threading.Thread(target=run, args=(worker,)) for worker in range(16)]
     for thread in threads:
@@ -122,13 +123,13 @@ def test_threads_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_child_of_a_fork_has_a_segment_of_its_own(store: LocalLandingStore) -> None:
-    store.append(b'"parent"\n')
+    store.append([b'"parent"\n'])
     child = os.fork()
     if child == 0:
-        store.append(b'"child"\n')
+        store.append([b'"child"\n'])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    store.append(b'"parent again"\n')
+    store.append([b'"parent again"\n'])
     first, second = store.segments()
     assert store.read(first.path).data == b'"parent"\n"parent again"\n'
     assert store.read(second.path).data == b'"child"\n'
@@ -142,7 +143,7 @@ store = LocalLandingStore(Path(sys.argv[1]), segment_bytes=50_000)
 def run(worker):
     n = 0
     while True:
-        store.append(b'{"id":"%d-%d","pad":"%s"}\\n' % (worker, n, b"x" * (n % 3000)))
+        store.append([b'{"id":"%d-%d","pad":"%s"}\\n' % (worker, n, b"x" * (n % 3000))])
         os.write(1, b"%d-%d\\n" % (worker, n))
         n += 1
 for worker in range(8):
@@ -177,21 +178,21 @@ def test_kill_9_keeps_everything_acknowledged(tmp_path: Path) -> None:
 
 def test_full_disk_refuses_whole_lines_and_recovers(small_disk: Path) -> None:
     store = LocalLandingStore(small_disk / "landing")
-    store.append(b'{"n":1}\n')
+    store.append([b'{"n":1}\n'])
     store.check()
     with pytest.raises(LandingUnavailable, match="No space left"):
-        store.append(b'"' + b"x" * (2 << 20) + b'"\n')
+        store.append([b'"' + b"x" * (2 << 20) + b'"\n'])
     ballast = small_disk / "ballast"
     with pytest.raises(OSError, match="No space left"):
         ballast.write_bytes(b"x" * (2 << 20))
     for _ in range(3):
         with pytest.raises(LandingUnavailable, match="No space left"):
-            store.append(b'{"n":2}\n')
+            store.append([b'{"n":2}\n'])
     with pytest.raises(LandingUnavailable):
         store.check()
     assert _lines(store) == [b'{"n":1}\n']
     ballast.unlink()
-    store.append(b'{"n":3}\n')
+    store.append([b'{"n":3}\n'])
     store.check()
     assert _lines(store) == [b'{"n":1}\n', b'{"n":3}\n']
     assert all(segment.size for segment in store.segments())
@@ -201,11 +202,11 @@ def test_read_only_disk_is_refused_and_recovers(small_disk: Path) -> None:
     store = LocalLandingStore(small_disk / "landing")
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(LandingUnavailable, match="Read-only"):
-        store.append(b"{}\n")
+        store.append([b"{}\n"])
     with pytest.raises(LandingUnavailable, match="Read-only"):
         store.check()
     subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
-    store.append(b"{}\n")
+    store.append([b"{}\n"])
     assert _lines(store) == [b"{}\n"]
 
 
@@ -219,12 +220,12 @@ def test_failed_sync_abandons_the_segment(tmp_path: Path) -> None:
         os.fdatasync(fd)
 
     store = LocalLandingStore(tmp_path, disk=Disk(sync=sync))
-    store.append(b'{"n":1}\n')
+    store.append([b'{"n":1}\n'])
     broken.set()
     with pytest.raises(LandingUnavailable, match="Input/output error"):
-        store.append(b'{"n":2}\n')
+        store.append([b'{"n":2}\n'])
     broken.clear()
-    store.append(b'{"n":3}\n')
+    store.append([b'{"n":3}\n'])
     assert [store.read(segment.path).data for segment in store.segments()] == [b'{"n":1}\n', b'{"n":3}\n']
 
 
@@ -237,12 +238,12 @@ def test_short_writes_are_completed_and_a_failed_rest_is_cut_back(tmp_path: Path
         return os.write(fd, data[:3])
 
     store = LocalLandingStore(tmp_path, disk=Disk(write=write))
-    store.append(b'{"n":1}\n')
+    store.append([b'{"n":1}\n'])
     fails.set()
     with pytest.raises(LandingUnavailable):
-        store.append(b'{"n":2}\n')
+        store.append([b'{"n":2}\n'])
     fails.clear()
-    store.append(b'{"n":3}\n')
+    store.append([b'{"n":3}\n'])
     assert _lines(store) == [b'{"n":1}\n', b'{"n":3}\n']
 
 
@@ -260,7 +261,7 @@ def test_failure_reaches_every_thread_of_the_batch_and_nobody_hangs(tmp_path: Pa
 
     def run() -> None:
         try:
-            store.append(b"{}\n")
+            store.append([b"{}\n"])
             outcomes.append(True)
         except LandingUnavailable:
             outcomes.append(False)
@@ -284,7 +285,7 @@ def test_not_ready_below_the_wanted_space(tmp_path: Path) -> None:
 
 
 def test_a_digest_lies_beside_its_segment_is_not_listed_and_goes_with_it(store: LocalLandingStore) -> None:
-    store.append(b"{}\n")
+    store.append([b"{}\n"])
     store.close()
     (segment,) = store.segments()
     with pytest.raises(FileNotFoundError):
@@ -292,7 +293,7 @@ def test_a_digest_lies_beside_its_segment_is_not_listed_and_goes_with_it(store: 
     for data in (b"first", b"second"):
         store.keep_digest(segment.path, data)
         assert store.digest(segment.path) == data
-    archived = store.archive(segment)
+    archived = store.compact(segment)
     assert list(store.segments()) == [archived]
     assert store.digest(segment.path) == b"second"
     store.remove(segment.path)
@@ -311,10 +312,10 @@ class KeepsWhileRemoving(LocalLandingStore):
 
 def test_a_digest_that_is_kept_while_its_segment_is_removed_does_not_stay(tmp_path: Path) -> None:
     store = KeepsWhileRemoving(tmp_path / "landing")
-    store.append(b"{}\n")
+    store.append([b"{}\n"])
     store.close()
     (segment,) = store.segments()
-    store.archive(segment)
+    store.compact(segment)
     store.remove(segment.path)
     assert list((tmp_path / "landing").rglob("*")) == []
     folder = tmp_path / "landing" / segment.path[:13]

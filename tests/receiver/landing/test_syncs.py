@@ -50,7 +50,7 @@ def test_lines_handed_over_together_take_one_write_and_one_sync(tmp_path: Path) 
     recorder = Recorder()
     store = LocalLandingStore(tmp_path, disk=recorder.disk)
     for batch in (1, 2):
-        store.append_all([b'{"n":%d}\n' % n for n in range(50)])
+        store.append([b'{"n":%d}\n' % n for n in range(50)])
         assert (recorder.writes, recorder.syncs) == (batch, batch)
     (segment,) = store.segments()
     assert recorder.sizes == {(tmp_path / segment.path).stat().st_ino: segment.size}
@@ -64,7 +64,7 @@ def test_a_power_cut_takes_nothing_that_was_acknowledged(tmp_path: Path) -> None
     segments: list[set[Path]] = [set(), set()]
     for n in range(12):
         which = n % 2
-        stores[which].append(b'{"n":%d}\n' % n)
+        stores[which].append([b'{"n":%d}\n' % n])
         segments[which] |= {root / segment.path for segment in stores[which].segments()} - segments[not which]
         assert [lost for segment in segments[which] for lost in workers[which].lost(segment, tmp_path)] == []
     assert min(map(len, segments)) > 1
