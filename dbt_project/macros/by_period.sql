@@ -2,7 +2,7 @@
    left, and put in as they are now. Needs the configs `period_column` and, for weeks, `period`. #}
 {% macro get_incremental_by_period_sql(arguments) -%}
     delete from {{ arguments["target_relation"] }}
-    where {{ in_touched_period(config.require("period_column"), config.get("period", "day")) }}
+    where {{ affected_period_filter(config.require("period_column"), config.get("period", "day")) }}
     ;
 
     {{

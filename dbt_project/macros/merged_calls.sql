@@ -8,10 +8,10 @@
 
         touched_calls as (
             select distinct call_key
-            from {{ ref("int_events") }}
+            from {{ ref("int_events_unioned") }}
             where
                 call_key is not null
-                and {{ newer_than_this("loaded_at", "last_loaded_at") }}
+                and {{ incremental_filter("loaded_at", "last_loaded_at") }}
                 and {{ is_in_portion("call_key", portion, portions) }}
         ),
 
@@ -29,13 +29,13 @@
                         events.received_at,
                         events.event_key
                 ) as recency
-            from {{ ref("int_events") }} as events
+            from {{ ref("int_events_unioned") }} as events
             inner join touched_calls on events.call_key = touched_calls.call_key
         ),
 
         events as (
             select events.*, touched_events.recency
-            from {{ ref("int_events") }} as events
+            from {{ ref("int_events_unioned") }} as events
             inner join
                 touched_events
                 on events.loaded_at = touched_events.loaded_at
@@ -103,30 +103,30 @@
                 min(received_at) as first_received_at,
                 max(received_at) as last_received_at,
                 max(loaded_at) as last_loaded_at,
-                {{ newest("agent_id") }} as agent_id,
-                {{ newest("case when is_first_leg then direction end") }} as direction,
-                {{ newest("case when is_first_leg then customer_phone end") }} as said_customer_phone,
-                {{ newest("case when is_first_leg then agent_phone end") }} as said_agent_phone,
-                {{ newest("from_phone") }} as from_phone,
-                {{ newest("to_phone") }} as to_phone,
-                {{ newest("case when leg_id is null then started_at end") }} as said_started_at,
-                {{ newest("case when leg_id is null then ended_at end") }} as said_ended_at,
-                {{ newest("duration_seconds") }} as said_duration_seconds,
+                {{ latest_value("agent_id") }} as agent_id,
+                {{ latest_value("case when is_first_leg then direction end") }} as direction,
+                {{ latest_value("case when is_first_leg then customer_phone end") }} as said_customer_phone,
+                {{ latest_value("case when is_first_leg then agent_phone end") }} as said_agent_phone,
+                {{ latest_value("from_phone") }} as from_phone,
+                {{ latest_value("to_phone") }} as to_phone,
+                {{ latest_value("case when leg_id is null then started_at end") }} as said_started_at,
+                {{ latest_value("case when leg_id is null then ended_at end") }} as said_ended_at,
+                {{ latest_value("duration_seconds") }} as said_duration_seconds,
                 max(leg_count) as leg_count,
                 max(first_joined_at) as first_joined_at,
                 max(last_left_at) as last_left_at,
                 coalesce(bool_or(has_everybody_left), false) as has_everybody_left,
-                {{ newest("parent_call_id") }} as parent_call_id,
-                {{ newest("line_status") }} as line_status,
-                {{ newest("dial_result") }} as said_dial_result,
-                {{ newest("end_reason") }} as end_reason,
-                {{ newest("disposition") }} as said_disposition,
-                {{ newest("summary") }} as said_summary,
-                {{ newest("case when event_type = 'analytics.completed' then summary end") }}
+                {{ latest_value("parent_call_id") }} as parent_call_id,
+                {{ latest_value("line_status") }} as line_status,
+                {{ latest_value("dial_result") }} as said_dial_result,
+                {{ latest_value("end_reason") }} as end_reason,
+                {{ latest_value("disposition") }} as said_disposition,
+                {{ latest_value("summary") }} as said_summary,
+                {{ latest_value("case when event_type = 'analytics.completed' then summary end") }}
                 as analytics_summary,
-                {{ newest("recording_url") }} as recording_url,
-                {{ newest("case when turns is not null then event_key end") }} as turns_event_key,
-                {{ newest_of_each_name("case when is_first_person then variables end") }} as variables,
+                {{ latest_value("recording_url") }} as recording_url,
+                {{ latest_value("case when turns is not null then event_key end") }} as turns_event_key,
+                {{ latest_of_each_name("case when is_first_person then variables end") }} as variables,
                 cast(coalesce(sum(names_left_out), 0) as bigint) as names_left_out
             from counted_events
             group by call_key
@@ -394,7 +394,7 @@
 {# In a full refresh, so many portions that none has more than a quarter of a million calls. #}
 {% macro portions_of_calls() -%}
     {%- if not execute or not flags.FULL_REFRESH or this is string -%} {{ return(1) }} {%- endif -%}
-    {%- set counted = run_query("select count(distinct call_key) from " ~ ref("int_events")) -%}
+    {%- set counted = run_query("select count(distinct call_key) from " ~ ref("int_events_unioned")) -%}
     {{ return(counted.columns[0].values()[0] // 250000 + 1) }}
 {%- endmacro %}
 

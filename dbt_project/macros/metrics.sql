@@ -1,5 +1,5 @@
 {# Every number about calls, defined once. Models that count calls take their columns from here; what each means, with its edge
-   cases, stands in models/_metrics.md under the same name. All read the columns of `int_call_facts` and `int_repeat_calls`. #}
+   cases, stands in models/_metrics.md under the same name. All read the columns of `int_calls_measured` and `int_calls_repeats_marked`. #}
 {# Counts, which add up over rows: name and the condition under which a call counts. #}
 {% macro call_counts() -%}
     {{
@@ -56,7 +56,7 @@
     {%- for name, _ in call_counts() %} {{ count_of(name, only) }} as {{ name }}, {%- endfor %}
     {{ satisfaction_sum(only) }} as satisfaction_sum,
     coalesce(
-        {{ exact_sum("case when " ~ only ~ " and answer_status = 'answered' then duration_seconds end") }}, 0
+        {{ decimal_sum("case when " ~ only ~ " and answer_status = 'answered' then duration_seconds end") }}, 0
     ) as handle_seconds_sum,
     cast(coalesce(sum(case when {{ only }} then turn_count end), 0) as bigint) as turn_count
 {%- endmacro %}
@@ -72,7 +72,7 @@
         {{ share("sum(" ~ side ~ "_turn_count)", "sum(case when turn_count > 0 then 1 else 0 end)") }}
         as average_{{ side }}_turns,
     {%- endfor %}
-    {{ share(exact_sum("silence_seconds"), "count(silence_seconds)") }} as average_silence_seconds,
+    {{ share(decimal_sum("silence_seconds"), "count(silence_seconds)") }} as average_silence_seconds,
     max(longest_pause_seconds) as max_pause_seconds
 {%- endmacro %}
 
@@ -128,13 +128,13 @@
    another and is repeated. Both tables are asked by the day: else the database reads what is said of every call ever. #}
 {% macro counted_calls(period="day", also_before=false) -%}
     touched_facts as (
-        select * from {{ ref("int_call_facts") }} where {{ on_touched_day("call_date", period, also_before) }}
+        select * from {{ ref("int_calls_measured") }} where {{ affected_day_filter("call_date", period, also_before) }}
     ),
 
     touched_repeats as (
         select *
-        from {{ ref("int_repeat_calls") }}
-        where {{ on_touched_day("call_date", period, also_before) }}
+        from {{ ref("int_calls_repeats_marked") }}
+        where {{ affected_day_filter("call_date", period, also_before) }}
     ),
 
     calls as (
@@ -184,7 +184,7 @@
                 {{ percentile("handle_seconds", 0.5) }} as handle_seconds_p50,
                 {{ percentile("handle_seconds", 0.9) }} as handle_seconds_p90,
                 {{ percentile("handle_seconds", 0.95) }} as handle_seconds_p95,
-                {{ loaded_through("loaded_at") }} as last_loaded_at
+                {{ high_water_mark("loaded_at") }} as last_loaded_at
             from described
             group by
                 grouping sets (

@@ -17,13 +17,13 @@
 {%- endmacro %}
 
 {# A time as text that sorts like the time, unknown first. #}
-{% macro sortable(moment) -%}
+{% macro sort_key_timestamp(moment) -%}
     lpad(cast(coalesce(epoch_us({{ moment }}), 0) as varchar), 18, '0')
 {%- endmacro %}
 
 {# A sum that does not depend on the order of its terms, as a sum of binary fractions would. Seconds are summed to the millisecond;
    what many small parts make up, as money, needs more decimals. #}
-{% macro exact_sum(value, decimals=3) -%}
+{% macro decimal_sum(value, decimals=3) -%}
     cast(sum(cast({{ value }} as decimal({{ 15 + decimals }}, {{ decimals }}))) as double)
 {%- endmacro %}
 

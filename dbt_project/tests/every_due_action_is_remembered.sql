@@ -5,35 +5,35 @@ with
 
     due as (
         select 'ticket:' || call_key as action_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where not is_resolved
         union all
         select 'follow_up_email:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where email_template is not null
         union all
         select 'note:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where is_ended
         union all
         select 'task:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where needs_follow_up or not is_resolved
         union all
         select distinct 'contact:' || customer_phone
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where customer_phone is not null
         union all
         select 'transfer_requested:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where is_transfer_requested
         union all
         select 'unhappy_customer:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where is_unhappy
         union all
         select 'vip_call:' || call_key
-        from {{ ref("int_call_outcomes") }}
+        from {{ ref("int_calls_interpreted") }}
         where is_vip and is_ended
     ),
 

@@ -6,7 +6,7 @@ with
 
     counts as (
         select
-            (select count(*) from {{ ref("int_calls") }}) as known,
+            (select count(*) from {{ ref("int_calls_merged") }}) as known,
             (select count(*) from {{ ref("calls") }}) as in_calls,
             (select count(*) from {{ ref("call_outcomes") }}) as in_outcomes,
             (select coalesce(sum(call_count), 0) from {{ ref("call_metrics_daily") }}) as in_days,

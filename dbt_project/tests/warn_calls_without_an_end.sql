@@ -3,7 +3,7 @@
 {{ config(severity="warn") }}
 
 select call_key, started_at
-from {{ ref("int_calls") }}
+from {{ ref("int_calls_merged") }}
 where
     has_start
     and not is_ended

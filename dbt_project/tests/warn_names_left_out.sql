@@ -2,6 +2,6 @@
 {{ config(severity="warn") }}
 
 select call_key, source, names_left_out, last_received_at
-from {{ ref("int_calls") }}
+from {{ ref("int_calls_merged") }}
 where names_left_out > 0
 order by last_received_at desc, call_key asc

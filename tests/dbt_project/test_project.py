@@ -30,7 +30,7 @@ KEYS = {
     "call_metrics_daily": "day_key",
     "actions": "action_key",
     "call_end_reasons": "end_reason_key",
-    "call_conversations": "call_key",
+    "call_talk_metrics": "call_key",
     "call_volume": "volume_key",
     "call_concurrency": "concurrency_key",
     "scorecard_daily": "scorecard_key",
@@ -39,7 +39,7 @@ KEYS = {
     "drop_off_points": "drop_off_key",
     "after_call_work_daily": "work_key",
     "call_costs_daily": "cost_key",
-    "webhook_losses": "loss_key",
+    "webhook_loss_daily": "loss_key",
     "source_quality_daily": "quality_key",
 }
 ENVELOPE = ["action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at"]
@@ -67,7 +67,7 @@ def test_every_column_of_every_relation_is_documented(manifest: dict[str, Any], 
 
 
 def test_every_platform_is_taken_in_staged_and_joined_with_the_others() -> None:
-    joined = (PROJECT / "models/intermediate/int_events.sql").read_text(encoding="utf-8")
+    joined = (PROJECT / "models/intermediate/int_events_unioned.sql").read_text(encoding="utf-8")
     names = re.findall(r'"(\w+)"', joined[: joined.index("] %}")].partition("platforms = [")[2])
     staged = [path.parent.name for path in PROJECT.glob("models/staging/*/stg_*__events.sql")]
     assert sorted(names) == sorted(set(staged) - {"recovery"}) == sorted(SOURCES)

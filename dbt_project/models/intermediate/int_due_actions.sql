@@ -39,9 +39,9 @@ with
             last_loaded_at,
             coalesce(end_occurred_at, ended_at, last_occurred_at, last_received_at) as ended_moment,
             coalesce(analytics_occurred_at, ended_at, last_occurred_at, last_received_at) as analysed_moment,
-            said_resolved is not null as is_judged_by_analytics
-        from {{ ref("int_call_outcomes") }}
-        where {{ newer_than_this("last_loaded_at", "loaded_at") }}
+            reported_resolved is not null as is_judged_by_analytics
+        from {{ ref("int_calls_interpreted") }}
+        where {{ incremental_filter("last_loaded_at", "loaded_at") }}
     ),
 
     moments as (

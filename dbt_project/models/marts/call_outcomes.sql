@@ -1,10 +1,10 @@
 with
 
-    outcomes as (select * from {{ ref("int_call_outcomes") }}),
+    outcomes as (select * from {{ ref("int_calls_interpreted") }}),
 
-    facts as (select * from {{ ref("int_call_facts") }}),
+    facts as (select * from {{ ref("int_calls_measured") }}),
 
-    repeats as (select * from {{ ref("int_repeat_calls") }}),
+    repeats as (select * from {{ ref("int_calls_repeats_marked") }}),
 
     queues as (select * from {{ ref("queues") }}),
 

@@ -23,7 +23,7 @@ with
             began_at >= quarter_start as begins_here,
             {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_here
         from quarters
-        where {{ in_touched_period("cast(quarter_start as date)") }}
+        where {{ affected_period_filter("cast(quarter_start as date)") }}
     ),
 
     final as (
@@ -40,8 +40,8 @@ with
             direction,
             issue_type,
             {{ count_columns("begins_here") }},
-            coalesce({{ exact_sum("seconds_here") }}, 0) as line_seconds,
-            {{ loaded_through("loaded_at") }} as last_loaded_at
+            coalesce({{ decimal_sum("seconds_here") }}, 0) as line_seconds,
+            {{ high_water_mark("loaded_at") }} as last_loaded_at
         from here
         group by quarter_start, source, agent_id, direction, issue_type
     )

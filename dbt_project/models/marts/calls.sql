@@ -1,8 +1,8 @@
 with
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
-    facts as (select * from {{ ref("int_call_facts") }}),
+    facts as (select * from {{ ref("int_calls_measured") }}),
 
     final as (
         select

@@ -11,7 +11,7 @@ with
                 else {{ var("drop_off_last_turn") }}
             end as turn_number,
             is_dropped_off
-        from {{ ref("int_call_facts") }}
+        from {{ ref("int_calls_measured") }}
         where is_dropped_off is not null
     ),
 

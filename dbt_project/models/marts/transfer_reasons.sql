@@ -2,7 +2,7 @@ with
 
     calls as (
         select *
-        from {{ ref("int_call_facts") }}
+        from {{ ref("int_calls_measured") }}
         where transfer_reason is not null or answer_status = 'answered'
     ),
 

@@ -2,7 +2,7 @@ with
 
     due as (select * from {{ ref("int_due_actions") }} where kind = 'contact'),
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
     -- Once a call with the number came by the telephone network, only such calls speak for the contact.
     -- Joined before it is summed up, so that asking for what changed reads only the calls of those customers.

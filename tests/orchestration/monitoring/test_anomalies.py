@@ -20,7 +20,7 @@ from tests.conftest import Installation
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 # 100 calls a day, 25 on two days in seven, of which yesterday is none; every second rates, 4 or 5; 5 % without a number
 CALLS = """
-insert into intermediate.int_call_facts by name
+insert into intermediate.int_calls_measured by name
 with days as (
     select cast(unnest(generate_series($day::date - $days::int, $day::date, interval 1 day)) as date) as call_date
 ),

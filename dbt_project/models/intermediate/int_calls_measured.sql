@@ -11,8 +11,8 @@ with
 
     judged as (
         select *, coalesce(call_moment, first_received_at) as began_at
-        from {{ ref("int_call_outcomes") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_interpreted") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
     -- By the load time too: it lets the database pass over the transcripts of all other calls.
@@ -27,7 +27,7 @@ with
             list_sum({{ pauses("calls.turns") }}) as silence_seconds,
             list_max({{ pauses("calls.turns") }}) as longest_pause_seconds,
             {{ last_speaker("calls.turns") }} as last_speaker
-        from {{ ref("int_calls") }} as calls
+        from {{ ref("int_calls_merged") }} as calls
         inner join judged on calls.call_key = judged.call_key and calls.last_loaded_at = judged.last_loaded_at
     ),
 

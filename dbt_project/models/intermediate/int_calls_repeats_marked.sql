@@ -11,8 +11,8 @@ with
 
     news as (
         select call_key, customer_phone
-        from {{ ref("int_call_facts") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_measured") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
     -- What is used twice DuckDB reads whole, unless it is told not to keep it.
@@ -53,7 +53,7 @@ with
             customer_phone is not null
             and answer_status = 'answered'
             and direction <> 'outbound' as is_contact
-        from {{ ref("int_call_facts") }}
+        from {{ ref("int_calls_measured") }}
     ),
 
     -- Of unknown customers only the calls with news. In two parts: with an `or` the database reads every

@@ -1,6 +1,6 @@
 with
 
-    calls as (select * from {{ ref("int_call_facts") }} where duration_seconds is not null),
+    calls as (select * from {{ ref("int_calls_measured") }} where duration_seconds is not null),
 
     rates as (select * from {{ ref("platform_rates") }}),
 

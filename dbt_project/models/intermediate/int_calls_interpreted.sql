@@ -59,8 +59,8 @@ with
             turn_count,
             customer_turn_count,
             has_speakers
-        from {{ ref("int_calls") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_merged") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
     said_reasons as (select distinct source, end_reason from calls where end_reason is not null),
@@ -121,7 +121,7 @@ with
                 then 'in_progress'
                 else 'unknown'
             end as status,
-            {{ to_boolean("calls.issue_resolved_text") }} as said_resolved,
+            {{ to_boolean("calls.issue_resolved_text") }} as reported_resolved,
             dispositions.is_resolved as mapped_resolved,
             case
                 when {{ to_number("calls.satisfaction_text") }} in (1, 2, 3, 4, 5)
@@ -130,7 +130,7 @@ with
             case
                 when lower(calls.sentiment_text) in ('positive', 'neutral', 'negative')
                 then lower(calls.sentiment_text)
-            end as said_sentiment,
+            end as reported_sentiment,
             coalesce(calls.disposition = 'transferred', false)
             or coalesce({{ to_boolean("calls.measured_transfer_text") }}, false)
             or coalesce({{ to_boolean("calls.asked_transfer_text") }}, false) as is_transfer_requested,
@@ -195,22 +195,22 @@ with
             *,
             -- A verdict on a call that reached nobody says nothing of an issue.
             coalesce(
-                said_resolved, case when is_reached is not false then mapped_resolved end
+                reported_resolved, case when is_reached is not false then mapped_resolved end
             ) as is_resolved,
             coalesce(
-                said_sentiment,
+                reported_sentiment,
                 case
-                    when satisfaction_score >= {{ var("happy_from") }}
+                    when satisfaction_score >= {{ var("happy_min_score") }}
                     then 'positive'
-                    when satisfaction_score <= {{ var("unhappy_up_to") }}
+                    when satisfaction_score <= {{ var("unhappy_max_score") }}
                     then 'negative'
                     when satisfaction_score is not null
                     then 'neutral'
                 end,
                 'unknown'
             ) as sentiment,
-            satisfaction_score <= {{ var("unhappy_up_to") }} as is_unhappy,
-            satisfaction_score >= {{ var("happy_from") }} as is_happy
+            satisfaction_score <= {{ var("unhappy_max_score") }} as is_unhappy,
+            satisfaction_score >= {{ var("happy_min_score") }} as is_happy
         from reached
     ),
 
@@ -218,7 +218,7 @@ with
         select
             *,
             coalesce(started_at, ended_at, last_occurred_at) as call_moment,
-            {{ sortable("coalesce(started_at, ended_at, last_occurred_at)") }}
+            {{ sort_key_timestamp("coalesce(started_at, ended_at, last_occurred_at)") }}
             || '-'
             || call_key as call_order,
             case

@@ -1,6 +1,6 @@
 {# What a data test found, in words: after a build, the first rows of each that warned or failed, as far as no column is personal.
    By hand it stands in dbt's output; Dagster shows it at the check. A test that names the newest first orders its rows so. #}
-{% macro name_what_tests_found(results) -%}
+{% macro log_test_failures(results) -%}
     {%- set found = [] -%}
     {%- for result in results if result.node.resource_type == "test" and result.failures -%}
         {%- if result.status in ("warn", "fail") -%} {%- do found.append(result) -%} {%- endif -%}

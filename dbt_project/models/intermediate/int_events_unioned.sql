@@ -16,12 +16,12 @@
 with
 
     said as (
-        {% for platform in with_news(platforms, "loaded_at", "loaded_at") %}
+        {% for platform in platforms_with_new_events(platforms, "loaded_at", "loaded_at") %}
             select * from {{ ref("stg_" ~ platform ~ "__events") }} {{ "union all" if not loop.last }}
         {% endfor %}
     ),
 
-    final as (select * from said where {{ newer_than_this("loaded_at", "loaded_at") }})
+    final as (select * from said where {{ incremental_filter("loaded_at", "loaded_at") }})
 
 select *
 from final

@@ -1,6 +1,6 @@
 {# Lists and maps inside a row, DuckDB's way; models downstream of staging say what they want by these names only. #}
 {# The value of the newest event that has one, by the `recency` of the events of a call. #}
-{% macro newest(column) -%} max_by({{ column }}, recency) {%- endmacro %}
+{% macro latest_value(column) -%} max_by({{ column }}, recency) {%- endmacro %}
 
 {# The value of the row with the earliest moment, which may be null; of several at one moment the first by `order`. #}
 {% macro value_of_first(column, moment, order) -%}
@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {# Maps of several events as one; each name from the newest event that has it. #}
-{% macro newest_of_each_name(column) -%}
+{% macro latest_of_each_name(column) -%}
     {{
         last_of_each_name(
             "flatten(list(list_zip(map_keys("
