@@ -1,10 +1,8 @@
-{# What a platform never says, in the type that `platform_events` expects. #}
+{# Columns that a platform does not send, in their types. #}
 {% macro no_transcript() -%}
     cast(null as struct("role" varchar, "content" varchar, "timestamp" varchar, "until" varchar)[])
 {%- endmacro %}
 
 {% macro no_measures() -%}
-    cast([] as struct("name" varchar, "value" varchar, confidence double, reasoning varchar)[])
+    cast(null as struct("name" varchar, "value" varchar, confidence double, reasoning varchar)[])
 {%- endmacro %}
-
-{% macro no_variables() -%} cast('{}' as json) {%- endmacro %}

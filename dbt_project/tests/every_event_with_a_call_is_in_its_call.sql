@@ -1,5 +1,4 @@
--- Counts agree between the layers: every distinct event with a call id that staging knows counts in exactly
--- one call.
+-- Every event with a call id, of a platform with a staging model, counts in exactly one call.
 {{ config(meta={"dagster": {"ref": {"name": "int_calls_merged"}}}) }}
 
 with
@@ -7,7 +6,9 @@ with
     staged as (
         select source || ':' || call_id as call_key, count(distinct event_key) as event_count
         from {{ source("raw", "call_events") }}
-        where call_id is not null and source in (select known.source from {{ ref("int_events_unioned") }} as known)
+        where
+            call_id is not null
+            and source in (select known.source from {{ ref("int_events_unioned") }} as known)
         group by source, call_id
     ),
 

@@ -1,5 +1,4 @@
--- Every way of counting calls gives the same number: calls, outcomes, days; customers for calls with a
--- phone number.
+-- All marts count the same calls: calls, outcomes and days; customers for calls with a phone number.
 {{ config(meta={"dagster": {"ref": {"name": "calls"}}}) }}
 
 with

@@ -1,4 +1,4 @@
--- Calls with an event of more names than `names_per_event`: what it has beyond counts for nothing.
+-- Calls with an event of more than `names_per_event` names: the build ignores the rest.
 {{ config(severity="warn") }}
 
 select call_key, source, names_left_out, last_received_at

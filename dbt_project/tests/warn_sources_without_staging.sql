@@ -1,4 +1,4 @@
--- Events of a platform that no folder in models/staging reads: kept in raw, in no call.
+-- Events of a platform without a staging model: stored in raw, in no call.
 {{ config(severity="warn", meta={"dagster": {"ref": {"name": "int_events_unioned"}}}) }}
 
 select raw_events.source, count(*) as event_count, max(raw_events.received_at) as last_received_at

@@ -4,7 +4,7 @@ with
 
     rates as (select * from {{ ref("platform_rates") }}),
 
-    -- The rate of the day: of those that had begun by then, the last.
+    -- The rate of the day is the last that was valid by then.
     priced as (
         select
             calls.call_key,

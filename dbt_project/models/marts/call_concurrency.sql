@@ -27,7 +27,7 @@ with
 
     quarters as (select *, {{ quarter_rows("began_at", "line_ended_at") }} as quarter_start from calls),
 
-    here as (
+    affected_quarters as (
         select
             *,
             greatest(began_at, quarter_start) as joined_at,
@@ -45,7 +45,7 @@ with
                 joined_at,
                 left_at,
                 last_loaded_at
-            from here {{ "union all" if not loop.last }}
+            from affected_quarters {{ "union all" if not loop.last }}
         {% endfor %}
     ),
 

@@ -17,11 +17,11 @@ with
         from calls
     ),
 
-    here as (
+    affected_quarters as (
         select
             *,
-            began_at >= quarter_start as begins_here,
-            {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_here
+            began_at >= quarter_start as begins_in_quarter,
+            {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_in_quarter
         from quarters
         where {{ affected_period_filter("cast(quarter_start as date)") }}
     ),
@@ -39,10 +39,10 @@ with
             agent_id,
             direction,
             issue_type,
-            {{ count_columns("begins_here") }},
-            coalesce({{ decimal_sum("seconds_here") }}, 0) as line_seconds,
+            {{ count_columns("begins_in_quarter") }},
+            coalesce({{ decimal_sum("seconds_in_quarter") }}, 0) as line_seconds,
             {{ high_water_mark("loaded_at") }} as last_loaded_at
-        from here
+        from affected_quarters
         group by quarter_start, source, agent_id, direction, issue_type
     )
 

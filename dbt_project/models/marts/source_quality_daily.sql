@@ -11,12 +11,13 @@ with
     calls as (
         select *
         from {{ ref("int_calls_measured") }}
-        where {{ days_between("call_date", today_utc()) }} between 1 and {{ 2 * var("anomaly_lookback_days") }}
+        where
+            {{ days_between("call_date", today_utc()) }} between 1 and {{ 2 * var("anomaly_lookback_days") }}
     ),
 
     spans as (select source, min(call_date) as first_day from calls group by source),
 
-    -- Every day since the first, so that one without calls counts as one.
+    -- Every day since the first, so that a day without calls has a row.
     days as (select source, {{ day_rows("first_day", today_utc() ~ " - 1") }} as call_date from spans),
 
     counted as (
@@ -29,9 +30,9 @@ with
             {% for name, condition in null_rates %}
                 avg(
                     case
-                        when calls.answer_status = 'answered' and calls.{{ condition }}
+                        when calls.is_answered and calls.{{ condition }}
                         then 1.0
-                        when calls.answer_status = 'answered'
+                        when calls.is_answered
                         then 0.0
                     end
                 ) as {{ name }},
@@ -75,7 +76,7 @@ with
         where rated_call_count >= {{ var("anomaly_min_calls") }}
     ),
 
-    -- Volume is judged by the same weekday, all else by any day.
+    -- Compares volume with the same weekday, everything else with any day.
     compared as (
         select measured.*, earlier.value as earlier_value
         from measured
@@ -112,7 +113,7 @@ with
             compared.value,
             centred.days_before,
             centred.usual,
-            -- 1.4826 median deviations are a standard deviation where values are normally spread
+            -- For normally distributed values 1.4826 median deviations are one standard deviation.
             1.4826
             * {{ var("anomaly_mad_threshold") }}
             * {{ median_of("abs(compared.earlier_value - centred.usual)") }} as deviation
@@ -141,7 +142,9 @@ with
                 when 'volume'
                 then
                     greatest(
-                        deviation, usual * {{ var("anomaly_min_volume_change") }}, {{ var("anomaly_min_calls") }}
+                        deviation,
+                        usual * {{ var("anomaly_min_volume_change") }},
+                        {{ var("anomaly_min_calls") }}
                     )
                 when 'null_rate'
                 then greatest(deviation, {{ var("anomaly_min_null_rate_change") }})

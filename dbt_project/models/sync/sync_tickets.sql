@@ -29,7 +29,7 @@ with
             calls.agent_id
         from due
         inner join calls on due.call_key = calls.call_key
-        -- by the load time too, which lets the database pass over the transcripts of all other calls
+        -- Joins by the load time too, so that the database skips the transcripts of all other calls.
         inner join
             {{ ref("int_calls_merged") }} as spoken
             on due.call_key = spoken.call_key
