@@ -129,7 +129,7 @@ def _add_loaded(story: Trace, connection: Connection) -> None:
             )
             event.set_aside_at, event.set_aside_because = row.get("quarantined_at"), row.get("reason")
             story.of(row["source"]).events.append(event)
-    for row in _rows(connection, "intermediate.int_calls", story.call_id):
+    for row in _rows(connection, "intermediate.int_calls_merged", story.call_id):
         story.of(row["source"]).built_at = row["built_at"]
 
 

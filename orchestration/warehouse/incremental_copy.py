@@ -105,8 +105,9 @@ def make(attach: str, published: PublishedFile, project: BuiltProject, options: 
 def _marks(connection: Connection, project: str) -> Watermarks:
     ((*moments,),) = connection.rows(
         """select
-            (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
-            (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
+            (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_calls_measured)::varchar,
+            (select coalesce(max(judged_through), '-infinity')
+                from warehouse.intermediate.int_calls_repeats_marked)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     )
     return Watermarks(project, _full_build(connection), *moments)
@@ -131,19 +132,19 @@ def _find_touched(connection: Connection, before: Watermarks) -> bool:
     )
     connection.execute(
         """create temp table touched as
-        select call_key from warehouse.intermediate.int_call_facts where built_at > $1::timestamp
+        select call_key from warehouse.intermediate.int_calls_measured where built_at > $1::timestamp
         union
-        select call_key from warehouse.intermediate.int_repeat_calls where judged_through > $2::timestamp
+        select call_key from warehouse.intermediate.int_calls_repeats_marked where judged_through > $2::timestamp
         union
         select call_key from touched_actions where call_key is not null""",
         [before.built_at, before.judged_through],
     )
     connection.execute(
         """create temp table touched_days as
-        select distinct unnest(dates) as call_date from warehouse.intermediate.int_call_facts
+        select distinct unnest(dates) as call_date from warehouse.intermediate.int_calls_measured
         where call_key in (from touched)"""
     )
-    calls = _count(connection, "warehouse.intermediate.int_call_facts")
+    calls = _count(connection, "warehouse.intermediate.int_calls_measured")
     return _count(connection, "touched") <= max(MOST_RENEWED * calls, 1000)
 
 
@@ -163,7 +164,7 @@ def _touched_customers(connection: Connection) -> str:
     Spelled out: then DuckDB reads only the calls of these, which it does for no list that it has to look up.
     """
     phones = connection.rows(
-        """select customer_phone from warehouse.intermediate.int_call_outcomes where call_key in (from touched)
+        """select customer_phone from warehouse.intermediate.int_calls_interpreted where call_key in (from touched)
         union select customer_phone from fresh.calls where call_key in (from touched)"""
     )
     spelled = [quoted(phone) for (phone,) in phones if phone is not None]

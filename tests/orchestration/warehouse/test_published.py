@@ -105,7 +105,7 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
     from orchestration.defs.assets.models import LEAN, OUTCOMES
     from orchestration.defs.resources import MODELS
 
-    tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
+    tables = ("int_calls_merged", "int_calls_interpreted", "int_calls_measured", "int_due_actions")
     warehouse = open_warehouse(settings)
     with warehouse.writing(), warehouse.connect(read_only=False) as connection:
         for table in tables:
