@@ -20,7 +20,14 @@ from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Rejected
-from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot, changed, new_object
+from integrations.hubspot.client import (
+    NOTE_TO_CONTACT,
+    TASK_TO_CONTACT,
+    HubSpot,
+    HubSpotSettings,
+    changed,
+    new_object,
+)
 from integrations.optional_parts import Part
 from integrations.rest import Conflict, Missing
 
@@ -60,7 +67,7 @@ class HubSpotCrm(Crm):
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._portal = settings.hubspot_portal.strip()
+        self._portal = settings.of(HubSpotSettings).hubspot_portal.strip()
         super().__init__(HubSpot(settings), settings)
 
     def marked(self, made: Record) -> str | None:

@@ -22,7 +22,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, Held, split
 from integrations.crm.rendering import Record
-from integrations.crm.salesforce_client import SalesforceClient
+from integrations.crm.salesforce_client import SalesforceClient, SalesforceSettings
 from integrations.crm.salesforce_fields import (
     LONGEST_COMPANY,
     LONGEST_EMAIL,
@@ -72,8 +72,12 @@ class SalesforceCrm(Crm):
     client: SalesforceClient
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._key, self._new = settings.salesforce_key_field.strip(), settings.salesforce_new.strip()
-        self._company, self._url = settings.salesforce_company, settings.salesforce_url.strip().rstrip("/")
+        own_settings = settings.of(SalesforceSettings)
+        self._key, self._new = own_settings.salesforce_key_field.strip(), own_settings.salesforce_new.strip()
+        self._company, self._url = (
+            own_settings.salesforce_company,
+            own_settings.salesforce_url.strip().rstrip("/"),
+        )
         if not re.fullmatch(r"[A-Za-z]\w*", self._key):
             raise DestinationUnavailable(
                 "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"

@@ -11,9 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 from simple_salesforce.api import Salesforce
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, RateLimited, Rejected, TransientError, Unreachable
 from integrations.http import Answer, checked_url, retry_after
 from integrations.rendering import line
@@ -45,6 +46,25 @@ _FOR_A_PERSON = frozenset(
 )  # fmt: skip
 
 
+class SalesforceSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    salesforce_url: str = Field(
+        "", description="My Domain of AFTERCALL_CRM=salesforce: https://acme.my.salesforce.com."
+    )
+    salesforce_client_id: str = Field(
+        "", description="Consumer key of an external client app with the client credentials flow."
+    )
+    salesforce_client_secret: SecretStr = Field(SecretStr(""), description="Its consumer secret.")
+    salesforce_new: str = Field("Contact", description="What a new customer becomes: Contact or Lead.")
+    salesforce_company: str = Field("-", description="Company of new leads, which Salesforce requires.")
+    salesforce_key_field: str = Field(
+        "CallObject",
+        description="Text field of Salesforce's tasks that holds the action's key; best one of your own that is "
+        "unique and an external id.",
+    )
+
+
 class Expired(DestinationUnavailable):
     """401: the session is over, or the app may not open one."""
 
@@ -57,14 +77,15 @@ class SalesforceClient(RestClient):
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._id = settings.salesforce_client_id.strip()
-        self._secret = settings.salesforce_client_secret.get_secret_value().strip()
+        own_settings = settings.of(SalesforceSettings)
+        self._id = own_settings.salesforce_client_id.strip()
+        self._secret = own_settings.salesforce_client_secret.get_secret_value().strip()
         if not (self._id and self._secret):
             raise DestinationUnavailable(
                 f"set AFTERCALL_SALESFORCE_CLIENT_ID and {SETTING} to key and secret of an external client app"
             )
         self._token = ""
-        url = checked_url(settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
+        url = checked_url(own_settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
         super().__init__("Salesforce", settings, url, setting=SETTING, authorise=self._authorised)
         self.api = Salesforce(
             session_id="ours",

@@ -18,7 +18,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, Held
 from integrations.crm.rendering import Record
-from integrations.crm.tryton_client import Tryton, escaped
+from integrations.crm.tryton_client import Tryton, TrytonSettings, escaped
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Rejected, TransientError
 
@@ -66,7 +66,8 @@ class TrytonCrm(Crm):
     client: Tryton
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._company, self._web = settings.tryton_company, settings.tryton_web_url.rstrip("/")
+        own_settings = settings.of(TrytonSettings)
+        self._company, self._web = own_settings.tryton_company, own_settings.tryton_web_url.rstrip("/")
         super().__init__(Tryton(settings), settings)
 
     def marked(self, made: Record) -> str | None:

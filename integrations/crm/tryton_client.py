@@ -11,13 +11,25 @@ from typing import Any
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, Unreachable
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
 
 SETTING = "AFTERCALL_TRYTON_KEY"
+
+
+class TrytonSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    tryton_url: str = Field(
+        "", description="Address and database of AFTERCALL_CRM=tryton: https://tryton.example.com/crm."
+    )
+    tryton_key: SecretStr = Field(SecretStr(""), description="Key of a user application `rest` in Tryton.")
+    tryton_company: int = Field(1, description="Id of the company in Tryton whose tasks are made.")
+    tryton_web_url: str = Field("", description="Address of Tryton's web client, for links to its records.")
 
 
 class Tryton(RestClient):
@@ -30,7 +42,8 @@ class Tryton(RestClient):
     answers_pages = True
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        key = settings.tryton_key.get_secret_value().strip()
+        own_settings = settings.of(TrytonSettings)
+        key = own_settings.tryton_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(f"set {SETTING} to the key of a user application `rest`")
 
@@ -38,7 +51,7 @@ class Tryton(RestClient):
             request.headers["Authorization"] = f"bearer {key}"
             return request
 
-        url = checked_url(settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
+        url = checked_url(own_settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
         self.database = url.rpartition("/")[2]
         super().__init__(
             "Tryton",

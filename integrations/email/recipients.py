@@ -11,8 +11,9 @@ from email.message import EmailMessage
 from functools import lru_cache
 from pathlib import Path
 
+from integrations import destinations
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, KnowsAddresses, open_destination
+from integrations.destinations import Delivery, KnowsAddresses
 from integrations.email.templating import ALERT
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed, TransientError
 from integrations.rendering import line
@@ -91,7 +92,9 @@ def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
 def _crms(settings: IntegrationSettings) -> list[KnowsAddresses]:
     """The configured CRMs that can be asked, opened once per thread: a login per mail would be too many."""
     if getattr(_opened, "settings", None) is not settings:
-        opened = [open_destination("crm", settings, name) for name in settings.destinations_of("crm")]
+        opened = [
+            destinations.open_destination("crm", settings, name) for name in settings.destinations_of("crm")
+        ]
         _opened.crms = [crm for crm in opened if isinstance(crm, KnowsAddresses)]
         _opened.settings = settings
     crms: list[KnowsAddresses] = _opened.crms

@@ -17,8 +17,9 @@ from email.message import EmailMessage
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
@@ -45,6 +46,17 @@ _UNTOUCHED = {
 }
 
 
+class SendGridSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    sendgrid_api_key: SecretStr = Field(
+        SecretStr(""), description="Key (SG.…) of AFTERCALL_EMAILS=sendgrid; it needs the scope mail.send."
+    )
+    sendgrid_url: str = Field(
+        "https://api.sendgrid.com", description="SendGrid's API; in the EU https://api.eu.sendgrid.com."
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "SendGrid":
     """The account that the key belongs to."""
     return SendGrid(settings)
@@ -63,7 +75,8 @@ class SendGrid:
     limits = Limits(concurrency=8)
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        key = settings.sendgrid_api_key.get_secret_value().strip()
+        own_settings = settings.of(SendGridSettings)
+        key = own_settings.sendgrid_api_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(
                 f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once"
@@ -77,7 +90,7 @@ class SendGrid:
         self._client = _Client(
             "SendGrid",
             settings,
-            checked_url(settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
+            checked_url(own_settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
             setting=f"{_KEY}, AFTERCALL_SENDGRID_URL and the verified senders of your account",
             authorise=authorise,
             wrong_for_all=_NOT_THERE,

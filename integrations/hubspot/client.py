@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, RateLimited, Rejected
 from integrations.http import checked_url, retry_after
 from integrations.rest import Missing, RestClient
@@ -22,6 +23,16 @@ TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT, CALL_TO_CONTACT = 16, 202, 
 MOVING = 477
 
 
+class HubSpotSettings(DestinationSettings):
+    """Settings that tickets and CRM share; each is `AFTERCALL_` and the field's name."""
+
+    hubspot_token: SecretStr = Field(
+        SecretStr(""), description="Token (pat-…) of the private app for HubSpot tickets and CRM."
+    )
+    hubspot_api_url: str = Field("https://api.hubapi.com", description="HubSpot's API.")
+    hubspot_portal: str = Field("", description="Number of the HubSpot account, for links to its records.")
+
+
 class HubSpot(RestClient):
     """A portal, as the token of a private app sees it.
 
@@ -30,7 +41,8 @@ class HubSpot(RestClient):
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        token = settings.hubspot_token.get_secret_value().strip()
+        own_settings = settings.of(HubSpotSettings)
+        token = own_settings.hubspot_token.get_secret_value().strip()
         if not token:
             raise DestinationUnavailable(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
         self._token = token
@@ -39,7 +51,7 @@ class HubSpot(RestClient):
             request.headers["Authorization"] = f"Bearer {token}"
             return request
 
-        url = checked_url(settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
+        url = checked_url(own_settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
         super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, told=error_words)
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:

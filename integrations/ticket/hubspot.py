@@ -11,12 +11,14 @@ two properties that this takes are made with the first ticket.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import Field
+
 from integrations import phones
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
-from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, HubSpotSettings, new_object
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
@@ -36,6 +38,16 @@ _PROPERTIES = {
     KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
     WRITTEN: ("aftercall: written", "What aftercall wrote last, so that it touches nothing of yours.", False),
 }
+
+
+class HubSpotTicketSettings(DestinationSettings):
+    """Beside those of `integrations.hubspot.client`."""
+
+    hubspot_ticket_stages: str = Field(
+        "0/1",
+        description="Pipeline and stage of each queue's new tickets: billing=12/34,0/1; the one alone is for all "
+        "others (0/1: HubSpot's own first pipeline and stage).",
+    )
 
 
 def open_destination(settings: IntegrationSettings) -> "HubSpotTickets":
@@ -62,12 +74,17 @@ class HubSpotTickets(TicketDestination):
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._stages = targets(settings.hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES")
+        self._stages = targets(
+            settings.of(HubSpotTicketSettings).hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES"
+        )
         if not all(one.count("/") == 1 for one in self._stages.all()):
             raise DestinationUnavailable(
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
-        self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
+        self._portal, self._region = (
+            settings.of(HubSpotSettings).hubspot_portal.strip(),
+            settings.phone_region.strip(),
+        )
         super().__init__(HubSpot(settings), settings)
         self._there: set[str] = set()
 

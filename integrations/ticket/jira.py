@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected, TransientError
 from integrations.http import checked_url
@@ -37,6 +38,24 @@ LABEL = PROPERTY = "aftercall"
 BEFORE, AT_ONCE = 20, 100
 LONGEST_SUMMARY = 255
 NEEDED = ("BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS")
+
+
+class JiraSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    jira_url: str = Field("", description="Address of Jira Cloud: https://NAME.atlassian.net.")
+    jira_email: str = Field("", description="The account whose API token it is; empty: a bearer token.")
+    jira_token: SecretStr = Field(SecretStr(""), description="API token of Jira.")
+    jira_projects: str = Field(
+        "",
+        description="Project of each queue, with its component: billing=BILL,cars=SUP/Rental,SUP; the one alone is "
+        "for all others.",
+    )
+    jira_issue_type: str = Field("Task", description="Issue type of every ticket in Jira.")
+    jira_priorities: str = Field(
+        "urgent=Highest,high=High,normal=Medium,low=Low",
+        description="What our priorities are called in Jira; empty: tickets get no priority.",
+    )
 
 
 def open_destination(settings: IntegrationSettings) -> "Jira":
@@ -61,14 +80,15 @@ class Jira(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
-        self._projects = targets(settings.jira_projects, "AFTERCALL_JIRA_PROJECTS")
-        self._priorities = targets(settings.jira_priorities, "AFTERCALL_JIRA_PRIORITIES")
-        self._type = settings.jira_issue_type
+        own_settings = settings.of(JiraSettings)
+        self._url = checked_url(own_settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
+        self._projects = targets(own_settings.jira_projects, "AFTERCALL_JIRA_PROJECTS")
+        self._priorities = targets(own_settings.jira_priorities, "AFTERCALL_JIRA_PRIORITIES")
+        self._type = own_settings.jira_issue_type
         self._keys = list(dict.fromkeys(one.partition("/")[0] for one in self._projects.all()))
         if not self._keys or not all(re.fullmatch(r"[A-Za-z]\w*", key, re.ASCII) for key in self._keys):
             raise DestinationUnavailable("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
-        authorise = _authorise(settings)
+        authorise = _authorise(own_settings)
         super().__init__(
             RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
             settings,
@@ -216,7 +236,7 @@ class Jira(TicketDestination):
         return self.client.listed(told, "issues")
 
 
-def _authorise(settings: IntegrationSettings) -> Any:
+def _authorise(settings: JiraSettings) -> Any:
     token = settings.jira_token.get_secret_value().strip()
     if not token:
         raise DestinationUnavailable(

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
@@ -35,6 +36,26 @@ LONGEST_SUBJECT = 255
 _NOT_THERE = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
+
+
+class RedmineSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    redmine_url: str = Field("", description="Address of Redmine.")
+    redmine_key: SecretStr = Field(SecretStr(""), description="API key of aftercall's own user in Redmine.")
+    redmine_projects: str = Field(
+        "",
+        description="Project of each queue, by identifier, with its category: billing=bills,cars=desk/Rental,desk; "
+        "the one alone is for all others.",
+    )
+    redmine_tracker: str = Field("", description="Tracker of every ticket; default: the project's first.")
+    redmine_priorities: str = Field(
+        "urgent=Urgent,high=High,normal=Normal,low=Low",
+        description="What our priorities are called in Redmine.",
+    )
+    redmine_plain_text: bool = Field(
+        False, description="1: Redmine's text formatting is `none`, so that nothing needs to be escaped."
+    )
 
 
 def open_destination(settings: IntegrationSettings) -> "Redmine":
@@ -61,19 +82,20 @@ class Redmine(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
-        key = settings.redmine_key.get_secret_value().strip()
+        own_settings = settings.of(RedmineSettings)
+        self._url = checked_url(own_settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
+        key = own_settings.redmine_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(
                 f"set {SETTING} to an API key; Redmine shows it on the user's own page"
             )
-        self._projects = targets(settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
+        self._projects = targets(own_settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
         if not self._projects.all():
             raise DestinationUnavailable(
                 "set AFTERCALL_REDMINE_PROJECTS to identifiers of projects: billing=bills,desk"
             )
-        self._priorities = targets(settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
-        self._tracker, self._is_plain = settings.redmine_tracker.strip(), settings.redmine_plain_text
+        self._priorities = targets(own_settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
+        self._tracker, self._is_plain = own_settings.redmine_tracker.strip(), own_settings.redmine_plain_text
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["X-Redmine-API-Key"] = key

@@ -19,8 +19,9 @@ from typing import Any
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
@@ -38,6 +39,19 @@ LONGEST_KEY = 255
 LONGEST_NAME = 255
 TAG = "aftercall"
 AUDITS, PAGES = 100, 20
+
+
+class ZendeskSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    zendesk_url: str = Field("", description="Address of Zendesk: https://NAME.zendesk.com.")
+    zendesk_email: str = Field(
+        "", description="The agent whose API token it is; empty: the token is an OAuth token."
+    )
+    zendesk_token: SecretStr = Field(SecretStr(""), description="API token or OAuth token of Zendesk.")
+    zendesk_groups: str = Field(
+        "", description="Group of each queue: billing=123,support=456,789; the one alone is for all others."
+    )
 
 
 def open_destination(settings: IntegrationSettings) -> "Zendesk":
@@ -65,14 +79,15 @@ class Zendesk(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
-        self._groups = targets(settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
+        own_settings = settings.of(ZendeskSettings)
+        self._url = checked_url(own_settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
+        self._groups = targets(own_settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
         if not all(group.isdecimal() for group in self._groups.all()):
             raise DestinationUnavailable(
                 "set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456"
             )
-        authorise = _authorise(settings)
-        self._is_oauth = not settings.zendesk_email.strip()
+        authorise = _authorise(own_settings)
+        self._is_oauth = not own_settings.zendesk_email.strip()
         super().__init__(
             RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
             settings,
@@ -243,7 +258,7 @@ class Zendesk(TicketDestination):
         return int(self.client.part(answer, "user", "id"))
 
 
-def _authorise(settings: IntegrationSettings) -> Any:
+def _authorise(settings: ZendeskSettings) -> Any:
     token = settings.zendesk_token.get_secret_value().strip()
     if not token:
         raise DestinationUnavailable(

@@ -103,7 +103,7 @@ def _tell_problems(
     """After a pass that failed no other follows that would send the alerts."""
     _look_for_problems(settings, integrations, instance)
     with open_outbox(integrations.outbox_url) as outbox:
-        for channel in ("slack", "email"):
+        for channel in ("chat", "email"):
             dispatch(outbox, channel, integrations)
 
 

@@ -17,8 +17,8 @@ from orchestration.warehouse import due_actions
 
 CHANNELS = tuple(due_actions.SYNC_TABLES)
 _DUE = dg.AssetKey(["intermediate", "int_due_actions"])
-# A Slack message leads to the ticket and the contact of its call, so they are made first; none of them is a condition.
-PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "slack": "0"}
+# A chat message leads to the ticket and the contact of its call, so they are made first; none of them is a condition.
+PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "chat": "0"}
 
 
 def sensor_name(channel: str) -> str:
