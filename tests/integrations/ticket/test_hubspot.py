@@ -300,18 +300,12 @@ class UnderHubSpot(TicketSystem):
             del self.fake.tickets[number]
 
 
-@pytest.fixture(scope="class")
-def adapter() -> Iterator[UnderHubSpot]:
-    with servers.running() as system:
-        under = UnderHubSpot(system)
-        yield under
-        assert under.fake.complaints == []
-        assert all("Later, from the call" not in one["content"] for one in under.fake.tickets.values())
-
-
-class TestTickets(TicketSuite):
-    pass
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    pass
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderHubSpot]:
+        with servers.running() as system:
+            under = UnderHubSpot(system)
+            yield under
+            assert under.fake.complaints == []
+            assert all("Later, from the call" not in one["content"] for one in under.fake.tickets.values())

@@ -237,20 +237,14 @@ class UnderJira(TicketSystem):
             del self.fake.issues[one["key"]]
 
 
-@pytest.fixture(scope="class")
-def adapter() -> Iterator[UnderJira]:
-    with servers.running() as system:
-        under = UnderJira(system)
-        yield under
-        assert under.fake.complaints == []
-        for comments in under.fake.comments.values():
-            told = [json.dumps(one) for one in comments]
-            assert len(told) == len(set(told)), "an update was told twice"
-
-
-class TestTickets(TicketSuite):
-    pass
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    pass
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderJira]:
+        with servers.running() as system:
+            under = UnderJira(system)
+            yield under
+            assert under.fake.complaints == []
+            for comments in under.fake.comments.values():
+                told = [json.dumps(one) for one in comments]
+                assert len(told) == len(set(told)), "an update was told twice"

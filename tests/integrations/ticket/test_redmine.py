@@ -312,17 +312,11 @@ class UnderRedmine(TicketSystem):
             self.server.ask("DELETE", f"/issues/{row['id']}.json")
 
 
-@pytest.fixture(scope="class")
-def adapter(redmine: Server) -> Iterator[UnderRedmine]:
-    yield UnderRedmine(redmine)
-    told = redmine.notes()
-    assert told
-    assert len(told) == len(set(told)), "an update was told twice"
-
-
-class TestTickets(TicketSuite):
-    pass
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    pass
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls, redmine: Server) -> Iterator[UnderRedmine]:
+        yield UnderRedmine(redmine)
+        told = redmine.notes()
+        assert told
+        assert len(told) == len(set(told)), "an update was told twice"

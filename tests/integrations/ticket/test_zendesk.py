@@ -329,22 +329,16 @@ class UnderZendesk(TicketSystem):
             del self.fake.tickets[one["id"]]
 
 
-@pytest.fixture(scope="class")
-def adapter() -> Iterator[UnderZendesk]:
-    with servers.running() as system:
-        under = UnderZendesk(system)
-        yield under
-        assert under.fake.complaints == []
-        callers = [one["phone"] for one in under.fake.users.values() if "phone" in one]
-        assert len(callers) == len(set(callers))
-        for number in under.fake.tickets:
-            told = [one.get("html_body") or one["body"] for one in under.fake.comments(number)]
-            assert len(told) == len(set(told)), "an update was told twice"
-
-
-class TestTickets(TicketSuite):
-    pass
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    pass
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def adapter(cls) -> Iterator[UnderZendesk]:
+        with servers.running() as system:
+            under = UnderZendesk(system)
+            yield under
+            assert under.fake.complaints == []
+            callers = [one["phone"] for one in under.fake.users.values() if "phone" in one]
+            assert len(callers) == len(set(callers))
+            for number in under.fake.tickets:
+                told = [one.get("html_body") or one["body"] for one in under.fake.comments(number)]
+                assert len(told) == len(set(told)), "an update was told twice"
