@@ -55,7 +55,10 @@ class _Strict(BaseModel):
 class Route(_Strict):
     """Where actions go that fit."""
 
-    channel: Annotated[Literal["ticket", "email", "crm", "chat"], BeforeValidator(former_names.channel)]
+    channel: Annotated[
+        Literal["ticket", "email", "crm", "chat"],
+        BeforeValidator(lambda name: former_names.channel(name) if isinstance(name, str) else name),
+    ]
     when: dict[str, str | bool | list[str]] = Field(default_factory=dict)
     to: tuple[str, ...] = Field(min_length=1)
 
@@ -153,8 +156,8 @@ def configured(channel: str, settings: IntegrationSettings) -> tuple[str, ...]:
     try:
         _check(channel, names)
     except ValueError as error:
-        told = f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={','.join(names)!r}: {error}"
-        raise UnknownDestination(told) from None
+        message = f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={','.join(names)!r}: {error}"
+        raise UnknownDestination(message) from None
     routed = (name for route in routes(settings).route if route.channel == channel for name in route.to)
     return tuple(dict.fromkeys([*names, *routed]))
 
@@ -166,8 +169,8 @@ def _parsed(text: str, path: Path) -> Routes:
     except tomllib.TOMLDecodeError as error:
         raise BadRoutes(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        told = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in error.errors())
-        raise BadRoutes(f"{path}: {told}") from None
+        message = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in error.errors())
+        raise BadRoutes(f"{path}: {message}") from None
 
 
 def _place(location: tuple[int | str, ...]) -> str:

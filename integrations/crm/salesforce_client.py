@@ -73,7 +73,7 @@ class SalesforceClient(RestClient):
     """An org, with the session of an external client app (OAuth 2.0 client credentials); opened when first needed.
 
     Raises:
-        Paused: if a setting is missing.
+        DestinationUnavailable: if a setting is missing.
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
@@ -106,7 +106,7 @@ class SalesforceClient(RestClient):
             return super().request(method, path, **arguments)
 
     def log_in(self) -> None:
-        """Open a session; Paused, in Salesforce's words, if the app may not."""
+        """Open a session; DestinationUnavailable, in Salesforce's words, if the app may not."""
         self._token = ""
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -144,10 +144,10 @@ class SalesforceClient(RestClient):
     def _words(self, body: bytes) -> str:
         """Salesforce's errors are a list; those of its login an object."""
         try:
-            told = orjson.loads(body)
+            answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             return ""
-        errors = told if isinstance(told, list) else [told]
+        errors = answer if isinstance(answer, list) else [answer]
         parts = [
             f"{one.get('errorCode') or one.get('error')}: {one.get('message') or one.get('error_description')}"
             for one in errors
@@ -173,9 +173,9 @@ class _Session(requests.Session):
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Ask through the client; its errors, not the library's, come out."""
-        kept = {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS}
+        passed_on = {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS}
         answer = self._client.request(
-            method, urlsplit(url).path, params=params, body=data.encode() if data else None, headers=kept
+            method, urlsplit(url).path, params=params, body=data.encode() if data else None, headers=passed_on
         )
         response = requests.Response()
         response.status_code, response._content = answer.status, answer.body

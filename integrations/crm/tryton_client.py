@@ -36,7 +36,7 @@ class Tryton(RestClient):
     """A database, as the user of the key sees it.
 
     Raises:
-        Paused: if address or key is missing.
+        DestinationUnavailable: if address or key is missing.
     """
 
     answers_pages = True
@@ -59,7 +59,7 @@ class Tryton(RestClient):
             f"{url}/rest/model",
             setting=SETTING,
             authorise=authorise,
-            told=lambda error: str(error.get("message") or ""),
+            words_of=lambda error: str(error.get("message") or ""),
         )
 
     def search(
@@ -68,10 +68,10 @@ class Tryton(RestClient):
         """Records of a model that the domain lets through, the oldest first."""
         params = {"d": _encoded(domain), "o": _encoded([["id", "ASC"]]), "s": str(most)}
         answer = self._asked("GET", model, fields, params=params)
-        found = answer if isinstance(answer, list) else [None]
-        if not all(isinstance(one, dict) and "id" in one for one in found):
+        records = answer if isinstance(answer, list) else [None]
+        if not all(isinstance(one, dict) and "id" in one for one in records):
             raise Unreachable(f"Tryton answered a search for {model} with something else than records")
-        return found
+        return records
 
     def get(self, model: str, identity: str, fields: Sequence[str]) -> dict[str, Any] | None:
         """A record; None if there is none, or none that the user may see."""
@@ -96,10 +96,10 @@ class Tryton(RestClient):
 
     def rights(self, models: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What the user may do with the records of models: read, write, create, delete. Asks only."""
-        told = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
-        if not isinstance(told, dict) or not all(isinstance(told.get(model), dict) for model in models):
+        answer = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(model), dict) for model in models):
             raise Unreachable("Tryton answered a question for rights with something else")
-        return told
+        return answer
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """A model that is not there is no accident: its module is not activated."""
@@ -113,10 +113,10 @@ class Tryton(RestClient):
     def _record(
         self, method: str, path: str, fields: Sequence[str], values: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        told = self._asked(method, path, fields, json=values)
-        if not isinstance(told, dict) or "id" not in told:
+        answer = self._asked(method, path, fields, json=values)
+        if not isinstance(answer, dict) or "id" not in answer:
             raise Unreachable(f"Tryton answered {method} {path} with something else than a record")
-        return told
+        return answer
 
     def _asked(
         self,

@@ -66,7 +66,7 @@ class SendGrid:
     """An account of SendGrid.
 
     Raises:
-        Paused: if there is no key.
+        DestinationUnavailable: if there is no key.
     """
 
     name = "sendgrid"
@@ -94,7 +94,7 @@ class SendGrid:
             setting=f"{_KEY}, AFTERCALL_SENDGRID_URL and the verified senders of your account",
             authorise=authorise,
             wrong_for_all=_NOT_THERE,
-            told=_words,
+            words_of=_words,
         )
 
     def find(self, delivery: Delivery) -> str | None:
@@ -138,7 +138,7 @@ class SendGrid:
         yield from content(self._settings)
 
     def knock(self) -> None:
-        """Return if SendGrid answers; sends nothing. Raises Unreachable or Busy."""
+        """Return if SendGrid answers; sends nothing. Raises Unreachable or RateLimited."""
         self._client.knock()
 
     def close(self) -> None:
@@ -151,12 +151,17 @@ class _Client(RestClient):
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """As for every system; a 429 without Retry-After waits for X-RateLimit-Reset."""
-        found = super().kind(status, headers, message)
+        failure = super().kind(status, headers, message)
         reset = headers.get("X-RateLimit-Reset", "")
-        if isinstance(found, RateLimited) and found.after is None and reset.isdecimal() and len(reset) <= 12:
+        if (
+            isinstance(failure, RateLimited)
+            and failure.after is None
+            and reset.isdecimal()
+            and len(reset) <= 12
+        ):
             wait = datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC)
             return RateLimited(message, max(timedelta(0), wait))
-        return found
+        return failure
 
 
 def request_of(mail: EmailMessage, delivery: Delivery) -> dict[str, Any]:
@@ -188,7 +193,7 @@ def _mailbox(address: Address) -> dict[str, str]:
 
 def _words(error: Mapping[str, Any]) -> str:
     """`{"errors": [{"message": …, "field": …}]}` as a sentence; SendGrid says `null` as a word too."""
-    told = ((one.get("message"), one.get("field")) for one in error["errors"])
+    complaints = ((one.get("message"), one.get("field")) for one in error["errors"])
     return "; ".join(
-        f"{words} ({where})" if where not in (None, "null") else f"{words}" for words, where in told
+        f"{words} ({where})" if where not in (None, "null") else f"{words}" for words, where in complaints
     )
