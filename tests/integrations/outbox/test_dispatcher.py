@@ -242,4 +242,4 @@ def test_an_alert_is_an_action_and_comes_once(outbox: Outbox, settings: Integrat
     preview = outbox.preview(key)
     assert preview is not None
     assert preview.revision == 1
-    assert "&lt;!here&gt; disk full" in preview.body
+    assert "<!here> disk full" in preview.body
