@@ -16,11 +16,12 @@ from markupsafe import Markup
 from selenium.webdriver import Chrome
 
 from docs.screenshots import IMAGES, browser
+from integrations.chat.message import ALERT, message
+from integrations.chat.slack_message import arguments
 from integrations.config import IntegrationSettings
 from integrations.crm import rendering as crm
 from integrations.destinations import Delivery
 from integrations.email import rendering as email
-from integrations.slack import rendering as slack
 from integrations.ticket import rendering as ticket
 
 AT = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -108,9 +109,9 @@ def renditions(settings: IntegrationSettings) -> dict[str, str]:
     made_ticket = orjson.loads(ticket.render(_delivery("ticket", "ticket", record)).body)
     made_note = orjson.loads(crm.render(_delivery("crm", "note", note)).body)
     return {
-        "slack-call": _slack(_delivery("slack", "unhappy_customer", unhappy, links), settings),
-        "slack-problem": _slack(_delivery("slack", "pipeline_alert", problem), settings),
-        "slack-resolved": _slack(_delivery("slack", "pipeline_alert", over), settings),
+        "slack-call": _slack(_delivery("chat", "unhappy_customer", unhappy, links), settings),
+        "slack-problem": _slack(_delivery("chat", "pipeline_alert", problem), settings),
+        "slack-resolved": _slack(_delivery("chat", "pipeline_alert", over), settings),
         "ticket": _page(
             title=made_ticket["title"],
             tags=(made_ticket["priority"], made_ticket["queue"]),
@@ -148,12 +149,12 @@ def _mail(template: str, language: str, details: dict[str, Any], settings: Integ
 def _delivery(
     channel: str, kind: str, payload: dict[str, Any], links: dict[str, str] | None = None
 ) -> Delivery:
-    call = None if kind == slack.ALERT else "4f1c"
+    call = None if kind == ALERT else "4f1c"
     return Delivery(f"{kind}:atoms:4f1c", channel, kind, "atoms", call, payload, at=AT, links=links or {})
 
 
 def _slack(delivery: Delivery, settings: IntegrationSettings) -> str:
-    made = slack.message(delivery, settings)
+    made = arguments(message(delivery, settings))
     return _page(blocks=made["blocks"], channel=made["channel"])
 
 

@@ -1,27 +1,73 @@
-"""Every setting of the integrations: those that all channels share, and each channel's own from its folder.
+"""Settings of the integrations: those that all channels share, and each channel's from its folder.
 
-The one class that is read from the environment. Nothing here opens a connection or fails because a secret is missing: a
-setting is checked where it is used.
+The settings of one destination stand in the destination's own file, as a subclass of `DestinationSettings`. Nothing
+here opens a connection or fails because a secret is missing: a setting is checked where it is used.
 """
 
+import pkgutil
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar, cast
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
 
+from integrations import former_names
+from integrations.chat.config import ChatSettings
 from integrations.crm.config import CrmSettings
 from integrations.email.config import EmailSettings
-from integrations.hubspot.config import HubSpotSettings
-from integrations.slack.config import SlackSettings
-from integrations.ticket.config import TicketSettings
+from integrations.errors import DestinationUnavailable
 from receiver.config import Home
 
-CHANNEL_SETTINGS = {"ticket": "tickets", "email": "emails", "crm": "crm", "slack": "slack"}
+CHANNEL_SETTINGS = {"ticket": "tickets", "email": "emails", "crm": "crm", "chat": "chat"}
 
 
-class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSettings, HubSpotSettings, Home):
-    """Settings of the outbox and of the systems behind it; each is `AFTERCALL_` and the field's name."""
+class DestinationSettings(Home):
+    """Settings of one destination: a subclass in the destination's file is all it takes to have some.
+
+    Each is `AFTERCALL_` and the field's name, so every field begins with the name of the system. `aftercall doctor`
+    prints them, and no error text shows one that is a secret.
+    """
+
+
+Part = TypeVar("Part", bound=DestinationSettings)
+
+
+class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
+    """Settings of the outbox and of the channels; each is `AFTERCALL_` and the field's name."""
+
+    _values: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _parts: dict[type[DestinationSettings], DestinationSettings] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, **values: Any) -> None:
+        """Settings from the environment; values given here win, also those of destinations."""
+        super().__init__(**values)
+        self._values.update(values)
+
+    def of(self, kind: type[Part]) -> Part:
+        """The settings of a destination. Raises DestinationUnavailable if one has a value that it cannot have."""
+        if kind not in self._parts:
+            given = {name: value for name, value in self._values.items() if name in kind.model_fields}
+            try:
+                self._parts[kind] = kind(**(given | {"home": self.home}))
+            except ValidationError as error:
+                wrong = error.errors()[0]
+                name = "_".join(map(str, wrong["loc"])).upper()
+                raise DestinationUnavailable(f"set AFTERCALL_{name} anew: {wrong['msg']}") from None
+        return cast(Part, self._parts[kind])
+
+    def parts(self) -> Iterator[DestinationSettings]:
+        """The settings of every destination, without those that have an impossible value."""
+        _import_destinations()
+        for kind in DestinationSettings.__subclasses__():
+            try:
+                yield self.of(kind)
+            except DestinationUnavailable:
+                # A destination that cannot be opened has used no secret.
+                continue
 
     outbox_url: str = Field(
         default="",
@@ -34,8 +80,10 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     )
     emails: str = Field("preview", description="Destinations of e-mail: file names in integrations/email/.")
     crm: str = Field("preview", description="Destinations of CRM records: file names in integrations/crm/.")
-    slack: str = Field(
-        "preview", description="Destinations of Slack messages: file names in integrations/slack/."
+    board_url: str = Field(
+        "",
+        description="Address under which people open the board, for buttons in messages and links in tickets; empty: "
+        "none.",
     )
     destinations_file: Path | None = Field(
         None, description="Routes and limits (TOML); default: destinations.toml in the home, if there is one."
@@ -81,7 +129,7 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     )
 
     alerts: str = Field(
-        "slack", description="Where problems are told: slack, email, or both, comma separated; off: nowhere."
+        "chat", description="Where alerts go: chat, email, or both, comma separated; off: nowhere."
     )
     alert_email: str = Field("", description="Address that gets them by e-mail.")
     alert_waiting_minutes: float = Field(
@@ -102,7 +150,6 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     email_max_age_hours: float = Field(
         24.0, gt=0, description="Age at which a new e-mail is too old to be sent."
     )
-    slack_max_age_hours: float = Field(24.0, gt=0, description="Age at which a new Slack message is too old.")
     ticket_max_age_hours: float = Field(
         720.0, gt=0, description="Age at which a new ticket is too old (30 days)."
     )
@@ -122,8 +169,10 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
     webhook_url_crm: SecretStr = Field(
         SecretStr(""), description="Address for CRM records, if it is another."
     )
-    webhook_url_slack: SecretStr = Field(
-        SecretStr(""), description="Address for Slack messages, if it is another."
+    webhook_url_chat: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=former_names.either("webhook_url_chat"),
+        description="Address for chat messages, if it is another. Formerly AFTERCALL_WEBHOOK_URL_SLACK.",
     )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
@@ -144,12 +193,24 @@ class IntegrationSettings(TicketSettings, EmailSettings, CrmSettings, SlackSetti
 
     def destinations_of(self, channel: str) -> tuple[str, ...]:
         """Names of the destinations configured for a channel; ValueError for a channel that does not exist."""
-        return tuple(dict.fromkeys(name.strip() for name in str(getattr(self, _setting(channel))).split(",")))
+        names = (name.strip() for name in str(getattr(self, _setting(channel))).split(","))
+        return tuple(dict.fromkeys(former_names.destination(channel, name) for name in names))
 
     def max_age_of(self, channel: str) -> timedelta:
-        """Age limit of a channel (RULES: 24 hours for email and slack, 30 days for ticket and crm)."""
+        """Age limit of a channel (RULES: 24 hours for email and chat, 30 days for ticket and crm)."""
         _setting(channel)
         return timedelta(hours=getattr(self, f"{channel}_max_age_hours"))
+
+
+@cache
+def _import_destinations() -> None:
+    """Import every destination's file: only then are its settings known."""
+    for channel in CHANNEL_SETTINGS:
+        package = import_module(f"integrations.{channel}")
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            # A destination whose client library is not installed has used no secret.
+            with suppress(ImportError):
+                import_module(module.name)
 
 
 def _setting(channel: str) -> str:

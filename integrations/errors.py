@@ -176,7 +176,9 @@ def redact(text: str, settings: BaseSettings) -> str:
 
 
 def _secrets(settings: BaseSettings) -> set[str]:
-    held = (getattr(settings, name) for name in type(settings).model_fields)
+    # The settings of destinations too: `IntegrationSettings.parts`.
+    several = (settings, *getattr(settings, "parts", tuple)())
+    held = (getattr(one, name) for one in several for name in type(one).model_fields)
     parts = (part.strip() for value in held if isinstance(value, SecretStr) for part in _pieces(value))
     return {part for part in parts if len(part) >= 4}
 

@@ -7,7 +7,7 @@ from integrations.http import checked_url
 
 
 def board(setting: str) -> str:
-    """The board's address without a stroke at its end; Paused if it is none that fits into a message."""
+    """The board's address without a stroke at its end. Raises DestinationUnavailable if it is none."""
     url = checked_url(setting.strip(), "AFTERCALL_BOARD_URL").rstrip("/")
     if set(url) & set("<>|\"' "):
         raise DestinationUnavailable(

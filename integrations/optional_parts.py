@@ -81,7 +81,7 @@ def write_without_refused(
         refusals: what `write` raises when the system refuses.
 
     Raises:
-        Refused: the last refusal, if the system does not take the record without its parts either.
+        Rejected: the last refusal, if the system does not take the record without its parts either.
     """
     omission = WHOLE
     while True:

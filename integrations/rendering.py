@@ -130,11 +130,11 @@ def is_address(text: str) -> bool:
 def moment(value: Any) -> str:
     """A moment as people write it, in UTC; text that is none as it stands."""
     try:
-        told = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         return line(value, 40) if value else ""
-    told = told if told.tzinfo else told.replace(tzinfo=UTC)
-    return f"{told.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return f"{instant.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
 
 
 def words(value: Any, default: str) -> str:

@@ -36,15 +36,15 @@ class RestClient(HttpClient):
     """An `HttpClient` that raises Missing and Conflict, and quotes of an error's JSON only what it says.
 
     Args:
-        told: the words in an error's JSON object; empty where it has none, then the body is quoted.
+        words_of: the words in an error's JSON object; empty where it has none, then the body is quoted.
         arguments: those of `HttpClient`.
     """
 
     def __init__(
-        self, *arguments: Any, told: Callable[[Mapping[str, Any]], str] = lambda error: "", **named: Any
+        self, *arguments: Any, words_of: Callable[[Mapping[str, Any]], str] = lambda error: "", **named: Any
     ) -> None:
         super().__init__(*arguments, **named)
-        self._told = told
+        self._words_of = words_of
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx."""
@@ -60,25 +60,25 @@ class RestClient(HttpClient):
         if answer.body.strip():
             answer.json()
 
-    def listed(self, told: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    def listed(self, answer: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
         """The list of objects that an answer promises; Unreachable if there is none."""
-        found = told.get(name)
-        if not isinstance(found, list):
+        rows = answer.get(name)
+        if not isinstance(rows, list):
             raise Unreachable(
                 f"{self.system} answered without the list {name} that it promises", may_be_done=True
             )
-        return [one for one in found if isinstance(one, dict)]
+        return [one for one in rows if isinstance(one, dict)]
 
-    def part(self, told: Mapping[str, Any], *names: str) -> Any:
+    def part(self, answer: Mapping[str, Any], *names: str) -> Any:
         """What an answer promises at this place; Unreachable if there is nothing."""
-        found: Any = told
+        value: Any = answer
         for name in names:
-            found = found.get(name) if isinstance(found, dict) else None
-        if found is None:
+            value = value.get(name) if isinstance(value, dict) else None
+        if value is None:
             raise Unreachable(
                 f"{self.system} answered without the {'.'.join(names)} that it promises", may_be_done=True
             )
-        return found
+        return value
 
     def _failure(self, answer: Answer, message: str) -> Exception:
         """The failure kind of an answer that is not 2xx; a conflict keeps the whole answer too."""
@@ -97,7 +97,7 @@ class RestClient(HttpClient):
     def _words(self, body: bytes) -> str:
         try:
             error = orjson.loads(body)
-            return line(self._told(error), LONGEST_TOLD) if isinstance(error, dict) else ""
+            return line(self._words_of(error), LONGEST_TOLD) if isinstance(error, dict) else ""
         except (ValueError, TypeError, AttributeError, KeyError):
             # Not the shape that its vendor describes: the body is quoted instead.
             return ""

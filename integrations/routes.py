@@ -10,7 +10,7 @@
     concurrency = 4
     per_second = 10
 
-What no route fits goes where AFTERCALL_TICKETS, _EMAILS, _CRM and _SLACK say. How an action is carried out does not
+What no route fits goes where AFTERCALL_TICKETS, _EMAILS, _CRM and _CHAT say. How an action is carried out does not
 belong here.
 """
 
@@ -18,10 +18,20 @@ import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from integrations import former_names
 from integrations.config import CHANNEL_SETTINGS, IntegrationSettings
 from integrations.destinations import CHANNELS, Limits, UnknownDestination, available, exists
 
@@ -30,7 +40,7 @@ FACTS = (
     "kind", "source", "queue", "agent", "vip", "priority", "issue_type", "template", "language", "slack_channel",
 )  # fmt: skip
 """What a route may ask of an action."""
-_ONLY_OF = {"template": "email", "language": "email", "slack_channel": "slack"}
+_ONLY_OF = {"template": "email", "language": "email", "slack_channel": "chat"}
 """Facts that actions of one channel alone have; a route that asked another channel for one would never fit."""
 
 
@@ -45,7 +55,10 @@ class _Strict(BaseModel):
 class Route(_Strict):
     """Where actions go that fit."""
 
-    channel: Literal["ticket", "email", "crm", "slack"]
+    channel: Annotated[
+        Literal["ticket", "email", "crm", "chat"],
+        BeforeValidator(lambda name: former_names.channel(name) if isinstance(name, str) else name),
+    ]
     when: dict[str, str | bool | list[str]] = Field(default_factory=dict)
     to: tuple[str, ...] = Field(min_length=1)
 
@@ -58,6 +71,11 @@ class Route(_Strict):
         if not isinstance(when.get("vip", True), bool):
             raise ValueError("vip is true or false, without quotation marks")
         return when
+
+    @field_validator("to")
+    @classmethod
+    def _renamed(cls, to: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return tuple(former_names.destination(info.data.get("channel", ""), name) for name in to)
 
     @model_validator(mode="after")
     def _can_fit(self) -> Self:
@@ -90,7 +108,7 @@ class Routes(_Strict):
     @field_validator("limits")
     @classmethod
     def _exist(cls, limits: dict[str, LimitSetting]) -> dict[str, LimitSetting]:
-        unknown = sorted(name for name in limits if not any(exists(channel, name) for channel in CHANNELS))
+        unknown = sorted(name for name in limits if not any(_is_known(channel, name) for channel in CHANNELS))
         if unknown:
             known = sorted({name for channel in CHANNELS for name in available(channel)})
             raise ValueError(f"no destination is called {', '.join(unknown)}; there is {', '.join(known)}")
@@ -98,8 +116,10 @@ class Routes(_Strict):
 
     def limits_of(self, name: str, own: Limits) -> Limits:
         """A destination's limits: the file's before its own."""
-        told = self.limits.get(name, LimitSetting(concurrency=None, per_second=None))
-        return Limits(told.concurrency or own.concurrency, told.per_second or own.per_second)
+        limit = next((self.limits[one] for one in former_names.limit_names(name) if one in self.limits), None)
+        if limit is None:
+            return own
+        return Limits(limit.concurrency or own.concurrency, limit.per_second or own.per_second)
 
     def asks_for(self, *names: str) -> bool:
         """Whether any route asks for one of these facts."""
@@ -136,8 +156,8 @@ def configured(channel: str, settings: IntegrationSettings) -> tuple[str, ...]:
     try:
         _check(channel, names)
     except ValueError as error:
-        told = f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={','.join(names)!r}: {error}"
-        raise UnknownDestination(told) from None
+        message = f"AFTERCALL_{CHANNEL_SETTINGS[channel].upper()}={','.join(names)!r}: {error}"
+        raise UnknownDestination(message) from None
     routed = (name for route in routes(settings).route if route.channel == channel for name in route.to)
     return tuple(dict.fromkeys([*names, *routed]))
 
@@ -149,8 +169,8 @@ def _parsed(text: str, path: Path) -> Routes:
     except tomllib.TOMLDecodeError as error:
         raise BadRoutes(f"{path} is not TOML: {error}") from None
     except ValidationError as error:
-        told = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in error.errors())
-        raise BadRoutes(f"{path}: {told}") from None
+        message = "; ".join(f"{_place(one['loc'])}: {one['msg']}" for one in error.errors())
+        raise BadRoutes(f"{path}: {message}") from None
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -162,6 +182,10 @@ def _place(location: tuple[int | str, ...]) -> str:
         else:
             words.append(str(part))
     return ", ".join(words) or "the file"
+
+
+def _is_known(channel: str, name: str) -> bool:
+    return exists(channel, former_names.destination(channel, name))
 
 
 def _check(channel: str, names: tuple[str, ...]) -> None:

@@ -43,7 +43,7 @@ class WebhookDestination:
         name: the name in the settings.
 
     Raises:
-        Paused: if the URL or the secret is missing or unusable.
+        DestinationUnavailable: if the URL or the secret is missing or unusable.
     """
 
     can_be_asked = False
@@ -95,7 +95,7 @@ class WebhookDestination:
         yield finding("somebody listens", self._listens)
 
     def knock(self) -> None:
-        """Return if somebody answers at the address; posts nothing. Raises Unreachable or Busy."""
+        """Return if somebody answers at the address; posts nothing. Raises Unreachable or RateLimited."""
         self._client.knock()
 
     def close(self) -> None:
@@ -103,19 +103,19 @@ class WebhookDestination:
         self._client.close()
 
     def _listens(self) -> str:
-        told = "yes; whether it takes the signature shows with the first event"
+        remark = "yes; whether it takes the signature shows with the first event"
         # A receiver that knows POST alone refuses OPTIONS by 405.
         client = self._open(wrong_for_all=_NOBODY_THERE - {405})
         try:
             answer = client.request("OPTIONS")
         except Rejected:
-            return told
+            return remark
         finally:
             client.close()
         methods = {one.strip().upper() for one in answer.headers.get("Allow", "POST").split(",")}
         if not methods & {"POST", "*"}:
             raise Rejected(f"it takes {', '.join(sorted(methods))} and no POST")
-        return told
+        return remark
 
     def _headers(self, identity: str, now: datetime, body: bytes) -> dict[str, str]:
         return {
@@ -168,7 +168,9 @@ def _id_in(body: bytes) -> str | None:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    found = value.get("id") if isinstance(value, dict) else None
+    identity = value.get("id") if isinstance(value, dict) else None
     return (
-        str(found) if isinstance(found, str | int) and not isinstance(found, bool) and found != "" else None
+        str(identity)
+        if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != ""
+        else None
     )

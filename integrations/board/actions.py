@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 
 from integrations.board import masking
+from integrations.chat import message as chat
 from integrations.config import IntegrationSettings
 from integrations.crm import rendering as crm
 from integrations.destinations import CHANNELS, Delivery
@@ -30,7 +31,6 @@ from integrations.outbox.schema import (
     change_counter,
 )
 from integrations.rendering import Rendered
-from integrations.slack import rendering as slack
 from integrations.ticket import rendering as ticket
 
 PAGE = 50
@@ -51,7 +51,7 @@ _RENDER: dict[str, Callable[[Delivery, IntegrationSettings], Rendered]] = {
     "email": email.render,
     "ticket": lambda delivery, _: ticket.render(delivery),
     "crm": lambda delivery, _: crm.render(delivery),
-    "slack": slack.render,
+    "chat": chat.render,
 }
 
 

@@ -10,6 +10,7 @@ from urllib.parse import quote
 import orjson
 from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
+from integrations import former_names
 from integrations.board import actions, call_detail, masking
 from integrations.board.access import LONGEST_NAME, Access, User
 from integrations.board.broadcaster import Hub
@@ -131,6 +132,7 @@ def views(
         wanted = {name: request.args.get(name, "") for name in ("channel", "status", "time")}
         page = request.args.get("page", 0, type=int)
         since = datetime.now(UTC) - TIMES[wanted["time"]] if wanted["time"] in TIMES else None
+        wanted["channel"] = former_names.channel(wanted["channel"])
         found = actions.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
         return render_template(
             "actions.html.j2", actions=found[: actions.PAGE], more=len(found) > actions.PAGE, page=page,
@@ -236,7 +238,7 @@ def _pretty(payload: bytes) -> str:
 def _mail(look: actions.Look) -> email.message.EmailMessage | None:
     if look.rendered is None or look.rendered.media_type != "message/rfc822":
         return None
-    made = email.message_from_string(look.rendered.body, policy=email.policy.default)
+    made = email.message_from_bytes(look.rendered.body.encode(), policy=email.policy.default)
     return made if isinstance(made, email.message.EmailMessage) else None
 
 

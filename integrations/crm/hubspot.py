@@ -16,11 +16,18 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held, split
+from integrations.crm.records import Crm, RemoteRecord, split
 from integrations.crm.rendering import Record
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Rejected
-from integrations.hubspot.client import NOTE_TO_CONTACT, TASK_TO_CONTACT, HubSpot, changed, new_object
+from integrations.hubspot.client import (
+    NOTE_TO_CONTACT,
+    TASK_TO_CONTACT,
+    HubSpot,
+    HubSpotSettings,
+    changed,
+    new_object,
+)
 from integrations.optional_parts import Part
 from integrations.rest import Conflict, Missing
 
@@ -50,7 +57,7 @@ class HubSpotCrm(Crm):
     """A portal.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "hubspot"
@@ -60,19 +67,19 @@ class HubSpotCrm(Crm):
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._portal = settings.hubspot_portal.strip()
+        self._portal = settings.of(HubSpotSettings).hubspot_portal.strip()
         super().__init__(HubSpot(settings), settings)
 
-    def marked(self, made: Record) -> str | None:
+    def marked(self, record: Record) -> str | None:
         """The object whose unique property holds the key."""
         try:
-            found = self.client.get(OBJECTS[made.kind], made.key, [KEY], by=KEY)
+            remote = self.client.get(OBJECTS[record.kind], record.key, [KEY], by=KEY)
         except Rejected:
             # Nothing is marked where there is no property yet; it is made when something is written.
-            if self.client.has_property(OBJECTS[made.kind], KEY, is_unique=True):
+            if self.client.has_property(OBJECTS[record.kind], KEY, is_unique=True):
                 raise
             return None
-        return str(self.client.part(found, "id")) if found else None
+        return str(self.client.part(remote, "id")) if remote else None
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
         """Contacts with the number, by HubSpot's own spelling without country code or as it is, or the address."""
@@ -93,14 +100,16 @@ class HubSpotCrm(Crm):
         contact = self.client.get("contacts", existing[1], names) if existing else None
         return [self._candidate(contact)] if contact else []
 
-    def optional(self, made: Record) -> tuple[Part, ...]:
+    def optional(self, record: Record) -> tuple[Part, ...]:
         """Of a contact what every CRM's can do without, of a task its priority and type."""
-        if made.kind == "task":
+        if record.kind == "task":
             return tuple(Part(name, (name,)) for name in ("hs_task_priority", "hs_task_type"))
         named = {"email": ("email", "INVALID_EMAIL"), "name": ("firstname", "lastname")}
-        return tuple(replace(part, words=named.get(part.name, part.words)) for part in super().optional(made))
+        return tuple(
+            replace(part, words=named.get(part.name, part.words)) for part in super().optional(record)
+        )
 
-    def held(self, kind: str, identity: str) -> Held | None:
+    def remote(self, kind: str, identity: str) -> RemoteRecord | None:
         """The object; of a contact that was merged the one that it became part of, under that one's id."""
         names = {
             "contact": ("firstname", "lastname", "phone", "mobilephone", "email", KEY, *self.own.values()),
@@ -110,61 +119,61 @@ class HubSpotCrm(Crm):
                 KEY,
             ),
         }[kind]  # fmt: skip
-        told = self.client.get(OBJECTS[kind], identity, names)
-        if told is None:
+        answer = self.client.get(OBJECTS[kind], identity, names)
+        if answer is None:
             return None
-        values = {name: str(self.client.part(told, "properties").get(name) or "") for name in names}
+        values = {name: str(self.client.part(answer, "properties").get(name) or "") for name in names}
         if kind == "contact":
             values["name"] = f"{values.pop('firstname')} {values.pop('lastname')}".strip()
             values["phone"] = values["phone"] or values["mobilephone"]
-        return Held(str(self.client.part(told, "id")), values)
+        return RemoteRecord(str(self.client.part(answer, "id")), values)
 
-    def wanted(self, made: Record) -> dict[str, str]:
+    def wanted(self, record: Record) -> dict[str, str]:
         """The fields, and the key by which it is found again."""
-        return {**super().wanted(made), KEY: made.key}
+        return {**super().wanted(record), KEY: record.key}
 
-    def texts(self, made: Record) -> dict[str, str]:
+    def texts(self, record: Record) -> dict[str, str]:
         """A note at the time of the call; a task that is due at noon UTC, which is the same day nearly everywhere."""
-        if made.kind == "note":
+        if record.kind == "note":
             return {
-                "hs_note_body": made.html(LONGEST_HTML),
-                "hs_timestamp": f"{made.started_at:%Y-%m-%dT%H:%M:%SZ}",
+                "hs_note_body": record.html(LONGEST_HTML),
+                "hs_timestamp": f"{record.started_at:%Y-%m-%dT%H:%M:%SZ}",
             }
         return {
-            "hs_task_subject": str(made.values["subject"]),
-            "hs_task_body": made.html(LONGEST_HTML),
-            "hs_timestamp": f"{made.due_on}T12:00:00Z",
+            "hs_task_subject": str(record.values["subject"]),
+            "hs_task_body": record.html(LONGEST_HTML),
+            "hs_timestamp": f"{record.due_on}T12:00:00Z",
             "hs_task_status": "NOT_STARTED",
-            "hs_task_priority": PRIORITIES[made.priority],
+            "hs_task_priority": PRIORITIES[record.priority],
             "hs_task_type": "TODO",
         }
 
-    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
+    def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
         """The properties, and the contact as an association."""
-        return new_object(_properties(fields), self._on(made, contact_id))
+        return new_object(_properties(fields), self._on(record, contact_id))
 
-    def changes(self, made: Record, fields: Mapping[str, str]) -> Any:
+    def changes(self, record: Record, fields: Mapping[str, str]) -> Any:
         """The properties."""
         return changed(_properties(fields))
 
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+    def create(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it, with its contact; if HubSpot says that its key is taken, it is that one."""
-        on = self._on(made, contact_id)
+        on = self._on(record, contact_id)
         try:
-            told = self._with_key(
-                made.kind, lambda: self.client.create(OBJECTS[made.kind], _properties(fields), on)
+            answer = self._with_key(
+                record.kind, lambda: self.client.create(OBJECTS[record.kind], _properties(fields), on)
             )
         except (Rejected, Conflict):
-            found = self.marked(made)
-            if found is None:
+            identity = self.marked(record)
+            if identity is None:
                 raise
-            return found
-        return str(self.client.part(told, "id"))
+            return identity
+        return str(self.client.part(answer, "id"))
 
-    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+    def change(self, record: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these properties."""
         self._with_key(
-            made.kind, lambda: self.client.update(OBJECTS[made.kind], identity, _properties(fields))
+            record.kind, lambda: self.client.update(OBJECTS[record.kind], identity, _properties(fields))
         )
         return identity
 
@@ -183,8 +192,8 @@ class HubSpotCrm(Crm):
         for field in self.own.values():
             yield finding(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
 
-    def _on(self, made: Record, contact_id: str | None) -> dict[str, int]:
-        return {contact_id: _ASSOCIATIONS[made.kind]} if contact_id else {}
+    def _on(self, record: Record, contact_id: str | None) -> dict[str, int]:
+        return {contact_id: _ASSOCIATIONS[record.kind]} if contact_id else {}
 
     def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
         values = self.client.part(contact, "properties")

@@ -50,7 +50,7 @@ def chosen(candidates: Iterable[Candidate], phone: str, email: str, region: str)
     return min(ranked)[1][2] if ranked else None
 
 
-def due(there: Mapping[str, str], wanted: Mapping[str, str], ours: Collection[str]) -> dict[str, str]:
+def due(present: Mapping[str, str], wanted: Mapping[str, str], ours: Collection[str]) -> dict[str, str]:
     """What an update writes: our own fields where they differ, of the others only those that are empty.
 
     Whatever a person wrote into a name, an address or a due date stays.
@@ -58,5 +58,5 @@ def due(there: Mapping[str, str], wanted: Mapping[str, str], ours: Collection[st
     return {
         name: value
         for name, value in wanted.items()
-        if value and value != there.get(name, "") and (name in ours or not there.get(name))
+        if value and value != present.get(name, "") and (name in ours or not present.get(name))
     }

@@ -13,7 +13,7 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate, chosen, due
-from integrations.crm.rendering import Record, record
+from integrations.crm.rendering import Record, record_of
 from integrations.destinations import Delivery, Limits
 from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.http import HttpClient
@@ -25,7 +25,7 @@ OWN_FIELDS = ("call_count", "last_call_at", "is_vip")
 
 
 @dataclass(frozen=True)
-class Held:
+class RemoteRecord:
     """A record as its system holds it.
 
     Args:
@@ -57,11 +57,11 @@ class Crm(ABC):
 
     def find(self, delivery: Delivery) -> str | None:
         """The record that carries the action's key; for a contact, else the one that is the caller."""
-        made = record(delivery)
-        marked = self.marked(made)
-        if marked is None and made.kind == "contact":
-            email = made.email if self._takes_addresses else ""
-            return chosen(self.candidates(made.phone, email), made.phone, email, self.region)
+        record = record_of(delivery)
+        marked = self.marked(record)
+        if marked is None and record.kind == "contact":
+            email = record.email if self._takes_addresses else ""
+            return chosen(self.candidates(record.phone, email), record.phone, email, self.region)
         return marked
 
     def addresses(self, phone: str) -> frozenset[str]:
@@ -75,51 +75,51 @@ class Crm(ABC):
         )
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
-        """Create it, or fill in that one; returns its id. Gone if that one is not there any more."""
-        made = record(delivery)
+        """Create it, or fill in that one; returns its id. NotFound if that one was deleted."""
+        record = record_of(delivery)
         if external_id is None:
-            on = None if made.kind == "contact" else self._contact(delivery, made)
-            return self._written(made, self.wanted, lambda one, fields: self._created(one, fields, on))
-        held = self.held(made.kind, external_id)
-        if held is None:
-            raise NotFound(f"{self.client.system} has no {made.kind} {external_id} any more")
+            on = None if record.kind == "contact" else self._contact(delivery, record)
+            return self._written(record, self.wanted, lambda one, fields: self._created(one, fields, on))
+        remote = self.remote(record.kind, external_id)
+        if remote is None:
+            raise NotFound(f"{self.client.system} has no {record.kind} {external_id} any more")
         try:
-            return self._filled_in(made, held)
+            return self._filled_in(record, remote)
         except Missing as error:
             raise NotFound(str(error)) from None
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
         """What `send` would write; of a note or task whose contact is not there yet all but the contact."""
-        made = record(delivery)
-        held = self.held(made.kind, external_id) if external_id else None
-        if held is None:
-            on = None if made.kind == "contact" else self._known(delivery, made)
-            return self.new(made, self.wanted(made), on)
-        changes = self._due(made, held)
-        return self.changes(made, changes) if changes else None
+        record = record_of(delivery)
+        remote = self.remote(record.kind, external_id) if external_id else None
+        if remote is None:
+            on = None if record.kind == "contact" else self._known(delivery, record)
+            return self.new(record, self.wanted(record), on)
+        changes = self._due(record, remote)
+        return self.changes(record, changes) if changes else None
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields as they will be: of a record that is there, what `send` leaves and what it writes."""
-        made = record(delivery)
-        wanted = self.wanted(made)
-        held = self.held(made.kind, external_id) if external_id else None
-        if held is None:
+        record = record_of(delivery)
+        wanted = self.wanted(record)
+        remote = self.remote(record.kind, external_id) if external_id else None
+        if remote is None:
             return wanted
-        kept = {name: held.fields.get(name, "") for name in wanted}
-        return {**kept, **self._due(made, held)}
+        present = {name: remote.fields.get(name, "") for name in wanted}
+        return {**present, **self._due(record, remote)}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         """The same fields as they are in the system; None if the record is gone."""
-        made = record(delivery)
-        held = self.held(made.kind, external_id)
-        return {name: held.fields.get(name, "") for name in self.wanted(made)} if held else None
+        record = record_of(delivery)
+        remote = self.remote(record.kind, external_id)
+        return {name: remote.fields.get(name, "") for name in self.wanted(record)} if remote else None
 
     def close(self) -> None:
         """Close the connection."""
         self.client.close()
 
     @abstractmethod
-    def marked(self, made: Record) -> str | None:
+    def marked(self, record: Record) -> str | None:
         """The record that carries the key, asked in a way that is never behind; None where contacts carry none."""
 
     @abstractmethod
@@ -127,24 +127,24 @@ class Crm(ABC):
         """Contacts that may have the number, in whatever spelling, or the address."""
 
     @abstractmethod
-    def held(self, kind: str, identity: str) -> Held | None:
+    def remote(self, kind: str, identity: str) -> RemoteRecord | None:
         """The record as it is now; None if it is not there."""
 
-    def wanted(self, made: Record) -> dict[str, str]:
+    def wanted(self, record: Record) -> dict[str, str]:
         """The fields of a new record: of a contact name, phone, email and its own; else by the system's own names."""
-        if made.kind != "contact":
-            return self.texts(made)
-        own = {field: made.own(told) for told, field in self.own.items()}
-        email = made.email if self._takes_addresses else ""
-        return {"name": str(made.values["name"]), "phone": made.phone, "email": email} | own
+        if record.kind != "contact":
+            return self.texts(record)
+        own = {field: record.own(name) for name, field in self.own.items()}
+        email = record.email if self._takes_addresses else ""
+        return {"name": str(record.values["name"]), "phone": record.phone, "email": email} | own
 
     def ours(self, kind: str) -> Collection[str]:
         """Fields that an update overwrites: those of the settings, the texts of notes and tasks."""
         return self.own.values() if kind == "contact" else self.text_fields
 
-    def optional(self, made: Record) -> tuple[Part, ...]:
+    def optional(self, record: Record) -> tuple[Part, ...]:
         """What the record can do without, by the names of `wanted`, the likeliest cause of a refusal first."""
-        if made.kind != "contact":
+        if record.kind != "contact":
             return ()
         own = (Part(field, (field,), order=1) for field in self.own.values())
         return (Part("email", ("email",)), Part("name", ("name",), order=1), *own)
@@ -158,86 +158,86 @@ class Crm(ABC):
         return ()
 
     @abstractmethod
-    def texts(self, made: Record) -> dict[str, str]:
+    def texts(self, record: Record) -> dict[str, str]:
         """The fields of a new note or task."""
 
     @abstractmethod
-    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
+    def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> Any:
         """The body that makes it on a contact; without one what does not depend on it."""
 
     @abstractmethod
-    def changes(self, made: Record, fields: Mapping[str, str]) -> Any:
+    def changes(self, record: Record, fields: Mapping[str, str]) -> Any:
         """The body that writes these fields."""
 
     @abstractmethod
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+    def create(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it in one request, a note or task with its contact; returns its id."""
 
     @abstractmethod
-    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+    def change(self, record: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields; returns the id. Missing if it is not there."""
 
-    def _contact(self, delivery: Delivery, made: Record) -> str:
+    def _contact(self, delivery: Delivery, record: Record) -> str:
         """The contact to hang it on: the known one if it is there, else the caller's, else a new one."""
-        return self._known(delivery, made) or self.send(_caller(delivery, made), None)
+        return self._known(delivery, record) or self.send(_caller(delivery, record), None)
 
-    def _known(self, delivery: Delivery, made: Record) -> str | None:
-        held = self.held("contact", delivery.contact_id) if delivery.contact_id else None
-        return self.find(_caller(delivery, made)) if held is None else held.identity
+    def _known(self, delivery: Delivery, record: Record) -> str | None:
+        remote = self.remote("contact", delivery.contact_id) if delivery.contact_id else None
+        return self.find(_caller(delivery, record)) if remote is None else remote.identity
 
-    def _due(self, made: Record, held: Held) -> dict[str, str]:
+    def _due(self, record: Record, remote: RemoteRecord) -> dict[str, str]:
         """What an update writes; nothing to a contact whose number is only claimed."""
-        if made.kind == "contact" and not made.is_verified:
+        if record.kind == "contact" and not record.is_verified:
             return {}
-        return due(held.fields, self.wanted(made), self.ours(made.kind))
+        return due(remote.fields, self.wanted(record), self.ours(record.kind))
 
-    def _filled_in(self, made: Record, held: Held) -> str:
-        if not self._due(made, held):
-            return held.identity
+    def _filled_in(self, record: Record, remote: RemoteRecord) -> str:
+        if not self._due(record, remote):
+            return remote.identity
         return self._written(
-            made,
-            lambda one: self._due(one, held),
-            lambda one, fields: self.change(one, held.identity, fields) if fields else held.identity,
+            record,
+            lambda one: self._due(one, remote),
+            lambda one, fields: self.change(one, remote.identity, fields) if fields else remote.identity,
         )
 
-    def _created(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+    def _created(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Create it; where the system says that the caller's contact is there already, fill in that one."""
         try:
-            return self.create(made, fields, contact_id)
+            return self.create(record, fields, contact_id)
         except (Missing, NotFound):
             raise
         except (Rejected, Conflict) as error:
             email = fields.get("email", "")
             known = (
-                chosen(self.named_by(error), made.phone, email, self.region)
-                if made.kind == "contact"
+                chosen(self.named_by(error), record.phone, email, self.region)
+                if record.kind == "contact"
                 else None
             )
-            held = self.held("contact", known) if known else None
-            if held is None:
+            remote = self.remote("contact", known) if known else None
+            if remote is None:
                 raise
-            return self._filled_in(made, held)
+            return self._filled_in(record, remote)
 
     def _written(
         self,
-        made: Record,
+        record: Record,
         fields_of: Callable[[Record], Mapping[str, str]],
         write: Callable[[Record, Mapping[str, str]], str],
     ) -> str:
         """Write the record, without the parts that the system refuses and that it does not need."""
 
         def lessened_and_written(left_out: Omission) -> str:
-            one = replace(made, left_out=left_out.note)
+            one = replace(record, left_out=left_out.note)
             return write(one, self.lessened(fields_of(one), left_out))
 
         # A conflict of a contact is about its address, which is another contact's.
-        refusals = (Rejected, Conflict) if made.kind == "contact" else (Rejected,)
-        return write_without_refused(lessened_and_written, self.optional(made), refusals=refusals)
+        refusals = (Rejected, Conflict) if record.kind == "contact" else (Rejected,)
+        return write_without_refused(lessened_and_written, self.optional(record), refusals=refusals)
 
 
-def _caller(delivery: Delivery, made: Record) -> Delivery:
+def _caller(delivery: Delivery, record: Record) -> Delivery:
     return replace(
-        delivery, kind="contact", action_key=f"contact:{made.phone}", payload={"phone": made.phone}
+        delivery, kind="contact", action_key=f"contact:{record.phone}", payload={"phone": record.phone}
     )
 
 
@@ -248,10 +248,10 @@ def split(name: str) -> tuple[str, str]:
 
 
 def own_fields(text: str) -> dict[str, str]:
-    """Fields of the contact by what is written into them, from AFTERCALL_CRM_FIELDS; Paused if it cannot be read."""
+    """The contact's fields by our names for their values. Raises DestinationUnavailable for an unreadable setting."""
     pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    fields = {told.strip(): field.strip() for told, _, field in pairs}
-    if not all(told in OWN_FIELDS and field for told, field in fields.items()):
+    fields = {name.strip(): field.strip() for name, _, field in pairs}
+    if not all(name in OWN_FIELDS and field for name, field in fields.items()):
         raise DestinationUnavailable(
             f"set AFTERCALL_CRM_FIELDS to pairs like call_count=calls__c; there is {', '.join(OWN_FIELDS)}"
         )

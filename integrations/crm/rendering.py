@@ -57,12 +57,12 @@ class Record:
         """The customer's address; empty if it is not known."""
         return str(self.values.get("email") or "")
 
-    def own(self, told: str) -> str:
+    def own(self, name: str) -> str:
         """One of a contact's values as text: a number, a time as ISO 8601 UTC, or true and false."""
-        value = self.values.get(told)
+        value = self.values.get(name)
         if isinstance(value, bool):
             return str(value).lower()
-        when = moment(value) if told == "last_call_at" else None
+        when = moment(value) if name == "last_call_at" else None
         return f"{when:%Y-%m-%dT%H:%M:%SZ}" if when else str("" if value is None else value)
 
     @property
@@ -79,8 +79,8 @@ class Record:
     @property
     def priority(self) -> str:
         """high, normal or low."""
-        told = self.values.get("priority")
-        return told if told in ("high", "low") else "normal"
+        priority = self.values.get("priority")
+        return priority if priority in ("high", "low") else "normal"
 
     def text(self, most: int) -> str:
         """The record as a person reads it, at most so many characters."""
@@ -106,7 +106,7 @@ class Record:
         )
 
 
-def record(delivery: Delivery) -> Record:
+def record_of(delivery: Delivery) -> Record:
     """What is to be written; Unsendable as `fields` says."""
     values = fields(delivery)
     key = line(delivery.action_key, LONGEST_KEY + 1)
@@ -165,35 +165,35 @@ def _call(delivery: Delivery) -> dict[str, str]:
     return {"call_id": line(delivery.call_id), "source": line(delivery.source)}
 
 
-def _contact(told: Any) -> dict[str, Any]:
+def _contact(payload: Any) -> dict[str, Any]:
     return {
-        "name": line(told.get("name"), LONGEST_NAME),
+        "name": line(payload.get("name"), LONGEST_NAME),
         # What is no address would only keep a CRM from taking the rest.
-        "email": email if is_address(email := line(told.get("email"), LONGEST_ADDRESS + 1)) else "",
-        "is_vip": told.get("is_vip") is True,
-        "is_phone_verified": told.get("is_phone_verified") is not False,
-        "last_call_at": line(told.get("last_call_at"), 40),
-        "call_count": _number(told.get("call_count")) or 0,
+        "email": email if is_address(email := line(payload.get("email"), LONGEST_ADDRESS + 1)) else "",
+        "is_vip": payload.get("is_vip") is True,
+        "is_phone_verified": payload.get("is_phone_verified") is not False,
+        "last_call_at": line(payload.get("last_call_at"), 40),
+        "call_count": _number(payload.get("call_count")) or 0,
     }
 
 
-def _note(told: Any) -> dict[str, Any]:
+def _note(payload: Any) -> dict[str, Any]:
     return {
-        "title": line(told.get("title")) or "Voice call",
-        "body": prose(told.get("body")),
-        "started_at": line(told.get("started_at"), 40),
-        "duration_seconds": _number(told.get("duration_seconds")),
-        "disposition": line(told.get("disposition"), 80),
-        "agent_id": line(told.get("agent_id")),
+        "title": line(payload.get("title")) or "Voice call",
+        "body": prose(payload.get("body")),
+        "started_at": line(payload.get("started_at"), 40),
+        "duration_seconds": _number(payload.get("duration_seconds")),
+        "disposition": line(payload.get("disposition"), 80),
+        "agent_id": line(payload.get("agent_id")),
     }
 
 
-def _task(told: Any) -> dict[str, Any]:
+def _task(payload: Any) -> dict[str, Any]:
     return {
-        "subject": line(told.get("subject")) or "Call back",
-        "body": prose(told.get("body")),
-        "due_date": line(told.get("due_date"), 40),
-        "priority": line(told.get("priority"), 16) or "normal",
+        "subject": line(payload.get("subject")) or "Call back",
+        "body": prose(payload.get("body")),
+        "due_date": line(payload.get("due_date"), 40),
+        "priority": line(payload.get("priority"), 16) or "normal",
     }
 
 

@@ -20,9 +20,9 @@ from simple_salesforce.format import format_soql
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held, split
+from integrations.crm.records import Crm, RemoteRecord, split
 from integrations.crm.rendering import Record
-from integrations.crm.salesforce_client import SalesforceClient
+from integrations.crm.salesforce_client import SalesforceClient, SalesforceSettings
 from integrations.crm.salesforce_fields import (
     LONGEST_COMPANY,
     LONGEST_EMAIL,
@@ -62,7 +62,7 @@ class SalesforceCrm(Crm):
     """An org.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "salesforce"
@@ -72,8 +72,12 @@ class SalesforceCrm(Crm):
     client: SalesforceClient
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._key, self._new = settings.salesforce_key_field.strip(), settings.salesforce_new.strip()
-        self._company, self._url = settings.salesforce_company, settings.salesforce_url.strip().rstrip("/")
+        own_settings = settings.of(SalesforceSettings)
+        self._key, self._new = own_settings.salesforce_key_field.strip(), own_settings.salesforce_new.strip()
+        self._company, self._url = (
+            own_settings.salesforce_company,
+            own_settings.salesforce_url.strip().rstrip("/"),
+        )
         if not re.fullmatch(r"[A-Za-z]\w*", self._key):
             raise DestinationUnavailable(
                 "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"
@@ -82,13 +86,13 @@ class SalesforceCrm(Crm):
             raise DestinationUnavailable("set AFTERCALL_SALESFORCE_NEW to Contact or Lead")
         super().__init__(SalesforceClient(settings), settings)
 
-    def marked(self, made: Record) -> str | None:
+    def marked(self, record: Record) -> str | None:
         """The task that holds the key."""
-        if made.kind == "contact":
+        if record.kind == "contact":
             return None
-        where = format_soql("{:literal} = {}", self._key, made.key)
-        found = self._query(f"SELECT Id FROM Task WHERE {where} ORDER BY CreatedDate LIMIT 1")  # noqa: S608 - quoted
-        return str(found[0]["Id"]) if found else None
+        where = format_soql("{:literal} = {}", self._key, record.key)
+        tasks = self._query(f"SELECT Id FROM Task WHERE {where} ORDER BY CreatedDate LIMIT 1")  # noqa: S608 - quoted
+        return str(tasks[0]["Id"]) if tasks else None
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
         """Contacts, and leads that are none yet, with the number or the address; a contact goes before a lead."""
@@ -99,11 +103,11 @@ class SalesforceCrm(Crm):
         records += self._query(f"SELECT {names} FROM Lead WHERE IsConverted = false AND ({where})")  # noqa: S608
         if written:
             terms = " OR ".join(f'"{sosl(one)}"' for one in written)
-            told = self.client.api.search(
+            answer = self.client.api.search(
                 f"FIND {{{terms}}} IN PHONE FIELDS "
                 f"RETURNING Contact({names}), Lead({names} WHERE IsConverted = false) LIMIT 200"
             )
-            records += self.client.listed(told, "searchRecords") if told else []
+            records += self.client.listed(answer, "searchRecords") if answer else []
         return map(self._candidate, records)
 
     def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
@@ -114,23 +118,23 @@ class SalesforceCrm(Crm):
             except Missing:
                 continue
 
-    def wanted(self, made: Record) -> dict[str, str]:
+    def wanted(self, record: Record) -> dict[str, str]:
         """The fields; what does not fit into one, or was left out, stands in a contact's description."""
-        fields = super().wanted(made)
-        if made.kind != "contact":
+        fields = super().wanted(record)
+        if record.kind != "contact":
             return fields
         name, email = fields["name"], fields["email"]
         sentences = [
             f"Full name: {name}" if cut(name) != split(name) else "",
             f"E-mail: {email}" if len(email) > LONGEST_EMAIL else "",
-            f"Left out: {made.left_out}" if made.left_out else "",
+            f"Left out: {record.left_out}" if record.left_out else "",
         ]
         fields["email"] = "" if len(email) > LONGEST_EMAIL else email
         return fields | {DESCRIPTION: "\n".join(filter(None, sentences))}
 
-    def optional(self, made: Record) -> tuple[Part, ...]:
+    def optional(self, record: Record) -> tuple[Part, ...]:
         """Of a contact its address, each of its names, its description and own fields; of a task all but its text."""
-        if made.kind != "contact":
+        if record.kind != "contact":
             names = (
                 "Priority",
                 "TaskSubtype",
@@ -154,74 +158,74 @@ class SalesforceCrm(Crm):
             less.pop("name", None)
         return less
 
-    def held(self, kind: str, identity: str) -> Held | None:
+    def remote(self, kind: str, identity: str) -> RemoteRecord | None:
         """The record; of a lead that was converted the contact that it became."""
         names = [*_OF_TASKS, self._key]
         if kind == "contact":
             names = ["FirstName", "LastName", *NUMBERS, "Email", *self.own.values()]
             names += ["ConvertedContactId"] if object_of(identity) == "Lead" else []
         try:
-            told = self._read(identity, names)
+            answer = self._read(identity, names)
         except Missing:
             return None
-        values = {name: as_text((told or {}).get(name)) for name in names}
+        values = {name: as_text((answer or {}).get(name)) for name in names}
         if kind != "contact":
-            return Held(identity, values)
+            return RemoteRecord(identity, values)
         if values.get("ConvertedContactId"):
-            return self.held(kind, values["ConvertedContactId"])
+            return self.remote(kind, values["ConvertedContactId"])
         number = values["Phone"] or values["MobilePhone"]
         # Salesforce wants a last name: an unknown caller is called by the number, until somebody knows better.
         last = "" if phones.same(values["LastName"], number, self.region) else values["LastName"]
         name = f"{values['FirstName']} {last}".strip()
         own = {field: values[field] for field in self.own.values()}
-        return Held(identity, {**own, "name": name, "phone": number, "email": values["Email"]})
+        return RemoteRecord(identity, {**own, "name": name, "phone": number, "email": values["Email"]})
 
-    def texts(self, made: Record) -> dict[str, str]:
+    def texts(self, record: Record) -> dict[str, str]:
         """A call that was made, or something to do on a day."""
-        title = made.values["title"] if made.kind == "note" else made.values["subject"]
+        title = record.values["title"] if record.kind == "note" else record.values["subject"]
         common = {
             "Subject": fit(title, LONGEST_SUBJECT),
-            "Description": made.text(LONGEST_TEXT),
-            self._key: made.key,
+            "Description": record.text(LONGEST_TEXT),
+            self._key: record.key,
         }
-        if made.kind == "task":
+        if record.kind == "task":
             open_task = {
-                "ActivityDate": f"{made.due_on}",
+                "ActivityDate": f"{record.due_on}",
                 "Status": "Not Started",
-                "Priority": PRIORITIES[made.priority],
+                "Priority": PRIORITIES[record.priority],
             }
             return common | open_task
-        seconds = made.values.get("duration_seconds")
+        seconds = record.values.get("duration_seconds")
         return common | {
-            "ActivityDate": f"{made.started_at:%Y-%m-%d}",
+            "ActivityDate": f"{record.started_at:%Y-%m-%d}",
             "Status": "Completed",
             "TaskSubtype": "Call",
             "CallDurationInSeconds": "" if seconds is None else str(round(seconds)),
-            "CallDisposition": str(made.values.get("disposition") or ""),
+            "CallDisposition": str(record.values.get("disposition") or ""),
         }
 
-    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
+    def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
         """The fields of a contact or lead, or of a task and whose it is."""
-        values = self.changes(made, fields)
-        if made.kind != "contact":
+        values = self.changes(record, fields)
+        if record.kind != "contact":
             return {**values, "WhoId": contact_id} if contact_id else values
-        values.setdefault("LastName", phones.readable(made.phone, self.region))
+        values.setdefault("LastName", phones.readable(record.phone, self.region))
         return values | ({"Company": fit(self._company, LONGEST_COMPANY)} if self._new == "Lead" else {})
 
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+    def create(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it; a task's contact or lead is part of it."""
-        values = self.new(made, fields, contact_id)
-        if made.kind == "contact":
-            told = self._object_api(self._new).create(values, headers=_ALLOW)
+        values = self.new(record, fields, contact_id)
+        if record.kind == "contact":
+            answer = self._object_api(self._new).create(values, headers=_ALLOW)
         else:
-            told = self._object_api("Task").create(values)
-        return str(self.client.part(told, "id"))
+            answer = self._object_api("Task").create(values)
+        return str(self.client.part(answer, "id"))
 
-    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+    def change(self, record: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields; a contact's description only where there is none."""
-        if made.kind == "contact" and DESCRIPTION in fields and self._is_described(identity):
+        if record.kind == "contact" and DESCRIPTION in fields and self._is_described(identity):
             fields = {name: value for name, value in fields.items() if name != DESCRIPTION}
-        self._object_api(object_of(identity)).update(identity, self.changes(made, fields), headers=_ALLOW)
+        self._object_api(object_of(identity)).update(identity, self.changes(record, fields), headers=_ALLOW)
         return identity
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -240,19 +244,19 @@ class SalesforceCrm(Crm):
         return "Salesforce takes the key"
 
     def _may_write(self, name: str, fields: Iterable[str]) -> str:
-        told = self._object_api(name).describe() or {}
-        known = {str(one.get("name")): one for one in self.client.listed(told, "fields")}
+        answer = self._object_api(name).describe() or {}
+        known = {str(one.get("name")): one for one in self.client.listed(answer, "fields")}
         missing = [field for field in fields if not known.get(field, {}).get("updateable")]
-        if not (told.get("createable") and told.get("updateable")):
+        if not (answer.get("createable") and answer.get("updateable")):
             raise Rejected(f"the app's user may not create and edit {name}s")
         if missing:
             raise Rejected(f"{name}s have no {', '.join(missing)} that the app's user may edit")
         return "yes"
 
-    def _due(self, made: Record, held: Held) -> dict[str, str]:
+    def _due(self, record: Record, remote: RemoteRecord) -> dict[str, str]:
         """What an update writes; a contact's description only tells of what is written beside it."""
-        changes = super()._due(made, held)
-        if made.kind == "contact" and not ({"name", "email"} & changes.keys() or made.left_out):
+        changes = super()._due(record, remote)
+        if record.kind == "contact" and not ({"name", "email"} & changes.keys() or record.left_out):
             changes.pop(DESCRIPTION, None)
         return changes
 
@@ -286,24 +290,24 @@ class SalesforceCrm(Crm):
         return Candidate(identity, age, numbers, (str(fields.get("Email") or ""),))
 
     def _object_api(self, name: str) -> SFType:
-        made = getattr(self.client.api, name)
-        assert isinstance(made, SFType)  # noqa: S101 - what the library makes of any name but two
-        return made
+        record = getattr(self.client.api, name)
+        assert isinstance(record, SFType)  # noqa: S101 - what the library makes of any name but two
+        return record
 
     def _query(self, query: str) -> list[dict[str, Any]]:
         return self.client.listed(self.client.api.query(query), "records")
 
-    def changes(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+    def changes(self, record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
         """By Salesforce's names and with the types that it wants."""
         values: dict[str, Any] = {name: value for name, value in fields.items() if value}
         if "CallDurationInSeconds" in values:
             values["CallDurationInSeconds"] = int(values["CallDurationInSeconds"])
-        if made.kind != "contact":
+        if record.kind != "contact":
             return values
         values |= {
-            field: made.values[told]
-            for told, field in self.own.items()
-            if field in values and told != "last_call_at"
+            field: record.values[name]
+            for name, field in self.own.items()
+            if field in values and name != "last_call_at"
         }
         renamed = {"phone": "Phone", "email": "Email"}
         values = {renamed.get(name, name): value for name, value in values.items()}

@@ -11,9 +11,10 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 from simple_salesforce.api import Salesforce
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, RateLimited, Rejected, TransientError, Unreachable
 from integrations.http import Answer, checked_url, retry_after
 from integrations.rendering import line
@@ -45,6 +46,25 @@ _FOR_A_PERSON = frozenset(
 )  # fmt: skip
 
 
+class SalesforceSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    salesforce_url: str = Field(
+        "", description="My Domain of AFTERCALL_CRM=salesforce: https://acme.my.salesforce.com."
+    )
+    salesforce_client_id: str = Field(
+        "", description="Consumer key of an external client app with the client credentials flow."
+    )
+    salesforce_client_secret: SecretStr = Field(SecretStr(""), description="Its consumer secret.")
+    salesforce_new: str = Field("Contact", description="What a new customer becomes: Contact or Lead.")
+    salesforce_company: str = Field("-", description="Company of new leads, which Salesforce requires.")
+    salesforce_key_field: str = Field(
+        "CallObject",
+        description="Text field of Salesforce's tasks that holds the action's key; best one of your own that is "
+        "unique and an external id.",
+    )
+
+
 class Expired(DestinationUnavailable):
     """401: the session is over, or the app may not open one."""
 
@@ -53,18 +73,19 @@ class SalesforceClient(RestClient):
     """An org, with the session of an external client app (OAuth 2.0 client credentials); opened when first needed.
 
     Raises:
-        Paused: if a setting is missing.
+        DestinationUnavailable: if a setting is missing.
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._id = settings.salesforce_client_id.strip()
-        self._secret = settings.salesforce_client_secret.get_secret_value().strip()
+        own_settings = settings.of(SalesforceSettings)
+        self._id = own_settings.salesforce_client_id.strip()
+        self._secret = own_settings.salesforce_client_secret.get_secret_value().strip()
         if not (self._id and self._secret):
             raise DestinationUnavailable(
                 f"set AFTERCALL_SALESFORCE_CLIENT_ID and {SETTING} to key and secret of an external client app"
             )
         self._token = ""
-        url = checked_url(settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
+        url = checked_url(own_settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
         super().__init__("Salesforce", settings, url, setting=SETTING, authorise=self._authorised)
         self.api = Salesforce(
             session_id="ours",
@@ -85,7 +106,7 @@ class SalesforceClient(RestClient):
             return super().request(method, path, **arguments)
 
     def log_in(self) -> None:
-        """Open a session; Paused, in Salesforce's words, if the app may not."""
+        """Open a session; DestinationUnavailable, in Salesforce's words, if the app may not."""
         self._token = ""
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -123,10 +144,10 @@ class SalesforceClient(RestClient):
     def _words(self, body: bytes) -> str:
         """Salesforce's errors are a list; those of its login an object."""
         try:
-            told = orjson.loads(body)
+            answer = orjson.loads(body)
         except orjson.JSONDecodeError:
             return ""
-        errors = told if isinstance(told, list) else [told]
+        errors = answer if isinstance(answer, list) else [answer]
         parts = [
             f"{one.get('errorCode') or one.get('error')}: {one.get('message') or one.get('error_description')}"
             for one in errors
@@ -152,9 +173,9 @@ class _Session(requests.Session):
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Ask through the client; its errors, not the library's, come out."""
-        kept = {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS}
+        passed_on = {name: value for name, value in (headers or {}).items() if name.lower() in _HEADERS}
         answer = self._client.request(
-            method, urlsplit(url).path, params=params, body=data.encode() if data else None, headers=kept
+            method, urlsplit(url).path, params=params, body=data.encode() if data else None, headers=passed_on
         )
         response = requests.Response()
         response.status_code, response._content = answer.status, answer.body

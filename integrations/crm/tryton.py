@@ -16,9 +16,9 @@ from typing import Any
 from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
-from integrations.crm.records import Crm, Held
+from integrations.crm.records import Crm, RemoteRecord
 from integrations.crm.rendering import Record
-from integrations.crm.tryton_client import Tryton, escaped
+from integrations.crm.tryton_client import Tryton, TrytonSettings, escaped
 from integrations.destinations import Finding, Limits, finding
 from integrations.errors import Rejected, TransientError
 
@@ -56,7 +56,7 @@ class TrytonCrm(Crm):
     """A database.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "tryton"
@@ -66,18 +66,19 @@ class TrytonCrm(Crm):
     client: Tryton
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._company, self._web = settings.tryton_company, settings.tryton_web_url.rstrip("/")
+        own_settings = settings.of(TrytonSettings)
+        self._company, self._web = own_settings.tryton_company, own_settings.tryton_web_url.rstrip("/")
         super().__init__(Tryton(settings), settings)
 
-    def marked(self, made: Record) -> str | None:
+    def marked(self, record: Record) -> str | None:
         """The note or task that ends with the key's line; the oldest. Of notes those on parties that it may be on."""
-        if made.kind == "contact":
+        if record.kind == "contact":
             return None
-        text = TEXTS[made.kind]
-        mark = _mark(made)
+        text = TEXTS[record.kind]
+        mark = _mark(record)
         domain: list[Any] = [[text, "ilike", f"%{escaped(mark)}"]]
-        domain += [_on(self._parties(made))] if made.kind == "note" else [["type", "=", "task"]]
-        for one in self.client.search(MODELS[made.kind], domain, [text]):
+        domain += [_on(self._parties(record))] if record.kind == "note" else [["type", "=", "task"]]
+        for one in self.client.search(MODELS[record.kind], domain, [text]):
             if str(one.get(text) or "").endswith(mark):
                 return str(one["id"])
         return None
@@ -99,68 +100,72 @@ class TrytonCrm(Crm):
                 _values(party, "email"),
             )
 
-    def held(self, kind: str, identity: str) -> Held | None:
+    def remote(self, kind: str, identity: str) -> RemoteRecord | None:
         """The record; of a party that was replaced the one that stands for it, of one put away none."""
         fields = {"contact": ["name", "active", "replaced_by.id", *_MECHANISMS, *self.own.values()]}.get(
             kind, ["name", "comment"] if kind == "task" else ["message"]
         )
-        told = self.client.get(MODELS[kind], identity, fields)
-        if told is None:
+        answer = self.client.get(MODELS[kind], identity, fields)
+        if answer is None:
             return None
         if kind != "contact":
-            return Held(identity, {name: str(told.get(name) or "") for name in fields})
-        if not told.get("active"):
-            return self.held(kind, str(told["replaced_by"]["id"])) if told.get("replaced_by") else None
-        numbers, name = _values(told, *NUMBERS), str(told.get("name") or "")
-        return Held(
+            return RemoteRecord(identity, {name: str(answer.get(name) or "") for name in fields})
+        if not answer.get("active"):
+            return self.remote(kind, str(answer["replaced_by"]["id"])) if answer.get("replaced_by") else None
+        numbers, name = _values(answer, *NUMBERS), str(answer.get("name") or "")
+        return RemoteRecord(
             identity,
             {
-                **{field: str(told.get(field) or "") for field in self.own.values()},
+                **{field: str(answer.get(field) or "") for field in self.own.values()},
                 # A party of an unknown caller is called by its number, until somebody knows better.
                 "name": "" if any(phones.same(name, number, self.region) for number in numbers) else name,
                 "phone": numbers[0] if numbers else "",
-                "email": next(iter(_values(told, "email")), ""),
+                "email": next(iter(_values(answer, "email")), ""),
             },
         )
 
-    def texts(self, made: Record) -> dict[str, str]:
+    def texts(self, record: Record) -> dict[str, str]:
         """The text, which ends with the key's line; a task's name."""
-        text = made.text(LONGEST_TEXT) + _mark(made)
-        return {"message": text} if made.kind == "note" else {"name": made.values["subject"], "comment": text}
+        text = record.text(LONGEST_TEXT) + _mark(record)
+        return (
+            {"message": text}
+            if record.kind == "note"
+            else {"name": record.values["subject"], "comment": text}
+        )
 
-    def new(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
+    def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
         """The values; a note's and a task's party is part of them."""
-        if made.kind == "contact":
-            return self._party(made, {"name": phones.readable(made.phone, self.region), **_told(fields)})
-        if made.kind == "note":
+        if record.kind == "contact":
+            return self._party(record, {"name": phones.readable(record.phone, self.region), **_told(fields)})
+        if record.kind == "note":
             return dict(fields) | ({"resource": f"{PARTY},{contact_id}"} if contact_id else {})
         party = {"party": int(contact_id)} if contact_id else {}
         return {**fields, "type": "task", "company": self._company, **party}
 
-    def changes(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+    def changes(self, record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
         """The values that change."""
-        return self._party(made, fields) if made.kind == "contact" else dict(fields)
+        return self._party(record, fields) if record.kind == "contact" else dict(fields)
 
-    def create(self, made: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
+    def create(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> str:
         """Make it. CodeTaken if others took every code that Tryton wanted to give."""
-        body = self.new(made, fields, contact_id)
+        body = self.new(record, fields, contact_id)
         for _ in range(ATTEMPTS):
             try:
-                return self.client.create(MODELS[made.kind], body)
+                return self.client.create(MODELS[record.kind], body)
             except Rejected as error:
-                if made.kind != "contact" or not _CODE.search(str(error)):
+                if record.kind != "contact" or not _CODE.search(str(error)):
                     raise
                 taken = error
         raise CodeTaken(str(taken))
 
-    def change(self, made: Record, identity: str, fields: Mapping[str, str]) -> str:
+    def change(self, record: Record, identity: str, fields: Mapping[str, str]) -> str:
         """Write these fields. Tryton lets nobody change a note: it is made anew in the old one's place."""
-        values = self.changes(made, fields)
-        if made.kind == "note":
-            told = self.client.get(MODELS["note"], identity, ["resource"])
+        values = self.changes(record, fields)
+        if record.kind == "note":
+            answer = self.client.get(MODELS["note"], identity, ["resource"])
             self.client.delete(MODELS["note"], identity)
-            return self.client.create(MODELS["note"], {**values, "resource": (told or {}).get("resource")})
-        self.client.update(MODELS[made.kind], identity, values)
+            return self.client.create(MODELS["note"], {**values, "resource": (answer or {}).get("resource")})
+        self.client.update(MODELS[record.kind], identity, values)
         return identity
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -186,37 +191,37 @@ class TrytonCrm(Crm):
             self.client.search(model, domain, [field], most=1)
         return "yes"
 
-    def _parties(self, made: Record) -> list[str]:
-        known = self.held("contact", made.contact_id) if made.contact_id else None
-        found = [one.identity for one in self.candidates(made.phone, made.email)]
-        return list(dict.fromkeys([*([known.identity] if known else []), *found]))
+    def _parties(self, record: Record) -> list[str]:
+        known = self.remote("contact", record.contact_id) if record.contact_id else None
+        callers = [one.identity for one in self.candidates(record.phone, record.email)]
+        return list(dict.fromkeys([*([known.identity] if known else []), *callers]))
 
     def _may_write(self, needed: Mapping[str, tuple[str, ...]]) -> str:
-        told = self.client.rights(tuple(needed))
+        answer = self.client.rights(tuple(needed))
         missing = [
             f"{right} {model}"
             for model, rights in needed.items()
             for right in rights
-            if not told[model].get(right)
+            if not answer[model].get(right)
         ]
         if missing:
             raise Rejected(f"the key's user may not {', '.join(missing)}: put it into a group that may")
         return "yes"
 
     def _company_name(self) -> str:
-        told = self.client.get("company.company", str(self._company), ["rec_name"])
-        if told is None:
+        answer = self.client.get("company.company", str(self._company), ["rec_name"])
+        if answer is None:
             raise Rejected(
                 f"there is no company {self._company}, or not for this user: set AFTERCALL_TRYTON_COMPANY"
             )
-        return str(told.get("rec_name"))
+        return str(answer.get("rec_name"))
 
-    def _party(self, made: Record, fields: Mapping[str, str]) -> dict[str, Any]:
+    def _party(self, record: Record, fields: Mapping[str, str]) -> dict[str, Any]:
         """A party's values: number and address are records of their own, own fields have the type they came with."""
-        own = {field: made.values.get(told) for told, field in self.own.items() if field in fields}
+        own = {field: record.values.get(name) for name, field in self.own.items() if field in fields}
         values = {name: value for name, value in fields.items() if name not in ("phone", "email")} | own
         # Tryton refuses a phone that its country does not give out.
-        kind = "phone" if phones.is_valid(made.phone, self.region) else "other"
+        kind = "phone" if phones.is_valid(record.phone, self.region) else "other"
         kinds = {"phone": kind, "email": "email"}
         added = [{"type": kinds[name], "value": fields[name]} for name in kinds if fields.get(name)]
         return {**values, "contact_mechanisms": [["create", added]]} if added else values
@@ -235,8 +240,8 @@ def _on(parties: Iterable[str]) -> list[Any]:
 
 
 def _values(party: Mapping[str, Any], *types: str) -> tuple[str, ...]:
-    found = party.get("contact_mechanisms") or ()
-    return tuple(str(one.get("value") or "") for one in found if one.get("type") in types)
+    mechanisms = party.get("contact_mechanisms") or ()
+    return tuple(str(one.get("value") or "") for one in mechanisms if one.get("type") in types)
 
 
 def _time(value: Mapping[str, int]) -> str:
@@ -248,5 +253,5 @@ def _told(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _mark(made: Record) -> str:
-    return f"\n\nReference: {made.key}"
+def _mark(record: Record) -> str:
+    return f"\n\nReference: {record.key}"

@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, Unreachable
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
@@ -20,17 +21,29 @@ from integrations.rest import Missing, RestClient
 SETTING = "AFTERCALL_TRYTON_KEY"
 
 
+class TrytonSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    tryton_url: str = Field(
+        "", description="Address and database of AFTERCALL_CRM=tryton: https://tryton.example.com/crm."
+    )
+    tryton_key: SecretStr = Field(SecretStr(""), description="Key of a user application `rest` in Tryton.")
+    tryton_company: int = Field(1, description="Id of the company in Tryton whose tasks are made.")
+    tryton_web_url: str = Field("", description="Address of Tryton's web client, for links to its records.")
+
+
 class Tryton(RestClient):
     """A database, as the user of the key sees it.
 
     Raises:
-        Paused: if address or key is missing.
+        DestinationUnavailable: if address or key is missing.
     """
 
     answers_pages = True
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        key = settings.tryton_key.get_secret_value().strip()
+        own_settings = settings.of(TrytonSettings)
+        key = own_settings.tryton_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(f"set {SETTING} to the key of a user application `rest`")
 
@@ -38,7 +51,7 @@ class Tryton(RestClient):
             request.headers["Authorization"] = f"bearer {key}"
             return request
 
-        url = checked_url(settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
+        url = checked_url(own_settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
         self.database = url.rpartition("/")[2]
         super().__init__(
             "Tryton",
@@ -46,7 +59,7 @@ class Tryton(RestClient):
             f"{url}/rest/model",
             setting=SETTING,
             authorise=authorise,
-            told=lambda error: str(error.get("message") or ""),
+            words_of=lambda error: str(error.get("message") or ""),
         )
 
     def search(
@@ -55,10 +68,10 @@ class Tryton(RestClient):
         """Records of a model that the domain lets through, the oldest first."""
         params = {"d": _encoded(domain), "o": _encoded([["id", "ASC"]]), "s": str(most)}
         answer = self._asked("GET", model, fields, params=params)
-        found = answer if isinstance(answer, list) else [None]
-        if not all(isinstance(one, dict) and "id" in one for one in found):
+        records = answer if isinstance(answer, list) else [None]
+        if not all(isinstance(one, dict) and "id" in one for one in records):
             raise Unreachable(f"Tryton answered a search for {model} with something else than records")
-        return found
+        return records
 
     def get(self, model: str, identity: str, fields: Sequence[str]) -> dict[str, Any] | None:
         """A record; None if there is none, or none that the user may see."""
@@ -83,10 +96,10 @@ class Tryton(RestClient):
 
     def rights(self, models: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
         """What the user may do with the records of models: read, write, create, delete. Asks only."""
-        told = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
-        if not isinstance(told, dict) or not all(isinstance(told.get(model), dict) for model in models):
+        answer = self._asked("POST", "ir.model.access/get_access", [], json={"models": list(models)})
+        if not isinstance(answer, dict) or not all(isinstance(answer.get(model), dict) for model in models):
             raise Unreachable("Tryton answered a question for rights with something else")
-        return told
+        return answer
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """A model that is not there is no accident: its module is not activated."""
@@ -100,10 +113,10 @@ class Tryton(RestClient):
     def _record(
         self, method: str, path: str, fields: Sequence[str], values: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        told = self._asked(method, path, fields, json=values)
-        if not isinstance(told, dict) or "id" not in told:
+        answer = self._asked(method, path, fields, json=values)
+        if not isinstance(answer, dict) or "id" not in answer:
             raise Unreachable(f"Tryton answered {method} {path} with something else than a record")
-        return told
+        return answer
 
     def _asked(
         self,

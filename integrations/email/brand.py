@@ -46,7 +46,7 @@ def brand(settings: IntegrationSettings) -> Brand:
     """The brand of the settings.
 
     Raises:
-        Paused: naming the setting, for a colour that is none or an address that is not https.
+        DestinationUnavailable: naming the setting, for a colour that is none or an address that is not https.
     """
     color = settings.brand_color.strip()
     if not _COLOR.fullmatch(color):

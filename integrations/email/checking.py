@@ -27,7 +27,7 @@ def content(settings: IntegrationSettings) -> Iterator[Finding]:
         return
     yield Finding("brand", True, whose.name)
     wrong = list(broken(settings, whose))
-    for told in wrong:
-        yield Finding("templates", False, told)
+    for problem in wrong:
+        yield Finding("templates", False, problem)
     if not wrong:
         yield Finding("templates", True, f"{len(TEMPLATES)} mails in {', '.join(languages(settings))}")

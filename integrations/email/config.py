@@ -1,9 +1,8 @@
 """Settings of e-mail: sender, brand, who gets none, and the systems that send. Checked where they are used."""
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from receiver.config import Home
 
@@ -47,27 +46,7 @@ class EmailSettings(Home):
     brand_address: str = Field("", description="Postal address in one line, for the small print.")
     support_phone: str = Field("", description="Number that customers may call, as it is to be read.")
     support_url: str = Field("", description="https address of your help pages; empty: no button.")
-    sendgrid_api_key: SecretStr = Field(
-        SecretStr(""), description="Key (SG.…) of AFTERCALL_EMAILS=sendgrid; it needs the scope mail.send."
+    # Not in `smtp`, because a dispatcher's lease must outlast it.
+    smtp_whole_seconds: float = Field(
+        120.0, gt=0, description="Longest time that one mail over SMTP may take, in seconds."
     )
-    sendgrid_url: str = Field(
-        "https://api.sendgrid.com", description="SendGrid's API; in the EU https://api.eu.sendgrid.com."
-    )
-    smtp_host: str = Field("", description="Mail server of AFTERCALL_EMAILS=smtp.")
-    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
-    smtp_security: Literal["starttls", "tls", "none"] = Field(
-        "starttls", description="starttls, tls (from the first byte) or none; never less than what is said."
-    )
-    smtp_username: str = Field("", description="Name to log in with; empty: no login.")
-    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
-    smtp_ca_file: Path | None = Field(
-        None, description="CA certificates (PEM) to trust instead of the system's."
-    )
-    smtp_connections: int = Field(
-        3, ge=1, le=50, description="Most connections to the mail server at a time; Exchange Online allows 3."
-    )
-    smtp_per_second: float | None = Field(
-        None, gt=0, description="Most mails a second; Exchange Online takes 0.5. Default: no such limit."
-    )
-    smtp_seconds: float = Field(30.0, gt=0, description="Longest silence of the mail server, in seconds.")
-    smtp_whole_seconds: float = Field(120.0, gt=0, description="Longest time one mail may take, in seconds.")

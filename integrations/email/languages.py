@@ -19,8 +19,8 @@ def candidates(tag: object) -> tuple[str, ...]:
     """Languages to look for, the closest first, English last: `de_at` → `de-AT`, `de`, `en` (RFC 4647, lookup)."""
     text = str(tag or "").strip()
     parts = _cased(text) if _TAG.fullmatch(text) else []
-    found = ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
-    return (*found, *(() if DEFAULT in found else (DEFAULT,)))
+    tags = ["-".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return (*tags, *(() if DEFAULT in tags else (DEFAULT,)))
 
 
 def direction(language: str) -> str:

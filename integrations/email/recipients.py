@@ -11,8 +11,9 @@ from email.message import EmailMessage
 from functools import lru_cache
 from pathlib import Path
 
+from integrations import destinations
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, KnowsAddresses, open_destination
+from integrations.destinations import Delivery, KnowsAddresses
 from integrations.email.templating import ALERT
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed, TransientError
 from integrations.rendering import line
@@ -28,8 +29,8 @@ def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings)
     """Let a mail pass that may go out.
 
     Raises:
-        Skipped: if its recipient did not agree, is on the suppression list or in a domain that is only an example.
-        Paused: if the sender is such an example, or the suppression list that was named cannot be read.
+        Suppressed: if its recipient did not agree, is on the suppression list or in a domain that is only an example.
+        DestinationUnavailable: if the sender is such an example, or the suppression list that was named cannot be read.
     """
     check_wish(mail, delivery, settings)
     recipient, sender = _address(mail, "To"), _address(mail, "From")
@@ -48,9 +49,10 @@ def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSett
     """Let a mail pass that its customer has nothing against; who said no gets none, whatever the settings.
 
     Raises:
-        Skipped: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
+        Suppressed: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
             the address is on the suppression list, or if only known addresses are written to and it is none.
-        Paused: if the suppression list that was named cannot be read, or no CRM says which addresses are known.
+        DestinationUnavailable: if the suppression list that was named cannot be read, or no CRM says which addresses
+            are known.
     """
     if delivery.payload.get("template") == ALERT:
         return
@@ -70,7 +72,7 @@ def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
     """The addresses that the configured CRMs hold for the caller's number.
 
     Raises:
-        Paused: if no CRM can be asked, or one does not answer: no mail could go out.
+        DestinationUnavailable: if no CRM can be asked, or one does not answer: no mail could go out.
     """
     phone, known = line(delivery.payload.get("customer_phone"), 32), frozenset[str]()
     crms = _crms(settings)
@@ -91,7 +93,9 @@ def _known(delivery: Delivery, settings: IntegrationSettings) -> frozenset[str]:
 def _crms(settings: IntegrationSettings) -> list[KnowsAddresses]:
     """The configured CRMs that can be asked, opened once per thread: a login per mail would be too many."""
     if getattr(_opened, "settings", None) is not settings:
-        opened = [open_destination("crm", settings, name) for name in settings.destinations_of("crm")]
+        opened = [
+            destinations.open_destination("crm", settings, name) for name in settings.destinations_of("crm")
+        ]
         _opened.crms = [crm for crm in opened if isinstance(crm, KnowsAddresses)]
         _opened.settings = settings
     crms: list[KnowsAddresses] = _opened.crms

@@ -27,19 +27,19 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
 
     Raises:
         Unsendable: if the template does not exist.
-        Skipped: if the address is not exactly one mailbox: a word that stands for nothing, or two addresses.
-        Paused: if a template or a setting of the brand is broken.
+        Suppressed: if the address is not exactly one mailbox: a word that stands for nothing, or two addresses.
+        DestinationUnavailable: if a template or a setting of the brand is broken.
     """
-    told = delivery.payload
-    template = line(told.get("template"))
+    payload = delivery.payload
+    template = line(payload.get("template"))
     if template not in (*TEMPLATES, ALERT):
         raise Unsendable(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
-    to, ascii_only = _recipient(told.get("to_address"), unlinked(line(told.get("customer_name"), 80)))
+    to, ascii_only = _recipient(payload.get("to_address"), unlinked(line(payload.get("customer_name"), 80)))
     unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest) if template in TEMPLATES else []
-    made = _wording(delivery, template, _web_address(unsubscribe), settings)
+    texts = _wording(delivery, template, _web_address(unsubscribe), settings)
     mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
-    mail["Subject"] = made.subject
+    mail["Subject"] = texts.subject
     mail["From"] = _mailbox(settings.email_from_name, settings.email_from_address)
     mail["To"] = to
     if settings.email_reply_to:
@@ -54,9 +54,9 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     # RFC 3834: out-of-office replies are not wanted.
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    mail.set_content(made.text)
-    mail.add_alternative(made.html, subtype="html")
-    mail["Content-Language"] = made.language
+    mail.set_content(texts.text)
+    mail.add_alternative(texts.html, subtype="html")
+    mail["Content-Language"] = texts.language
     mail.set_boundary(f"=_{digest}")
     return mail
 
@@ -93,25 +93,25 @@ def _wording(
     if template != ALERT:
         # Whoever calls can have any words sent to any address, under our name: none of them is a link.
         quoted = {name: unlinked(value) for name, value in quoted.items()}
-    told = {**quoted, "unsubscribe_url": unsubscribe_url}
+    values = {**quoted, "unsubscribe_url": unsubscribe_url}
     if template == ALERT:
         headline = line(payload.get("headline"), 200)
-        told |= {
+        values |= {
             "headline": headline,
             "action_needed": prose(payload.get("action_needed"), SUMMARY_LIMIT),
             "is_over": "yes" if headline.startswith(OVER) else "",
         }
-    return wording(template, payload.get("language"), told, brand(settings), settings.home)
+    return wording(template, payload.get("language"), values, brand(settings), settings.home)
 
 
 def _unsubscribe(setting: str, digest: str) -> list[str]:
     """Addresses for `List-Unsubscribe` (RFC 2369)."""
-    found = [line(part, 500).replace("{mail}", digest) for part in setting.split(",") if part.strip()]
-    if any(not part.startswith(("mailto:", "https://")) or set(part) & set("<> ") for part in found):
+    addresses = [line(part, 500).replace("{mail}", digest) for part in setting.split(",") if part.strip()]
+    if any(not part.startswith(("mailto:", "https://")) or set(part) & set("<> ") for part in addresses):
         raise DestinationUnavailable(
             "AFTERCALL_EMAIL_LIST_UNSUBSCRIBE takes mailto: and https: addresses, comma separated"
         )
-    return found
+    return addresses
 
 
 def _web_address(addresses: list[str]) -> str:

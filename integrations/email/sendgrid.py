@@ -17,8 +17,9 @@ from email.message import EmailMessage
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
@@ -45,6 +46,17 @@ _UNTOUCHED = {
 }
 
 
+class SendGridSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    sendgrid_api_key: SecretStr = Field(
+        SecretStr(""), description="Key (SG.…) of AFTERCALL_EMAILS=sendgrid; it needs the scope mail.send."
+    )
+    sendgrid_url: str = Field(
+        "https://api.sendgrid.com", description="SendGrid's API; in the EU https://api.eu.sendgrid.com."
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "SendGrid":
     """The account that the key belongs to."""
     return SendGrid(settings)
@@ -54,7 +66,7 @@ class SendGrid:
     """An account of SendGrid.
 
     Raises:
-        Paused: if there is no key.
+        DestinationUnavailable: if there is no key.
     """
 
     name = "sendgrid"
@@ -63,7 +75,8 @@ class SendGrid:
     limits = Limits(concurrency=8)
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        key = settings.sendgrid_api_key.get_secret_value().strip()
+        own_settings = settings.of(SendGridSettings)
+        key = own_settings.sendgrid_api_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(
                 f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once"
@@ -77,11 +90,11 @@ class SendGrid:
         self._client = _Client(
             "SendGrid",
             settings,
-            checked_url(settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
+            checked_url(own_settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
             setting=f"{_KEY}, AFTERCALL_SENDGRID_URL and the verified senders of your account",
             authorise=authorise,
             wrong_for_all=_NOT_THERE,
-            told=_words,
+            words_of=_words,
         )
 
     def find(self, delivery: Delivery) -> str | None:
@@ -125,7 +138,7 @@ class SendGrid:
         yield from content(self._settings)
 
     def knock(self) -> None:
-        """Return if SendGrid answers; sends nothing. Raises Unreachable or Busy."""
+        """Return if SendGrid answers; sends nothing. Raises Unreachable or RateLimited."""
         self._client.knock()
 
     def close(self) -> None:
@@ -138,12 +151,17 @@ class _Client(RestClient):
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """As for every system; a 429 without Retry-After waits for X-RateLimit-Reset."""
-        found = super().kind(status, headers, message)
+        failure = super().kind(status, headers, message)
         reset = headers.get("X-RateLimit-Reset", "")
-        if isinstance(found, RateLimited) and found.after is None and reset.isdecimal() and len(reset) <= 12:
+        if (
+            isinstance(failure, RateLimited)
+            and failure.after is None
+            and reset.isdecimal()
+            and len(reset) <= 12
+        ):
             wait = datetime.fromtimestamp(int(reset), UTC) - datetime.now(UTC)
             return RateLimited(message, max(timedelta(0), wait))
-        return found
+        return failure
 
 
 def request_of(mail: EmailMessage, delivery: Delivery) -> dict[str, Any]:
@@ -175,7 +193,7 @@ def _mailbox(address: Address) -> dict[str, str]:
 
 def _words(error: Mapping[str, Any]) -> str:
     """`{"errors": [{"message": …, "field": …}]}` as a sentence; SendGrid says `null` as a word too."""
-    told = ((one.get("message"), one.get("field")) for one in error["errors"])
+    complaints = ((one.get("message"), one.get("field")) for one in error["errors"])
     return "; ".join(
-        f"{words} ({where})" if where not in (None, "null") else f"{words}" for words, where in told
+        f"{words} ({where})" if where not in (None, "null") else f"{words}" for words, where in complaints
     )

@@ -1,28 +1,55 @@
-"""Mail over SMTP: one connection for a pass, encrypted unless somebody said otherwise.
+"""Mail over SMTP: one connection per pass, encrypted unless the settings say otherwise.
 
     AFTERCALL_EMAILS=smtp
     AFTERCALL_SMTP_HOST=smtp.example.com
     AFTERCALL_SMTP_USERNAME=…
     AFTERCALL_SMTP_PASSWORD=…
 
-A mail server cannot be asked what it has sent. Every try of an action carries the same Message-ID, by which
-mailboxes recognise a repeat. What a mail says is `rendering`, who gets none is `recipients`.
+A mail server cannot say what it has sent. Every try of an action carries the same Message-ID, by which mailboxes
+recognise a repeat. What a mail says belongs to `rendering`, who gets none to `recipients`, what an error means to
+`smtp_errors`.
 """
 
 import smtplib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from functools import partial
+from pathlib import Path
+from typing import Any, Literal
 
-from integrations.config import IntegrationSettings
+from pydantic import Field, SecretStr
+
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
 from integrations.destinations import Delivery, Finding, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
-from integrations.email.smtp_replies import CLOSING, connection_error, reply_error
+from integrations.email.smtp_errors import CLOSING, failure, replied
 from integrations.errors import DestinationUnavailable, Unreachable, Unsendable
+
+
+class SmtpSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    smtp_host: str = Field("", description="Mail server of AFTERCALL_EMAILS=smtp.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Its port: 587 with starttls, 465 with tls.")
+    smtp_security: Literal["starttls", "tls", "none"] = Field(
+        "starttls", description="starttls, tls (from the first byte) or none; never less than what is said."
+    )
+    smtp_username: str = Field("", description="Name to log in with; empty: no login.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    smtp_ca_file: Path | None = Field(
+        None, description="CA certificates (PEM) to trust instead of the system's."
+    )
+    smtp_connections: int = Field(
+        3, ge=1, le=50, description="Most connections to the mail server at a time; Exchange Online allows 3."
+    )
+    smtp_per_second: float | None = Field(
+        None, gt=0, description="Most mails a second; Exchange Online takes 0.5. Default: no such limit."
+    )
+    smtp_seconds: float = Field(30.0, gt=0, description="Longest silence of the mail server, in seconds.")
 
 
 def open_destination(settings: IntegrationSettings) -> "SmtpDestination":
@@ -34,18 +61,19 @@ class SmtpDestination:
     """A mail server, connected when the first mail goes out.
 
     Raises:
-        Paused: if no server is named.
+        DestinationUnavailable: if no server is named.
     """
 
     name = "smtp"
     can_be_asked = False
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        if not settings.smtp_host:
+        self._smtp = settings.of(SmtpSettings)
+        if not self._smtp.smtp_host:
             raise DestinationUnavailable("set AFTERCALL_SMTP_HOST to the name of your mail server")
         self._settings = settings
-        self._connection = _Connection(settings)
-        self.limits = Limits(settings.smtp_connections, settings.smtp_per_second)
+        self._connection = _Connection(self._smtp)
+        self.limits = Limits(self._smtp.smtp_connections, self._smtp.smtp_per_second)
 
     def find(self, delivery: Delivery) -> str | None:
         """Always None: a mail server cannot be asked."""
@@ -54,73 +82,78 @@ class SmtpDestination:
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns its Message-ID."""
         mail = self._mail(delivery)
+        connection = self._connection
         try:
-            within(self._settings.smtp_whole_seconds, partial(self._connection.hand_over, mail))
+            within(self._settings.smtp_whole_seconds, partial(connection.hand_over, mail))
         except DeadlineExceeded:
             # Its thread still holds the connection, and must not send any more.
-            self._connection.is_left, is_begun = True, self._connection.is_begun
-            self._connection = _Connection(self._settings)
+            connection.is_left, is_begun = True, connection.is_begun
+            self._connection = _Connection(self._smtp)
             raise Unreachable(
                 f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s",
                 may_be_done=is_begun,
             ) from None
-        except (smtplib.SMTPException, OSError) as error:
-            self._connection.drop()
-            kind = connection_error(error, self._settings)
-            if isinstance(kind, Unreachable) and not self._connection.is_begun:
-                kind.may_be_done = False
-            raise kind from None
+        except OSError as error:
+            raise self._failure(error) from None
         return str(mail["Message-ID"])
 
     def knock(self) -> None:
         """Return if the server answers; begins no mail. Raises Unreachable."""
         try:
             within(self._settings.smtp_whole_seconds, self._connection.look)
-        except (smtplib.SMTPException, OSError) as error:
-            self._connection.drop()
+        except OSError as error:
             # A login that is refused is an answer; the next mail will say so.
-            if isinstance(kind := connection_error(error, self._settings), Unreachable):
+            if isinstance(kind := self._failure(error), Unreachable):
                 raise kind from None
 
     def body(self, delivery: Delivery, external_id: str | None) -> str:
         """The message as it goes over the wire."""
         return self._mail(delivery).as_string()
 
-    def _mail(self, delivery: Delivery) -> EmailMessage:
-        mail = message(delivery, self._settings)
-        check(mail, delivery, self._settings)
-        return mail
-
     def check(self) -> Iterator[Finding]:
         """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""
-        settings = self._settings
+        smtp = self._smtp
         try:
-            seen = within(settings.smtp_whole_seconds, self._connection.look)
+            encryption = within(self._settings.smtp_whole_seconds, self._connection.look)
         except DestinationUnavailable as error:
             yield Finding("mail server", False, str(error))
-        except (smtplib.SMTPException, OSError) as error:
-            yield Finding("mail server", False, str(connection_error(error, settings)))
+        except OSError as error:
+            yield Finding("mail server", False, str(self._failure(error)))
         else:
-            yield Finding("mail server", True, f"{settings.smtp_host}:{settings.smtp_port} answers")
-            yield Finding("encryption", True, seen or "none, as AFTERCALL_SMTP_SECURITY says")
-            login = f"{settings.smtp_username} is taken" if settings.smtp_username else "none is configured"
+            yield Finding("mail server", True, f"{smtp.smtp_host}:{smtp.smtp_port} answers")
+            yield Finding("encryption", True, encryption or "none, as AFTERCALL_SMTP_SECURITY says")
+            login = f"{smtp.smtp_username} is taken" if smtp.smtp_username else "none is configured"
             yield Finding("login", True, login)
         finally:
             self.close()
-        yield from content(settings)
+        yield from content(self._settings)
 
     def close(self) -> None:
         """Say goodbye to the server."""
         try:
             within(5, self._connection.leave)
-        except (smtplib.SMTPException, OSError):
+        except OSError:
             self._connection.drop()
+
+    def _mail(self, delivery: Delivery) -> EmailMessage:
+        mail = message(delivery, self._settings)
+        check(mail, delivery, self._settings)
+        return mail
+
+    def _failure(self, error: OSError) -> Exception:
+        """The failure kind of one of smtplib's errors; the connection is kept only if the server replied."""
+        if replied(error) is None:
+            self._connection.drop()
+        kind = failure(error, self._smtp.smtp_security, self._smtp.smtp_seconds)
+        if isinstance(kind, Unreachable) and not self._connection.is_begun:
+            kind.may_be_done = False
+        return kind
 
 
 class _Connection:
     """A connection that is made when it is needed, and made anew when the server has closed it."""
 
-    def __init__(self, settings: IntegrationSettings) -> None:
+    def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
         self._server: smtplib.SMTP | None = None
         self.is_left = False
@@ -130,47 +163,29 @@ class _Connection:
     def hand_over(self, mail: EmailMessage) -> None:
         """Sender, recipient, mail; returns when the server has taken it."""
         self.is_begun = False
-        server, options = self._begin(mail)
-        recipient = str(mail["To"].addresses[0].addr_spec)
-        code, reply = server.rcpt(recipient, [])
-        if code not in (250, 251):
-            _reset(server)
-            raise reply_error("did not take the recipient", code, reply)
-        policy = mail.policy.clone(cte_type="8bit" if "BODY=8BITMIME" in options else "7bit")
-        if self.is_left:
-            server.close()
-            return
-        self.is_begun = True
-        code, reply = server.data(mail.as_bytes(policy=policy))
-        if code != 250:
-            _reset(server)
-            raise reply_error("did not take the mail", code, reply)
-
-    def _begin(self, mail: EmailMessage) -> tuple[smtplib.SMTP, list[str]]:
-        """Connection and options of a mail that the server is ready to take.
-
-        A connection kept from the mail before may be dead by now; nothing was sent, so a new one is tried at once.
-        """
-        sender = str(mail["From"].addresses[0].addr_spec)
+        sender, recipient = (str(mail[name].addresses[0].addr_spec) for name in ("From", "To"))
         while True:
-            kept, server = self._server is not None, self._server or self._connect()
+            is_old, server = self._server is not None, self._server or self._connect()
             self._server = server
             options = _options(server, mail)
+            policy = mail.policy.clone(cte_type="8bit" if "BODY=8BITMIME" in options else "7bit")
             try:
-                code, reply = server.mail(sender, options)
-            except (smtplib.SMTPServerDisconnected, OSError):
-                self.drop()
-                if not kept:
-                    raise
-                continue
-            if code == CLOSING:
-                self.drop()
-                if kept:
+                server.sendmail(sender, [recipient], mail.as_bytes(policy=policy), options)
+            except OSError as error:
+                is_over = replied(error) in (None, CLOSING)
+                if is_over:
+                    self.drop()
+                # The server may have closed a connection since the mail before. Nothing was sent: try a new one.
+                if is_old and is_over and not self.is_begun:
                     continue
-            if code != 250:
-                _reset(server)
-                raise reply_error("did not take the sender", code, reply, is_sender=True)
-            return server, options
+                raise
+            return
+
+    def begin(self) -> None:
+        """Note that the text of the mail goes out now. Raises SMTPServerDisconnected if the mail was given up."""
+        if self.is_left:
+            raise smtplib.SMTPServerDisconnected("the mail was given up")
+        self.is_begun = True
 
     def look(self) -> str:
         """Connect, encrypt, log in, and ask for nothing; the version of TLS, or nothing."""
@@ -196,11 +211,10 @@ class _Connection:
         settings = self._settings
         where = (settings.smtp_host, settings.smtp_port)
         if settings.smtp_security == "tls":
-            server: smtplib.SMTP = smtplib.SMTP_SSL(
-                *where, timeout=settings.smtp_seconds, context=_trust(settings)
-            )
+            server: _Server = _TlsServer(*where, timeout=settings.smtp_seconds, context=_trust(settings))
         else:
-            server = smtplib.SMTP(*where, timeout=settings.smtp_seconds)
+            server = _Server(*where, timeout=settings.smtp_seconds)
+        server.on_data = self.begin
         try:
             if settings.smtp_security == "starttls":
                 server.starttls(context=_trust(settings))
@@ -213,7 +227,22 @@ class _Connection:
         return server
 
 
-def _trust(settings: IntegrationSettings) -> ssl.SSLContext:
+class _Server(smtplib.SMTP):
+    """Calls `on_data` before the text of a mail goes out: the one step that smtplib does not tell of."""
+
+    on_data: Callable[[], None]
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """DATA."""
+        self.on_data()
+        return super().data(msg)
+
+
+class _TlsServer(_Server, smtplib.SMTP_SSL):
+    """A server that speaks TLS from the first byte."""
+
+
+def _trust(settings: SmtpSettings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.smtp_ca_file)
     except OSError:
@@ -229,11 +258,3 @@ def _options(server: smtplib.SMTP, mail: EmailMessage) -> list[str]:
             raise Unsendable("the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)")
         options.append("SMTPUTF8")
     return options
-
-
-def _reset(server: smtplib.SMTP) -> None:
-    # The mail is over; the connection is good for the next one, or found to be dead by it.
-    try:
-        server.rset()
-    except (smtplib.SMTPException, OSError):
-        server.close()

@@ -51,19 +51,19 @@ class Wording:
     html: str
 
 
-def wording(template: str, tag: object, told: Mapping[str, Any], brand: Brand, home: Path) -> Wording:
+def wording(template: str, tag: object, texts: Mapping[str, Any], brand: Brand, home: Path) -> Wording:
     """A mail in the closest language there is.
 
     Args:
         template: one of `TEMPLATES`, or `ALERT`.
         tag: language of the call, a BCP 47 tag; anything else means English.
-        told: values of the templates, plain text: `name`, `topic`, `summary`, `reference`, `unsubscribe_url`; of an
+        texts: what the templates show, plain text: `name`, `topic`, `summary`, `reference`, `unsubscribe_url`; of an
             alert also `headline`, `action_needed`, `is_over`.
         brand: whose mail it is.
         home: where the operator's own templates are looked for.
 
     Raises:
-        Paused: naming file and line, for a template that is broken.
+        DestinationUnavailable: naming file and line, for a template that is broken.
     """
     own = home / IN_HOME
     language = next(one for one in candidates(tag) if _is_there(f"{one}/{template}.j2", own))
@@ -71,9 +71,9 @@ def wording(template: str, tag: object, told: Mapping[str, Any], brand: Brand, h
     for layout in ("subject.txt.j2", "layout.txt.j2", "layout.html.j2"):
         html = layout.endswith(".html.j2")
         values = {
-            **told,
+            **texts,
             "brand": brand,
-            "name": isolated(str(told["name"]), language, html=html),
+            "name": isolated(str(texts["name"]), language, html=html),
             "phone": phone(brand.phone, language, html=html),
             "language": language,
             "direction": direction(language),
@@ -91,10 +91,10 @@ def wording(template: str, tag: object, told: Mapping[str, Any], brand: Brand, h
 def languages(settings: IntegrationSettings) -> list[str]:
     """Languages that have a mail of their own, shipped or in the home."""
     folders = (_SHIPPED, settings.home / IN_HOME)
-    found = (
+    names = (
         path.parent.name for folder in folders for name in TEMPLATES for path in folder.glob(f"*/{name}.j2")
     )
-    return sorted({name for name in found if candidates(name)[0] == name})
+    return sorted({name for name in names if candidates(name)[0] == name})
 
 
 def _is_there(name: str, own: Path) -> bool:
@@ -166,12 +166,12 @@ def _what(error: BaseException) -> str:
 def broken(settings: IntegrationSettings, brand: Brand) -> Iterator[str]:
     """What is wrong with each template that cannot be rendered, with much known of a call and with little."""
     much = dict.fromkeys(("name", "topic", "summary", "reference", "unsubscribe_url"), "x")
-    told = set()
+    problems = set()
     for language in languages(settings):
         for template in TEMPLATES:
             for values in (much, dict.fromkeys(much, "")):
                 try:
                     wording(template, language, values, brand, settings.home)
                 except DestinationUnavailable as error:
-                    told.add(str(error))
-    yield from sorted(told)
+                    problems.add(str(error))
+    yield from sorted(problems)

@@ -22,8 +22,16 @@ def _content(delivery: Delivery, settings: IntegrationSettings) -> Mapping[str, 
     text, html = bodies(mail)
     # The date is that of the try, and would make another content of every one.
     headers = {name.lower().replace("-", "_"): str(value) for name, value in mail.items() if name != "Date"}
-    kept = ("from", "to", "reply_to", "subject", "message_id", "list_unsubscribe", "list_unsubscribe_post")
-    return {name: headers[name] for name in kept if name in headers} | {
+    passed_on = (
+        "from",
+        "to",
+        "reply_to",
+        "subject",
+        "message_id",
+        "list_unsubscribe",
+        "list_unsubscribe_post",
+    )
+    return {name: headers[name] for name in passed_on if name in headers} | {
         "text": text,
         "html": html,
     }

@@ -1,1 +1,1 @@
-"""HubSpot as tickets and CRM share it: settings (`config`) and a client (`client`). No record is made here."""
+"""HubSpot as tickets and CRM share it: settings and a client (`client`). No record is made here."""

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, RateLimited, Rejected
 from integrations.http import checked_url, retry_after
 from integrations.rest import Missing, RestClient
@@ -22,15 +23,26 @@ TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT, CALL_TO_CONTACT = 16, 202, 
 MOVING = 477
 
 
+class HubSpotSettings(DestinationSettings):
+    """Settings that tickets and CRM share; each is `AFTERCALL_` and the field's name."""
+
+    hubspot_token: SecretStr = Field(
+        SecretStr(""), description="Token (pat-…) of the private app for HubSpot tickets and CRM."
+    )
+    hubspot_api_url: str = Field("https://api.hubapi.com", description="HubSpot's API.")
+    hubspot_portal: str = Field("", description="Number of the HubSpot account, for links to its records.")
+
+
 class HubSpot(RestClient):
     """A portal, as the token of a private app sees it.
 
     Raises:
-        Paused: if there is no token.
+        DestinationUnavailable: if there is no token.
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        token = settings.hubspot_token.get_secret_value().strip()
+        own_settings = settings.of(HubSpotSettings)
+        token = own_settings.hubspot_token.get_secret_value().strip()
         if not token:
             raise DestinationUnavailable(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
         self._token = token
@@ -39,8 +51,8 @@ class HubSpot(RestClient):
             request.headers["Authorization"] = f"Bearer {token}"
             return request
 
-        url = checked_url(settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
-        super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, told=error_words)
+        url = checked_url(own_settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
+        super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, words_of=error_words)
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx; HubSpot has one of its own while it moves an account."""
@@ -99,14 +111,14 @@ class HubSpot(RestClient):
             "limit": limit,
             "after": "0",
         }
-        found = self.request("POST", f"/crm/v3/objects/{kind}/search", json=body).json().get("results")
-        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+        results = self.request("POST", f"/crm/v3/objects/{kind}/search", json=body).json().get("results")
+        return [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
 
     def associated(self, kind: str, identity: str, to: str) -> list[str]:
         """Ids of the objects of kind `to` that hang on this one."""
         path = f"/crm/v4/objects/{kind}/{quote(identity, safe='')}/associations/{to}"
-        found = self.request("GET", path).json().get("results")
-        return [str(one["toObjectId"]) for one in found or () if one.get("toObjectId") is not None]
+        results = self.request("GET", path).json().get("results")
+        return [str(one["toObjectId"]) for one in results or () if one.get("toObjectId") is not None]
 
     def associate(self, kind: str, identity: str, to: str, other: str) -> None:
         """Hang two objects on each other, in HubSpot's default way; again changes nothing."""
@@ -114,12 +126,15 @@ class HubSpot(RestClient):
         self.request("PUT", path)
 
     def has_property(self, kind: str, name: str, *, is_unique: bool = False) -> bool:
-        """Whether objects of the kind have a property of this name; Paused if it must be unique and is not."""
+        """Whether objects of the kind have a property of this name.
+
+        Raises DestinationUnavailable if it must be unique and is not.
+        """
         try:
-            told = self.request("GET", f"/crm/v3/properties/{kind}/{name}").json()
+            answer = self.request("GET", f"/crm/v3/properties/{kind}/{name}").json()
         except Missing:
             return False
-        if is_unique and told.get("hasUniqueValue") is not True:
+        if is_unique and answer.get("hasUniqueValue") is not True:
             raise DestinationUnavailable(
                 f"HubSpot's {kind} have a property {name} whose values need not be unique, and that cannot be "
                 "changed: delete it, and it is made anew"
@@ -127,10 +142,10 @@ class HubSpot(RestClient):
         return True
 
     def has_scopes(self, needed: Sequence[str]) -> str:
-        """That the token has them all, for a check; Refused, naming them, if some are missing."""
+        """That the token has them all, for a check; Rejected, naming them, if some are missing."""
         path = "/oauth/v2/private-apps/get/access-token-info"
-        told = self.request("POST", path, json={"tokenKey": self._token}).json()
-        missing = [scope for scope in needed if scope not in (told.get("scopes") or ())]
+        answer = self.request("POST", path, json={"tokenKey": self._token}).json()
+        missing = [scope for scope in needed if scope not in (answer.get("scopes") or ())]
         if missing:
             raise Rejected(f"the private app needs the scopes {', '.join(missing)} too")
         return "all there"

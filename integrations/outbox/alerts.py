@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from integrations import former_names
 from integrations.config import IntegrationSettings
 from integrations.outbox.models import DueAction
 
@@ -38,7 +39,7 @@ def alert(
         action_needed: what a person should do.
 
     Returns:
-        The key of the Slack message, `pipeline_alert:<key>`; a mail's has `:email` at its end.
+        The key of the chat message, `pipeline_alert:<key>`; a mail's has `:email` at its end.
     """
     outbox.fill(alerts(key, headline, settings, now, summary, action_needed), now, settings)
     return f"{KIND}:{key}"
@@ -51,9 +52,9 @@ def alerts(
     told = {"headline": headline, "summary": summary, "action_needed": action_needed}
     made = []
     ways = ways_of(settings)
-    if "slack" in ways:
-        payload = {"slack_channel": settings.slack_alert_channel, **told}
-        made.append(DueAction(f"{KIND}:{key}", "slack", KIND, None, None, payload, due_at=now))
+    if "chat" in ways:
+        payload = {"slack_channel": settings.chat_alert_channel, **told}
+        made.append(DueAction(f"{KIND}:{key}", "chat", KIND, None, None, payload, due_at=now))
     if "email" in ways:
         payload = {"template": KIND, "to_address": settings.alert_email, **told}
         made.append(DueAction(f"{KIND}:{key}:email", "email", KIND, None, None, payload, due_at=now))
@@ -62,9 +63,10 @@ def alerts(
 
 def ways_of(settings: IntegrationSettings) -> frozenset[str]:
     """Channels that alerts go to. Raises BadAlerts, naming the setting."""
-    ways = frozenset(way.strip() for way in settings.alerts.split(",") if way.strip()) - {"off"}
-    if not ways <= {"slack", "email"}:
-        raise BadAlerts(f"AFTERCALL_ALERTS={settings.alerts!r}: it may be slack, email, slack,email or off")
+    names = (former_names.channel(name.strip()) for name in settings.alerts.split(","))
+    ways = frozenset(name for name in names if name) - {"off"}
+    if not ways <= {"chat", "email"}:
+        raise BadAlerts(f"AFTERCALL_ALERTS={settings.alerts!r}: it may be chat, email, chat,email or off")
     if "email" in ways and not settings.alert_email:
         raise BadAlerts("AFTERCALL_ALERTS has email: set AFTERCALL_ALERT_EMAIL to the address that gets them")
     return ways

@@ -132,7 +132,7 @@ class Sender:
             known_since=action.created_at,
             contact_id=contact_id,
             earlier=() if kept else made_before(self.engine, action, self.name),
-            links=links(self.engine, action, self.settings) if action.channel == "slack" else {},
+            links=links(self.engine, action, self.settings) if action.channel == "chat" else {},
         )
 
     def _contact(self, due_key: str) -> str | None:

@@ -47,7 +47,7 @@ def dispatch(
 
     Args:
         engine: the outbox's engine.
-        channel: ticket, email, crm or slack.
+        channel: ticket, email, crm or chat.
         settings: destinations, backoff and limits.
         now: a moment that stands still for the whole pass, UTC; default: the clock.
         limit: most actions to try.

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, inspect, text
 from integrations.outbox.engine import reading, sqlite_path
 from integrations.outbox.locks import process_lock
 
-HEAD = "0005"
+HEAD = "0006"
 SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -14,7 +14,7 @@ class DueAction:
 
     Args:
         action_key: never changes for the same call and the same reason; the action happens once per key.
-        channel: ticket, email, crm or slack.
+        channel: ticket, email, crm or chat.
         kind: what it is within the channel, for instance `follow_up_email`.
         source: voice platform of the call.
         call_id: the call.

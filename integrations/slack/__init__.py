@@ -1,1 +1,1 @@
-"""Slack messages: how one looks (`rendering`), Slack's rules (`blocks`), and a file for each way to post."""
+"""Slack's own rules: its Web API, its blocks, its error codes. What a message says belongs to `integrations.chat`."""

@@ -1,6 +1,6 @@
 """Slack's Web API through the house's HTTP client: no redirect gets the token, and no answer is without end.
 
-What is asked of which method belongs to `bot`; what an error code means to `errors`.
+Which method is called for what belongs to `integrations.chat.slack_bot`; what an error code means to `errors`.
 """
 
 import re
@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.errors import DestinationUnavailable, Rejected, Unreachable
 from integrations.http import Answer, HttpClient, checked_url
 from integrations.slack.errors import slack_error
@@ -22,13 +23,22 @@ _URL_SETTING = "AFTERCALL_SLACK_API_URL"
 _TOO_MANY = 429
 
 
+class SlackApiSettings(DestinationSettings):
+    """How the Web API is reached."""
+
+    slack_bot_token: SecretStr = Field(
+        SecretStr(""), description="Token (xoxb-…) of AFTERCALL_CHAT=slack_bot."
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack's API; GovSlack has its own.")
+
+
 class ThreadGone(Rejected):
     """Somebody deleted the message that the thread hung on."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What a method answered with `ok`, and the answer's headers by their names in small letters."""
+    """A method's answer with `ok`, and its headers by lower-case name."""
 
     data: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -38,11 +48,12 @@ class SlackApi(HttpClient):
     """The Web API with a bot's token.
 
     Raises:
-        Paused: if there is no token, or the API's address is none.
+        DestinationUnavailable: if there is no token, or AFTERCALL_SLACK_API_URL is no address.
     """
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        token = settings.slack_bot_token.get_secret_value().strip()
+        own_settings = settings.of(SlackApiSettings)
+        token = own_settings.slack_bot_token.get_secret_value().strip()
         if not token:
             raise DestinationUnavailable(
                 f"set {SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings"
@@ -52,7 +63,7 @@ class SlackApi(HttpClient):
             request.headers["Authorization"] = f"Bearer {token}"
             return request
 
-        url = checked_url(settings.slack_api_url, _URL_SETTING).rstrip("/")
+        url = checked_url(own_settings.slack_api_url, _URL_SETTING).rstrip("/")
         super().__init__("Slack", settings, url, setting=f"{SETTING} and {_URL_SETTING}", authorise=authorise)
 
     def call(

@@ -15,14 +15,14 @@ from integrations.ticket.rendering import Ticket, fitted
 LONGEST = 32_000
 
 
-def document(made: Ticket) -> dict[str, Any]:
+def document(ticket: Ticket) -> dict[str, Any]:
     """Summary, facts and as much of the transcript as Jira takes."""
 
     def build(room: int) -> str:
         content = [
-            *_paragraphs(made.summary, "\n\n"),
-            _facts(made),
-            *_transcript(shorten(made.transcript, room)),
+            *_paragraphs(ticket.summary, "\n\n"),
+            _facts(ticket),
+            *_transcript(shorten(ticket.transcript, room)),
         ]
         return orjson.dumps({"type": "doc", "version": 1, "content": content}).decode()
 
@@ -30,8 +30,8 @@ def document(made: Ticket) -> dict[str, Any]:
     return whole
 
 
-def _facts(made: Ticket) -> dict[str, Any]:
-    link = {"marks": [{"type": "link", "attrs": {"href": made.link}}]}
+def _facts(ticket: Ticket) -> dict[str, Any]:
+    link = {"marks": [{"type": "link", "attrs": {"href": ticket.link}}]}
     items = [
         {
             "type": "listItem",
@@ -40,12 +40,12 @@ def _facts(made: Ticket) -> dict[str, Any]:
                     "type": "paragraph",
                     "content": [
                         {"type": "text", "text": f"{label}: ", "marks": [{"type": "strong"}]},
-                        {"type": "text", "text": value, **(link if value == made.link else {})},
+                        {"type": "text", "text": value, **(link if value == ticket.link else {})},
                     ],
                 }
             ],
         }
-        for label, value in made.facts
+        for label, value in ticket.facts
     ]
     return {"type": "bulletList", "content": items}
 

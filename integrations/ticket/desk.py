@@ -13,7 +13,7 @@ from integrations.destinations import Delivery, Limits
 from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.optional_parts import WHOLE, Omission, Part, write_without_refused
 from integrations.rest import Missing, RestClient
-from integrations.ticket.rendering import Ticket, ticket
+from integrations.ticket.rendering import Ticket, ticket_of
 from integrations.ticket.updating import LastWritten, Update, gone, lessened, update
 
 TRANSCRIPT = Part("transcript", ("description", "content", "comment", "html_body", "body", "notes"), order=2)
@@ -21,12 +21,12 @@ TRANSCRIPT = Part("transcript", ("description", "content", "comment", "html_body
 _LEFT_OUT = "Left out"
 
 
-def without(made: Ticket, left_out: Omission) -> Ticket:
-    """The ticket as it is told without these parts: it says so itself."""
+def without(ticket: Ticket, left_out: Omission) -> Ticket:
+    """The ticket without these parts; it says so itself."""
     if not left_out:
-        return made
-    transcript = "" if TRANSCRIPT.name in left_out else made.transcript
-    return replace(made, facts=(*made.facts, (_LEFT_OUT, left_out.note)), transcript=transcript)
+        return ticket
+    transcript = "" if TRANSCRIPT.name in left_out else ticket.transcript
+    return replace(ticket, facts=(*ticket.facts, (_LEFT_OUT, left_out.note)), transcript=transcript)
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class RemoteTicket:
     """A ticket as its system holds it.
 
     Args:
-        fields: the values of what `Desk.fields` names, and of `Desk.place`.
-        last: what aftercall wrote last, as far as the ticket tells.
-        version: what `Desk.change` needs to know besides, if anything.
+        fields: the values of what `TicketDestination.fields` names, and of `place`.
+        last: what aftercall wrote last, as far as the ticket holds it.
+        version: what `change` needs to know besides, if anything.
     """
 
     fields: Mapping[str, str]
@@ -60,16 +60,16 @@ class TicketDestination(ABC):
         """The ticket that carries the action's key, if there is one."""
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
-        """Create it, or tell that one what is new; Gone if that one is not there any more."""
-        made = ticket(delivery, self._board)
+        """Create it, or add the news to that one; NotFound if that one was deleted."""
+        ticket = ticket_of(delivery, self._board)
         if external_id is None:
             return write_without_refused(
-                lambda left_out: self.create(delivery, without(made, left_out), left_out), self._parts()
+                lambda left_out: self.create(delivery, without(ticket, left_out), left_out), self._parts()
             )
         try:
-            held, due = self._due(made, external_id)
+            remote, due = self._due(ticket, external_id)
             if due is not None:
-                self._as_far_as_taken(due, held, lambda less: self.change(external_id, less, held))
+                self._as_far_as_taken(due, remote, lambda less: self.change(external_id, less, remote))
         except Missing:
             raise gone(self.client.system, external_id) from None
         except DestinationUnavailable as error:
@@ -80,36 +80,36 @@ class TicketDestination(ABC):
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
         """What `send` would write; None if the ticket says all this already."""
-        made = ticket(delivery, self._board)
+        ticket = ticket_of(delivery, self._board)
         if external_id is None:
-            return self._new(made)
+            return self._new(ticket)
         try:
-            held, due = self._due(made, external_id)
+            remote, due = self._due(ticket, external_id)
         except (Missing, NotFound):
-            return self._new(made)
-        return self._as_far_as_taken(due, held, lambda less: self.changes(less, held)) if due else None
+            return self._new(ticket)
+        return self._as_far_as_taken(due, remote, lambda less: self.changes(less, remote)) if due else None
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields of a new ticket, by the system's own names; of one that is there, how an update would leave it.
 
         `news` is the summary of what an update tells beside its fields; the whole text is in `body`.
         """
-        made = ticket(delivery, self._board)
+        ticket = ticket_of(delivery, self._board)
         if external_id is None:
-            return {**self.place(made), **self.fields(made)}
-        held, due = self._due(made, external_id)
-        left = {name: held.fields.get(name, "") for name in self.fields(made)}
+            return {**self.place(ticket), **self.fields(ticket)}
+        remote, due = self._due(ticket, external_id)
+        left = {name: remote.fields.get(name, "") for name in self.fields(ticket)}
         if due is None:
             return left
-        return {**left, **due.fields, **({"news": due.told.summary} if due.told else {})}
+        return {**left, **due.fields, **({"news": due.comment.summary} if due.comment else {})}
 
     def current(self, delivery: Delivery, external_id: str) -> Mapping[str, str] | None:
         """What an update may change, as it is in the system; None if the ticket is gone."""
         try:
-            held = self.held(external_id)
+            remote = self.remote(external_id)
         except (Missing, NotFound):
             return None
-        return {name: held.fields.get(name, "") for name in self.fields(ticket(delivery, self._board))}
+        return {name: remote.fields.get(name, "") for name in self.fields(ticket_of(delivery, self._board))}
 
     def close(self) -> None:
         """Close the connection."""
@@ -117,62 +117,62 @@ class TicketDestination(ABC):
 
     @abstractmethod
     def who(self) -> str:
-        """Whose key it is; Paused if the system refuses it."""
+        """Whose key it is; DestinationUnavailable if the system refuses it."""
 
     @abstractmethod
-    def fields(self, made: Ticket) -> Mapping[str, str]:
+    def fields(self, ticket: Ticket) -> Mapping[str, str]:
         """What an update may change while nobody else did: title and priority, by the system's own names."""
 
     @abstractmethod
-    def place(self, made: Ticket) -> Mapping[str, str]:
+    def place(self, ticket: Ticket) -> Mapping[str, str]:
         """Where a new ticket goes; never changed afterwards."""
 
     @abstractmethod
-    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
-        """The body that makes it. Refused, naming the part, if it is known before that the system has no such thing."""
+    def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+        """The body that creates it. Raises Rejected, naming the part, if the system is known to have no such thing."""
 
     @abstractmethod
-    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
+    def changes(self, due: Update, remote: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
 
     @abstractmethod
-    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+    def create(self, delivery: Delivery, ticket: Ticket, left_out: Omission) -> str:
         """Make it, with what `updating` wants kept on it and without these parts; returns its id."""
 
     @abstractmethod
-    def held(self, external_id: str) -> RemoteTicket:
+    def remote(self, external_id: str) -> RemoteTicket:
         """The ticket as it is now; Missing if it is not there."""
 
     @abstractmethod
-    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
+    def change(self, external_id: str, due: Update, remote: RemoteTicket) -> None:
         """Write an update in one request, so that no crash leaves half of it."""
 
     def _parts(self) -> tuple[Part, ...]:
         return (*self.optional, TRANSCRIPT)
 
-    def _new(self, made: Ticket) -> Any:
+    def _new(self, ticket: Ticket) -> Any:
         return write_without_refused(
-            lambda left_out: self.new(without(made, left_out), left_out), self._parts()
+            lambda left_out: self.new(without(ticket, left_out), left_out), self._parts()
         )
 
-    def _as_far_as_taken(self, due: Update, held: RemoteTicket, write: Callable[[Update], Any]) -> Any:
+    def _as_far_as_taken(self, due: Update, remote: RemoteTicket, write: Callable[[Update], Any]) -> Any:
         """What `write` makes of the update, or of the update without the fields that the system refuses."""
         known = {part.name: part for part in self.optional}
         parts = [known.get(name, Part(name, (name,))) for name in due.fields]
 
         def lessened_and_written(left_out: Omission) -> Any:
-            less = lessened(due, left_out.parts, held.last)
-            if less.told and left_out:
-                less = replace(less, told=without(less.told, left_out))
-            if less.told or less.fields:
+            less = lessened(due, left_out.parts, remote.last)
+            if less.comment and left_out:
+                less = replace(less, comment=without(less.comment, left_out))
+            if less.comment or less.fields:
                 return write(less)
             if not left_out.is_named:
                 # Then it was hardly the fields: the ticket takes nothing any more.
                 raise Rejected(left_out.reason)
             return None
 
-        return write_without_refused(lessened_and_written, [*parts, *([TRANSCRIPT] if due.told else [])])
+        return write_without_refused(lessened_and_written, [*parts, *([TRANSCRIPT] if due.comment else [])])
 
-    def _due(self, made: Ticket, external_id: str) -> tuple[RemoteTicket, Update | None]:
-        held = self.held(external_id)
-        return held, update(made, self.fields(made), held.fields, held.last)
+    def _due(self, ticket: Ticket, external_id: str) -> tuple[RemoteTicket, Update | None]:
+        remote = self.remote(external_id)
+        return remote, update(ticket, self.fields(ticket), remote.fields, remote.last)

@@ -11,12 +11,14 @@ two properties that this takes are made with the first ticket.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import Field
+
 from integrations import phones
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
-from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, HubSpotSettings, new_object
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
@@ -38,6 +40,16 @@ _PROPERTIES = {
 }
 
 
+class HubSpotTicketSettings(DestinationSettings):
+    """Beside those of `integrations.hubspot.client`."""
+
+    hubspot_ticket_stages: str = Field(
+        "0/1",
+        description="Pipeline and stage of each queue's new tickets: billing=12/34,0/1; the one alone is for all "
+        "others (0/1: HubSpot's own first pipeline and stage).",
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "HubSpotTickets":
     """The portal that the token belongs to."""
     return HubSpotTickets(settings)
@@ -47,7 +59,7 @@ class HubSpotTickets(TicketDestination):
     """A portal's tickets.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "hubspot"
@@ -62,12 +74,17 @@ class HubSpotTickets(TicketDestination):
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._stages = targets(settings.hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES")
+        self._stages = targets(
+            settings.of(HubSpotTicketSettings).hubspot_ticket_stages, "AFTERCALL_HUBSPOT_TICKET_STAGES"
+        )
         if not all(one.count("/") == 1 for one in self._stages.all()):
             raise DestinationUnavailable(
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
-        self._portal, self._region = settings.hubspot_portal.strip(), settings.phone_region.strip()
+        self._portal, self._region = (
+            settings.of(HubSpotSettings).hubspot_portal.strip(),
+            settings.phone_region.strip(),
+        )
         super().__init__(HubSpot(settings), settings)
         self._there: set[str] = set()
 
@@ -75,53 +92,53 @@ class HubSpotTickets(TicketDestination):
         """The ticket with the action's key; no search, so never behind."""
         if not self._is_there(KEY):
             return None
-        found = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
-        return str(self.client.part(found, "id")) if found else None
+        remote = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
+        return str(self.client.part(remote, "id")) if remote else None
 
     def who(self) -> str:
         """The account that the token belongs to."""
-        told = self.client.request("GET", "/account-info/v3/details").json()
-        return f"account {self.client.part(told, 'portalId')}"
+        answer = self.client.request("GET", "/account-info/v3/details").json()
+        return f"account {self.client.part(answer, 'portalId')}"
 
-    def fields(self, made: Ticket) -> Mapping[str, str]:
+    def fields(self, ticket: Ticket) -> Mapping[str, str]:
         """Subject, priority and the text."""
         return {
-            "subject": fit(made.title, LONGEST_TITLE),
-            "hs_ticket_priority": made.priority.upper(),
-            "content": _content(made),
+            "subject": fit(ticket.title, LONGEST_TITLE),
+            "hs_ticket_priority": ticket.priority.upper(),
+            "content": _content(ticket),
         }
 
-    def place(self, made: Ticket) -> Mapping[str, str]:
+    def place(self, ticket: Ticket) -> Mapping[str, str]:
         """The queue's pipeline and stage; Forbidden if the settings name none."""
-        target = self._stages.needed(made.queue)
+        target = self._stages.needed(ticket.queue)
         pipeline, _, stage = target.partition("/")
         return {"hs_pipeline": pipeline, "hs_pipeline_stage": stage}
 
-    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+    def create(self, delivery: Delivery, ticket: Ticket, left_out: Omission) -> str:
         """Make it, on its contact; if HubSpot says that its key is taken, it is that one."""
         self._prepare()
         try:
-            answer = self.client.create("tickets", *self._properties(made, left_out))
+            answer = self.client.create("tickets", *self._properties(ticket, left_out))
         except (Rejected, Conflict):
-            ticket = self.find(delivery)
-            if ticket is None:
+            ticket_of = self.find(delivery)
+            if ticket_of is None:
                 raise
-            return ticket
+            return ticket_of
         return str(self.client.part(answer, "id"))
 
-    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+    def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it."""
-        return new_object(*self._properties(made, left_out))
+        return new_object(*self._properties(ticket, left_out))
 
-    def _properties(self, made: Ticket, left_out: Omission) -> tuple[dict[str, str], dict[str, int]]:
-        fields = {name: value for name, value in self.fields(made).items() if name not in left_out}
+    def _properties(self, ticket: Ticket, left_out: Omission) -> tuple[dict[str, str], dict[str, int]]:
+        fields = {name: value for name, value in self.fields(ticket).items() if name not in left_out}
         properties = {
             **fields,
-            **(self._first_stage() if "pipeline" in left_out else self.place(made)),
-            KEY: reference(made.external_key),
-            WRITTEN: first(made, fields).dumped(),
+            **(self._first_stage() if "pipeline" in left_out else self.place(ticket)),
+            KEY: reference(ticket.external_key),
+            WRITTEN: first(ticket, fields).dumped(),
         }
-        contact = None if "contact" in left_out else self._contact(made)
+        contact = None if "contact" in left_out else self._contact(ticket)
         return properties, {contact: TICKET_TO_CONTACT} if contact else {}
 
     def _first_stage(self) -> dict[str, str]:
@@ -133,27 +150,27 @@ class HubSpotTickets(TicketDestination):
                 return {"hs_pipeline": str(pipeline.get("id")), "hs_pipeline_stage": str(stages[0].get("id"))}
         raise Rejected("HubSpot has no pipeline of tickets that has a stage: make one")
 
-    def held(self, external_id: str) -> RemoteTicket:
+    def remote(self, external_id: str) -> RemoteTicket:
         """The ticket, and what is kept on it."""
-        told = self.client.get("tickets", external_id, READ)
-        if told is None:
+        answer = self.client.get("tickets", external_id, READ)
+        if answer is None:
             raise Missing(external_id)
-        values = {name: str(value or "") for name, value in self.client.part(told, "properties").items()}
+        values = {name: str(value or "") for name, value in self.client.part(answer, "properties").items()}
         return RemoteTicket(values, read(values.get(WRITTEN)))
 
-    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
+    def change(self, external_id: str, due: Update, remote: RemoteTicket) -> None:
         """The text anew if nobody touched it, else what is new below theirs; and the contact, if there is none yet."""
-        if due.told and not self.client.associated("tickets", external_id, "contacts"):
-            contact = self._contact(due.told)
+        if due.comment and not self.client.associated("tickets", external_id, "contacts"):
+            contact = self._contact(due.comment)
             if contact:
                 self.client.associate("tickets", external_id, "contacts", contact)
-        self.client.update("tickets", external_id, self.changes(due, held)["properties"])
+        self.client.update("tickets", external_id, self.changes(due, remote)["properties"])
 
-    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
+    def changes(self, due: Update, remote: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         properties = {**due.fields, WRITTEN: due.written.dumped()}
-        if due.told and "content" not in due.fields:
-            properties["content"] = _below(held.fields.get("content", ""), due.told)
+        if due.comment and "content" not in due.fields:
+            properties["content"] = _below(remote.fields.get("content", ""), due.comment)
         return {"properties": properties}
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -187,11 +204,11 @@ class HubSpotTickets(TicketDestination):
 
     def _stage(self, target: str) -> str:
         pipeline, _, stage = target.partition("/")
-        told = self.client.request("GET", f"/crm/v3/pipelines/tickets/{pipeline}").json()
-        names = {str(one.get("id")): str(one.get("label")) for one in self.client.listed(told, "stages")}
+        answer = self.client.request("GET", f"/crm/v3/pipelines/tickets/{pipeline}").json()
+        names = {str(one.get("id")): str(one.get("label")) for one in self.client.listed(answer, "stages")}
         if stage not in names:
             raise Rejected(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
-        return f"{told.get('label')}, {names[stage]}"
+        return f"{answer.get('label')}, {names[stage]}"
 
     def _is_there(self, name: str) -> bool:
         if name not in self._there and self.client.has_property(
@@ -206,9 +223,9 @@ class HubSpotTickets(TicketDestination):
                 self.client.make_property("tickets", name, label, text, is_unique=is_unique)
                 self._there.add(name)
 
-    def _contact(self, made: Ticket) -> str | None:
+    def _contact(self, ticket: Ticket) -> str | None:
         """The caller's contact by the CRM's own rules; the one that aftercall marked is known before any search."""
-        phone, email = made.customer_phone, made.customer_email
+        phone, email = ticket.customer_phone, ticket.customer_email
         marked = self._marked(f"contact:{phone}") if phone else None
         if marked or not (phone or email):
             return marked
@@ -218,24 +235,24 @@ class HubSpotTickets(TicketDestination):
             {f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile") if digits
         ]
         any_of += [{"email": email}] if email else []
-        found = self.client.search("contacts", any_of, [*_NUMBERS, "email"], limit=100)
+        contacts = self.client.search("contacts", any_of, [*_NUMBERS, "email"], limit=100)
         if not phone:
-            return str(self.client.part(found[0], "id")) if found else None
-        return chosen(map(self._candidate, found), phone, email, self._region)
+            return str(self.client.part(contacts[0], "id")) if contacts else None
+        return chosen(map(self._candidate, contacts), phone, email, self._region)
 
     def _marked(self, key: str) -> str | None:
         try:
-            found = self.client.get("contacts", key, [KEY], by=KEY)
+            contact = self.client.get("contacts", key, [KEY], by=KEY)
         except Rejected:
             # Contacts have no such property where the CRM is not HubSpot.
             return None
-        return str(self.client.part(found, "id")) if found else None
+        return str(self.client.part(contact, "id")) if contact else None
 
     def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
-        told = self.client.part(contact, "properties")
-        numbers = tuple(str(told[name]) for name in _NUMBERS if told.get(name))
+        answer = self.client.part(contact, "properties")
+        numbers = tuple(str(answer[name]) for name in _NUMBERS if answer.get(name))
         identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
-        return Candidate(str(identity), str(created), numbers, (str(told.get("email") or ""),))
+        return Candidate(str(identity), str(created), numbers, (str(answer.get("email") or ""),))
 
 
 def _position(part: Mapping[str, Any]) -> int:
@@ -244,10 +261,10 @@ def _position(part: Mapping[str, Any]) -> int:
     return order if isinstance(order, int) else 0
 
 
-def _content(made: Ticket) -> str:
-    return fitted(lambda room: description(made, room), LONGEST_CONTENT)
+def _content(ticket: Ticket) -> str:
+    return fitted(lambda room: description(ticket, room), LONGEST_CONTENT)
 
 
-def _below(theirs: str, told: Ticket) -> str:
+def _below(theirs: str, answer: Ticket) -> str:
     room = LONGEST_CONTENT - len((theirs + AGAIN).encode())
-    return theirs + AGAIN + fitted(lambda most: description(told, most), max(room, 0))
+    return theirs + AGAIN + fitted(lambda most: description(answer, most), max(room, 0))

@@ -17,8 +17,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected, TransientError
 from integrations.http import checked_url
@@ -39,6 +40,24 @@ LONGEST_SUMMARY = 255
 NEEDED = ("BROWSE_PROJECTS", "CREATE_ISSUES", "EDIT_ISSUES", "ADD_COMMENTS")
 
 
+class JiraSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    jira_url: str = Field("", description="Address of Jira Cloud: https://NAME.atlassian.net.")
+    jira_email: str = Field("", description="The account whose API token it is; empty: a bearer token.")
+    jira_token: SecretStr = Field(SecretStr(""), description="API token of Jira.")
+    jira_projects: str = Field(
+        "",
+        description="Project of each queue, with its component: billing=BILL,cars=SUP/Rental,SUP; the one alone is "
+        "for all others.",
+    )
+    jira_issue_type: str = Field("Task", description="Issue type of every ticket in Jira.")
+    jira_priorities: str = Field(
+        "urgent=Highest,high=High,normal=Medium,low=Low",
+        description="What our priorities are called in Jira; empty: tickets get no priority.",
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "Jira":
     """The site that the settings name."""
     return Jira(settings)
@@ -48,7 +67,7 @@ class Jira(TicketDestination):
     """A site of Jira Cloud.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "jira"
@@ -61,16 +80,17 @@ class Jira(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
-        self._projects = targets(settings.jira_projects, "AFTERCALL_JIRA_PROJECTS")
-        self._priorities = targets(settings.jira_priorities, "AFTERCALL_JIRA_PRIORITIES")
-        self._type = settings.jira_issue_type
+        own_settings = settings.of(JiraSettings)
+        self._url = checked_url(own_settings.jira_url, "AFTERCALL_JIRA_URL").rstrip("/")
+        self._projects = targets(own_settings.jira_projects, "AFTERCALL_JIRA_PROJECTS")
+        self._priorities = targets(own_settings.jira_priorities, "AFTERCALL_JIRA_PRIORITIES")
+        self._type = own_settings.jira_issue_type
         self._keys = list(dict.fromkeys(one.partition("/")[0] for one in self._projects.all()))
         if not self._keys or not all(re.fullmatch(r"[A-Za-z]\w*", key, re.ASCII) for key in self._keys):
             raise DestinationUnavailable("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
-        authorise = _authorise(settings)
+        authorise = _authorise(own_settings)
         super().__init__(
-            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
             settings,
         )
         self._newest: dict[str, str] | None = None
@@ -80,78 +100,78 @@ class Jira(TicketDestination):
         if self._newest is None:
             # To a wrong token Jira shows what the whole world may see: nothing would be found.
             self.who()
-            self._newest = {label: issue for key in self._keys for label, issue in self._made_lately(key)}
+            self._newest = {label: issue for key in self._keys for label, issue in self._newest_of(key)}
         label = reference(delivery.action_key)
         if label in self._newest:
             return self._newest[label]
-        found = self._search(f'labels = "{label}" ORDER BY key ASC')
-        return str(found[0]["key"]) if found else None
+        issues = self._search(f'labels = "{label}" ORDER BY key ASC')
+        return str(issues[0]["key"]) if issues else None
 
-    def fields(self, made: Ticket) -> Mapping[str, str]:
+    def fields(self, ticket: Ticket) -> Mapping[str, str]:
         """Summary and, if it has a name in Jira, priority."""
-        priority = self._priorities.of(made.priority)
-        return {"summary": fit(made.title, LONGEST_SUMMARY), **({"priority": priority} if priority else {})}
+        priority = self._priorities.of(ticket.priority)
+        return {"summary": fit(ticket.title, LONGEST_SUMMARY), **({"priority": priority} if priority else {})}
 
-    def place(self, made: Ticket) -> Mapping[str, str]:
+    def place(self, ticket: Ticket) -> Mapping[str, str]:
         """The queue's project and component; Forbidden if the settings name none."""
-        target = self._projects.needed(made.queue)
+        target = self._projects.needed(ticket.queue)
         project, _, component = target.partition("/")
         return {"project": project, **({"components": component} if component else {})}
 
-    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+    def create(self, delivery: Delivery, ticket: Ticket, left_out: Omission) -> str:
         """Make it, with its label and what is kept on it."""
         try:
-            answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(made, left_out)).json()
+            answer = self.client.request("POST", "/rest/api/3/issue", json=self.new(ticket, left_out)).json()
             return str(self.client.part(answer, "key"))
         except TransientError:
             # It may be there all the same: whoever looks next reads the newest anew.
             self._newest = None
             raise
 
-    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+    def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it."""
         place, fields = (
             {name: value for name, value in values.items() if name not in left_out}
-            for values in (self.place(made), self.fields(made))
+            for values in (self.place(ticket), self.fields(ticket))
         )
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "project": {"key": place["project"]},
             "issuetype": {"name": self._type},
-            "description": document(made),
-            "labels": [LABEL, reference(made.external_key)],
+            "description": document(ticket),
+            "labels": [LABEL, reference(ticket.external_key)],
             **_fields(fields),
         }
         if "components" in place:
-            told["components"] = [{"name": place["components"]}]
-        return {"fields": told, "properties": [_kept(made.external_key, first(made, fields))]}
+            values["components"] = [{"name": place["components"]}]
+        return {"fields": values, "properties": [_property(ticket.external_key, first(ticket, fields))]}
 
-    def held(self, external_id: str) -> RemoteTicket:
+    def remote(self, external_id: str) -> RemoteTicket:
         """The issue, and what is kept on it."""
         params = {"fields": "summary,priority,project,components", "properties": PROPERTY}
-        told = self.client.request("GET", f"/rest/api/3/issue/{external_id}", params=params).json()
-        fields = self.client.part(told, "fields")
-        kept = (told.get("properties") or {}).get(PROPERTY) or {}
+        answer = self.client.request("GET", f"/rest/api/3/issue/{external_id}", params=params).json()
+        fields = self.client.part(answer, "fields")
+        stored = (answer.get("properties") or {}).get(PROPERTY) or {}
         values = {
             "summary": str(fields.get("summary") or ""),
             "priority": str((fields.get("priority") or {}).get("name") or ""),
             "project": str((fields.get("project") or {}).get("key") or ""),
             "components": ", ".join(str(one.get("name")) for one in fields.get("components") or ()),
         }
-        last = read(kept.get("written"))
-        return RemoteTicket(values, last, str(kept.get("action_key") or ""))
+        last = read(stored.get("written"))
+        return RemoteTicket(values, last, str(stored.get("action_key") or ""))
 
-    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
+    def change(self, external_id: str, due: Update, remote: RemoteTicket) -> None:
         """A comment, the fields and what is kept."""
-        self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=self.changes(due, held))
+        self.client.change("PUT", f"/rest/api/3/issue/{external_id}", json=self.changes(due, remote))
 
-    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
+    def changes(self, due: Update, remote: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
         body: dict[str, Any] = {
             "fields": _fields(due.fields),
-            "properties": [_kept(held.version, due.written)],
+            "properties": [_property(remote.version, due.written)],
         }
-        if due.told:
-            body["update"] = {"comment": [{"add": {"body": document(due.told)}}]}
+        if due.comment:
+            body["update"] = {"comment": [{"add": {"body": document(due.comment)}}]}
         return body
 
     def link(self, kind: str, external_id: str) -> str | None:
@@ -167,13 +187,13 @@ class Jira(TicketDestination):
 
     def who(self) -> str:
         """Whose token it is."""
-        told = self.client.request("GET", "/rest/api/3/myself").json()
-        return str(self.client.part(told, "displayName"))
+        answer = self.client.request("GET", "/rest/api/3/myself").json()
+        return str(self.client.part(answer, "displayName"))
 
     def _may(self, key: str) -> str:
         params = {"projectKey": key, "permissions": ",".join(NEEDED)}
-        told = self.client.request("GET", "/rest/api/3/mypermissions", params=params).json()
-        given = self.client.part(told, "permissions")
+        answer = self.client.request("GET", "/rest/api/3/mypermissions", params=params).json()
+        given = self.client.part(answer, "permissions")
         missing = [one for one in NEEDED if not (given.get(one) or {}).get("havePermission")]
         if missing:
             raise Rejected(f"the token's user lacks {', '.join(missing)} in project {key}")
@@ -181,18 +201,18 @@ class Jira(TicketDestination):
 
     def _screen(self, key: str) -> str:
         path = f"/rest/api/3/issue/createmeta/{key}/issuetypes"
-        told = self.client.request("GET", path).json()
-        types = {str(one.get("name")): str(one.get("id")) for one in self.client.listed(told, "issueTypes")}
+        answer = self.client.request("GET", path).json()
+        types = {str(one.get("name")): str(one.get("id")) for one in self.client.listed(answer, "issueTypes")}
         if self._type not in types:
             raise Rejected(f"project {key} has no issue type {self._type!r}; it has {', '.join(types)}")
-        told = self.client.request("GET", f"{path}/{types[self._type]}").json()
-        there = {one.get("fieldId") for one in self.client.listed(told, "fields")}
+        answer = self.client.request("GET", f"{path}/{types[self._type]}").json()
+        on_screen = {one.get("fieldId") for one in self.client.listed(answer, "fields")}
         wanted = {"summary", "description", "labels"} | ({"priority"} if self._priorities.all() else set())
-        if missing := sorted(wanted - there):
+        if missing := sorted(wanted - on_screen):
             raise Rejected(f"{', '.join(missing)}: not on the screen on which {self._type} is made in {key}")
         return ", ".join(sorted(wanted))
 
-    def _made_lately(self, project: str) -> Iterator[tuple[str, str]]:
+    def _newest_of(self, project: str) -> Iterator[tuple[str, str]]:
         """Labels of ours and their issues, of the newest issues of a project."""
         known = self._search(f'project = "{project}" ORDER BY key DESC')
         newest = _number(known[0]["key"]) if known else 0
@@ -200,8 +220,8 @@ class Jira(TicketDestination):
         while True:
             keys = [f"{project}-{number}" for number in range(start, start + AT_ONCE)]
             body = {"issueIdsOrKeys": keys, "fields": ["labels"]}
-            told = self.client.request("POST", "/rest/api/3/issue/bulkfetch", json=body).json()
-            issues = self.client.listed(told, "issues")
+            answer = self.client.request("POST", "/rest/api/3/issue/bulkfetch", json=body).json()
+            issues = self.client.listed(answer, "issues")
             for issue in issues:
                 for label in (issue.get("fields") or {}).get("labels") or ():
                     yield str(label), str(issue["key"])
@@ -212,11 +232,11 @@ class Jira(TicketDestination):
 
     def _search(self, jql: str) -> list[dict[str, Any]]:
         body = {"jql": jql, "fields": ["labels"], "maxResults": 1}
-        told = self.client.request("POST", "/rest/api/3/search/jql", json=body).json()
-        return self.client.listed(told, "issues")
+        answer = self.client.request("POST", "/rest/api/3/search/jql", json=body).json()
+        return self.client.listed(answer, "issues")
 
 
-def _authorise(settings: IntegrationSettings) -> Any:
+def _authorise(settings: JiraSettings) -> Any:
     token = settings.jira_token.get_secret_value().strip()
     if not token:
         raise DestinationUnavailable(
@@ -236,7 +256,7 @@ def _fields(values: Mapping[str, str]) -> dict[str, Any]:
     return {name: {"name": value} if name == "priority" else value for name, value in values.items()}
 
 
-def _kept(action_key: str, written: LastWritten) -> dict[str, Any]:
+def _property(action_key: str, written: LastWritten) -> dict[str, Any]:
     return {"key": PROPERTY, "value": {"action_key": action_key, "written": written.dumped()}}
 
 
@@ -247,4 +267,6 @@ def _number(key: str) -> int:
 
 def _words(error: Mapping[str, Any]) -> str:
     messages = [str(one) for one in error.get("errorMessages") or ()]
-    return "; ".join(messages + [f"{name}: {told}" for name, told in (error.get("errors") or {}).items()])
+    return "; ".join(
+        messages + [f"{name}: {message}" for name, message in (error.get("errors") or {}).items()]
+    )

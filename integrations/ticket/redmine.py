@@ -14,8 +14,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
@@ -37,6 +38,26 @@ _NOT_THERE = "aftercall-looks-for-nothing"
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
 
 
+class RedmineSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    redmine_url: str = Field("", description="Address of Redmine.")
+    redmine_key: SecretStr = Field(SecretStr(""), description="API key of aftercall's own user in Redmine.")
+    redmine_projects: str = Field(
+        "",
+        description="Project of each queue, by identifier, with its category: billing=bills,cars=desk/Rental,desk; "
+        "the one alone is for all others.",
+    )
+    redmine_tracker: str = Field("", description="Tracker of every ticket; default: the project's first.")
+    redmine_priorities: str = Field(
+        "urgent=Urgent,high=High,normal=Normal,low=Low",
+        description="What our priorities are called in Redmine.",
+    )
+    redmine_plain_text: bool = Field(
+        False, description="1: Redmine's text formatting is `none`, so that nothing needs to be escaped."
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "Redmine":
     """The Redmine that the settings name."""
     return Redmine(settings)
@@ -46,7 +67,7 @@ class Redmine(TicketDestination):
     """A Redmine, 5.0 or later.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "redmine"
@@ -61,26 +82,27 @@ class Redmine(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
-        key = settings.redmine_key.get_secret_value().strip()
+        own_settings = settings.of(RedmineSettings)
+        self._url = checked_url(own_settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
+        key = own_settings.redmine_key.get_secret_value().strip()
         if not key:
             raise DestinationUnavailable(
                 f"set {SETTING} to an API key; Redmine shows it on the user's own page"
             )
-        self._projects = targets(settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
+        self._projects = targets(own_settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
         if not self._projects.all():
             raise DestinationUnavailable(
                 "set AFTERCALL_REDMINE_PROJECTS to identifiers of projects: billing=bills,desk"
             )
-        self._priorities = targets(settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
-        self._tracker, self._is_plain = settings.redmine_tracker.strip(), settings.redmine_plain_text
+        self._priorities = targets(own_settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
+        self._tracker, self._is_plain = own_settings.redmine_tracker.strip(), own_settings.redmine_plain_text
 
         def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
             request.headers["X-Redmine-API-Key"] = key
             return request
 
         super().__init__(
-            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
             settings,
         )
         self._priority_ids: dict[str, int] = {}
@@ -90,12 +112,12 @@ class Redmine(TicketDestination):
     def find(self, delivery: Delivery) -> str | None:
         """The oldest issue that ends with the action's reference, in whatever project and state."""
         wanted = reference(delivery.action_key)
-        issues, found = self._with_text(wanted), []
+        issues, numbers = self._with_text(wanted), []
         for issue in issues:
             ending = _REFERENCE.search(str(issue.get("description") or ""))
             if ending and ending[1] == wanted:
-                found.append(int(issue["id"]))
-        return str(min(found)) if found else None
+                numbers.append(int(issue["id"]))
+        return str(min(numbers)) if numbers else None
 
     def who(self) -> str:
         """The user whose key it is."""
@@ -103,44 +125,44 @@ class Redmine(TicketDestination):
         self._me = int(self.client.part(user, "id"))
         return f"{user.get('login') or user['id']}"
 
-    def fields(self, made: Ticket) -> Mapping[str, str]:
+    def fields(self, ticket: Ticket) -> Mapping[str, str]:
         """Subject and, if it has a name in Redmine, priority."""
-        priority = self._priorities.of(made.priority)
-        return {"subject": fit(made.title, LONGEST_SUBJECT), **({"priority": priority} if priority else {})}
+        priority = self._priorities.of(ticket.priority)
+        return {"subject": fit(ticket.title, LONGEST_SUBJECT), **({"priority": priority} if priority else {})}
 
-    def place(self, made: Ticket) -> Mapping[str, str]:
+    def place(self, ticket: Ticket) -> Mapping[str, str]:
         """The queue's project and category; Forbidden if the settings name none."""
-        project, _, category = self._projects.needed(made.queue).partition("/")
+        project, _, category = self._projects.needed(ticket.queue).partition("/")
         return {"project": project, **({"category": category} if category else {})}
 
-    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+    def create(self, delivery: Delivery, ticket: Ticket, left_out: Omission) -> str:
         """Make it, with the reference below its text."""
-        answer = self.client.request("POST", "/issues.json", json=self.new(made, left_out)).json()
+        answer = self.client.request("POST", "/issues.json", json=self.new(ticket, left_out)).json()
         return str(self.client.part(answer, "issue", "id"))
 
-    def new(self, made: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
-        """The body that makes it; Refused, naming the part, if Redmine has no such priority, category or tracker."""
+    def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
+        """The body that makes it; Rejected, naming the part, if Redmine has no such priority, category or tracker."""
         fields, place = (
             {name: value for name, value in values.items() if name not in left_out}
-            for values in (self.fields(made), self.place(made))
+            for values in (self.fields(ticket), self.place(ticket))
         )
         project = place["project"]
-        told: dict[str, Any] = {
+        values: dict[str, Any] = {
             "project_id": project,
             **self._ids(fields),
-            "description": self._text(made, first(made, fields)),
+            "description": self._text(ticket, first(ticket, fields)),
         }
         if self._tracker and "tracker" not in left_out:
-            told["tracker_id"] = self._named(project, "trackers", self._tracker)
+            values["tracker_id"] = self._named(project, "trackers", self._tracker)
         if "category" in place:
-            told["category_id"] = self._named(project, "issue_categories", place["category"])
-        return {"issue": told}
+            values["category_id"] = self._named(project, "issue_categories", place["category"])
+        return {"issue": values}
 
-    def held(self, external_id: str) -> RemoteTicket:
+    def remote(self, external_id: str) -> RemoteTicket:
         """The issue and its history."""
         params = {"include": "journals"}
-        told = self.client.request("GET", f"/issues/{external_id}.json", params=params).json()
-        issue = self.client.part(told, "issue")
+        answer = self.client.request("GET", f"/issues/{external_id}.json", params=params).json()
+        issue = self.client.part(answer, "issue")
         values = {
             "subject": str(issue.get("subject") or ""),
             "priority": str((issue.get("priority") or {}).get("name") or ""),
@@ -149,14 +171,16 @@ class Redmine(TicketDestination):
         }
         return RemoteTicket(values, self._written(issue, values))
 
-    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
+    def change(self, external_id: str, due: Update, remote: RemoteTicket) -> None:
         """A note and the fields."""
-        self.client.change("PUT", f"/issues/{external_id}.json", json=self.changes(due, held))
+        self.client.change("PUT", f"/issues/{external_id}.json", json=self.changes(due, remote))
 
-    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
+    def changes(self, due: Update, remote: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
-        told = self._ids(due.fields) | ({"notes": self._text(due.told, due.written)} if due.told else {})
-        return {"issue": told}
+        values = self._ids(due.fields) | (
+            {"notes": self._text(due.comment, due.written)} if due.comment else {}
+        )
+        return {"issue": values}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The issue's page."""
@@ -178,15 +202,15 @@ class Redmine(TicketDestination):
 
     def _may(self, project: str) -> str:
         params = {"include": "memberships"}
-        told = self.client.request("GET", "/users/current.json", params=params).json()
-        user, here = self.client.part(told, "user"), self._about(project).get("id")
+        answer = self.client.request("GET", "/users/current.json", params=params).json()
+        user, own_id = self.client.part(answer, "user"), self._about(project).get("id")
         if user.get("admin"):
             return "all, as an administrator"
         memberships = self.client.listed(user, "memberships")
         roles = [
             role
             for one in memberships
-            if (one.get("project") or {}).get("id") == here
+            if (one.get("project") or {}).get("id") == own_id
             for role in one["roles"]
         ]
         given = {name for role in roles for name in self._given(role["id"])}
@@ -196,8 +220,8 @@ class Redmine(TicketDestination):
         return ", ".join(NEEDED)
 
     def _given(self, role: int) -> list[str]:
-        told = self.client.request("GET", f"/roles/{role}.json").json()
-        return [str(name) for name in self.client.part(told, "role", "permissions")]
+        answer = self.client.request("GET", f"/roles/{role}.json").json()
+        return [str(name) for name in self.client.part(answer, "role", "permissions")]
 
     def _can_be_found(self) -> str:
         self._with_text(_NOT_THERE)
@@ -229,16 +253,16 @@ class Redmine(TicketDestination):
         history = [one for one in issue.get("journals") or () if isinstance(one, dict)]
         others = [one for one in history if (one.get("user") or {}).get("id") != self._me]
         theirs = {detail.get("name") for one in others for detail in one.get("details") or ()}
-        told = [issue.get("description"), *(one.get("notes") for one in history if one not in others)]
-        endings = [ending for text in told if (ending := _REFERENCE.search(str(text or "")))]
+        texts = [issue.get("description"), *(one.get("notes") for one in history if one not in others)]
+        endings = [ending for text in texts if (ending := _REFERENCE.search(str(text or "")))]
         if not endings:
             return None
         ours = {name: values[name] for name, known in _HISTORY.items() if known not in theirs}
         return seen(endings[-1][2], endings[-1][3], ours)
 
-    def _text(self, made: Ticket, written: LastWritten) -> str:
-        ending = f"{reference(made.external_key)} {written.text} {written.transcript}"
-        return written_text(made, ending, is_plain=self._is_plain)
+    def _text(self, ticket: Ticket, written: LastWritten) -> str:
+        ending = f"{reference(ticket.external_key)} {written.text} {written.transcript}"
+        return written_text(ticket, ending, is_plain=self._is_plain)
 
     def _ids(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """Fields as Redmine takes them: a priority by its number."""
@@ -251,33 +275,31 @@ class Redmine(TicketDestination):
 
     def _priority_id(self, name: str) -> int:
         if not self._priority_ids:
-            told = self.client.request("GET", "/enumerations/issue_priorities.json").json()
-            listed = self.client.listed(told, "issue_priorities")
+            answer = self.client.request("GET", "/enumerations/issue_priorities.json").json()
+            listed = self.client.listed(answer, "issue_priorities")
             self._priority_ids = {str(one.get("name")): int(one["id"]) for one in listed}
         if name not in self._priority_ids:
-            there = ", ".join(self._priority_ids)
+            names = ", ".join(self._priority_ids)
             raise Rejected(
-                f"Redmine has no priority {name!r} but {there}. Look at AFTERCALL_REDMINE_PRIORITIES"
+                f"Redmine has no priority {name!r} but {names}. Look at AFTERCALL_REDMINE_PRIORITIES"
             )
         return self._priority_ids[name]
 
     def _named(self, project: str, kind: str, name: str) -> int:
-        there = {
-            str(one.get("name")): int(one["id"]) for one in self.client.listed(self._about(project), kind)
-        }
-        if name not in there:
+        ids = {str(one.get("name")): int(one["id"]) for one in self.client.listed(self._about(project), kind)}
+        if name not in ids:
             raise Rejected(
-                f"Redmine's project {project} has no {name!r} among its {kind} ({', '.join(there)}). Look at "
+                f"Redmine's project {project} has no {name!r} among its {kind} ({', '.join(ids)}). Look at "
                 "AFTERCALL_REDMINE_PROJECTS and AFTERCALL_REDMINE_TRACKER",
                 details={"trackers": "tracker", "issue_categories": "category"}[kind],
             )
-        return there[name]
+        return ids[name]
 
     def _about(self, project: str) -> dict[str, Any]:
         if project not in self._known:
             params = {"include": "trackers,issue_categories"}
-            told = self.client.request("GET", f"/projects/{project}.json", params=params).json()
-            self._known[project] = self.client.part(told, "project")
+            answer = self.client.request("GET", f"/projects/{project}.json", params=params).json()
+            self._known[project] = self.client.part(answer, "project")
         return self._known[project]
 
 

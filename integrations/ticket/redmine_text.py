@@ -19,14 +19,14 @@ _OPENING = re.compile(r"\A(?:[a-z]{1,2}\d*+|\d++|pre|table|notextile)(?![a-z])[^
 _INVISIBLE = "\u200b"
 
 
-def written_text(made: Ticket, ending: str, *, is_plain: bool) -> str:
+def written_text(ticket: Ticket, ending: str, *, is_plain: bool) -> str:
     """The ticket's text and `ending` as its last line."""
 
     def build(room: int) -> str:
-        text = description(made, room)
+        text = description(ticket, room)
         # Our own link stays one.
-        told = text if is_plain else harmless(text).replace(harmless(made.link) or "\n\n\n", made.link)
-        return f"{told}\n\n{ending}"
+        shown = text if is_plain else harmless(text).replace(harmless(ticket.link) or "\n\n\n", ticket.link)
+        return f"{shown}\n\n{ending}"
 
     return fitted(build, LONGEST)
 
@@ -40,8 +40,8 @@ def _line(line: str) -> str:
     opening = _OPENING.match(line)
     begins = opening.end() if opening else 0
 
-    def mark(found: re.Match[str]) -> str:
-        at, char = found.start(), found[0]
+    def mark(match: re.Match[str]) -> str:
+        at, char = match.start(), match[0]
         if _ITSELF.match(line, at) and not (at < begins and char in ".()"):
             return char
         before = line[at - 1 : at]

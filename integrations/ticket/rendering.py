@@ -59,36 +59,36 @@ class Ticket:
         return tuple(fact for fact in self.facts if fact[0] not in NO_NEWS)
 
 
-def ticket(delivery: Delivery, board_url: str = "") -> Ticket:
+def ticket_of(delivery: Delivery, board_url: str = "") -> Ticket:
     """The ticket of an action; an unknown priority becomes normal, an empty title gets the call's id.
 
-    Raises Paused if the board has an address that is none.
+    Raises DestinationUnavailable if AFTERCALL_BOARD_URL is no address.
     """
-    told = delivery.payload
-    name, phone = line(told.get("customer_name"), LONGEST_NAME), line(told.get("customer_phone"), 32)
-    email = line(told.get("customer_email"), 254)
-    summary, transcript = _parts(prose(told.get("description"), LONGEST))
-    is_resolved = told.get("is_resolved") is True
-    priority = line(told.get("priority")).lower()
+    payload = delivery.payload
+    name, phone = line(payload.get("customer_name"), LONGEST_NAME), line(payload.get("customer_phone"), 32)
+    email = line(payload.get("customer_email"), 254)
+    summary, transcript = _parts(prose(payload.get("description"), LONGEST))
+    is_resolved = payload.get("is_resolved") is True
+    priority = line(payload.get("priority")).lower()
     link = call_page(board_url, delivery.source, delivery.call_id)
     facts = {
         "Status": RESOLVED_LATER if is_resolved else "",
         "Customer": " · ".join(filter(None, (name or "unknown", phone, email))),
-        "Reason": words(told.get("issue_type"), ""),
-        "Time": moment(told.get("started_at")),
-        "Voice agent": line(told.get("agent_id"), 80),
+        "Reason": words(payload.get("issue_type"), ""),
+        "Time": moment(payload.get("started_at")),
+        "Voice agent": line(payload.get("agent_id"), 80),
         "Call": f"{line(delivery.call_id)} ({line(delivery.source)})",
         "On the board": link,
     }
     return Ticket(
         external_key=delivery.action_key,
-        title=line(told.get("title")) or f"Call {line(delivery.call_id)}",
+        title=line(payload.get("title")) or f"Call {line(delivery.call_id)}",
         summary=shorten(summary or "Nothing is known about what was said.", LONGEST_SUMMARY),
         facts=tuple((label, value) for label, value in facts.items() if value),
         transcript=transcript,
         priority=priority if priority in PRIORITIES else "normal",
-        queue=line(told.get("queue")) or "support",
-        issue_type=line(told.get("issue_type")) or "general",
+        queue=line(payload.get("queue")) or "support",
+        issue_type=line(payload.get("issue_type")) or "general",
         is_resolved=is_resolved,
         customer_name=name,
         customer_phone=phone,
@@ -97,48 +97,48 @@ def ticket(delivery: Delivery, board_url: str = "") -> Ticket:
     )
 
 
-def description(made: Ticket, room: int = LONGEST) -> str:
+def description(ticket: Ticket, room: int = LONGEST) -> str:
     """The whole of it as plain text; of the transcript at most `room` characters."""
     return str(
         templates(_FOLDER)
         .get_template("description.txt.j2")
-        .render(summary=made.summary, facts=made.facts, transcript=shorten(made.transcript, room))
+        .render(summary=ticket.summary, facts=ticket.facts, transcript=shorten(ticket.transcript, room))
     ).strip()
 
 
 def fitted(make: Callable[[int], str], most: int) -> str:
-    """What `make` makes with as much room for the transcript as keeps it within `most` bytes of UTF-8."""
+    """The text of `make` with as much room for the transcript as keeps it within `most` bytes of UTF-8."""
     room = most
     while True:
-        made = make(room)
-        size = len(made.encode())
+        text = make(room)
+        size = len(text.encode())
         if size <= most or room <= 0:
-            return made
+            return text
         room = max(0, min(room * most // size, room) - 100)
 
 
-def fields(made: Ticket) -> dict[str, Any]:
+def fields(ticket: Ticket) -> dict[str, Any]:
     """What a system gets that takes JSON: the fields, and the whole text as `description`."""
     return {
-        "external_key": made.external_key,
-        "title": made.title,
-        "description": description(made),
-        "priority": made.priority,
-        "queue": made.queue,
-        "issue_type": made.issue_type,
-        "is_resolved": made.is_resolved,
-        "link": made.link,
-        "customer_name": made.customer_name,
-        "customer_phone": made.customer_phone,
-        "customer_email": made.customer_email,
+        "external_key": ticket.external_key,
+        "title": ticket.title,
+        "description": description(ticket),
+        "priority": ticket.priority,
+        "queue": ticket.queue,
+        "issue_type": ticket.issue_type,
+        "is_resolved": ticket.is_resolved,
+        "link": ticket.link,
+        "customer_name": ticket.customer_name,
+        "customer_phone": ticket.customer_phone,
+        "customer_email": ticket.customer_email,
     }
 
 
 def render(delivery: Delivery, board_url: str = "") -> Rendered:
     """The ticket as a JSON document."""
-    made = ticket(delivery, board_url)
+    ticket = ticket_of(delivery, board_url)
     return Rendered(
-        "application/json", made.title, orjson.dumps(fields(made), option=orjson.OPT_INDENT_2).decode()
+        "application/json", ticket.title, orjson.dumps(fields(ticket), option=orjson.OPT_INDENT_2).decode()
     )
 
 

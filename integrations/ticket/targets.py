@@ -37,7 +37,7 @@ def targets(value: str, setting: str) -> Targets:
     """A setting `name=target,…`, where a target alone is for all other names.
 
     Raises:
-        Paused: if it cannot be read so, naming the setting.
+        DestinationUnavailable: if it cannot be read so, naming the setting.
     """
     named: dict[str, str] = {}
     other: str | None = None

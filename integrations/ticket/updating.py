@@ -34,8 +34,8 @@ class LastWritten:
 
     def dumped(self) -> str:
         """As one line of JSON, under 1 kB."""
-        kept = {"text": self.text, "transcript": self.transcript, "fields": dict(self.fields)}
-        return orjson.dumps(kept, option=orjson.OPT_SORT_KEYS).decode()
+        digests = {"text": self.text, "transcript": self.transcript, "fields": dict(self.fields)}
+        return orjson.dumps(digests, option=orjson.OPT_SORT_KEYS).decode()
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Update:
 
     Args:
         fields: new values, only of fields that nobody else changed.
-        told: the ticket as the comment tells it; without the transcript if the ticket has that already. None: no
+        comment: the ticket as a comment says it; without the transcript if the ticket has that already. None: no
             comment, as only fields are new.
         written: what to keep on the ticket.
     """
 
     fields: Mapping[str, str]
-    told: Ticket | None
+    comment: Ticket | None
     written: LastWritten
 
 
@@ -59,10 +59,12 @@ def reference(action_key: str) -> str:
     return f"aftercall-{_digest(action_key)}"
 
 
-def first(made: Ticket, fields: Mapping[str, str]) -> LastWritten:
+def first(ticket: Ticket, fields: Mapping[str, str]) -> LastWritten:
     """What to keep on a ticket that is created with these fields."""
     return seen(
-        _digest(orjson.dumps([made.summary, made.news, made.transcript])), _digest(made.transcript), fields
+        _digest(orjson.dumps([ticket.summary, ticket.news, ticket.transcript])),
+        _digest(ticket.transcript),
+        fields,
     )
 
 
@@ -74,34 +76,34 @@ def seen(text: str, transcript: str, values: Mapping[str, str]) -> LastWritten:
 def read(text: Any) -> LastWritten | None:
     """What was kept; None if nothing was, or somebody changed it."""
     try:
-        told = orjson.loads(text)
-        return LastWritten(str(told["text"]), str(told["transcript"]), dict(told["fields"]))
+        stored = orjson.loads(text)
+        return LastWritten(str(stored["text"]), str(stored["transcript"]), dict(stored["fields"]))
     except (ValueError, TypeError, KeyError):
         return None
 
 
 def update(
-    made: Ticket, fields: Mapping[str, str], current: Mapping[str, str], last: LastWritten | None
+    ticket: Ticket, fields: Mapping[str, str], current: Mapping[str, str], last: LastWritten | None
 ) -> Update | None:
     """What to do to a ticket; None if it says all this already (a crash came between its update and the mark).
 
     Args:
-        made: the ticket as it is to be.
+        ticket: the ticket as it is to be.
         fields: values that it is to have, by the system's own names.
         current: the same fields as they are.
-        last: what was kept on it; None: nobody knows, so that no field is touched.
+        last: what aftercall wrote last; None: nobody knows, so that no field is touched.
     """
-    new = first(made, fields)
+    new = first(ticket, fields)
     if last is None:
-        return Update({}, made, replace(new, fields={}))
+        return Update({}, ticket, replace(new, fields={}))
     ours = {name for name in fields if last.fields.get(name) == _digest(current.get(name, ""))}
     changed = {name: value for name, value in fields.items() if name in ours and value != current.get(name)}
     # A field that is theirs stays theirs: what is kept is what aftercall really wrote.
     digests = {name: new.fields[name] if name in ours else last.fields.get(name, "") for name in fields}
-    told: Ticket | None = None
+    comment: Ticket | None = None
     if last.text != new.text:
-        told = replace(made, transcript="") if last.transcript == new.transcript else made
-    return Update(changed, told, replace(new, fields=digests)) if changed or told else None
+        comment = replace(ticket, transcript="") if last.transcript == new.transcript else ticket
+    return Update(changed, comment, replace(new, fields=digests)) if changed or comment else None
 
 
 def lessened(due: Update, left_out: Collection[str], last: LastWritten | None) -> Update:

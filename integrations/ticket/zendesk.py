@@ -19,8 +19,9 @@ from typing import Any
 
 import orjson
 import requests
+from pydantic import Field, SecretStr
 
-from integrations.config import IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits, finding
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
@@ -40,6 +41,19 @@ TAG = "aftercall"
 AUDITS, PAGES = 100, 20
 
 
+class ZendeskSettings(DestinationSettings):
+    """Settings of this destination; each is `AFTERCALL_` and the field's name."""
+
+    zendesk_url: str = Field("", description="Address of Zendesk: https://NAME.zendesk.com.")
+    zendesk_email: str = Field(
+        "", description="The agent whose API token it is; empty: the token is an OAuth token."
+    )
+    zendesk_token: SecretStr = Field(SecretStr(""), description="API token or OAuth token of Zendesk.")
+    zendesk_groups: str = Field(
+        "", description="Group of each queue: billing=123,support=456,789; the one alone is for all others."
+    )
+
+
 def open_destination(settings: IntegrationSettings) -> "Zendesk":
     """The account that the settings name."""
     return Zendesk(settings)
@@ -49,7 +63,7 @@ class Zendesk(TicketDestination):
     """An account of Zendesk. Comments are internal: no trigger mails them to the customer.
 
     Raises:
-        Paused: if a setting is missing or cannot be read.
+        DestinationUnavailable: if a setting is missing or cannot be read.
     """
 
     name = "zendesk"
@@ -65,16 +79,17 @@ class Zendesk(TicketDestination):
     )
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._url = checked_url(settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
-        self._groups = targets(settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
+        own_settings = settings.of(ZendeskSettings)
+        self._url = checked_url(own_settings.zendesk_url, "AFTERCALL_ZENDESK_URL").rstrip("/")
+        self._groups = targets(own_settings.zendesk_groups, "AFTERCALL_ZENDESK_GROUPS")
         if not all(group.isdecimal() for group in self._groups.all()):
             raise DestinationUnavailable(
                 "set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456"
             )
-        authorise = _authorise(settings)
-        self._is_oauth = not settings.zendesk_email.strip()
+        authorise = _authorise(own_settings)
+        self._is_oauth = not own_settings.zendesk_email.strip()
         super().__init__(
-            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, told=_words),
+            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
             settings,
         )
         self._replaced: dict[str, str] = {}
@@ -82,74 +97,74 @@ class Zendesk(TicketDestination):
     def find(self, delivery: Delivery) -> str | None:
         """The oldest ticket with this `external_id`; deleted ones are not listed."""
         key = _external_id(delivery.action_key)
-        told = self.client.request("GET", "/api/v2/tickets", params={"external_id": key}).json()
-        ids = [one["id"] for one in self.client.listed(told, "tickets") if one.get("external_id") == key]
+        answer = self.client.request("GET", "/api/v2/tickets", params={"external_id": key}).json()
+        ids = [one["id"] for one in self.client.listed(answer, "tickets") if one.get("external_id") == key]
         return str(min(ids)) if ids else None
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
-        """Create it, or tell that one what is new; Gone if that one is not there any more."""
+        """Create it, or add the news to that one; NotFound if that one was deleted."""
         if external_id is not None:
             # Should it be gone, Zendesk must not take the next ticket for a repeat of it.
             self._replaced[delivery.action_key] = external_id
         return super().send(delivery, external_id)
 
-    def fields(self, made: Ticket) -> Mapping[str, str]:
+    def fields(self, ticket: Ticket) -> Mapping[str, str]:
         """Subject and priority."""
-        return {"subject": fit(_text(made.title), LONGEST_SUBJECT), "priority": made.priority}
+        return {"subject": fit(_text(ticket.title), LONGEST_SUBJECT), "priority": ticket.priority}
 
-    def place(self, made: Ticket) -> Mapping[str, str]:
+    def place(self, ticket: Ticket) -> Mapping[str, str]:
         """The group, if the settings name one for the queue."""
-        group = self._groups.of(made.queue)
+        group = self._groups.of(ticket.queue)
         return {"group_id": group} if group else {}
 
-    def create(self, delivery: Delivery, made: Ticket, left_out: Omission) -> str:
+    def create(self, delivery: Delivery, ticket: Ticket, left_out: Omission) -> str:
         """Make it, for the requester who called."""
-        body = self.new(made, left_out, self._requester(made, left_out))
-        seed = orjson.dumps([made.external_key, self._replaced.get(made.external_key), body["ticket"]])
+        body = self.new(ticket, left_out, self._requester(ticket, left_out))
+        seed = orjson.dumps([ticket.external_key, self._replaced.get(ticket.external_key), body["ticket"]])
         headers = {"Idempotency-Key": hashlib.sha256(seed).hexdigest()}
         answer = self.client.request("POST", "/api/v2/tickets", json=body, headers=headers).json()
         return str(self.client.part(answer, "ticket", "id"))
 
     def new(
-        self, made: Ticket, left_out: Omission = WHOLE, requester: Mapping[str, Any] | None = None
+        self, ticket: Ticket, left_out: Omission = WHOLE, requester: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The body that makes it; a requester who is not there yet is shown as the user who is made first."""
-        fields = {name: value for name, value in self.fields(made).items() if name not in left_out}
+        fields = {name: value for name, value in self.fields(ticket).items() if name not in left_out}
         body: dict[str, Any] = {
             **fields,
-            **{name: int(value) for name, value in self.place(made).items()},
-            **(self._requester(made, left_out, is_shown=True) if requester is None else requester),
-            "external_id": _external_id(made.external_key),
-            "tags": [TAG, re.sub(r"\W+", "_", made.issue_type.lower())],
-            "comment": {"html_body": _html(made), "public": False},
-            "metadata": {TAG: first(made, fields).dumped()},
+            **{name: int(value) for name, value in self.place(ticket).items()},
+            **(self._requester(ticket, left_out, is_shown=True) if requester is None else requester),
+            "external_id": _external_id(ticket.external_key),
+            "tags": [TAG, re.sub(r"\W+", "_", ticket.issue_type.lower())],
+            "comment": {"html_body": _html(ticket), "public": False},
+            "metadata": {TAG: first(ticket, fields).dumped()},
         }
         return {"ticket": {name: value for name, value in body.items() if name not in left_out}}
 
-    def held(self, external_id: str) -> RemoteTicket:
+    def remote(self, external_id: str) -> RemoteTicket:
         """The ticket and the newest of our notes in its audits."""
         answer = self.client.request("GET", f"/api/v2/tickets/{external_id}").json()
-        told = self.client.part(answer, "ticket")
-        if told.get("status") == "deleted":
+        values = self.client.part(answer, "ticket")
+        if values.get("status") == "deleted":
             raise gone("Zendesk", external_id)
-        fields = {name: str(told.get(name) or "") for name in ("subject", "priority", "group_id")}
-        return RemoteTicket(fields, self._written(external_id), str(told.get("updated_at") or ""))
+        fields = {name: str(values.get(name) or "") for name in ("subject", "priority", "group_id")}
+        return RemoteTicket(fields, self._written(external_id), str(values.get("updated_at") or ""))
 
-    def change(self, external_id: str, due: Update, held: RemoteTicket) -> None:
+    def change(self, external_id: str, due: Update, remote: RemoteTicket) -> None:
         """An internal comment and the fields; refused by Zendesk if the ticket changed since it was read."""
-        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json=self.changes(due, held)).json()
+        self.client.request("PUT", f"/api/v2/tickets/{external_id}", json=self.changes(due, remote)).json()
 
-    def changes(self, due: Update, held: RemoteTicket) -> dict[str, Any]:
+    def changes(self, due: Update, remote: RemoteTicket) -> dict[str, Any]:
         """The body that writes an update."""
-        comment = {"comment": {"html_body": _html(due.told), "public": False}} if due.told else {}
-        told = {
+        comment = {"comment": {"html_body": _html(due.comment), "public": False}} if due.comment else {}
+        values = {
             **due.fields,
             **comment,
             "metadata": {TAG: due.written.dumped()},
             "safe_update": True,
-            "updated_stamp": held.version,
+            "updated_stamp": remote.version,
         }
-        return {"ticket": told}
+        return {"ticket": values}
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket as an agent sees it."""
@@ -174,8 +189,8 @@ class Zendesk(TicketDestination):
     def _may_write(self) -> str:
         """What a role of the account's own lets an agent do, and the scopes of an OAuth token."""
         if self._is_oauth:
-            told = self.client.request("GET", "/api/v2/oauth/tokens/current").json()
-            scopes = self.client.part(told, "token", "scopes")
+            answer = self.client.request("GET", "/api/v2/oauth/tokens/current").json()
+            scopes = self.client.part(answer, "token", "scopes")
             if not {"write", "tickets:write"} & set(scopes):
                 raise Rejected(f"the token has the scopes {', '.join(map(str, scopes))}: it needs write too")
         user = self.client.part(self.client.request("GET", "/api/v2/users/me").json(), "user")
@@ -186,8 +201,8 @@ class Zendesk(TicketDestination):
             )
         if not user.get("custom_role_id"):
             return "yes"
-        told = self.client.request("GET", f"/api/v2/custom_roles/{user['custom_role_id']}").json()
-        role = self.client.part(told, "custom_role")
+        answer = self.client.request("GET", f"/api/v2/custom_roles/{user['custom_role_id']}").json()
+        role = self.client.part(answer, "custom_role")
         if not (role.get("configuration") or {}).get("ticket_editing"):
             raise Rejected(f"the user's role {role.get('name')} may not edit tickets")
         return f"yes, as {role.get('name')}"
@@ -201,33 +216,33 @@ class Zendesk(TicketDestination):
         last = None
         for page in range(1, PAGES + 1):
             params = {"per_page": str(AUDITS), "page": str(page)}
-            told = self.client.request("GET", f"/api/v2/tickets/{external_id}/audits", params=params).json()
-            for audit in self.client.listed(told, "audits"):
-                kept = ((audit.get("metadata") or {}).get("custom") or {}).get(TAG)
-                last = read(kept) or last
-            if not told.get("next_page"):
+            answer = self.client.request("GET", f"/api/v2/tickets/{external_id}/audits", params=params).json()
+            for audit in self.client.listed(answer, "audits"):
+                stored = ((audit.get("metadata") or {}).get("custom") or {}).get(TAG)
+                last = read(stored) or last
+            if not answer.get("next_page"):
                 break
         return last
 
-    def _requester(self, made: Ticket, left_out: Omission, *, is_shown: bool = False) -> dict[str, Any]:
+    def _requester(self, ticket: Ticket, left_out: Omission, *, is_shown: bool = False) -> dict[str, Any]:
         """Who called: by e-mail, else by phone; without either the token's own user stands in."""
         if "requester" in left_out:
             return {}
-        name, address = fit(made.customer_name, LONGEST_NAME), made.customer_email
+        name, address = fit(ticket.customer_name, LONGEST_NAME), ticket.customer_email
         if is_address(address) and "address" not in left_out:
             return {"requester": {"name": name or address, "email": address}}
-        if not re.fullmatch(r"\+\d{5,15}", made.customer_phone):
+        if not re.fullmatch(r"\+\d{5,15}", ticket.customer_phone):
             return {}
-        known = self._known(made.customer_phone)
+        known = self._known(ticket.customer_phone)
         user = {
-            "name": name or made.customer_phone,
-            "phone": made.customer_phone,
-            "external_id": f"aftercall:{made.customer_phone}",
+            "name": name or ticket.customer_phone,
+            "phone": ticket.customer_phone,
+            "external_id": f"aftercall:{ticket.customer_phone}",
             "role": "end-user",
         }
         if known is None and is_shown:
             return {"requester": user}
-        return {"requester_id": self._made(user) if known is None else known}
+        return {"requester_id": self._create_user(user) if known is None else known}
 
     def _known(self, phone: str) -> int | None:
         params = {"query": f'phone:"{phone}"'}
@@ -237,13 +252,13 @@ class Zendesk(TicketDestination):
         ids = [int(one["id"]) for one in users if one.get("id")]
         return min(ids, default=None)
 
-    def _made(self, user: Mapping[str, str]) -> int:
+    def _create_user(self, user: Mapping[str, str]) -> int:
         # The external id makes this a look-up too, for as long as the search does not know the new user.
         answer = self.client.request("POST", "/api/v2/users/create_or_update", json={"user": user}).json()
         return int(self.client.part(answer, "user", "id"))
 
 
-def _authorise(settings: IntegrationSettings) -> Any:
+def _authorise(settings: ZendeskSettings) -> Any:
     token = settings.zendesk_token.get_secret_value().strip()
     if not token:
         raise DestinationUnavailable(
@@ -269,23 +284,23 @@ def _text(value: str) -> str:
     return value.replace("{", "{\u200b")
 
 
-def _html(made: Ticket) -> str:
+def _html(ticket: Ticket) -> str:
     def build(room: int) -> str:
         def lines(text: str) -> str:
             return escape(_text(text)).replace("\n", "<br>")
 
         def linked(value: str) -> str:
-            is_link = value and value == made.link
+            is_link = value and value == ticket.link
             return f'<a href="{escape(value)}">{lines(value)}</a>' if is_link else lines(value)
 
-        told = "".join(f"<p>{lines(part)}</p>" for part in made.summary.split("\n\n"))
-        told += (
+        html = "".join(f"<p>{lines(part)}</p>" for part in ticket.summary.split("\n\n"))
+        html += (
             "<ul>"
-            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in made.facts)
+            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in ticket.facts)
             + "</ul>"
         )
-        said = shorten(made.transcript, room)
-        return told + (f"<h4>Transcript</h4><p>{lines(said)}</p>" if said else "")
+        transcript = shorten(ticket.transcript, room)
+        return html + (f"<h4>Transcript</h4><p>{lines(transcript)}</p>" if transcript else "")
 
     return fitted(build, LONGEST_COMMENT)
 

@@ -7,10 +7,9 @@ from typing import Any
 import click
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import CHANNELS
 from integrations.outbox import Action, NotPossible, open_outbox
 from integrations.outbox.schema import SENT, UPDATABLE
-from orchestration.cli.filters import by_whom, chosen, filtered
+from orchestration.cli.filters import ChannelChoice, by_whom, chosen, filtered
 
 
 @click.command("retry")
@@ -63,7 +62,7 @@ def resend_command(keys: Sequence[str], twice: bool, by: str, yes: bool, **wante
 
 
 @click.command("resume")
-@click.argument("channel", type=click.Choice(CHANNELS))
+@click.argument("channel", type=ChannelChoice())
 @click.argument("destination", required=False)
 def resume_command(channel: str, destination: str | None) -> None:
     """Resume the paused destinations of a channel at once."""

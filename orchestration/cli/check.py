@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from integrations import former_names
 from integrations.config import IntegrationSettings
 from integrations.destinations import (
     CHANNELS,
@@ -19,12 +20,13 @@ from integrations.destinations import (
 )
 from integrations.errors import DestinationUnavailable, describe, redact
 from integrations.routes import BadRoutes, configured
+from orchestration.cli.filters import ChannelChoice
 from orchestration.config import DBT_PROJECT
 
 
 @click.command("check")
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
-@click.option("--channel", type=click.Choice(CHANNELS), help="Only this channel.")
+@click.option("--channel", type=ChannelChoice(), help="Only this channel.")
 def check_command(destinations: Sequence[str], channel: str | None) -> None:
     """Verify credentials and permissions by harmless calls, of those named or of all that are configured.
 
@@ -34,7 +36,8 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
     channels = (channel,) if channel else CHANNELS
     for where in channels:
         try:
-            names = [name for name in destinations if exists(where, name)] or (
+            present = (former_names.destination(where, name) for name in destinations)
+            names = [name for name in present if exists(where, name)] or (
                 [] if destinations else list(configured(where, settings))
             )
         except (BadRoutes, ValueError) as error:
@@ -46,7 +49,11 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
                 console.print(
                     f"{mark} {where}/{name}: {escape(finding.name)}: {escape(redact(finding.told, settings))}"
                 )
-    unknown = [name for name in destinations if not any(exists(where, name) for where in channels)]
+    unknown = [
+        name
+        for name in destinations
+        if not any(exists(where, former_names.destination(where, name)) for where in channels)
+    ]
     if unknown:
         known = sorted({name for where in channels for name in available(where)})
         raise click.ClickException(
@@ -56,8 +63,8 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
         raise SystemExit(1)
 
 
-def _slack_channels() -> set[str]:
-    """The Slack channels that the rules post to."""
+def _chat_channels() -> set[str]:
+    """The chat channels that the rules post to."""
     with (DBT_PROJECT / "seeds" / "slack_channels.csv").open(encoding="utf-8", newline="") as seed:
         return {row["slack_channel"].strip() for row in csv.DictReader(seed) if row["slack_channel"].strip()}
 
@@ -72,9 +79,7 @@ def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterato
         if isinstance(target, SupportsCheck):
             yield from target.check()
             if isinstance(target, ChannelCheckable):
-                yield from map(
-                    target.check_channel, sorted(_slack_channels() - {settings.slack_alert_channel})
-                )
+                yield from map(target.check_channel, sorted(_chat_channels() - {settings.chat_alert_channel}))
         elif name == "preview":
             yield Finding("preview", True, "nothing leaves this machine")
         else:

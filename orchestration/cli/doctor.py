@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import click
 from pydantic_settings import BaseSettings
 
-from integrations import phones
+from integrations import former_names, phones
 from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS, UnknownDestination
@@ -19,7 +19,7 @@ from orchestration.config import DagsterSettings, OrchestrationSettings
 from orchestration.recovery.config import RecoverySettings
 from orchestration.tools.open_doors import Door, SourceDoor, open_doors
 from orchestration.tools.processes import addresses, answers
-from receiver.config import ReceiverSettings
+from receiver.config import ENV_FILE, ReceiverSettings
 from receiver.landing import LandingUnavailable, UnknownLanding, open_landing
 
 _BY_SOURCE = {
@@ -49,9 +49,18 @@ def doctor_command(every: bool) -> None:
         say(f"open {what}: {close}", "yellow")
     for what in (what for what, problem in checks if problem is None):
         say(f"ok   {what}")
+    for former, present in former_names.in_use(ENV_FILE).items():
+        say(f"old  {former} still works: write {present}{_renamed_value(former)}", "yellow")
     _show_settings(every or not is_terminal())
     if problems:
         raise SystemExit(1)
+
+
+def _renamed_value(former: str) -> str:
+    """The value too, where it has another name now."""
+    if former != "AFTERCALL_SLACK":
+        return ""
+    return "=" + ",".join(IntegrationSettings().destinations_of("chat"))
 
 
 def _verdict(problems: int, doors: int) -> str:
@@ -83,6 +92,7 @@ def _show_settings(every: bool) -> None:
     for settings in (
         ReceiverSettings(),
         IntegrationSettings(),
+        *_of_destinations(),
         BoardSettings(),
         DagsterSettings(),
         OrchestrationSettings(),
@@ -98,6 +108,11 @@ def _show_settings(every: bool) -> None:
     listing.show()
     if left_out:
         say(f"{left_out} settings are at their defaults; with their meaning: aftercall doctor --all")
+
+
+def _of_destinations() -> Iterator[BaseSettings]:
+    """The settings of every destination."""
+    yield from sorted(IntegrationSettings().parts(), key=lambda part: type(part).__name__)
 
 
 def _rows(settings: BaseSettings) -> Iterator[tuple[str, str, str, bool]]:

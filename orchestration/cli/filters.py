@@ -6,14 +6,28 @@ from typing import Any
 
 import click
 
+from integrations import former_names
 from integrations.destinations import CHANNELS
 from integrations.outbox import Action, Outbox
 from integrations.outbox.schema import STATUSES
 from orchestration.cli.times import MOMENT
 
 EVERY = 1_000_000
+
+
+class ChannelChoice(click.Choice[str]):
+    """A channel, also by the name that it had before."""
+
+    def __init__(self) -> None:
+        super().__init__(CHANNELS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The channel's present name."""
+        return super().convert(former_names.channel(str(value)), param, ctx)
+
+
 _OPTIONS = (
-    click.option("--channel", type=click.Choice(CHANNELS), help="Only this channel."),
+    click.option("--channel", type=ChannelChoice(), help="Only this channel."),
     click.option("--status", type=click.Choice(STATUSES), help="Only in this status."),
     click.option("--kind", metavar="KIND", help="Only this kind, for instance note."),
     click.option("--source", metavar="NAME", help="Only of this voice platform."),

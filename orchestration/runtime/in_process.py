@@ -106,7 +106,7 @@ def _record_incidents(
 def _send_alerts(integrations: IntegrationSettings) -> None:
     """Send what is due in the channels of alerts: no pass follows a failed one that would."""
     with open_outbox(integrations.outbox_url) as outbox:
-        for channel in ("slack", "email"):
+        for channel in ("chat", "email"):
             dispatch(outbox, channel, integrations)
 
 

@@ -76,7 +76,7 @@ def lines(plan: Expected, published: Published, actions: list[Action], lost: int
     slack = Counter(
         str(action.payload.get("slack_channel"))
         for action in actions
-        if action.channel == "slack" and action.status == "sent"
+        if action.channel == "chat" and action.status == "sent"
     )
     skipped = sum(mail.status == "skipped" for mail in mails)
     return [

@@ -20,7 +20,7 @@ SYNC_TABLES = {
     "ticket": ("sync_tickets",),
     "email": ("sync_emails",),
     "crm": ("sync_crm_contacts", "sync_crm_notes", "sync_crm_tasks"),
-    "slack": ("sync_slack_messages",),
+    "chat": ("sync_slack_messages",),
 }
 # What routes may ask for and not every sync table says; joined only when a route asks.
 _FACTS = ("agent", "vip", "queue", "issue_type", "priority")

@@ -66,7 +66,7 @@ def slack(call: str = "1", kind: str = "transfer_requested", **payload: Any) -> 
         "summary": "Ada wants a person.", "action_needed": "Call her back", "agent_id": "a1",
         "started_at": "2026-11-02T07:55:00Z",
     }  # fmt: skip
-    return DueAction(f"{kind}:atoms:{call}", "slack", kind, "atoms", call, told | payload, NOW)
+    return DueAction(f"{kind}:atoms:{call}", "chat", kind, "atoms", call, told | payload, NOW)
 
 
 with_news = pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from integrations.chat.slack_webhook import coded_error
 from integrations.config import IntegrationSettings
 from integrations.errors import redact
 from integrations.http import words
-from integrations.slack.webhook import _meant
 from integrations.ticket.redmine_text import harmless
 
 SETTINGS = IntegrationSettings()
@@ -22,7 +22,7 @@ WORK: dict[str, Callable[[str], object]] = {
     "redact": lambda text: redact(text, SETTINGS),
     "words": lambda text: words(PAGE, text.encode()),
     "harmless": harmless,
-    "meant": lambda text: _meant(text, "#support"),
+    "meant": lambda text: coded_error(text, "#support"),
 }
 
 

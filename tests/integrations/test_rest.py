@@ -60,7 +60,7 @@ def test_kinds(system: System, client: Make, status: int, kind: type[Exception])
 def test_its_own_words_as_far_as_it_has_any(system: System, client: Make, answer: Answer, told: str) -> None:
     system.script.append(answer)
     with pytest.raises(Rejected) as error:
-        client(told=lambda error: "; ".join(error["errors"])).request("GET")
+        client(words_of=lambda error: "; ".join(error["errors"])).request("GET")
     assert str(error.value) == told
 
 

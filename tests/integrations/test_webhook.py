@@ -20,7 +20,7 @@ from tests.integrations.examples import NOW, contact, delivery, email, note, sla
 from tests.integrations.servers import System, says
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
-CHANNELS = {"ticket": "webhook", "email": "webhook", "crm": "webhook", "slack": "signed_webhook"}
+CHANNELS = {"ticket": "webhook", "email": "webhook", "crm": "webhook", "chat": "signed_webhook"}
 Settings = Callable[..., IntegrationSettings]
 
 
@@ -34,7 +34,7 @@ def system() -> Iterator[System]:
 @pytest.fixture
 def make(system: System, tmp_path: Path) -> Settings:
     def settings(**changes: Any) -> IntegrationSettings:
-        names = {"ticket": "tickets", "email": "emails", "crm": "crm", "slack": "slack"}
+        names = {"ticket": "tickets", "email": "emails", "crm": "crm", "chat": "chat"}
         chosen = {names[channel]: name for channel, name in CHANNELS.items()}
         ours: dict[str, Any] = {
             "webhook_url": system.url + "/hook/key", "webhook_secret": OLD, "http_read_seconds": 1,
@@ -69,14 +69,14 @@ def test_what_the_channels_say(system: System, make: Settings) -> None:
     assert said["email"]["to"] == "Ada <ada@example.com>"
     assert "<p" in said["email"]["html"]
     assert said["crm"]["phone"] == "+12025550143"
-    assert said["slack"]["channel"] == "#support"
+    assert said["chat"]["channel"] == "#support"
 
 
 def test_a_channel_may_have_an_address_of_its_own(system: System, make: Settings) -> None:
     own = {f"webhook_url_{channel}": f"{system.url}/{channel}" for channel in CHANNELS if channel != "crm"}
     for row in (ticket(), email(), slack(), contact()):
         open_destination(row.channel, make(**own)).send(delivery(row), None)
-    assert [request.path for request in system.requests] == ["/ticket", "/email", "/slack", "/hook/key"]
+    assert [request.path for request in system.requests] == ["/ticket", "/email", "/chat", "/hook/key"]
     system.always = lambda request: says(404)
     with pytest.raises(DestinationUnavailable, match="AFTERCALL_WEBHOOK_URL_TICKET"):
         open_destination("ticket", make(**own)).send(delivery(ticket()), None)

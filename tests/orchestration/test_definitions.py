@@ -11,7 +11,7 @@ GROUPS = {
     "landing": {"landing", "landing_archive"},
     "load": {"raw/call_events", "raw/rejected_lines"},
     "outcomes": {"raw/outbox_actions", "staging/stg_outbox__actions"},
-    "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"},
+    "actions": {"outbox/ticket", "outbox/email", "outbox/crm", "outbox/chat"},
     "published": {"published"},
     "housekeeping": {"run_history"},
     "recovery": {"raw/listed_calls"}
@@ -92,13 +92,13 @@ def test_one_lineage_from_landing_to_published(defs: object) -> None:
         reached |= upstream
         upstream = {parent for key in upstream for parent in graph.get(key).parent_keys} - reached
     names = {key.to_user_string() for key in reached}
-    assert {"landing", "raw/call_events", "marts/calls", "outbox/slack", "raw/outbox_actions"} <= names
+    assert {"landing", "raw/call_events", "marts/calls", "outbox/chat", "raw/outbox_actions"} <= names
 
 
 def test_sensors_jobs_and_schedule(defs: object) -> None:
     repository = defs.get_repository_def()  # type: ignore[attr-defined]
     assert {sensor.name for sensor in repository.sensor_defs} == {
-        "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "slack_sensor", "published_sensor",
+        "landing_sensor", "ticket_sensor", "email_sensor", "crm_sensor", "chat_sensor", "published_sensor",
         "problem_sensor", "space_sensor",
     }  # fmt: skip
     assert {schedule.name: schedule.cron_schedule for schedule in repository.schedule_defs} == {
@@ -116,7 +116,7 @@ def test_a_pass_plans_the_checks_that_it_makes_and_a_complete_one_all(defs: obje
     assert {name.split("_int_")[0] for name in checks("after_call_pass")} == {"latest_keys_are_unique"}
     assert len(checks("complete_pass")) > 100
     assert checks("complete_pass") == checks("nightly_reconcile")
-    assert not checks("slack_channel")
+    assert not checks("chat_channel")
 
 
 def test_a_pass_writes_down_what_holds_data_alone_and_in_order(defs: object) -> None:
@@ -124,13 +124,13 @@ def test_a_pass_writes_down_what_holds_data_alone_and_in_order(defs: object) -> 
     job = defs.resolve_job_def("after_call_pass")  # type: ignore[attr-defined]
     keys = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
     assert len(keys) < 22
-    assert {"raw/call_events", "marts/call_volume", "outbox/slack", "raw/outbox_actions", "published"} <= keys
+    assert {"raw/call_events", "marts/call_volume", "outbox/chat", "raw/outbox_actions", "published"} <= keys
     upstream = {
         node.name: {dependency.node for dependency in inputs.values()}
         for node, inputs in job.graph.dependencies.items()
     }
     assert upstream["models"] == {"load_events"}
-    for channel in ("ticket", "email", "crm", "slack"):
+    for channel in ("ticket", "email", "crm", "chat"):
         assert "models" in upstream[f"outbox__{channel}"]
         assert f"outbox__{channel}" in upstream["load_outcomes"]
     assert {"models", "load_outcomes"} <= upstream["published"]

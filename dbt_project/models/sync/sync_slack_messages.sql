@@ -18,7 +18,7 @@ with
     final as (
         select
             due.action_key,
-            'slack' as channel,
+            'chat' as channel,
             due.kind,
             due.source,
             due.call_id,

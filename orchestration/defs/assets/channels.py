@@ -20,8 +20,8 @@ from orchestration.monitoring.paused_sensors import is_paused, sensor_name
 from orchestration.warehouse import due_actions
 
 _DUE = dg.AssetKey(["intermediate", "int_due_actions"])
-# A Slack message links to the ticket and the contact of its call, so these come first; it does not depend on them.
-PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "slack": "0"}
+# A chat message links to the ticket and the contact of its call, so these come first; it does not depend on them.
+PRIORITIES = {"ticket": "3", "crm": "2", "email": "1", "chat": "0"}
 
 
 def channel_asset(channel: str) -> dg.AssetsDefinition:

@@ -75,7 +75,7 @@ def load_events(context: dg.AssetExecutionContext, settings: Settings, warehouse
     dlt_pipeline=pipeline.declared(OrchestrationSettings(), pipeline.OUTBOX),
     name="load_outcomes",
     dagster_dlt_translator=RawTranslator(
-        OUTCOMES_GROUP, ["outbox/ticket", "outbox/email", "outbox/crm", "outbox/slack"]
+        OUTCOMES_GROUP, ["outbox/ticket", "outbox/email", "outbox/crm", "outbox/chat"]
     ),
     pool=WAREHOUSE_POOL,
 )

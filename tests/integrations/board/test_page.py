@@ -104,7 +104,7 @@ def test_what_strangers_say_is_text_in_the_direction_of_its_script(worked: Worke
         assert "aftercall" in page.title
     with open_outbox(outbox_url(worked)) as outbox:
         made = outbox.actions(limit=100)
-    assert {action.channel for action in made} >= {"ticket", "slack", "crm"}
+    assert {action.channel for action in made} >= {"ticket", "chat", "crm"}
     links = "return [...document.querySelectorAll('.actions a.row')].map((link) => link.href)"
     page.get(f"{worked.office.board.url}/actions")
     addresses = page.execute_script(links)

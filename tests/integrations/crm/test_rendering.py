@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from integrations.crm.rendering import moment, record, render
+from integrations.crm.rendering import moment, record_of, render
 from integrations.errors import Rejected
 from integrations.outbox import DueAction
 from tests.integrations.examples import NOW, contact, delivery, note, task
@@ -78,7 +78,7 @@ def test_html_holds_no_tag_but_ours(action: DueAction) -> None:
     hostile = dict.fromkeys(action.payload, '<img src=x onerror="alert(1)">&amp;\n<b>{{ 7*7 }}') | {
         "phone": "+1"
     }
-    made = record(delivery(DueAction("k", "crm", action.kind, "<i>", "<u>", hostile, NOW))).html(60_000)
+    made = record_of(delivery(DueAction("k", "crm", action.kind, "<i>", "<u>", hostile, NOW))).html(60_000)
     assert _Tags(made).seen <= {"p", "strong", "br", "ul", "li"}
     assert "&lt;img src=x onerror=&#34;alert(1)&#34;&gt;&amp;amp;<br>" in made
     assert "{{ 7*7 }}" in made
@@ -86,7 +86,7 @@ def test_html_holds_no_tag_but_ours(action: DueAction) -> None:
 
 @pytest.mark.parametrize("most", [2_000, 32_000])
 def test_only_the_body_is_cut(most: int) -> None:
-    made = record(delivery(note(body="<'&>\n" * 20_000)))
+    made = record_of(delivery(note(body="<'&>\n" * 20_000)))
     for whole in (made.text(most), made.html(most)):
         assert most * 0.1 < len(whole) <= most
         assert "Voice call - 5 min - successful" in whole
@@ -95,26 +95,26 @@ def test_only_the_body_is_cut(most: int) -> None:
 
 
 def test_times_days_and_keys() -> None:
-    made = record(delivery(task(due_date="2026-11-03", priority="urgent")))
+    made = record_of(delivery(task(due_date="2026-11-03", priority="urgent")))
     assert (made.due_on, made.priority, made.started_at) == (date(2026, 11, 3), "normal", NOW)
-    assert record(delivery(task(due_date="soon"))).due_on == NOW.date()
-    told = record(delivery(note(started_at="2026-11-02T08:55:00+01:00")))
+    assert record_of(delivery(task(due_date="soon"))).due_on == NOW.date()
+    told = record_of(delivery(note(started_at="2026-11-02T08:55:00+01:00")))
     assert f"{told.started_at:%H:%M %Z}" == "07:55 UTC"
     assert moment("2026-11-02T08:00:00Z") == moment("2026-11-02 08:00:00") == NOW
     long = DueAction("note:" + "x" * 300, "crm", "note", "atoms", "x" * 300, note().payload, NOW)
-    assert len(record(delivery(long)).key) == 64
+    assert len(record_of(delivery(long)).key) == 64
 
 
 def test_what_is_no_address_is_left_out() -> None:
-    assert record(delivery(contact(email="ada at example"))).email == ""
-    assert record(delivery(contact(email="ada@example.com"))).email == "ada@example.com"
+    assert record_of(delivery(contact(email="ada at example"))).email == ""
+    assert record_of(delivery(contact(email="ada@example.com"))).email == "ada@example.com"
 
 
 def test_own_values() -> None:
-    made = record(delivery(contact(is_vip=True, call_count=3, last_call_at="2026-11-02T09:00:00+01:00")))
+    made = record_of(delivery(contact(is_vip=True, call_count=3, last_call_at="2026-11-02T09:00:00+01:00")))
     assert [made.own(name) for name in ("is_vip", "call_count", "last_call_at")] == [
         "true",
         "3",
         "2026-11-02T08:00:00Z",
     ]
-    assert record(delivery(contact(last_call_at=None))).own("last_call_at") == ""
+    assert record_of(delivery(contact(last_call_at=None))).own("last_call_at") == ""

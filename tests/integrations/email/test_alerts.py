@@ -27,7 +27,7 @@ def test_it_arrives_once_and_says_what_to_do(
                 summary="zendesk: 401\r\nBcc: x@evil.example", action_needed="Look at AFTERCALL_ZENDESK_TOKEN",
             )  # fmt: skip
             dispatch(outbox, "email", settings, now=NOW)
-        assert dispatch(outbox, "slack", settings, now=NOW).sent == 0
+        assert dispatch(outbox, "chat", settings, now=NOW).sent == 0
     (mail,) = office.mails
     assert mail["To"] == "ops@firm.example.com"
     assert mail["Bcc"] is None

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from email import message_from_string, policy
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html import unescape
 from typing import Any
@@ -23,7 +23,7 @@ SETTINGS = IntegrationSettings(email_from_name="Ärger & Söhne", email_from_add
 
 def parsed(**payload: Any) -> EmailMessage:
     rendered = render(delivery(email(**payload)), SETTINGS)
-    return message_from_string(rendered.body, policy=policy.default)
+    return message_from_bytes(rendered.body.encode(), policy=policy.default)
 
 
 def part(mail: EmailMessage, kind: str) -> str:
@@ -162,8 +162,8 @@ def test_nothing_is_quoted_where_the_operator_says_so() -> None:
 def test_little_known_and_general() -> None:
     mail = parsed(customer_name=None, issue_type="general", summary=None)
     assert "Hello," in part(mail, "plain")
-    assert "What we noted" not in part(mail, "plain")
-    assert "What we noted" not in part(mail, "html")
+    assert "Our notes from" not in part(mail, "plain")
+    assert "Our notes from" not in part(mail, "html")
 
 
 def test_an_unknown_template_is_refused() -> None:
@@ -196,7 +196,7 @@ def test_an_alert_and_its_end_are_for_the_people_who_run_it() -> None:
     assert began["List-Unsubscribe"] is None
     assert part(began, "plain") == (
         "The crm channel has stopped\n\nLook at the key.\n\nWhat was seen:\n\n401 <b>\n\n"
-        "-- \naftercall sends this to AFTERCALL_ALERT_EMAIL.\n"
+        "-- \nYou're receiving this email because AFTERCALL_ALERT_EMAIL names your address.\n"
     )
     assert "401 &lt;b&gt;" in part(began, "html")
     assert "Kind regards" not in part(began, "html")

@@ -1,6 +1,6 @@
 """One mail, whatever shows or sends it: SMTP, SendGrid, the preview and the board."""
 
-from email import message_from_string, policy
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_the_same_mail_everywhere(
             action = outbox.actions(call_id=way["emails"])[0]
             shown = actions.look(outbox, action, settings).rendered
             assert shown is not None
-            mail = message_from_string(shown.body, policy=policy.default)
+            mail = message_from_bytes(shown.body.encode(), policy=policy.default)
             assert isinstance(mail, EmailMessage)
             found[way["emails"]] = read(mail)
         sent = system.requests[-1].json()

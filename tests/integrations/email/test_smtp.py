@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from integrations.destinations import Limits, SupportsCheck
+from integrations.email.smtp import SmtpSettings
 from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable, Unsendable
 from integrations.outbox import Outbox, dispatch
 from tests.integrations.email.mail_server import Office, Settings, close, opened, serving
@@ -235,7 +236,8 @@ def test_a_lost_answer_and_a_kill_repeat_the_mail_under_the_same_id(
             "home", "emails", "smtp_host", "smtp_port", "smtp_ca_file", "email_from_address",
             "email_allow_example_domains",
         )  # fmt: skip
-        environment = {f"AFTERCALL_{name.upper()}": str(getattr(settings, name)) for name in names}
+        values = {**settings.of(SmtpSettings).model_dump(), **settings.model_dump()}
+        environment = {f"AFTERCALL_{name.upper()}": str(values[name]) for name in names}
         root = str(Path(__file__).resolve().parents[3])
         url = outbox.engine.url.render_as_string(hide_password=False)
         command = [sys.executable, "-c", textwrap.dedent(program), url]

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from integrations.outbox import DueAction
 from tests.integrations import examples, servers
+from tests.integrations.chat.workspace import TOKEN, Workspace
 from tests.integrations.email.mail_server import authenticate
 from tests.integrations.faults.suite import (
     CredentialFaults,
@@ -25,7 +26,6 @@ from tests.integrations.faults.suite import (
 )
 from tests.integrations.faults.wire_protocols import Smtp
 from tests.integrations.servers import Answer, Request, System, says
-from tests.integrations.slack.workspace import TOKEN, Workspace
 
 SECRET = "whsec_" + base64.b64encode(b"x" * 32).decode()
 
@@ -68,7 +68,7 @@ class SignedWebhook(UnderFault):
 class IncomingWebhook(UnderFault):
     """Slack's: it says ok, and nothing else; the key is part of its address."""
 
-    channel = "slack"
+    channel = "chat"
     recognises_repeats = False
 
     def __init__(self, system: System) -> None:
@@ -84,7 +84,7 @@ class IncomingWebhook(UnderFault):
 
     def settings(self, url: str) -> dict[str, Any]:
         self.url = url
-        return {"slack": "webhook", "slack_webhook_url": f"{url}/services/T/B/x"}
+        return {"chat": "slack_webhook", "slack_webhook_url": f"{url}/services/T/B/x"}
 
     def wrong_credentials(self) -> dict[str, Any]:
         return {"slack_webhook_url": f"{self.url}/services/T/B/wrong"}
@@ -99,18 +99,18 @@ class IncomingWebhook(UnderFault):
 class Bot(UnderFault):
     """Slack's Web API; the second message about a call goes into the thread of the first."""
 
-    channel = "slack"
+    channel = "chat"
 
     def __init__(self, system: System, limits: Path) -> None:
         self.upstream = system.address
         self.workspace = system.always = Workspace()
         self.limits = limits
         # One message a second is Slack's word; here it would only be waited for.
-        limits.write_text("[limits.bot]\nper_second = 100\n")
+        limits.write_text("[limits.slack_bot]\nper_second = 100\n")
 
     def settings(self, url: str) -> dict[str, Any]:
         return {
-            "slack": "bot", "slack_api_url": url, "slack_bot_token": TOKEN, "destinations_file": self.limits,
+            "chat": "slack_bot", "slack_api_url": url, "slack_bot_token": TOKEN, "destinations_file": self.limits,
         }  # fmt: skip
 
     def wrong_credentials(self) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def told(home: Path, name: str, what: str) -> str:
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Iterator[None]:
     """Systems of these names in every channel."""
     modules = []
-    for channel in ("ticket", "email", "crm", "slack"):
+    for channel in ("ticket", "email", "crm", "chat"):
         place = folder / channel
         place.mkdir()
         for name in names:

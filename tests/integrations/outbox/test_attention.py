@@ -96,7 +96,7 @@ def test_what_failed_is_listed_until_a_person_closes_it_and_so_are_alerts_that_f
     outbox.fill([ticket("1"), ticket("2")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
     look(outbox, settings)
-    dispatch(outbox, "slack", settings, now=NOW)
+    dispatch(outbox, "chat", settings, now=NOW)
     assert listed(outbox, settings) == [("dead:ticket:north", True), ("dead:alerts:slack:south", False)]
     look(outbox, settings)
     (alert,) = outbox.actions(kind="pipeline_alert")

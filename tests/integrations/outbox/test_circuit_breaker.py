@@ -266,8 +266,8 @@ def test_other_channels_go_on_and_the_alert_goes_out(
         destination=Counting(tmp_path / "r", DestinationUnavailable("401")),
     )
     assert len(alerts(outbox, settings)) == 1
-    assert dispatch(outbox, "slack", settings, now=NOW).sent == 2
-    assert {preview.title for preview in outbox.previews(channel="slack")} == {
+    assert dispatch(outbox, "chat", settings, now=NOW).sent == 2
+    assert {preview.title for preview in outbox.previews(channel="chat")} == {
         "#support: Transfer requested by Ada",
         "#alerts: The ticket channel has stopped at register",
     }

@@ -33,9 +33,9 @@ def test_the_preview_of_every_channel_counts_as_sent(outbox: Outbox, settings: I
     rows = [ticket(), email(), contact(), note(), task(), slack()]
     outbox.fill(rows, NOW, settings)
     sent = {
-        channel: dispatch(outbox, channel, settings).sent for channel in ("ticket", "email", "crm", "slack")
+        channel: dispatch(outbox, channel, settings).sent for channel in ("ticket", "email", "crm", "chat")
     }
-    assert sent == {"ticket": 1, "email": 1, "crm": 3, "slack": 1}
+    assert sent == {"ticket": 1, "email": 1, "crm": 3, "chat": 1}
     for row in rows:
         preview, action = outbox.preview(row.action_key), outbox.action(row.action_key)
         assert preview is not None
@@ -237,9 +237,9 @@ def test_an_unknown_destination_says_what_exists(
 def test_an_alert_is_an_action_and_comes_once(outbox: Outbox, settings: IntegrationSettings) -> None:
     for _ in range(2):
         key = alert(outbox, "run:42", "The run failed", settings, NOW, summary="<!here> disk full")
-        dispatch(outbox, "slack", settings, now=NOW)
+        dispatch(outbox, "chat", settings, now=NOW)
     assert key == "pipeline_alert:run:42"
     preview = outbox.preview(key)
     assert preview is not None
     assert preview.revision == 1
-    assert "&lt;!here&gt; disk full" in preview.body
+    assert "<!here> disk full" in preview.body

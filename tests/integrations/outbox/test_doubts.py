@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from integrations.chat.message import message
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Finding
 from integrations.errors import Forbidden
 from integrations.outbox import Outbox, dispatch, problems
-from integrations.slack.rendering import message
 from tests.integrations import servers
 from tests.integrations.examples import NOW, Register, delivery, slack, ticket
 from tests.integrations.servers import says
@@ -96,11 +96,11 @@ def test_a_webhook_of_slack_that_is_gone_holds_up_no_other(outbox: Outbox, make_
     with servers.running() as api:
         api.always = lambda request: says(404, b"no_service") if "/vip" in request.path else says(200, b"ok")
         urls = f"#vip={api.url}/vip,{api.url}/others"
-        settings = make_settings(slack="webhook", slack_webhook_url=urls)
+        settings = make_settings(chat="slack_webhook", slack_webhook_url=urls)
         settings.home.mkdir(exist_ok=True)
         (settings.home / "destinations.toml").write_text("[limits.webhook]\nper_second = 100\n")
         rows = [slack("1", slack_channel="#vip"), slack("2"), slack("3")]
-        assert message(delivery(rows[0]), settings)["channel"] == "#vip"
+        assert message(delivery(rows[0]), settings).channel == "#vip"
         outbox.fill(rows, NOW, settings)
-        report = dispatch(outbox, "slack", settings, now=NOW)
+        report = dispatch(outbox, "chat", settings, now=NOW)
     assert (report.sent, report.retrying, outbox.pauses()) == (2, 1, [])

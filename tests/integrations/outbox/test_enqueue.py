@@ -197,5 +197,5 @@ def test_odd_content_is_kept_as_far_as_it_can_be(outbox: Outbox, settings: Integ
 
 
 def test_an_unknown_channel_is_a_clear_error(outbox: Outbox, settings: IntegrationSettings) -> None:
-    with pytest.raises(ValueError, match="ticket, email, crm, slack"):
+    with pytest.raises(ValueError, match="ticket, email, crm, chat"):
         outbox.fill([DueAction("k", "fax", "fax", None, None, {})], NOW, settings)

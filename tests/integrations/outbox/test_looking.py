@@ -111,7 +111,7 @@ def test_a_pass_does_what_was_planned(
     chance, now = random.Random(seed), NOW
 
     def settings() -> IntegrationSettings:
-        places = {name: chance.choice(PLACES) for name in ("tickets", "crm", "slack", "emails")}
+        places = {name: chance.choice(PLACES) for name in ("tickets", "crm", "chat", "emails")}
         return make_settings(**places, stop_after_unreachable=3, retry_max_attempts=3)
 
     for round_ in range(3):

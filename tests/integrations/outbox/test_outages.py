@@ -187,18 +187,18 @@ def test_a_webhook_of_slack_that_answers_anything_for_hours_gets_each_message_on
 
     with servers.running() as api:
         api.always = answer
-        settings = make_settings(slack="webhook", slack_webhook_url=f"{api.url}/hook")
+        settings = make_settings(chat="slack_webhook", slack_webhook_url=f"{api.url}/hook")
         settings.home.mkdir(exist_ok=True)
         (settings.home / "destinations.toml").write_text("[limits.webhook]\nper_second = 1000\n")
         outbox.fill([slack(str(number), headline=f"n{number}") for number in range(4)], NOW, settings)
         now = NOW
         while now < NOW + 8 * HOUR:
-            report = dispatch(outbox, "slack", settings, now=now)
+            report = dispatch(outbox, "chat", settings, now=now)
             now = max(report.paused_until or now, now + MINUTE)
         assert {action.status for action in outbox.actions()} <= {"pending", "retrying"}
         is_back = True
         for _ in range(6):
-            report = dispatch(outbox, "slack", settings, now=now)
+            report = dispatch(outbox, "chat", settings, now=now)
             now = max(report.paused_until or now, now + MINUTE)
     assert sorted(posted) == [f"n{number}" for number in range(4)]
     assert {action.status for action in outbox.actions()} == {"sent"}

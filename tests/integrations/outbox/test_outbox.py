@@ -22,7 +22,7 @@ def test_counts_and_lists(outbox: Outbox, settings: IntegrationSettings) -> None
     dispatch(outbox, "ticket", settings, now=NOW)
     assert Count("ticket", "ticket", "sent", 2) in outbox.counts()
     assert {action.channel for action in outbox.actions(call_id="1")} == {"ticket", "email"}
-    assert [action.kind for action in outbox.actions(status="pending", channel="slack")] == [
+    assert [action.kind for action in outbox.actions(status="pending", channel="chat")] == [
         "transfer_requested"
     ]
     assert len(outbox.actions(limit=3)) == 3

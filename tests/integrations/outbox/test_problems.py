@@ -22,7 +22,7 @@ def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> 
     return [problem.key for problem in open_now if problem.told_at]
 
 
-def told(outbox: Outbox, channel: str = "slack") -> list[str]:
+def told(outbox: Outbox, channel: str = "chat") -> list[str]:
     alerts = outbox.actions(kind="pipeline_alert", channel=channel)
     return [str(action.payload["headline"]) for action in reversed(alerts)]
 
@@ -94,7 +94,7 @@ def test_what_waits_too_long(outbox: Outbox, make_settings: Settings, systems: P
 
 def test_where_alerts_go(outbox: Outbox, make_settings: Settings) -> None:
     finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
-    both = make_settings(alerts="slack,email", alert_email="ops@shop.de", slack_alert_channel="#ops")
+    both = make_settings(alerts="slack,email", alert_email="ops@shop.de", chat_alert_channel="#ops")
     problems.reconcile(outbox.engine, [finding], both, NOW)
     assert told(outbox) == told(outbox, "email") == ["It is broken"]
     (mail,) = outbox.actions(channel="email")

@@ -13,6 +13,7 @@ import pytest
 import trustme
 
 from integrations.config import IntegrationSettings
+from integrations.email.smtp import SmtpSettings
 from integrations.outbox import OutboxNotWritable, dispatch, open_outbox, results, worker
 from integrations.outbox import engine as engines
 from tests.integrations.email.mail_server import Office, serving
@@ -180,7 +181,7 @@ def test_a_crash_loop_after_a_send_ends_with_a_person(
     settings = mail_settings(tmp_path)
     with open_outbox(settings.outbox_url) as outbox:
         outbox.fill([email()], NOW, settings)
-        code, port = textwrap.dedent(KILLED_AFTER_EACH_SEND), str(settings.smtp_port)
+        code, port = textwrap.dedent(KILLED_AFTER_EACH_SEND), str(settings.of(SmtpSettings).smtp_port)
         # The third pass finds that two sends have begun, and dies when it marks the action as dead.
         for _ in range(3):
             child = subprocess.run([sys.executable, "-c", code, str(tmp_path), port], check=False, timeout=60)

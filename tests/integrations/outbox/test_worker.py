@@ -62,7 +62,7 @@ def test_contact_note_task_and_messages_of_a_call_do_not_overtake_each_other(
         assert ended[line["contact"].removeprefix("north/")] <= line["began"]
         if line["key"].startswith("task"):
             assert ended[line["key"].replace("task", "note")] <= line["began"]
-    assert dispatch(outbox, "slack", settings, now=NOW).sent == 36
+    assert dispatch(outbox, "chat", settings, now=NOW).sent == 36
     messages = [line for line in did(systems, "north") if line["contact"] is None and "call" in line["key"]]
     assert sorted(len(line["earlier"]) for line in messages) == [2] * 12
     assert Desk.most > 2

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,18 @@ from integrations.outbox import DueAction
 from integrations.ticket.jira import Jira
 from integrations.ticket.updating import reference
 from tests.integrations import servers
-from tests.integrations.examples import delivery, goes_out_as_shown, ticket
+from tests.integrations.examples import delivery, ticket
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
     FaultSuite,
     TlsFaults,
-    UnderFault,
     UpdateFaults,
 )
 from tests.integrations.servers import System
 from tests.integrations.ticket.fakes.jira import EMAIL, SCREEN, TOKEN, FakeJira, texts
+from tests.integrations.ticket.suite import TRANSCRIPT, TicketSuite, TicketSystem, changed
 
-SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
 Make = Callable[..., Jira]
 
 
@@ -35,10 +33,6 @@ def settings(url: str) -> dict[str, Any]:
         "tickets": "jira", "jira_url": url, "jira_email": EMAIL, "jira_token": TOKEN,
         "jira_projects": "billing=BILL,cars=SUP/Rental,SUP",
     }  # fmt: skip
-
-
-def changed(row: DueAction, **payload: Any) -> DueAction:
-    return replace(row, payload={**row.payload, **payload})
 
 
 @pytest.fixture
@@ -62,7 +56,7 @@ def desk(jira: FakeJira, system: System, tmp_path: Path) -> Iterator[Make]:
 
 
 def test_a_ticket(jira: FakeJira, desk: Make, system: System) -> None:
-    row = ticket(description=f"It broke.\n\n[l|http://evil.example] *b*{SAID}", priority="urgent")
+    row = ticket(description=f"It broke.\n\n[l|http://evil.example] *b*{TRANSCRIPT}", priority="urgent")
     key = desk().send(delivery(row), None)
     made = jira.issues[key]["fields"]
     assert (key, made["summary"], made["priority"]) == ("SUP-1", "Rental car: Ada", {"name": "Highest"})
@@ -92,50 +86,6 @@ def test_the_newest_are_read_once_a_pass(jira: FakeJira, desk: Make, system: Sys
     for number in range(5):
         assert target.find(delivery(ticket(str(number)))) is None
     assert sum(one.path.endswith("bulkfetch") for one in system.requests) == len(jira.projects)
-
-
-def test_an_update_tells_what_is_new_once(jira: FakeJira, desk: Make) -> None:
-    row = ticket(description=f"It broke.{SAID}")
-    key = desk().send(delivery(row), None)
-    before = jira.issues[key]["fields"]["description"]
-    later = changed(row, description=f"Refunded.{SAID}", priority="high", is_resolved=True)
-    for _ in range(2):
-        # The second time is after a crash between the update and its mark.
-        assert desk().send(delivery(later), key) == key
-    made = jira.issues[key]["fields"]
-    assert (made["priority"], made["description"]) == ({"name": "High"}, before)
-    (comment,) = jira.comments[key]
-    told = list(texts(comment))
-    assert told[:3] == ["Refunded.", "Status: ", "A later report says that the issue was resolved."]
-    assert "Agent: Hello?" not in told
-
-
-def test_what_an_agent_changed_stays(jira: FakeJira, desk: Make) -> None:
-    row = ticket()
-    key = desk().send(delivery(row), None)
-    theirs = {
-        "priority": {"name": "Low"},
-        "labels": ["mine"],
-        "components": [],
-        "assignee": {"accountId": "7"},
-    }
-    jira.issues[key]["fields"] |= theirs
-    for priority in ("high", "urgent"):
-        desk().send(delivery(changed(row, priority=priority, title="New", description=priority)), key)
-    made = jira.issues[key]["fields"]
-    assert {name: made[name] for name in theirs} == theirs
-    assert made["summary"] == "New"
-    assert len(jira.comments[key]) == 2
-
-
-def test_a_ticket_that_somebody_deleted(jira: FakeJira, desk: Make) -> None:
-    row = ticket()
-    key = desk().send(delivery(row), None)
-    del jira.issues[key]
-    with pytest.raises(NotFound, match=f"Jira has no ticket {key} any more"):
-        desk().send(delivery(row), key)
-    assert desk().find(delivery(row)) is None
-    assert desk().current(delivery(row), key) is None
 
 
 def test_a_ticket_out_of_reach_does_not_stop_the_others(jira: FakeJira, desk: Make) -> None:
@@ -170,10 +120,6 @@ def test_a_link_leads_to_the_call(jira: FakeJira, desk: Make) -> None:
     href = "https://board.example/calls/atoms/1"
     node = {"type": "text", "text": href, "marks": [{"type": "link", "attrs": {"href": href}}]}
     assert str(node) in str(opened.body(delivery(ticket()), None))
-
-
-def test_what_is_shown_is_what_goes_out(jira: FakeJira, desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_out_as_shown(desk(), ticket(), monkeypatch)
 
 
 def test_what_would_change(jira: FakeJira, desk: Make) -> None:
@@ -233,26 +179,42 @@ def test_its_own_words(jira: FakeJira, desk: Make) -> None:
         desk(jira_projects="billing=BILL").send(delivery(ticket()), None)
 
 
-@pytest.mark.parametrize(
-    ("changes", "setting"),
-    [
+class UnderJira(TicketSystem):
+    called = "Jira"
+    missing = (
         ({"jira_url": ""}, "AFTERCALL_JIRA_URL"),
         ({"jira_token": ""}, "AFTERCALL_JIRA_TOKEN"),
         ({"jira_projects": ""}, "AFTERCALL_JIRA_PROJECTS"),
         ({"jira_projects": 'SUP" OR 1'}, "AFTERCALL_JIRA_PROJECTS"),
-    ],
-)
-def test_a_missing_setting_is_named(desk: Make, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
-        desk(**changes)
-
-
-class UnderJira(UnderFault):
-    channel = "ticket"
+    )
 
     def __init__(self, system: System) -> None:
-        self.upstream = system.address
+        self.upstream, self.url = system.address, system.url
         system.always = self.fake = FakeJira()
+
+    def title(self, number: str) -> str:
+        return str(self.fields(number)["summary"])
+
+    def priority(self, number: str) -> str:
+        return str(self.fields(number)["priority"]["name"]).lower()
+
+    def fields(self, number: str) -> dict[str, Any]:
+        fields: dict[str, Any] = self.fake.issues[number]["fields"]
+        return fields
+
+    def text(self, number: str) -> str:
+        documents = [self.fields(number)["description"], *self.fake.comments.get(number, [])]
+        return "\n".join(words for document in documents for words in texts(document))
+
+    def edit(self, number: str) -> dict[str, Any]:
+        theirs = {
+            "priority": {"name": "Low"}, "labels": ["mine"], "components": [], "assignee": {"accountId": "7"},
+        }  # fmt: skip
+        self.fake.issues[number]["fields"] |= theirs
+        return theirs
+
+    def remove(self, number: str) -> None:
+        del self.fake.issues[number]
 
     def settings(self, url: str) -> dict[str, Any]:
         return settings(url) | {"jira_projects": "SUP"}
@@ -275,10 +237,10 @@ class UnderJira(UnderFault):
             del self.fake.issues[one["key"]]
 
 
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
     @pytest.fixture(scope="class")
     @classmethod
-    def adapter(cls) -> Iterator[UnderFault]:
+    def adapter(cls) -> Iterator[UnderJira]:
         with servers.running() as system:
             under = UnderJira(system)
             yield under

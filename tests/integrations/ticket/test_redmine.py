@@ -11,24 +11,23 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import DestinationUnavailable, NotFound, Rejected
+from integrations.errors import DestinationUnavailable, Rejected
 from integrations.outbox import DueAction
 from integrations.ticket.redmine import Redmine
 from integrations.ticket.updating import reference
 from tests.integrations import examples
-from tests.integrations.examples import delivery, goes_out_as_shown
+from tests.integrations.examples import delivery
 from tests.integrations.faults.suite import (
     CredentialFaults,
     DeletionFaults,
     FaultSuite,
     TlsFaults,
-    UnderFault,
     UpdateFaults,
 )
 from tests.integrations.ticket.redmine_server import Server
+from tests.integrations.ticket.suite import TRANSCRIPT, TicketSuite, TicketSystem
 
 CALLS = itertools.count(1)
-SAID = "\n\nAgent: Hello?\nCustomer: It is broken."
 HOSTILE = (
     '*bold* _it_ "link":http://evil.example !http://evil.example/x.png! <script>alert(1)</script> <b>b</b>\n'
     "{{toc}} {{include(x)}} [[Wiki]] #1 @agent user:agent version:1 http://evil.example www.evil.example\n"
@@ -75,7 +74,7 @@ def notes(redmine: Server, number: str) -> list[str]:
 
 
 def test_a_ticket_is_made_where_its_queue_goes(redmine: Server, desk: Make) -> None:
-    row = due(description=f"The car did not start.{SAID}", priority="urgent")
+    row = due(description=f"The car did not start.{TRANSCRIPT}", priority="urgent")
     number = desk(redmine_tracker="Support").send(delivery(row), None)
     made = issue(redmine, number)
     assert (made["project"]["name"], made["category"]["name"]) == ("Front desk", "Rental")
@@ -102,36 +101,16 @@ def test_it_is_found_again_by_its_own_key_only(redmine: Server, desk: Make) -> N
     assert desk().find(delivery(second)) is None
 
 
-def test_an_update_tells_what_is_new_once(redmine: Server, desk: Make) -> None:
-    row = due(description=f"It broke.{SAID}")
+def test_a_resolved_issue_is_not_closed(redmine: Server, desk: Make) -> None:
+    row = due()
     number = desk().send(delivery(row), None)
-    before = issue(redmine, number)
-    later = delivery(
-        replace(row, payload={**row.payload, "description": f"Refunded.{SAID}", "priority": "high"})
-    )
-    for _ in range(2):
-        # The second time is after a crash between the update and its mark.
-        assert desk().send(later, number) == number
-    after = issue(redmine, number)
-    assert (after["priority"]["name"], after["description"]) == ("High", before["description"])
-    assert len(notes(redmine, number)) == 1
-    assert notes(redmine, number)[0].startswith("Refunded.")
-    assert "Hello" not in notes(redmine, number)[0]
-    resolved = delivery(replace(row, payload={**later.payload, "is_resolved": True}))
-    desk().send(resolved, number)
-    assert "A later report says that the issue was resolved" in notes(redmine, number)[1]
+    desk().send(delivery(replace(row, payload={**row.payload, "is_resolved": True})), number)
+    assert "A later report says that the issue was resolved" in notes(redmine, number)[0]
     assert issue(redmine, number)["status"]["name"] == "New"
     assert len(redmine.holding(reference(row.action_key))) == 1
 
 
-def test_the_same_content_again_changes_nothing(redmine: Server, desk: Make) -> None:
-    row = due()
-    number = desk().send(delivery(row), None)
-    desk().send(delivery(row), number)
-    assert issue(redmine, number)["journals"] == []
-
-
-def test_what_an_agent_changed_stays(redmine: Server, desk: Make) -> None:
+def test_what_an_agent_rewrote_stays(redmine: Server, desk: Make) -> None:
     row = due(priority="normal")
     number = desk().send(delivery(row), None)
     theirs = {
@@ -153,16 +132,6 @@ def test_what_an_agent_changed_stays(redmine: Server, desk: Make) -> None:
     assert len(notes(redmine, number)) == 3
 
 
-def test_a_ticket_that_somebody_deleted(redmine: Server, desk: Make) -> None:
-    row = due()
-    number = desk().send(delivery(row), None)
-    redmine.ask("DELETE", f"/issues/{number}.json")
-    with pytest.raises(NotFound, match=f"Redmine has no ticket {number} any more"):
-        desk().send(delivery(row), number)
-    assert desk().find(delivery(row)) is None
-    assert desk().current(delivery(row), number) is None
-
-
 def test_a_ticket_out_of_reach_does_not_stop_the_others(redmine: Server, desk: Make) -> None:
     row = due()
     number = desk().send(delivery(row), None)
@@ -178,10 +147,6 @@ def test_a_link_leads_to_the_call(redmine: Server, desk: Make) -> None:
     number = desk(board_url="https://board.example/x_y").send(delivery(row), None)
     page = redmine.ask("GET", f"/issues/{number}")
     assert f'href="https://board.example/x_y/calls/atoms/{row.call_id}"' in page
-
-
-def test_what_is_shown_is_what_goes_out(desk: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_out_as_shown(desk(), due(), monkeypatch)
 
 
 def test_what_would_change(redmine: Server, desk: Make) -> None:
@@ -285,29 +250,43 @@ def test_the_check_names_what_is_missing(desk: Make) -> None:
     assert "Look at AFTERCALL_REDMINE_KEY" in refused.told
 
 
-@pytest.mark.parametrize(
-    ("changes", "setting"),
-    [
+class UnderRedmine(TicketSystem):
+    called = "Redmine"
+    missing = (
         ({"redmine_url": ""}, "AFTERCALL_REDMINE_URL"),
         ({"redmine_key": ""}, "AFTERCALL_REDMINE_KEY"),
         ({"redmine_projects": ""}, "AFTERCALL_REDMINE_PROJECTS"),
         ({"redmine_projects": "a,b"}, "AFTERCALL_REDMINE_PROJECTS"),
         ({"redmine_priorities": "high="}, "AFTERCALL_REDMINE_PRIORITIES"),
-    ],
-)
-def test_a_missing_setting_is_named(tmp_path: Path, changes: dict[str, Any], setting: str) -> None:
-    with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
-        Redmine(IntegrationSettings(home=tmp_path, **(settings("http://127.0.0.1:1", "k") | changes)))
-
-
-class UnderRedmine(UnderFault):
-    channel = "ticket"
+    )
     hung_after: Mapping[str, Any] = {"http_read_seconds": 3}
 
     def __init__(self, server: Server) -> None:
-        self.server = server
+        self.server, self.url = server, server.url
         host, _, port = server.url.removeprefix("http://").partition(":")
         self.upstream = (host, int(port))
+
+    def title(self, number: str) -> str:
+        return str(self.fields(number)["subject"])
+
+    def priority(self, number: str) -> str:
+        return str(self.fields(number)["priority"]["name"]).lower()
+
+    def fields(self, number: str) -> dict[str, Any]:
+        return issue(self.server, number)
+
+    def text(self, number: str) -> str:
+        return "\n".join([self.fields(number)["description"], *notes(self.server, number)])
+
+    def edit(self, number: str) -> dict[str, Any]:
+        person = self.server.ask("GET", "/users/current.json")["user"]["id"]
+        theirs = {"status_id": 2, "priority_id": 1, "notes": "mine", "assigned_to_id": person}
+        self.server.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": theirs})
+        edited = self.fields(number)
+        return {name: edited[name] for name in ("status", "priority", "assigned_to", "description")}
+
+    def remove(self, number: str) -> None:
+        self.server.ask("DELETE", f"/issues/{number}.json")
 
     def settings(self, url: str) -> dict[str, Any]:
         # Long enough for a Redmine on a busy machine, short enough to wait for it to hang.
@@ -333,10 +312,10 @@ class UnderRedmine(UnderFault):
             self.server.ask("DELETE", f"/issues/{row['id']}.json")
 
 
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
+class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
     @pytest.fixture(scope="class")
     @classmethod
-    def adapter(cls, redmine: Server) -> Iterator[UnderFault]:
+    def adapter(cls, redmine: Server) -> Iterator[UnderRedmine]:
         yield UnderRedmine(redmine)
         told = redmine.notes()
         assert told

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from integrations.errors import DestinationUnavailable
-from integrations.ticket.rendering import LONGEST, description, fitted, render, ticket
+from integrations.ticket.rendering import LONGEST, description, fitted, render, ticket_of
 from tests.integrations.examples import delivery
 from tests.integrations.examples import ticket as due
 
@@ -23,22 +23,22 @@ def test_a_ticket() -> None:
 
 def test_when_it_was_who_answered_and_where_to_read_on() -> None:
     row = due(started_at="2026-11-02T08:00:00+00:00", agent_id="a7")
-    told = description(ticket(delivery(row), "https://board.example/"))
+    told = description(ticket_of(delivery(row), "https://board.example/"))
     assert "Time: 2 Nov 2026, 08:00 UTC\nVoice agent: a7\n" in told
     assert "On the board: https://board.example/calls/atoms/1" in told
-    bare = description(ticket(delivery(due())))
+    bare = description(ticket_of(delivery(due())))
     assert not any(f"\n{label}:" in bare for label in ("Time", "Voice agent", "On the board"))
     with pytest.raises(DestinationUnavailable, match="AFTERCALL_BOARD_URL"):
-        ticket(delivery(row), "board.example")
+        ticket_of(delivery(row), "board.example")
 
 
 def test_resolved_after_all_is_told() -> None:
-    assert "was resolved" not in description(ticket(delivery(due())))
-    assert "was resolved" in description(ticket(delivery(due(is_resolved=True))))
+    assert "was resolved" not in description(ticket_of(delivery(due())))
+    assert "was resolved" in description(ticket_of(delivery(due(is_resolved=True))))
 
 
 def test_strangers_words_stay_words() -> None:
-    made = ticket(
+    made = ticket_of(
         delivery(
             due(
                 title="a\r\nb\x00",
@@ -52,7 +52,7 @@ def test_strangers_words_stay_words() -> None:
 
 def test_the_summary_comes_first_then_the_facts_then_the_transcript() -> None:
     told = "The car did not start.\n\nShe waits.\n\nAgent: Hello?\nCustomer: It is\n\nbroken."
-    made = ticket(delivery(due(description=told)))
+    made = ticket_of(delivery(due(description=told)))
     assert made.summary == "The car did not start.\n\nShe waits."
     assert made.transcript == "Agent: Hello?\nCustomer: It is\n\nbroken."
     whole = description(made)
@@ -64,27 +64,27 @@ def test_the_summary_comes_first_then_the_facts_then_the_transcript() -> None:
         "Agent: Hello?",
     ]
     assert sorted(parts, key=whole.index) == parts
-    assert ticket(delivery(due(description="Customer: only said"))).transcript == "Customer: only said"
+    assert ticket_of(delivery(due(description="Customer: only said"))).transcript == "Customer: only said"
 
 
 def test_a_long_transcript_is_shortened_and_what_is_above_it_stays() -> None:
     said = "Agent: " + "wörd " * 200_000
-    made = ticket(delivery(due(description=f"It broke.\n\n{said}", title="t" * 900)))
+    made = ticket_of(delivery(due(description=f"It broke.\n\n{said}", title="t" * 900)))
     whole = fitted(lambda room: description(made, room), 20_000)
     assert 19_000 < len(whole.encode()) <= 20_000
     assert whole.endswith("…")
     assert "Call: 1 (atoms)" in whole
     assert len(made.title) == 255
-    assert len(ticket(delivery(due(description="word " * 200_000))).summary) < LONGEST
+    assert len(ticket_of(delivery(due(description="word " * 200_000))).summary) < LONGEST
 
 
 @pytest.mark.parametrize(("given", "made"), [("URGENT", "urgent"), ("soon", "normal"), (None, "normal")])
 def test_priorities(given: str | None, made: str) -> None:
-    assert ticket(delivery(due(priority=given))).priority == made
+    assert ticket_of(delivery(due(priority=given))).priority == made
 
 
 def test_little_known() -> None:
     nothing: dict[str, Any] = dict.fromkeys(due().payload)
-    made = ticket(delivery(due(**nothing)))
+    made = ticket_of(delivery(due(**nothing)))
     assert (made.title, made.queue, made.issue_type) == ("Call 1", "support", "general")
     assert "Customer: unknown\n" in description(made)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from integrations.errors import DestinationUnavailable, Forbidden
-from integrations.ticket.rendering import Ticket, ticket
+from integrations.ticket.rendering import Ticket, ticket_of
 from integrations.ticket.targets import targets
 from integrations.ticket.updating import first, read, reference, update
 from tests.integrations.examples import delivery
@@ -15,13 +15,15 @@ FIELDS = {"subject": "Rental car", "priority": "normal"}
 
 
 def made(description: str = "It broke.\n\nAgent: Hello?") -> Ticket:
-    return ticket(delivery(due(description=description)))
+    return ticket_of(delivery(due(description=description)))
 
 
 def test_when_it_was_is_no_news() -> None:
     fields = {"priority": "normal"}
-    before = ticket(delivery(due()))
-    after = ticket(delivery(due(started_at="2026-11-02T08:00:00Z", agent_id="a7")), "https://board.example")
+    before = ticket_of(delivery(due()))
+    after = ticket_of(
+        delivery(due(started_at="2026-11-02T08:00:00Z", agent_id="a7")), "https://board.example"
+    )
     assert update(after, fields, fields, first(before, fields)) is None
 
 
@@ -43,18 +45,18 @@ def test_the_same_again_is_nothing() -> None:
 def test_fields_alone_need_no_comment() -> None:
     due_now = update(made(), FIELDS | {"priority": "high"}, FIELDS, first(made(), FIELDS))
     assert due_now is not None
-    assert (dict(due_now.fields), due_now.told) == ({"priority": "high"}, None)
+    assert (dict(due_now.fields), due_now.comment) == ({"priority": "high"}, None)
 
 
 def test_a_transcript_is_told_once() -> None:
     written = first(made("It broke."), FIELDS)
     arrived = update(made(), FIELDS, FIELDS, written)
     assert arrived is not None
-    assert arrived.told == made()
+    assert arrived.comment == made()
     later = made("Refunded.\n\nAgent: Hello?")
     again = update(later, FIELDS, FIELDS, arrived.written)
     assert again is not None
-    assert again.told == replace(later, transcript="")
+    assert again.comment == replace(later, transcript="")
 
 
 def test_a_field_of_theirs_is_theirs_even_when_it_looks_like_ours_later() -> None:
@@ -71,7 +73,7 @@ def test_a_field_of_theirs_is_theirs_even_when_it_looks_like_ours_later() -> Non
 def test_nobody_knows_what_was_written_so_no_field_is_touched() -> None:
     unknown = update(made(), FIELDS | {"priority": "high"}, FIELDS, None)
     assert unknown is not None
-    assert (dict(unknown.fields), unknown.told) == ({}, made())
+    assert (dict(unknown.fields), unknown.comment) == ({}, made())
     assert update(made(), FIELDS, FIELDS | {"priority": "low"}, unknown.written) is None
 
 

@@ -158,10 +158,10 @@ def test_a_message_is_shown_with_the_thread_that_it_goes_into(
         api.always = answer
         monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
         monkeypatch.setenv("AFTERCALL_SLACK_API_URL", api.url)
-        monkeypatch.setenv("AFTERCALL_SLACK", "bot")
+        monkeypatch.setenv("AFTERCALL_CHAT", "slack_bot")
         settings = IntegrationSettings(ignore_action_age=True)
         outbox.fill([slack()], NOW, settings)
-        dispatch(outbox, "slack", settings)
+        dispatch(outbox, "chat", settings)
         later = replace(slack(), action_key="vip_call:atoms:1", kind="vip_call")
         outbox.fill([later], NOW, settings)
         assert '"thread_ts": "11.22"' in run("actions", "show", later.action_key).output
@@ -266,13 +266,13 @@ def test_check_looks_into_every_channel_that_the_rules_post_to(
 
     with servers.running() as slack:
         slack.always = answer
-        monkeypatch.setenv("AFTERCALL_SLACK", "bot")
+        monkeypatch.setenv("AFTERCALL_CHAT", "slack_bot")
         monkeypatch.setenv("AFTERCALL_SLACK_BOT_TOKEN", "xoxb-1")
         monkeypatch.setenv("AFTERCALL_SLACK_API_URL", slack.url)
         told = run("check", "bot").output
-    assert "ok   slack/bot: channel #alerts" in told
-    assert "ok   slack/bot: channel #vip" in told
-    assert "bad  slack/bot: channel #support" in told
+    assert "ok   chat/slack_bot: channel #alerts" in told
+    assert "ok   chat/slack_bot: channel #vip" in told
+    assert "bad  chat/slack_bot: channel #support" in told
     assert not any("postMessage" in request.path for request in slack.requests)
 
 

@@ -111,7 +111,7 @@ def test_a_morning_ends_with_0_and_reaches_nobody(tmp_path: Path) -> None:
         "AFTERCALL_BOARD_BIND": f"127.0.0.1:{free_port()}",
         "AFTERCALL_DAGSTER_BIND": f"127.0.0.1:{free_port()}",
         "AFTERCALL_CRM": "hubspot",
-        "aftercall_slack": "bot",
+        "aftercall_chat": "slack_bot",
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("AFTERCALL_")}
     demo = subprocess.run(

@@ -161,7 +161,7 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
     assert f"0.00 USD cost of the calls as configured, {cost:.2f} as proposed" in shown
     ended = sum(row[2] for row in theirs)
     assert f": {ended} new, 0 no longer due, 1 changed" in shown
-    assert "slack vip_call: #vip" in shown
+    assert "chat vip_call: #vip" in shown
     assert "within their channel's age limit" in shown
     assert phone not in shown
     assert phone[-2:] in shown

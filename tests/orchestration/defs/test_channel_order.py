@@ -19,9 +19,9 @@ def test_slack_goes_last_in_one_process(tmp_path: Path) -> None:
 
         return _channel
 
-    assets = [asset(channel) for channel in ("slack", "email", "crm", "ticket")]
+    assets = [asset(channel) for channel in ("chat", "email", "crm", "ticket")]
     with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
         job = dg.define_asset_job("order", executor_def=dg.in_process_executor)
         found = dg.Definitions(assets=assets, jobs=[job]).resolve_job_def("order")
         assert found.execute_in_process(instance=instance).success
-    assert done == ["ticket", "crm", "email", "slack"]
+    assert done == ["ticket", "crm", "email", "chat"]

@@ -25,7 +25,7 @@ def test_an_alert_goes_out_while_somebody_has_the_warehouse_open(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"open\n"
-        job = build_defs().resolve_job_def("slack_channel")
+        job = build_defs().resolve_job_def("chat_channel")
         result = job.execute_in_process(instance=dagster, raise_on_error=False)
         holder.terminate()
     (failure,) = [event for event in result.all_events if event.is_step_failure]

@@ -87,7 +87,7 @@ def test_dagster_dev_loads_the_code_location_and_runs_every_sensor(site: Site) -
     (location,) = site.ui.locations()
     assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation"
     sensors, schedules = site.ui.sensors(), site.ui.schedules()
-    channels = {f"{channel}_sensor" for channel in ("ticket", "email", "crm", "slack")}
+    channels = {f"{channel}_sensor" for channel in ("ticket", "email", "crm", "chat")}
     assert set(sensors) >= {"landing_sensor", "problem_sensor"} | channels
     assert "nightly_reconcile_schedule" in schedules
     assert {sensor["sensorState"]["status"] for sensor in sensors.values()} == {"RUNNING"}
@@ -111,7 +111,7 @@ def test_its_instance_is_the_one_in_the_state_directory(site: Site) -> None:
 @pytest.fixture(scope="module")
 def first_pass(site: Site) -> Site:
     """The first call, while the Slack channel is switched off."""
-    site.ui.switch_off("slack_sensor")
+    site.ui.switch_off("chat_sensor")
     site.post("first")
     wait_until(lambda: site.ui.runs(FIRST_PASS) and site.ui.is_idle(), "a pass came and went")
     time.sleep(2 * LOOK_SECONDS)
@@ -127,14 +127,14 @@ def test_new_bytes_start_exactly_one_pass_that_does_everything(first_pass: Site)
 
 def test_a_channel_that_is_switched_off_is_filled_and_not_sent(first_pass: Site) -> None:
     assert first_pass.statuses("first")["transfer_requested"] == "pending"
-    assert first_pass.ui.runs("slack_channel") == []
+    assert first_pass.ui.runs("chat_channel") == []
 
 
 def test_switched_on_again_it_is_sent_once(first_pass: Site) -> None:
-    first_pass.ui.switch_on("slack_sensor")
+    first_pass.ui.switch_on("chat_sensor")
     wait_until(lambda: first_pass.statuses("first")["transfer_requested"] == "sent", "the message is sent")
     wait_until(first_pass.ui.is_idle, "its run is over")
-    assert len(first_pass.ui.runs("slack_channel")) == 1
+    assert len(first_pass.ui.runs("chat_channel")) == 1
     assert first_pass.is_all_done("first")
 
 

@@ -1,6 +1,6 @@
 """Slack's Web API with a bot's token: messages that can be found again, the later ones of a call in its thread.
 
-    AFTERCALL_SLACK=bot
+    AFTERCALL_CHAT=slack_bot
     AFTERCALL_SLACK_BOT_TOKEN=xoxb-…
 
 Scopes: `chat:write`, and to look before posting `channels:read` and `channels:history` (for private channels
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from integrations.config import IntegrationSettings
+from pydantic import Field
+
+from integrations.chat.message import channel_of, message
+from integrations.chat.slack_message import EVENT_TYPE, arguments
+from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import Delivery, Finding, Limits
 from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.api import SETTING, SlackApi, ThreadGone
 from integrations.slack.errors import slack_error
-from integrations.slack.rendering import EVENT_TYPE, message
 
 # The first to post, the others to look before.
 SCOPES = ("chat:write", "channels:read", "channels:history")
@@ -26,6 +29,16 @@ SCOPES = ("chat:write", "channels:read", "channels:history")
 # Slack's clock and ours differ.
 CLOCKS_DIFFER = timedelta(hours=1)
 PAGES, PAGE = 100, 200
+
+
+class SlackBotSettings(DestinationSettings):
+    """Beside those of the Web API, in `integrations.slack.api`."""
+
+    slack_look_first: bool = Field(
+        True,
+        description="Look into a channel before posting, so that a crash posts nothing twice; needs "
+        "channels:read and channels:history.",
+    )
 
 
 def open_destination(settings: IntegrationSettings) -> "SlackBot":
@@ -42,20 +55,20 @@ class _Posted:
 
 
 class SlackBot:
-    """A workspace. What it knows of channels and their messages is asked once a pass, while the pass alone posts.
+    """A workspace. It reads each channel once per pass, because during a pass nobody else posts for aftercall.
 
     Raises:
-        Paused: if there is no token.
+        DestinationUnavailable: if there is no token.
     """
 
-    name = "bot"
+    name = "slack_bot"
     # chat.postMessage takes about one message a second; one at a time keeps a call's thread in order.
     limits = Limits(concurrency=1, per_second=1.0)
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._api = SlackApi(settings)
         self._settings = settings
-        self._look_first = self.can_be_asked = settings.slack_look_first
+        self._look_first = self.can_be_asked = settings.of(SlackBotSettings).slack_look_first
         self._ids: dict[str, str] = {}
         self._posted: dict[tuple[str, str], _Posted] = {}
         self._gone: set[tuple[str, str]] = set()
@@ -67,36 +80,36 @@ class SlackBot:
         """
         if not self._look_first:
             return None
-        name = str(message(delivery, self._settings)["channel"])
+        name = channel_of(delivery)
         thread = self._thread(delivery, name)
         if thread:
             try:
-                found = self._known(*thread, delivery)
+                posted = self._known(*thread, delivery)
             except ThreadGone:
                 self._gone.add(thread)
             else:
-                if found:
-                    return found
+                if posted:
+                    return posted
         return self._known(self._channel_id(name), "", delivery)
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, into the thread of the call's first message here if there is one; returns `channel:timestamp`."""
-        made = self.body(delivery, external_id)
-        answer = self._api.call("chat.postMessage", made["channel"], json=made).data
+        body = self.body(delivery, external_id)
+        answer = self._api.call("chat.postMessage", body["channel"], json=body).data
         channel, timestamp = answer.get("channel"), answer.get("ts")
         if not channel or not timestamp:
             raise Unreachable("Slack answered ok, but not which message it made", may_be_done=True)
         posted = f"{channel}:{timestamp}"
-        known = self._posted.get((str(channel), made.get("thread_ts", "")))
+        known = self._posted.get((str(channel), body.get("thread_ts", "")))
         if known:
             known.by_key[delivery.action_key] = posted
         return posted
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
         """The arguments of chat.postMessage, with the thread that it goes into."""
-        made = message(delivery, self._settings)
-        thread = self._thread(delivery, made["channel"])
-        return made | ({"channel": thread[0], "thread_ts": thread[1]} if thread else {})
+        body = arguments(message(delivery, self._settings))
+        thread = self._thread(delivery, body["channel"])
+        return body | ({"channel": thread[0], "thread_ts": thread[1]} if thread else {})
 
     def check(self) -> Iterator[Finding]:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
@@ -112,7 +125,7 @@ class SlackBot:
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
         )
         if not missing and self._look_first:
-            yield self.check_channel(self._settings.slack_alert_channel)
+            yield self.check_channel(self._settings.chat_alert_channel)
 
     def check_channel(self, name: str) -> Finding:
         """Whether the bot can read a channel, which it can where it is a member."""
@@ -153,20 +166,20 @@ class SlackBot:
 
     def _channels(self, wanted: str) -> dict[str, str]:
         """Ids of channels by `#name`, as far as it takes to find the wanted one."""
-        found: dict[str, str] = {}
+        ids: dict[str, str] = {}
         parameters = {"exclude_archived": "true", "limit": "1000", "types": "public_channel,private_channel"}
-        while wanted not in found:
+        while wanted not in ids:
             answer = self._api.call("conversations.list", wanted, form=parameters).data
-            found |= {f"#{one['name']}": one["id"] for one in answer.get("channels") or ()}
+            ids |= {f"#{one['name']}": one["id"] for one in answer.get("channels") or ()}
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
             parameters["cursor"] = cursor
-        return found
+        return ids
 
     def _look(self, channel: str, thread: str, start: datetime) -> dict[str, str]:
         """Our messages in a channel since `start`, or in a thread, by action key."""
-        found: dict[str, str] = {}
+        posted: dict[str, str] = {}
         parameters = {"channel": channel, "limit": str(PAGE), "include_all_metadata": "true"}
         if thread:
             parameters["ts"] = thread
@@ -179,9 +192,9 @@ class SlackBot:
                 metadata = one.get("metadata") or {}
                 key = (metadata.get("event_payload") or {}).get("action_key")
                 if metadata.get("event_type") == EVENT_TYPE and key:
-                    found[key] = f"{channel}:{one['ts']}"
+                    posted[key] = f"{channel}:{one['ts']}"
             cursor = (answer.get("response_metadata") or {}).get("next_cursor")
             if not cursor:
                 break
             parameters["cursor"] = cursor
-        return found
+        return posted

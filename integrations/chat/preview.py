@@ -1,12 +1,12 @@
-"""The default destination of the slack channel: keeps what would go out in the outbox."""
+"""The default destination of the chat channel: keeps the message in the outbox."""
 
 from functools import partial
 
+from integrations.chat.message import render
 from integrations.config import IntegrationSettings
 from integrations.outbox.previews import PreviewDestination
-from integrations.slack.rendering import render
 
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:
-    """A preview of the slack channel."""
+    """A preview of the chat channel."""
     return PreviewDestination(partial(render, settings=settings))

@@ -22,7 +22,7 @@ def system() -> Iterator[System]:
 
 
 def looked(settings: IntegrationSettings) -> dict[str, tuple[bool, str]]:
-    target = open_destination("slack", settings)
+    target = open_destination("chat", settings)
     assert isinstance(target, SupportsCheck)
     assert target.limits == Limits(1, 1.0)  # type: ignore[attr-defined]
     return {found.name: (found.is_fine, found.told) for found in target.check()}
@@ -41,7 +41,11 @@ def bot(system: System, tmp_path: Path, scopes: str, **changes: Any) -> dict[str
         return says(200, {"ok": True, **said}, {"X-OAuth-Scopes": scopes})
 
     system.always = answer
-    ours: dict[str, Any] = {"slack": "bot", "slack_bot_token": TOKEN, "slack_api_url": system.url + "/api"}
+    ours: dict[str, Any] = {
+        "chat": "slack_bot",
+        "slack_bot_token": TOKEN,
+        "slack_api_url": system.url + "/api",
+    }
     return looked(IntegrationSettings(home=tmp_path, **(ours | changes)))
 
 
@@ -59,7 +63,7 @@ def test_what_a_bot_lacks(system: System, tmp_path: Path) -> None:
     missing = bot(system, tmp_path, "chat:write")
     assert missing["scopes"] == (False, "add channels:read, channels:history to the app")
     assert bot(system, tmp_path, "chat:write", slack_look_first=False)["scopes"][0]
-    nowhere = bot(system, tmp_path, SCOPES, slack_alert_channel="#ops")
+    nowhere = bot(system, tmp_path, SCOPES, chat_alert_channel="#ops")
     assert nowhere["channel #ops"][0] is False
     assert "make the channel" in nowhere["channel #ops"][1]
     wrong = bot(system, tmp_path, SCOPES, slack_bot_token="xoxb-wrong-token")
@@ -83,7 +87,7 @@ def test_a_webhook_is_asked_to_post_nothing(
 ) -> None:
     system.always = lambda request: answer
     settings = IntegrationSettings(
-        home=tmp_path, slack="webhook", slack_webhook_url=f"#vip={system.url}/key,{system.url}/rest"
+        home=tmp_path, chat="slack_webhook", slack_webhook_url=f"#vip={system.url}/key,{system.url}/rest"
     )
     found = looked(settings)
     assert list(found) == ["webhook for #vip", "webhook for every other channel"]

@@ -24,9 +24,9 @@ from integrations.outbox import Outbox, dispatch
 from integrations.outbox.models import DueAction
 from integrations.slack.errors import NOT_NOW
 from tests.integrations import servers
+from tests.integrations.chat.workspace import TOKEN, Workspace
 from tests.integrations.examples import NOW, delivery, slack
 from tests.integrations.servers import Answer, Request, System, says
-from tests.integrations.slack.workspace import TOKEN, Workspace
 
 Settings = Callable[..., IntegrationSettings]
 
@@ -47,7 +47,7 @@ def workspace(system: System) -> Workspace:
 def bot(system: System, tmp_path: Path) -> Settings:
     def make(**changes: Any) -> IntegrationSettings:
         ours: dict[str, Any] = {
-            "slack": "bot", "slack_bot_token": TOKEN, "slack_api_url": system.url + "/api",
+            "chat": "slack_bot", "slack_bot_token": TOKEN, "slack_api_url": system.url + "/api",
         }  # fmt: skip
         return IntegrationSettings(home=tmp_path, **(ours | changes))
 
@@ -60,7 +60,7 @@ def webhook(system: System, tmp_path: Path) -> Settings:
 
     def make(url: str = "", **changes: Any) -> IntegrationSettings:
         ours: dict[str, Any] = {
-            "slack": "webhook",
+            "chat": "slack_webhook",
             "slack_webhook_url": url or system.url + "/T0/B0/key",
             "http_read_seconds": 1,
         }
@@ -70,7 +70,7 @@ def webhook(system: System, tmp_path: Path) -> Settings:
 
 
 def opened(settings: IntegrationSettings) -> Destination:
-    return open_destination("slack", settings)
+    return open_destination("chat", settings)
 
 
 def methods(system: System) -> list[str]:
@@ -101,7 +101,7 @@ def test_later_messages_about_a_call_go_into_its_thread(
     ]  # fmt: skip
     for row in rows:
         outbox.fill([row], NOW, settings)
-        assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+        assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     first, other, second, elsewhere = workspace.messages
     assert second["thread_ts"] == first["ts"]
     assert second["channel"] == first["channel"] == "C1"
@@ -115,10 +115,10 @@ def test_a_thread_that_somebody_deleted_loses_no_message(
 ) -> None:
     settings = bot()
     outbox.fill([slack("1", "transfer_requested")], NOW, settings)
-    dispatch(outbox, "slack", settings, now=NOW)
+    dispatch(outbox, "chat", settings, now=NOW)
     workspace.messages.clear()
     outbox.fill([slack("1", "unhappy_customer")], NOW, settings)
-    assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+    assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     assert "thread_ts" not in workspace.messages[0]
 
 
@@ -133,13 +133,13 @@ def test_an_answer_that_was_lost_makes_no_twin(
         return servers.reset if request.path.endswith("chat.postMessage") else answer
 
     outbox.fill(earlier, NOW, settings)
-    dispatch(outbox, "slack", settings, now=NOW)
+    dispatch(outbox, "chat", settings, now=NOW)
     outbox.fill([row], NOW, settings)
     system.always = taken_but_lost
-    assert dispatch(outbox, "slack", settings, now=NOW).retrying == 1
+    assert dispatch(outbox, "chat", settings, now=NOW).retrying == 1
     system.always = workspace
     outbox.retry(row.action_key)
-    assert dispatch(outbox, "slack", settings, now=NOW).sent == 1
+    assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     assert len(workspace.messages) == 1 + len(earlier)
     assert [attempt.outcome for attempt in outbox.attempts(row.action_key)] == ["retrying", "found"]
     action = outbox.action(row.action_key)
@@ -153,7 +153,7 @@ def test_a_channel_is_asked_once_a_pass_and_page_by_page(
     workspace.page = 1
     settings = bot()
     outbox.fill([slack(str(number)) for number in range(3)], NOW, settings)
-    assert dispatch(outbox, "slack", settings, now=NOW).sent == 3
+    assert dispatch(outbox, "chat", settings, now=NOW).sent == 3
     counted = {name: methods(system).count(name) for name in set(methods(system))}
     assert counted == {"conversations.list": 1, "conversations.history": 1, "chat.postMessage": 3}
     row = slack("0")
@@ -236,7 +236,7 @@ def test_the_token_follows_no_redirect(system: System, bot: Settings) -> None:
 def test_a_message_is_looked_for_since_the_outbox_holds_its_action(
     workspace: Workspace, bot: Settings, outbox: Outbox
 ) -> None:
-    settings, row = bot(slack_max_age_hours=1_000), slack()
+    settings, row = bot(chat_max_age_hours=1_000), slack()
     outbox.fill([row], NOW, settings)
     created = outbox.action(row.action_key)
     assert created is not None
@@ -248,7 +248,7 @@ def test_a_message_is_looked_for_since_the_outbox_holds_its_action(
         0, workspace.messages[0] | {"ts": f"{created.created_at.timestamp() - 1e6:.6f}"}
     )
     later = NOW + timedelta(days=5)
-    assert dispatch(outbox, "slack", settings, now=later).sent == 1
+    assert dispatch(outbox, "chat", settings, now=later).sent == 1
     sent = outbox.action(row.action_key)
     assert sent is not None
     assert sent.external_id == f"C1:{workspace.messages[1]['ts']}"
@@ -314,15 +314,18 @@ def test_what_a_webhook_makes_of_an_answer(
 @pytest.mark.parametrize(
     ("changes", "setting"),
     [
-        ({"slack": "bot"}, "AFTERCALL_SLACK_BOT_TOKEN"),
-        ({"slack": "webhook"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
-        ({"slack": "webhook", "slack_webhook_url": "#support"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
-        ({"slack": "bot", "slack_bot_token": TOKEN, "slack_api_url": "slack"}, "AFTERCALL_SLACK_API_URL"),
+        ({"chat": "slack_bot"}, "AFTERCALL_SLACK_BOT_TOKEN"),
+        ({"chat": "slack_webhook"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        ({"chat": "slack_webhook", "slack_webhook_url": "#support"}, "AFTERCALL_SLACK_WEBHOOK_URL"),
+        (
+            {"chat": "slack_bot", "slack_bot_token": TOKEN, "slack_api_url": "slack"},
+            "AFTERCALL_SLACK_API_URL",
+        ),
     ],
 )
 def test_what_is_missing_is_named(tmp_path: Path, changes: dict[str, str], setting: str) -> None:
     with pytest.raises(DestinationUnavailable, match=f"set {setting}"):
-        opened(IntegrationSettings(home=tmp_path, **changes))  # type: ignore[arg-type]
+        opened(IntegrationSettings(home=tmp_path, **changes))
 
 
 def test_a_wrong_token_costs_one_request(
@@ -330,7 +333,7 @@ def test_a_wrong_token_costs_one_request(
 ) -> None:
     settings = bot(slack_bot_token="xoxb-wrong-token")
     outbox.fill([slack(str(number)) for number in range(50)], NOW, settings)
-    reports = [dispatch(outbox, "slack", settings, now=NOW) for _ in itertools.repeat(None, 3)]
+    reports = [dispatch(outbox, "chat", settings, now=NOW) for _ in itertools.repeat(None, 3)]
     assert [(report.sent, report.due, report.waiting) for report in reports] == [(0, 0, 50)] * 3
     assert len(system.requests) == 1
     assert "xoxb-wrong" not in json.dumps([pause.reason for pause in outbox.pauses()])

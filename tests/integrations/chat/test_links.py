@@ -36,7 +36,7 @@ def made(outbox: Outbox, url: str, tmp_path: Path) -> Any:
             system = Register(tmp_path / channel)
             system.name = name
             dispatch(outbox, channel, settings, now=NOW, destination=system)
-        dispatch(outbox, "slack", settings, now=NOW, destination=told)
+        dispatch(outbox, "chat", settings, now=NOW, destination=told)
         return told.links[rows[-1].action_key]
 
     return run

@@ -1,0 +1,1 @@
+"""Chat messages: what one says (`message`), and one file per destination."""
