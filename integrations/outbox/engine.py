@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from integrations.outbox.schema import change_counter
+from integrations.outbox.schema import change_counter, watermarks
 
 T = TypeVar("T")
 
@@ -141,6 +141,19 @@ def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> I
             raise
         where = sqlite_path(engine) or engine.url.render_as_string()
         raise not_writable(where, reason, error.orig) from error
+
+
+def watermark_of(engine: Engine, name: str) -> str | None:
+    """The value stored under a name, None if there is none."""
+    with reading(engine) as connection:
+        return connection.execute(select(watermarks.c.value).where(watermarks.c.name == name)).scalar()
+
+
+def write_watermark(write: Write, name: str, value: str) -> None:
+    """Store a value under a name."""
+    change = update(watermarks).where(watermarks.c.name == name).values(value=value)
+    if write.connection.execute(change).rowcount == 0:
+        write.connection.execute(insert(watermarks).values(name=name, value=value))
 
 
 def not_writable(where: object, reason: str, error: object) -> OutboxNotWritable:

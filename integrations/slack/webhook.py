@@ -58,7 +58,7 @@ class SlackWebhook:
         client = self._client(channel)
         try:
             answer = client.request("POST", json=self.body(delivery, external_id))
-        except (Rejected, DestinationUnavailable) as error:
+        except (Rejected, DestinationUnavailable, Forbidden) as error:
             raise self._here(_meant(str(error), channel) or error) from None
         if answer.text.strip() != "ok":
             told = f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"

@@ -8,8 +8,7 @@ import click
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, NotPossible, open_outbox
-from integrations.outbox.schema import SENT, UPDATABLE
+from integrations.outbox import SENT, UPDATABLE, Action, NotPossible, open_outbox
 from orchestration.cli.filters import by_whom, chosen, filtered
 
 

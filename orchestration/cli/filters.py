@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, Outbox
-from integrations.outbox.schema import STATUSES
+from integrations.outbox import STATUSES, Action, Outbox
 from orchestration.cli.times import MOMENT
 
 EVERY = 1_000_000

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from integrations.config import IntegrationSettings
-from integrations.outbox.queue import UNSETTLED
-from integrations.outbox.schema import DEAD, SENT, SKIPPED
+from integrations.outbox import DEAD, SENT, SKIPPED, UNSETTLED, open_outbox
 from orchestration.config import OrchestrationSettings
 
 
@@ -47,7 +46,6 @@ def _conclude(done: str, began: datetime) -> None:
     """Say what was sent, what waits and why, and what needs a person."""
     import dagster as dg
 
-    from integrations.outbox import open_outbox
     from orchestration.cli.attention import show_attention, show_waiting
     from orchestration.defs.assets.channels import CHANNELS, is_paused
 

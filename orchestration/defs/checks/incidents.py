@@ -8,21 +8,21 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from integrations.outbox import Problem, open_outbox, problems
+from integrations.outbox import CIRCUIT, DEAD_ACTIONS, OUTBOX_CHECKS, WAITING, Problem, open_outbox
 from orchestration.defs.assets.channels import CHANNELS
 from orchestration.defs.resources import Aftercall
 from orchestration.monitoring.incidents import ASIDE, RAW, RUNS, SOURCES, evaluate
 
 _SAID = {
-    problems.DEAD_ACTIONS: "No action of the channel is dead, but those that a person gave up.",
-    problems.CIRCUIT: "No destination of the channel has stopped.",
-    problems.WAITING: "Nothing has been due for longer than AFTERCALL_ALERT_WAITING_MINUTES.",
+    DEAD_ACTIONS: "No action of the channel is dead, but those that a person gave up.",
+    CIRCUIT: "No destination of the channel has stopped.",
+    WAITING: "Nothing has been due for longer than AFTERCALL_ALERT_WAITING_MINUTES.",
     RUNS: "No job failed in its last two runs.",
     ASIDE: "No event is set aside because it breaks the build.",
     SOURCES: "No source is silent in an hour that is busy in other weeks.",
 }
 SUBJECTS = tuple(
-    [(f"outbox/{channel}", name) for channel in CHANNELS for name in problems.OUTBOX_CHECKS]
+    [(f"outbox/{channel}", name) for channel in CHANNELS for name in OUTBOX_CHECKS]
     + [(RAW, RUNS), (RAW, SOURCES), (RAW, ASIDE)]
 )
 
@@ -31,7 +31,7 @@ def evaluation(asset: str, name: str, found: Sequence[Problem]) -> dg.AssetCheck
     """One check as the open problems have it."""
     subject = f"{asset}:{name}"
     # What may mend itself is in the list of what needs attention; a check fails with the alert.
-    mine = [problem for problem in found if problem.subject == subject and problem.told_at is not None]
+    mine = [problem for problem in found if problem.subject == subject and problem.alerted_at is not None]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset.split("/")),
         check_name=name,
