@@ -17,7 +17,7 @@ from functools import partial
 
 from integrations.config import IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
@@ -91,20 +91,20 @@ class SmtpDestination:
         check(mail, delivery, self._settings)
         return mail
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""
         settings = self._settings
         try:
             seen = within(settings.smtp_whole_seconds, self._connection.look)
         except DestinationUnavailable as error:
-            yield Finding("mail server", False, str(error))
+            yield CheckResult("mail server", False, str(error))
         except (smtplib.SMTPException, OSError) as error:
-            yield Finding("mail server", False, str(connection_error(error, settings)))
+            yield CheckResult("mail server", False, str(connection_error(error, settings)))
         else:
-            yield Finding("mail server", True, f"{settings.smtp_host}:{settings.smtp_port} answers")
-            yield Finding("encryption", True, seen or "none, as AFTERCALL_SMTP_SECURITY says")
+            yield CheckResult("mail server", True, f"{settings.smtp_host}:{settings.smtp_port} answers")
+            yield CheckResult("encryption", True, seen or "none, as AFTERCALL_SMTP_SECURITY says")
             login = f"{settings.smtp_username} is taken" if settings.smtp_username else "none is configured"
-            yield Finding("login", True, login)
+            yield CheckResult("login", True, login)
         finally:
             self.close()
         yield from content(settings)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.api import SETTING, SlackApi, ThreadGone
@@ -98,29 +98,29 @@ class SlackBot:
         thread = self._thread(delivery, made["channel"])
         return made | ({"channel": thread[0], "thread_ts": thread[1]} if thread else {})
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
         try:
             reply = self._api.call("auth.test")
         except (DestinationUnavailable, Rejected, TransientError) as error:
-            yield Finding("credentials", False, str(error))
+            yield CheckResult("credentials", False, str(error))
             return
-        yield Finding("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
+        yield CheckResult("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
         granted = {scope.strip() for scope in reply.headers.get("x-oauth-scopes", "").split(",")}
         missing = [scope for scope in SCOPES[: None if self._look_first else 1] if scope not in granted]
-        yield Finding(
+        yield CheckResult(
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
         )
         if not missing and self._look_first:
             yield self.check_channel(self._settings.slack_alert_channel)
 
-    def check_channel(self, name: str) -> Finding:
+    def check_channel(self, name: str) -> CheckResult:
         """Whether the bot can read a channel, which it can where it is a member."""
         try:
             self._look(self._channel_id(name), "", datetime.now(UTC) - CLOCKS_DIFFER)
         except (DestinationUnavailable, Rejected, TransientError) as error:
-            return Finding(f"channel {name}", False, str(error))
-        return Finding(f"channel {name}", True, "the bot can read it")
+            return CheckResult(f"channel {name}", False, str(error))
+        return CheckResult(f"channel {name}", True, "the bot can read it")
 
     def close(self) -> None:
         """Close every connection."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.errors import DestinationUnavailable, Forbidden, Rejected, TransientError, Unreachable
 from integrations.http import HttpClient, checked_url
 from integrations.rendering import line
@@ -70,7 +70,7 @@ class SlackWebhook:
         made = message(delivery, self._settings)
         return {name: made[name] for name in _TAKEN}
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether each webhook is there: it is asked to post nothing at all, which Slack refuses in its own words."""
         for channel in self._urls:
             named = f"webhook for {channel or 'every other channel'}"
@@ -79,11 +79,11 @@ class SlackWebhook:
             except Rejected as error:
                 is_there = any(word in str(error) for word in _NOTHING_TO_POST)
                 told = "Slack knows it" if is_there else str(_meant(str(error), channel) or error)
-                yield Finding(named, is_there, told)
+                yield CheckResult(named, is_there, told)
             except (DestinationUnavailable, TransientError) as error:
-                yield Finding(named, False, str(_meant(str(error), channel) or error))
+                yield CheckResult(named, False, str(_meant(str(error), channel) or error))
             else:
-                yield Finding(named, False, "something answers at this address that is not Slack")
+                yield CheckResult(named, False, "something answers at this address that is not Slack")
 
     def knock(self) -> None:
         """Return if Slack answers at the first of the addresses; posts nothing. Raises Unreachable or Busy."""

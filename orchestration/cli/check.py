@@ -11,7 +11,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import (
     CHANNELS,
     ChannelCheckable,
-    Finding,
+    CheckResult,
     SupportsCheck,
     available,
     exists,
@@ -62,11 +62,11 @@ def _slack_channels() -> set[str]:
         return {row["slack_channel"].strip() for row in csv.DictReader(seed) if row["slack_channel"].strip()}
 
 
-def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[Finding]:
+def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[CheckResult]:
     try:
         target = open_destination(channel, settings, name)
     except DestinationUnavailable as error:
-        yield Finding("settings", False, describe(error, settings))
+        yield CheckResult("settings", False, describe(error, settings))
         return
     try:
         if isinstance(target, SupportsCheck):
@@ -76,10 +76,12 @@ def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterato
                     target.check_channel, sorted(_slack_channels() - {settings.slack_alert_channel})
                 )
         elif name == "preview":
-            yield Finding("preview", True, "nothing leaves this machine")
+            yield CheckResult("preview", True, "nothing leaves this machine")
         else:
-            yield Finding("settings", True, "complete; it cannot be asked for more without sending something")
+            yield CheckResult(
+                "settings", True, "complete; it cannot be asked for more without sending something"
+            )
     except Exception as error:  # whatever a client library throws is a finding here
-        yield Finding("could not be asked", False, describe(error, settings))
+        yield CheckResult("could not be asked", False, describe(error, settings))
     finally:
         getattr(target, "close", lambda: None)()

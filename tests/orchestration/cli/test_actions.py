@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding
+from integrations.destinations import CheckResult, Delivery
 from integrations.errors import Unreachable
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
@@ -36,10 +36,10 @@ class AskableDesk(Desk):
     def link(self, kind: str, external_id: str) -> str | None:
         return f"https://desk.example/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
-        yield Finding("credentials", True, "ada")
-        yield Finding("may create tickets", False, "give the key the scope [write]")
-        yield Finding("echo", True, f"taken: {os.environ.get('AFTERCALL_REDMINE_KEY', '')}")
+    def check(self) -> Iterator[CheckResult]:
+        yield CheckResult("credentials", True, "ada")
+        yield CheckResult("may create tickets", False, "give the key the scope [write]")
+        yield CheckResult("echo", True, f"taken: {os.environ.get('AFTERCALL_REDMINE_KEY', '')}")
 
 
 @pytest.fixture
