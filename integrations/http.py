@@ -217,9 +217,9 @@ class HttpClient:
             raise Unreachable(
                 f"{self.system}: nothing was heard for {self.read:g} s", may_be_done=True
             ) from None
-        told = getattr(cause, "strerror", None) or type(cause).__name__
+        reason = getattr(cause, "strerror", None) or type(cause).__name__
         raise Unreachable(
-            f"{self.system}: the connection failed ({told})", may_be_done=not is_no_connection(cause)
+            f"{self.system}: the connection failed ({reason})", may_be_done=not is_no_connection(cause)
         ) from None
 
     def _judged(self, answer: Answer) -> Answer:

@@ -239,7 +239,7 @@ def rerouted(
         with reading(engine) as connection:
             yield connection
         return
-    with writing(engine, is_kept=False) as write:
+    with writing(engine, undo=True) as write:
         _place_all(write, channel, settings, known, now)
         yield write.connection
 

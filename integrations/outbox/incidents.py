@@ -1,6 +1,6 @@
 """What is wrong with the channels, and the ledger of problems: each is opened and resolved once, and alerts tell of it.
 
-Problems of runs and sources are found by the floor above and go into the same ledger. The list that people read is
+The floor above looks for problems of runs and sources and records them in the same ledger. The list that people read is
 `attention`.
 """
 

@@ -36,7 +36,7 @@ class Claim(Enum):
     GRANTED = "granted"
     HELD = "another dispatcher works on the chain"
     FULL = "other dispatchers do as much at the destination as it takes"
-    STOPPED = "another dispatcher found that the destination has stopped"
+    STOPPED = "the destination has stopped at another dispatcher"
 
 
 class Leases:
@@ -224,7 +224,7 @@ def new_owner() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """True if the owner was a process of this machine that runs no more; False if nobody here can know."""
+    """True if the owner was a process of this machine that runs no more; False if this machine cannot know."""
     machine, _, rest = owner.rpartition("/")[0].rpartition("/")
     pid, _, started = rest.partition(".")
     if machine != _machine() or not machine or not pid.isdecimal() or not started:

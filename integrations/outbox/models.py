@@ -21,7 +21,7 @@ class DueAction:
         source: voice platform of the call.
         call_id: the call.
         payload: everything that the rendering needs; any values that can be written as JSON.
-        due_at: when the fact happened that made it due, UTC; None: it has no age.
+        due_at: when the fact happened for which it is due, UTC; None: it has no age.
         skip_reason: why it cannot be done for now: it has no address, or no phone.
         facts: what a route may ask for and not every payload says: `agent`, `vip`, `queue` and so on.
     """
@@ -61,7 +61,7 @@ class DispatchReport:
 
     Args:
         sent: actions done for the first time.
-        updated: records changed that had been made before.
+        updated: records changed that existed before.
         retrying: actions that failed and will be tried again.
         dead: actions given up in this pass.
         skipped: actions that the destination holds back.
@@ -88,7 +88,7 @@ class DispatchReport:
 class Pause:
     """A destination that stopped at `since` and is tried again at `until` (UTC), as it was `times` times in a row.
 
-    `is_alerted`: a person can mend it, and is told.
+    `is_alerted`: a person can mend it, so an alert tells of it.
     """
 
     channel: str
@@ -180,7 +180,7 @@ class Finding:
     Args:
         key: the same as long as it is the same problem.
         subject: the asset check that shows it, as `<asset>:<check>`, for instance `outbox/crm:circuit_closed`.
-        headline: one line, without names or numbers that a stranger said.
+        headline: one line, without names or numbers from a stranger.
         details: what was seen.
         remedy: what to do.
         next_try_at: when aftercall tries again by itself, UTC; None: it waits for a person.

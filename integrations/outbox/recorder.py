@@ -76,7 +76,7 @@ class Recorder:
         if self.stopped is not None:
             self._pause(self.stopped)
         elif self.pause and self._probe:
-            # Nothing was found out, so that anybody may probe at once.
+            # The probe showed nothing, so anybody may probe at once.
             circuit_breaker.take_probe(self.engine, self._probe, self.pause.until)
 
     def stop(self, reason: circuit_breaker.Stop) -> None:

@@ -1,6 +1,6 @@
 """Writes what a try came to: the row of the action, and one row of `attempts`.
 
-What an outcome means for the row is decided by `transitions`; when it is tried again, by whoever made the outcome.
+What an outcome means for the row is decided by `transitions`; when it is tried again, by `attempt`.
 """
 
 from collections.abc import Collection, Sequence
@@ -43,7 +43,7 @@ _UPDATE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead, skipped or stopped.
+    """What one try came to; `result` is sent, found (an earlier try created it), retrying, dead, skipped or stopped.
 
     `stopped`: the destination takes nothing for now, so that this was no try of the action. `cause` is what was raised,
     for whoever counts failures; it is not written. `is_alone`: others get through, so that nobody need count this one.

@@ -16,6 +16,7 @@ from integrations.outbox.schema import (
     DEAD,
     PENDING,
     RETRYING,
+    SENDING,
     SENT,
     SKIPPED,
     STATUSES,
@@ -86,8 +87,8 @@ _AGAIN: Values = {**_CLEAR, "given_up_by": None, "begun": 0, "refused_in_row": F
 _FRESH: Values = {**_CLEAR, "stopped_at": None, "begun": 0, "refused_in_row": False}
 
 TABLE: Mapping[Event, Rule] = {
-    # The rules made it due, changed its content, or have a destination for it again.
-    Event.DUE: Rule(STATUSES, PENDING, _CLEAR),
+    # It is due, has new content, or has a destination again.
+    Event.DUE: Rule((PENDING, SENDING, SENT, DEAD, SKIPPED), PENDING, _CLEAR),
     # It lacks something, is too old, is one too many, or no destination is left for it.
     Event.SKIP: Rule((*UNSETTLED, SKIPPED, DEAD), SKIPPED, {"failures": 0, "next_attempt_at": None}),
     # The configuration leads it to another destination; ids and stops of the old one mean nothing there.

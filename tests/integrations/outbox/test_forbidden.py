@@ -65,7 +65,7 @@ def test_a_key_without_rights_stops_the_destination_and_all_wait_for_it(
         until = dispatch(outbox, "ticket", settings, now=now, destination=desk).paused_until
         assert (until, desk.knocks) == (now + minutes * MINUTE, knocks)
         assert open_problems(outbox, settings) == ["stopped:ticket:register"]
-        now = until
+        now += minutes * MINUTE
     rows = outbox.actions(channel="ticket", limit=60)
     assert {(row.status, row.failures, row.next_attempt_at) for row in rows} == {("pending", 0, None)}
     desk.calls = ("none",)
