@@ -32,7 +32,7 @@ from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.models import Pause
 from integrations.outbox.retry import LONGEST_WISH
 from integrations.outbox.schema import actions, pauses, streaks
-from integrations.outbox.transitions import TABLE, Event, change
+from integrations.outbox.transitions import Event, change
 
 Stop = DestinationUnavailable | RateLimited | Unreachable
 
@@ -157,9 +157,7 @@ def write_streak(write: Write, channel: str, destination: str, streak: Streak) -
 
 def reopen_refused(write: Write, channel: str, destination: str, now: datetime) -> None:
     """Have the actions that were refused in the row wait with the others: their destination has stopped."""
-    is_open = and_(
-        actions.c.status.in_(TABLE[Event.DESTINATION_STOP].before), actions.c.given_up_by.is_(None)
-    )
+    is_open = and_(actions.c.status.in_(Event.DESTINATION_STOP.before), actions.c.given_up_by.is_(None))
     values = change(Event.DESTINATION_STOP, updated_at=now, change_number=write.number)
     is_refused = _is_refused(channel, destination)
     write.connection.execute(update(actions).where(is_refused, is_open).values(**values))

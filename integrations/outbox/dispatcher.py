@@ -32,6 +32,7 @@ from integrations.outbox.enqueue import reroute, rerouted
 from integrations.outbox.leases import process_lock, take_from_the_gone
 from integrations.outbox.models import Action, DispatchReport
 from integrations.outbox.queue import backlog, due_keys, load_due, not_routed
+from integrations.outbox.recorder import Recorder
 from integrations.outbox.schema import SkipReason
 from integrations.outbox.transitions import SKIP_TEXTS
 from integrations.outbox.worker import Worker
@@ -111,7 +112,8 @@ def _work(
             )
             circuit_breaker.pause(engine, channel, name, error, clock(), settings)
             return Counter()
-        return Worker(engine, channel, name, settings, clock, opened, writer, halt).run(due[name])
+        recorder = Recorder(engine, channel, name, settings, clock, writer)
+        return Worker(recorder, opened, halt).run(due[name])
 
     if not due:
         return Counter()

@@ -51,8 +51,6 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    # What is due
-
     def enqueue(
         self, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
     ) -> EnqueueReport:
@@ -80,8 +78,6 @@ class Outbox:
         """Why actions are not done yet, by key; nothing for those that are settled."""
         return queries.why_waiting(self.engine, actions, settings)
 
-    # What a pass would do
-
     def plans(self, channel: str, settings: IntegrationSettings, now: datetime, limit: int) -> Iterator[Plan]:
         """What a pass would do to a channel's due actions; destinations are asked, never changed. Raises BadRoutes."""
         return dispatcher.plans(self.engine, channel, settings, now, limit)
@@ -98,8 +94,6 @@ class Outbox:
         except NotYet:
             return sender.delivery(replace(action, parent_key=None))
 
-    # Destinations that have stopped
-
     def pauses(self) -> list[Pause]:
         """Destinations that have stopped, the longest first."""
         return circuit_breaker.all_pauses(self.engine)
@@ -108,8 +102,6 @@ class Outbox:
         """Let a destination that has stopped, or every one of the channel, try again at once."""
         with writing(self.engine) as write:
             circuit_breaker.end(write, channel, destination)
-
-    # What happened
 
     def version(self) -> int:
         """A number that changes with every write to the outbox."""
@@ -188,8 +180,6 @@ class Outbox:
         """
         return queries.changed_since(self.engine, cursor, batch)
 
-    # What a person does
-
     def retry(self, action_key: str, now: datetime | None = None, by: str = operations.UNKNOWN) -> None:
         """Make an action due at once; NotPossible if it cannot be."""
         operations.retry(self.engine, action_key, now, by)
@@ -201,8 +191,6 @@ class Outbox:
     def resend(self, action_key: str, by: str, now: datetime | None = None) -> str:
         """Send what was sent once more, and the key under which that happens; NotPossible if it was not sent."""
         return operations.resend(self.engine, action_key, by, now)
-
-    # What is wrong
 
     def findings(self, settings: IntegrationSettings, now: datetime) -> list[Finding]:
         """What is wrong with the channels: dead actions, destinations that stopped, what waits too long."""

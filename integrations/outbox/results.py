@@ -24,7 +24,7 @@ from integrations.outbox.schema import (
     attempts,
     encode_json,
 )
-from integrations.outbox.transitions import TABLE, Event, Row, Values, change
+from integrations.outbox.transitions import Event, Row, Values, change
 
 FOUND, STOPPED = "found", "stopped"
 # Results that show that the destination can be reached and takes our key; a refusal may be our own.
@@ -91,7 +91,7 @@ def mark(write: Write, outcomes: Sequence[Outcome], foreign: Collection[str] = (
         if outcome.result == STOPPED:
             values = change(Event.STOP, stopped_at=outcome.finished_at, begun=_begun(outcome))
             is_row = actions.c.action_key == outcome.action.action_key
-            is_open = actions.c.status.in_(TABLE[Event.STOP].before)
+            is_open = actions.c.status.in_(Event.STOP.before)
             write.connection.execute(update(actions).where(is_row, is_open).values(**values))
     outcomes = [outcome for outcome in outcomes if outcome.result != STOPPED]
     if not outcomes:

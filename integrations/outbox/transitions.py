@@ -7,7 +7,7 @@ the values. Where an action goes belongs to `placement`; when a failed one is tr
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from enum import Enum, auto
+from enum import Enum
 from typing import Any
 
 from integrations.config import IntegrationSettings
@@ -43,27 +43,6 @@ SKIP_TEXTS = {
 """What people read; a destination that holds an action back adds its reason."""
 
 
-class Event(Enum):
-    """What can happen to an action."""
-
-    DUE = auto()
-    SKIP = auto()
-    MOVE = auto()
-    BEGIN = auto()
-    STOP = auto()
-    SEND = auto()
-    SEND_OUTDATED = auto()
-    HOLD_BACK = auto()
-    FAIL = auto()
-    FAIL_FOR_GOOD = auto()
-    FAIL_OUTDATED = auto()
-    DESTINATION_STOP = auto()
-    DESTINATION_WORKS = auto()
-    RETRY = auto()
-    CLOSE = auto()
-    RESEND = auto()
-
-
 @dataclass(frozen=True)
 class Rule:
     """In which statuses an event changes a row, the status after it (None: the same), and what else it sets."""
@@ -86,46 +65,47 @@ _CLEAR: Values = {"failures": 0, "next_attempt_at": None, "last_error": None, "s
 _AGAIN: Values = {**_CLEAR, "given_up_by": None, "begun": 0, "refused_in_row": False}
 _FRESH: Values = {**_CLEAR, "stopped_at": None, "begun": 0, "refused_in_row": False}
 
-TABLE: Mapping[Event, Rule] = {
+
+class Event:
+    """The table: what can happen to an action, and the rule of each."""
+
     # It is due, has new content, or has a destination again.
-    Event.DUE: Rule((PENDING, SENDING, SENT, DEAD, SKIPPED), PENDING, _CLEAR),
+    DUE = Rule((PENDING, SENDING, SENT, DEAD, SKIPPED), PENDING, _CLEAR)
     # It lacks something, is too old, is one too many, or no destination is left for it.
-    Event.SKIP: Rule((*UNSETTLED, SKIPPED, DEAD), SKIPPED, {"failures": 0, "next_attempt_at": None}),
+    SKIP = Rule((*UNSETTLED, SKIPPED, DEAD), SKIPPED, {"failures": 0, "next_attempt_at": None})
     # The configuration leads it to another destination; ids and stops of the old one mean nothing there.
-    Event.MOVE: Rule(UNSETTLED, None, {"external_id": None, "stopped_at": None}),
+    MOVE = Rule(UNSETTLED, None, {"external_id": None, "stopped_at": None})
     # A send begins whose end nobody could find out later.
-    Event.BEGIN: Rule(STATUSES, None),
+    BEGIN = Rule(STATUSES, None)
     # Its destination stopped at it: that was no try.
-    Event.STOP: Rule(UNSETTLED, None),
-    Event.SEND: Rule(STATUSES, SENT, _FRESH),
+    STOP = Rule(UNSETTLED, None)
+    SEND = Rule(STATUSES, SENT, _FRESH)
     # Sent, and newer content came meanwhile for a record that can be updated.
-    Event.SEND_OUTDATED: Rule(STATUSES, PENDING, _FRESH),
+    SEND_OUTDATED = Rule(STATUSES, PENDING, _FRESH)
     # A destination skipped it: no address, a suppressed one.
-    Event.HOLD_BACK: Rule(UNSETTLED, SKIPPED, {"failures": 0, "next_attempt_at": None}),
-    Event.FAIL: Rule(UNSETTLED, RETRYING),
+    HOLD_BACK = Rule(UNSETTLED, SKIPPED, {"failures": 0, "next_attempt_at": None})
+    FAIL = Rule(UNSETTLED, RETRYING)
     # Refused, or failed too often.
-    Event.FAIL_FOR_GOOD: Rule(UNSETTLED, DEAD, {"next_attempt_at": None}),
+    FAIL_FOR_GOOD = Rule(UNSETTLED, DEAD, {"next_attempt_at": None})
     # Refused or held back, and newer content came meanwhile: what was refused is not what is due any more.
-    Event.FAIL_OUTDATED: Rule(UNSETTLED, RETRYING, {"failures": 1, "next_attempt_at": None}),
+    FAIL_OUTDATED = Rule(UNSETTLED, RETRYING, {"failures": 1, "next_attempt_at": None})
     # Its destination refuses everybody: what was refused in that row waits with the others.
-    Event.DESTINATION_STOP: Rule(
+    DESTINATION_STOP = Rule(
         (DEAD, RETRYING), PENDING, {"failures": 0, "next_attempt_at": None, "refused_in_row": False}
-    ),
+    )
     # Something got through: what was refused before was refused for its own content.
-    Event.DESTINATION_WORKS: Rule(STATUSES, None, {"refused_in_row": False}),
+    DESTINATION_WORKS = Rule(STATUSES, None, {"refused_in_row": False})
     # A person has it tried again, closes it for good, or has it sent once more.
-    Event.RETRY: Rule(STATUSES, PENDING, _AGAIN),
-    Event.CLOSE: Rule((*UNSETTLED, SKIPPED, DEAD), DEAD, {"next_attempt_at": None, "skip_reason": None}),
-    Event.RESEND: Rule((SENT,), PENDING, _AGAIN),
-}
+    RETRY = Rule(STATUSES, PENDING, _AGAIN)
+    CLOSE = Rule((*UNSETTLED, SKIPPED, DEAD), DEAD, {"next_attempt_at": None, "skip_reason": None})
+    RESEND = Rule((SENT,), PENDING, _AGAIN)
 
 
-def change(event: Event, row: Row | None = None, /, **columns: Any) -> Values:
+def change(rule: Rule, row: Row | None = None, /, **columns: Any) -> Values:
     """What an event writes of a row: the values of its rule, and the columns given; nothing if it does not apply.
 
     Without a row: of one that is not written yet, or of rows that the caller selects by the rule's `before`.
     """
-    rule = TABLE[event]
     if row is not None and row["status"] not in rule.before:
         return {}
     return rule.values | columns

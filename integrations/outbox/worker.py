@@ -9,12 +9,9 @@ import threading
 from collections import Counter, deque
 from collections.abc import Sequence
 
-from sqlalchemy import Engine
-
-from integrations.config import IntegrationSettings
 from integrations.destinations import Destination, Knockable, Limits, Transactional, can_be_asked
 from integrations.errors import DestinationUnavailable, RateLimited, Unreachable, describe
-from integrations.outbox.attempt import Clock, NotYet, Sender
+from integrations.outbox.attempt import NotYet, Sender
 from integrations.outbox.leases import Claim
 from integrations.outbox.queue import load_due
 from integrations.outbox.recorder import Recorder
@@ -30,30 +27,14 @@ class Worker:
     """A pass at one destination.
 
     Args:
-        engine: the outbox's engine.
-        channel: its channel.
-        name: its name.
-        settings: of the installation.
-        clock: the time.
-        opened: this one, opened already, instead of what the name leads to.
-        writer: shared by the destinations of a pass, which write to one outbox.
+        recorder: writes what it did.
+        opened: this destination, opened already, instead of the one that the name leads to.
         halt: set when the pass is to end early.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        channel: str,
-        name: str,
-        settings: IntegrationSettings,
-        clock: Clock,
-        opened: Destination | None,
-        writer: threading.Lock,
-        halt: threading.Event,
-    ) -> None:
-        self.name, self.settings, self.halt = name, settings, halt
-        self.opener = Opener(channel, name, settings, opened)
-        self.recorder = Recorder(engine, channel, name, settings, clock, writer)
+    def __init__(self, recorder: Recorder, opened: Destination | None, halt: threading.Event) -> None:
+        self.recorder, self.halt, self.settings = recorder, halt, recorder.settings
+        self.opener = Opener(recorder.channel, recorder.name, recorder.settings, opened)
 
     def run(self, due: Sequence[tuple[str, str]]) -> Counter[str]:
         """Try these actions, each a key and the key of its chain; nothing while the destination has stopped.
@@ -78,7 +59,7 @@ class Worker:
         if isinstance(first, Transactional):
             self._preview(first, [key for key, _ in due])
             return
-        limits = routes(self.settings).limits_of(self.name, getattr(first, "limits", Limits()))
+        limits = routes(self.settings).limits_of(self.recorder.name, getattr(first, "limits", Limits()))
         chains: dict[str, list[str]] = {}
         for key, chain in due:
             chains.setdefault(chain, []).append(key)
@@ -106,7 +87,7 @@ class Worker:
         except (Unreachable, RateLimited) as error:
             self.recorder.stop(error)
         except Exception as error:
-            text = f"{self.name} does not answer: {describe(error, self.settings)}"
+            text = f"{self.recorder.name} does not answer: {describe(error, self.settings)}"
             self.recorder.stop(Unreachable(text))
         return self.recorder.stopped is None
 
