@@ -1,4 +1,4 @@
-"""What a destination is, and how the one that the settings name is found.
+"""What a destination is, and how the one that the settings name is opened.
 
 A new destination is one file in its channel's folder with a function
 `open_destination(settings: IntegrationSettings) -> Destination`; the file's name is the name in the settings.
@@ -23,7 +23,7 @@ CHANNELS = tuple(CHANNEL_SETTINGS)
 
 @dataclass(frozen=True)
 class Earlier:
-    """What a destination made before for the same call on the same channel."""
+    """A record that a destination has for the same call on the same channel."""
 
     action_key: str
     external_id: str
@@ -35,17 +35,17 @@ class Delivery:
     """An action as a destination sees it.
 
     Args:
-        action_key: the key under which the destination looks for what it made before.
+        action_key: the key under which the destination looks for a record that it has already.
         channel: the channel.
         kind: the kind.
         source: voice platform of the call.
         call_id: the call.
         payload: what to render.
         at: the moment of this try, UTC.
-        known_since: when the outbox first held the action, UTC: nothing was made for it before.
+        known_since: when the action entered the outbox, UTC: no record of it is older.
         contact_id: for a CRM note or task: the contact's id in the same destination, where known.
-        earlier: what the same destination made for the same call on this channel, the oldest first.
-        links: addresses of what other channels made for the same call, by its kind: `ticket`, `contact`.
+        earlier: records that the same destination has for the same call on this channel, the oldest first.
+        links: addresses of records that other channels have for the same call, by kind: `ticket`, `contact`.
     """
 
     action_key: str
@@ -73,7 +73,7 @@ class Destination(Protocol):
         ...
 
     def find(self, delivery: Delivery) -> str | None:
-        """The id of the record already made for this action (for a contact: for its phone), if there is one.
+        """The id of the record that exists for this action already (for a contact: for its phone), if there is one.
 
         Asked before anything is created: after a crash between send and mark this is what prevents a twin.
         """
@@ -85,12 +85,12 @@ class Destination(Protocol):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that a harmless call found out about credentials or permissions.
+class CheckResult:
+    """What a harmless call showed about credentials or permissions.
 
     Args:
         name: what was looked at, for instance `credentials` or `may create tickets`.
-        is_fine: whether it is as it must be.
+        is_fine: true if it is as it must be.
         told: what was seen; if it is not fine, what to do.
     """
 
@@ -99,20 +99,20 @@ class Finding:
     told: str
 
 
-def finding(name: str, ask: Callable[[], str]) -> Finding:
-    """What `ask` found out; any of the failure kinds is a finding that is not fine."""
+def check_result(name: str, ask: Callable[[], str]) -> CheckResult:
+    """The result of `ask`; any of the failure kinds is a result that is not fine."""
     try:
-        return Finding(name, True, ask())
+        return CheckResult(name, True, ask())
     except (Rejected, TransientError, DestinationUnavailable) as error:
-        return Finding(name, False, str(error))
+        return CheckResult(name, False, str(error))
 
 
 @runtime_checkable
 class SupportsCheck(Destination, Protocol):
-    """A destination that can tell whether it is set up, without leaving anything behind."""
+    """A destination that can check its own settings without leaving anything behind."""
 
-    def check(self) -> Iterator[Finding]:
-        """What a person wants to know before the first action; a wrong key is a finding, not an error."""
+    def check(self) -> Iterator[CheckResult]:
+        """What a person wants to know before the first action; a wrong key is a result, not an error."""
         ...
 
 
@@ -120,8 +120,8 @@ class SupportsCheck(Destination, Protocol):
 class ChannelCheckable(SupportsCheck, Protocol):
     """A destination of messages that can look into one of the places that they go to."""
 
-    def check_channel(self, name: str) -> Finding:
-        """Whether messages can go there; asked for each place that the rules name."""
+    def check_channel(self, name: str) -> CheckResult:
+        """The result for one place; asked for each place that the rules name."""
         ...
 
 
@@ -130,7 +130,7 @@ class SupportsPreview(Destination, Protocol):
     """A destination that can show the request that a try would make now."""
 
     def body(self, delivery: Delivery, external_id: str | None) -> Any:
-        """What `send` would write, built by what `send` builds it with; None: there is nothing new to tell.
+        """What `send` would write, built by the same code; None: the record says all this already.
 
         The system may be asked, and is never changed. Raises what `send` raises.
         """
@@ -139,7 +139,7 @@ class SupportsPreview(Destination, Protocol):
 
 @runtime_checkable
 class SupportsDiff(Destination, Protocol):
-    """A destination that can say what it would write and what is there now, field by field, for a dry run."""
+    """A destination that can compare, field by field, what it would write with what is there now."""
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
         """The fields of the record as `send` would leave it, by the system's own names; None: of a new one."""
@@ -186,12 +186,12 @@ class Knockable(Destination, Protocol):
     """A destination that can find out, without sending anything, whether its system answers at all."""
 
     def knock(self) -> None:
-        """Return if the system answers, whatever it says. Raises Unreachable or Busy."""
+        """Return if the system answers, whatever it says. Raises Unreachable or RateLimited."""
         ...
 
 
 def can_be_asked(destination: Destination) -> bool:
-    """False if the destination cannot tell what it has: its attribute `can_be_asked` says so.
+    """False if the destination cannot say which records it has: its attribute `can_be_asked` says so.
 
     Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
     """
@@ -226,7 +226,7 @@ def available(channel: str) -> tuple[str, ...]:
 
 
 def exists(channel: str, name: str) -> bool:
-    """Whether a channel has a destination of this name; no other than this one is imported."""
+    """True if a channel has a destination of this name. Imports no other destination."""
     # Only the one that is asked for: the others' client libraries may not be installed.
     module = f"integrations.{channel}.{name}"
     return (
@@ -241,7 +241,7 @@ def open_destination(channel: str, settings: IntegrationSettings, name: str | No
 
     Raises:
         UnknownDestination: saying what exists, if there is none of this name.
-        Paused: if a setting of it is missing.
+        DestinationUnavailable: if a setting of it is missing.
     """
     if name is None:
         name = settings.destinations_of(channel)[0]

@@ -5,8 +5,8 @@ What follows from an error (when to try again, when to give up) belongs to `inte
 
 | raised | speaks of | its destination |
 |---|---|---|
-| `Unreachable`, `RateLimited`, `DestinationUnavailable`, `Forbidden` | the system | stops, at once or after a few |
-| `Rejected`, `NotFound` | the record, in the system's words | stops after many in a row: it is hardly the records |
+| `Unreachable`, `RateLimited`, `DestinationUnavailable` | the system | stops, at once or after a few |
+| `Rejected`, `NotFound`, `Forbidden` | the record, in the system's words | stops after many in a row |
 | `TransientError` itself | the record, for now: a lock, a full mailbox | goes on |
 | `Unsendable`, `Suppressed` | the record, in our words: the system was not asked | goes on; they are no part of a row |
 """
@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from pydantic_settings import BaseSettings
 
 ERROR_LIMIT = 2_000
-# Longer texts are cut before they are searched for secrets; what is kept of them is far shorter.
+FORBIDDEN_WAIT = timedelta(hours=1)
+# Longer texts are cut before they are searched for secrets; what is written of them is far shorter.
 _LONGEST_SEARCHED = 65_536
 
 # Each must take linear time: the text may be a stranger's. So none begins with a repetition.
@@ -58,7 +59,7 @@ class Unsendable(Rejected):
 
 
 class NotFound(Rejected):
-    """The record that was to be updated does not exist any more: it is looked for again, and if need be made anew."""
+    """The record to be updated does not exist any more: it is looked for again, and created anew if it is nowhere."""
 
 
 class TransientError(Exception):
@@ -74,6 +75,17 @@ class TransientError(Exception):
     def __init__(self, message: str, after: timedelta | None = None) -> None:
         super().__init__(message)
         self.after = after
+
+
+class Forbidden(TransientError):
+    """The key may not do this (403): perhaps this one record or place, perhaps nothing at all.
+
+    The action uses up a try and waits long, because only a person can give the right. Many in a row stop the
+    destination, and then wait with the others.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, FORBIDDEN_WAIT)
 
 
 class Unreachable(TransientError):
@@ -141,15 +153,8 @@ class DestinationUnavailable(Exception):
         self.after = after
 
 
-class Forbidden(DestinationUnavailable):
-    """The key may not do this (403): perhaps nothing at all, perhaps only this one record or place.
-
-    Others are tried before the destination stops; if one gets through, it is this action's own failure.
-    """
-
-
 def is_no_connection(cause: BaseException) -> bool:
-    """Whether an operating system's error says that nobody was reached, so that nothing can have been done."""
+    """True if an operating system's error says that nobody was reached, so that nothing can have been done."""
     unreachable = (errno.EHOSTUNREACH, errno.ENETUNREACH)
     return isinstance(cause, ConnectionRefusedError | socket.gaierror) or (
         isinstance(cause, OSError) and cause.errno in unreachable
@@ -178,8 +183,8 @@ def redact(text: str, settings: BaseSettings) -> str:
 def _secrets(settings: BaseSettings) -> set[str]:
     # The settings of destinations too: `IntegrationSettings.parts`.
     several = (settings, *getattr(settings, "parts", tuple)())
-    held = (getattr(one, name) for one in several for name in type(one).model_fields)
-    parts = (part.strip() for value in held if isinstance(value, SecretStr) for part in _pieces(value))
+    values = (getattr(one, name) for one in several for name in type(one).model_fields)
+    parts = (part.strip() for value in values if isinstance(value, SecretStr) for part in _pieces(value))
     return {part for part in parts if len(part) >= 4}
 
 

@@ -142,7 +142,7 @@ class HttpClient:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Ask once. Raises Busy, Unreachable, Refused or Paused for everything that is not a whole 2xx."""
+        """Ask once. Raises an error of `integrations.errors` for everything that is not a whole 2xx."""
         sent = dict(headers or {})
         if json is not None:
             body = orjson.dumps(json)
@@ -169,8 +169,11 @@ class HttpClient:
         return self._judged(answer)
 
     def knock(self) -> None:
-        """Return if anybody answers at the address, by OPTIONS, which changes nothing. Raises Unreachable or Busy."""
-        with suppress(Rejected, DestinationUnavailable):
+        """Return if anybody answers at the address, by OPTIONS, which changes nothing.
+
+        Raises Unreachable or RateLimited.
+        """
+        with suppress(Rejected, DestinationUnavailable, Forbidden):
             self.request("OPTIONS")
 
     def close(self) -> None:
@@ -214,9 +217,9 @@ class HttpClient:
             raise Unreachable(
                 f"{self.system}: nothing was heard for {self.read:g} s", may_be_done=True
             ) from None
-        told = getattr(cause, "strerror", None) or type(cause).__name__
+        reason = getattr(cause, "strerror", None) or type(cause).__name__
         raise Unreachable(
-            f"{self.system}: the connection failed ({told})", may_be_done=not is_no_connection(cause)
+            f"{self.system}: the connection failed ({reason})", may_be_done=not is_no_connection(cause)
         ) from None
 
     def _judged(self, answer: Answer) -> Answer:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import requests
 
-from integrations.outbox.models import Finding
+from integrations.outbox import Finding
 from receiver.config import split_bind
 
 RECEIVER = "receiver"

@@ -21,7 +21,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding, finding
+from integrations.destinations import CheckResult, Delivery, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import HttpClient, checked_url
 
@@ -90,9 +90,9 @@ class WebhookDestination:
             "data": data,
         }
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether somebody listens, by OPTIONS, which no receiver takes for an event; posts nothing."""
-        yield finding("somebody listens", self._listens)
+        yield check_result("somebody listens", self._listens)
 
     def knock(self) -> None:
         """Return if somebody answers at the address; posts nothing. Raises Unreachable or RateLimited."""

@@ -12,7 +12,7 @@ from integrations.board.page import Parts, Render
 from integrations.board.published import Marts
 from integrations.board.routes import views
 from integrations.config import IntegrationSettings
-from integrations.outbox import open_outbox
+from integrations.outbox import open_outbox, state_of
 from receiver.landing import open_landing
 
 
@@ -60,7 +60,7 @@ def _flask(settings: BoardSettings) -> Flask:
         "when": formatting.when,
         "bars": formatting.bars,
         "ref": actions.reference,
-        "state": actions.state,
+        "state": state_of,
         "phone": lambda value: masking.phone(value, mask=mask) if value else "unknown number",
         "masked": lambda value: masking.text("" if value is None else str(value), mask=mask),
     }

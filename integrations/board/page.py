@@ -23,7 +23,7 @@ from integrations.board.health import Around
 from integrations.board.live_calls import LiveView
 from integrations.board.published import Marts, MartsUnreadable
 from integrations.config import IntegrationSettings
-from integrations.outbox import Attention, Outbox, needs_attention
+from integrations.outbox import Attention, Outbox
 
 LOG = logging.getLogger("aftercall.board")
 PARTS = ("health", "attention", "floor", "numbers", "active", "feed", "after")
@@ -94,16 +94,14 @@ class Parts(threading.Thread):
                     self._durations = durations(self._marts, told)
                     self._draw_feed()
                     marts_version = version
-                if (written := (actions.version(self._outbox), today)) != outbox_version:
+                if (written := (self._outbox.version(), today)) != outbox_version:
                     midnight = datetime.combine(today, clock_time(), self._settings.zone)
                     self._summary = actions.summary(self._outbox, midnight.astimezone(UTC))
                     outbox_version = written
                 findings = self._around.findings or ()
                 if (written, findings) != looked or time.monotonic() - looked_at > ATTENTION_SECONDS:
                     looked, looked_at = (written, findings), time.monotonic()
-                    self._attention = needs_attention(
-                        self._outbox, self._systems, datetime.now(UTC), findings
-                    )
+                    self._attention = self._outbox.needs_attention(self._systems, datetime.now(UTC), findings)
                 self._problem = ""
             except (OSError, SQLAlchemyError, MartsUnreadable) as error:
                 self._problem = f"cannot be read: {type(error).__name__}"

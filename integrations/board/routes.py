@@ -20,7 +20,7 @@ from integrations.board.page import PARTS
 from integrations.board.published import Marts, MartsUnreadable
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, NotPossible, Outbox, why_waiting
+from integrations.outbox import STATES, Action, NotPossible, Outbox
 from receiver.landing import LandingStore
 
 POLICY = (
@@ -118,7 +118,8 @@ def views(
     def call(source: str, call_id: str) -> str:
         told = call_detail.told(marts, source, call_id)
         landed = call_detail.landed(landing, source, call_id, told.call)
-        found = actions.of_call(outbox, source, call_id, told.call.get("customer_phone"))
+        phone = told.call.get("customer_phone")
+        found = outbox.actions_of_call(source, call_id, phone, actions.ACTIONS_OF_A_CALL)
         if landed.is_whole and not (told.call or landed.events or found):
             abort(404)
         return render_template(
@@ -136,7 +137,7 @@ def views(
         found = actions.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
         return render_template(
             "actions.html.j2", actions=found[: actions.PAGE], more=len(found) > actions.PAGE, page=page,
-            wanted=wanted, channels=CHANNELS, statuses=actions.STATES, times=TIMES,
+            wanted=wanted, channels=CHANNELS, statuses=STATES, times=TIMES,
             stops=[stop for stop in outbox.pauses() if wanted["channel"] in ("", stop.channel)],
         )  # fmt: skip
 
@@ -150,7 +151,7 @@ def views(
     def action(ref: str) -> str:
         found = wanted_action(ref)
         look = actions.look(outbox, found, systems)
-        reason = why_waiting(outbox, systems, found, datetime.now(UTC))
+        reason = outbox.why_waiting([found], systems).get(found.action_key)
         return render_template(
             "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
             interventions=outbox.interventions(found.action_key), reason=reason, mail=_mail(look), record=_record(look),

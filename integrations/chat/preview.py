@@ -4,7 +4,7 @@ from functools import partial
 
 from integrations.chat.message import render
 from integrations.config import IntegrationSettings
-from integrations.outbox.previews import PreviewDestination
+from integrations.outbox import PreviewDestination
 
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:

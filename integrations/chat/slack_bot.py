@@ -17,7 +17,7 @@ from pydantic import Field
 from integrations.chat.message import channel_of, message
 from integrations.chat.slack_message import EVENT_TYPE, arguments
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.api import SETTING, SlackApi, ThreadGone
@@ -111,29 +111,29 @@ class SlackBot:
         thread = self._thread(delivery, body["channel"])
         return body | ({"channel": thread[0], "thread_ts": thread[1]} if thread else {})
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whose token it is, whether it has the scopes, and whether the bot is in the channel of alerts."""
         try:
             reply = self._api.call("auth.test")
         except (DestinationUnavailable, Rejected, TransientError) as error:
-            yield Finding("credentials", False, str(error))
+            yield CheckResult("credentials", False, str(error))
             return
-        yield Finding("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
+        yield CheckResult("credentials", True, f"{reply.data.get('user')} in {reply.data.get('team')}")
         granted = {scope.strip() for scope in reply.headers.get("x-oauth-scopes", "").split(",")}
         missing = [scope for scope in SCOPES[: None if self._look_first else 1] if scope not in granted]
-        yield Finding(
+        yield CheckResult(
             "scopes", not missing, f"add {', '.join(missing)} to the app" if missing else ", ".join(SCOPES)
         )
         if not missing and self._look_first:
             yield self.check_channel(self._settings.chat_alert_channel)
 
-    def check_channel(self, name: str) -> Finding:
+    def check_channel(self, name: str) -> CheckResult:
         """Whether the bot can read a channel, which it can where it is a member."""
         try:
             self._look(self._channel_id(name), "", datetime.now(UTC) - CLOCKS_DIFFER)
         except (DestinationUnavailable, Rejected, TransientError) as error:
-            return Finding(f"channel {name}", False, str(error))
-        return Finding(f"channel {name}", True, "the bot can read it")
+            return CheckResult(f"channel {name}", False, str(error))
+        return CheckResult(f"channel {name}", True, "the bot can read it")
 
     def close(self) -> None:
         """Close every connection."""

@@ -17,7 +17,7 @@ from integrations.chat.incoming_webhooks import IncomingWebhooks
 from integrations.chat.message import channel_of, message
 from integrations.chat.slack_message import arguments
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.errors import BUSY, MENDABLE, NOT_NOW, WRONG_FOR_ALL, slack_error
@@ -72,7 +72,7 @@ class SlackWebhook(IncomingWebhooks):
         whole = arguments(message(delivery, self._settings))
         return {name: whole[name] for name in _TAKEN}
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether each webhook is there: it is asked to post nothing at all, which Slack refuses in its own words."""
         for channel in self.channels():
             named = f"webhook for {channel or 'every other channel'}"
@@ -81,11 +81,11 @@ class SlackWebhook(IncomingWebhooks):
             except Rejected as error:
                 is_known = any(word in str(error) for word in _NOTHING_TO_POST)
                 answer = "Slack knows it" if is_known else str(coded_error(str(error), channel) or error)
-                yield Finding(named, is_known, answer)
+                yield CheckResult(named, is_known, answer)
             except (DestinationUnavailable, TransientError) as error:
-                yield Finding(named, False, str(coded_error(str(error), channel) or error))
+                yield CheckResult(named, False, str(coded_error(str(error), channel) or error))
             else:
-                yield Finding(named, False, "something answers at this address that is not Slack")
+                yield CheckResult(named, False, "something answers at this address that is not Slack")
 
 
 def coded_error(text: str, channel: str) -> Exception | None:

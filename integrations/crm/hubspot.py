@@ -18,7 +18,7 @@ from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, RemoteRecord, split
 from integrations.crm.rendering import Record
-from integrations.destinations import Finding, Limits, finding
+from integrations.destinations import CheckResult, Limits, check_result
 from integrations.errors import Rejected
 from integrations.hubspot.client import (
     NOTE_TO_CONTACT,
@@ -183,14 +183,14 @@ class HubSpotCrm(Crm):
             return None
         return f"https://app.hubspot.com/contacts/{self._portal}/record/0-1/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the token has the scopes, the objects may be read, and the properties are there."""
-        yield finding("scopes", lambda: self.client.has_scopes(SCOPES))
+        yield check_result("scopes", lambda: self.client.has_scopes(SCOPES))
         for kind, objects in OBJECTS.items():
-            yield finding(f"may read {objects}", lambda objects=objects: self._may_read(objects))  # type: ignore[misc]
-            yield finding(f"property {KEY} of {objects}", lambda kind=kind: self._key(kind))  # type: ignore[misc]
+            yield check_result(f"may read {objects}", lambda objects=objects: self._may_read(objects))  # type: ignore[misc]
+            yield check_result(f"property {KEY} of {objects}", lambda kind=kind: self._key(kind))  # type: ignore[misc]
         for field in self.own.values():
-            yield finding(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
+            yield check_result(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
 
     def _on(self, record: Record, contact_id: str | None) -> dict[str, int]:
         return {contact_id: _ASSOCIATIONS[record.kind]} if contact_id else {}

@@ -2,7 +2,7 @@
 
 from integrations.config import IntegrationSettings
 from integrations.crm.rendering import render
-from integrations.outbox.previews import PreviewDestination
+from integrations.outbox import PreviewDestination
 
 
 def open_destination(settings: IntegrationSettings) -> PreviewDestination:

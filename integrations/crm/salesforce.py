@@ -35,7 +35,7 @@ from integrations.crm.salesforce_fields import (
     object_of,
     sosl,
 )
-from integrations.destinations import Finding, Limits, finding
+from integrations.destinations import CheckResult, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.optional_parts import Omission, Part
 from integrations.rendering import fit
@@ -232,12 +232,14 @@ class SalesforceCrm(Crm):
         """The record's page."""
         return f"{self._url}/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the app may log in, its user may read and write, and the fields are there."""
-        yield finding("credentials", self._may_log_in)
+        yield check_result("credentials", self._may_log_in)
         persons = ("LastName", "Phone", "Email", *self.own.values())
-        yield finding(f"may write {self._new}s", lambda: self._may_write(self._new, persons))
-        yield finding("may write Tasks", lambda: self._may_write("Task", ("WhoId", "Description", self._key)))
+        yield check_result(f"may write {self._new}s", lambda: self._may_write(self._new, persons))
+        yield check_result(
+            "may write Tasks", lambda: self._may_write("Task", ("WhoId", "Description", self._key))
+        )
 
     def _may_log_in(self) -> str:
         self.client.log_in()

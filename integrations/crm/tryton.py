@@ -19,7 +19,7 @@ from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, RemoteRecord
 from integrations.crm.rendering import Record
 from integrations.crm.tryton_client import Tryton, TrytonSettings, escaped
-from integrations.destinations import Finding, Limits, finding
+from integrations.destinations import CheckResult, Limits, check_result
 from integrations.errors import Rejected, TransientError
 
 PARTY = "party.party"
@@ -174,15 +174,15 @@ class TrytonCrm(Crm):
             return None
         return f"{self._web}/#{self.client.database}/model/{MODELS[kind]}/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the key's user may read and write each record, and company and fields exist."""
         for kind, model in MODELS.items():
-            yield finding(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
+            yield check_result(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
         for kind, needed in RIGHTS.items():
-            yield finding(f"may write {kind}s", lambda needed=needed: self._may_write(needed))  # type: ignore[misc]
-        yield finding("company", self._company_name)
+            yield check_result(f"may write {kind}s", lambda needed=needed: self._may_write(needed))  # type: ignore[misc]
+        yield check_result("company", self._company_name)
         for field in self.own.values():
-            yield finding(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
+            yield check_result(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
 
     def _may_read(self, model: str, field: str = "id") -> str:
         parties = self.client.search(PARTY, [], [field if model == PARTY else "id"], most=1)

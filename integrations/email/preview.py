@@ -9,7 +9,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
 from integrations.email.recipients import check_wish
 from integrations.email.rendering import message, rendered
-from integrations.outbox.previews import PreviewDestination
+from integrations.outbox import PreviewDestination
 from integrations.rendering import Rendered
 
 

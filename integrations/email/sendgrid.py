@@ -20,7 +20,7 @@ import requests
 from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import bodies, message
@@ -121,16 +121,16 @@ class SendGrid:
         check(mail, delivery, self._settings)
         return mail
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the key is taken and may send, and whether there is something to send."""
         try:
             scopes = self._client.request("GET", "/v3/scopes").json().get("scopes")
         except (DestinationUnavailable, TransientError) as error:
-            yield Finding("credentials", False, str(error))
+            yield CheckResult("credentials", False, str(error))
         else:
-            yield Finding("credentials", True, "SendGrid takes the key")
+            yield CheckResult("credentials", True, "SendGrid takes the key")
             may = isinstance(scopes, list) and _SCOPE in scopes
-            yield Finding(
+            yield CheckResult(
                 "may send",
                 may,
                 _SCOPE if may else f"give the key the scope {_SCOPE} (Mail Send: full access)",

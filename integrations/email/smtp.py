@@ -22,7 +22,7 @@ from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.destinations import Delivery, Finding, Limits
+from integrations.destinations import CheckResult, Delivery, Limits
 from integrations.email.checking import content
 from integrations.email.recipients import check
 from integrations.email.rendering import message
@@ -110,20 +110,20 @@ class SmtpDestination:
         """The message as it goes over the wire."""
         return self._mail(delivery).as_string()
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""
         smtp = self._smtp
         try:
             encryption = within(self._settings.smtp_whole_seconds, self._connection.look)
         except DestinationUnavailable as error:
-            yield Finding("mail server", False, str(error))
+            yield CheckResult("mail server", False, str(error))
         except OSError as error:
-            yield Finding("mail server", False, str(self._failure(error)))
+            yield CheckResult("mail server", False, str(self._failure(error)))
         else:
-            yield Finding("mail server", True, f"{smtp.smtp_host}:{smtp.smtp_port} answers")
-            yield Finding("encryption", True, encryption or "none, as AFTERCALL_SMTP_SECURITY says")
+            yield CheckResult("mail server", True, f"{smtp.smtp_host}:{smtp.smtp_port} answers")
+            yield CheckResult("encryption", True, encryption or "none, as AFTERCALL_SMTP_SECURITY says")
             login = f"{smtp.smtp_username} is taken" if smtp.smtp_username else "none is configured"
-            yield Finding("login", True, login)
+            yield CheckResult("login", True, login)
         finally:
             self.close()
         yield from content(self._settings)

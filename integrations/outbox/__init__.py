@@ -1,17 +1,15 @@
 """The outbox: the ledger of actions, and the one function that carries them out.
 
-Public names only. How a thing looks at its destination belongs to the channel's folder.
+This is the public face: nothing else of this package may be imported from outside. How a thing looks at its destination
+belongs to the channel's folder.
 """
 
-from datetime import datetime
-
-from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Destination
-from integrations.outbox import dispatcher
-from integrations.outbox.alerts import BadAlerts, alert
-from integrations.outbox.attention import Attention, AttentionItem, needs_attention, why_waiting
+from integrations.outbox.alerts import BadAlerts, alert_channels
+from integrations.outbox.attempt import FAIL, SKIP, WAIT, Plan
+from integrations.outbox.attention import Attention, AttentionItem, Look
 from integrations.outbox.engine import OutboxNotWritable
-from integrations.outbox.migrate import OutboxTooNew
+from integrations.outbox.incidents import CIRCUIT, DEAD_ACTIONS, OUTBOX_CHECKS, WAITING
+from integrations.outbox.migrate import OutboxTooNew, OutboxTooOld
 from integrations.outbox.models import (
     Action,
     Attempt,
@@ -20,33 +18,45 @@ from integrations.outbox.models import (
     Count,
     DispatchReport,
     DueAction,
-    FillReport,
+    EnqueueReport,
     Finding,
     Intervention,
     Pause,
     Preview,
     Problem,
+    Reconciled,
 )
 from integrations.outbox.operations import NotPossible
-from integrations.outbox.outbox import Outbox, open_outbox
-
-
-def dispatch(
-    outbox: Outbox,
-    channel: str,
-    settings: IntegrationSettings,
-    *,
-    now: datetime | None = None,
-    limit: int | None = None,
-    destination: Destination | None = None,
-) -> DispatchReport:
-    """Try every action of a channel that is due, each once; see `dispatching.dispatch`."""
-    return dispatcher.dispatch(
-        outbox.engine, channel, settings, now=now, limit=limit, destination=destination
-    )
-
+from integrations.outbox.outbox import Outbox, dispatch, open_outbox
+from integrations.outbox.previews import PreviewDestination, render
+from integrations.outbox.queries import STATES, Waiting, WaitReason, state_of
+from integrations.outbox.schema import (
+    DEAD,
+    PREVIEW,
+    SENT,
+    SKIPPED,
+    STATUSES,
+    UNSETTLED,
+    UPDATABLE,
+    SkipReason,
+)
 
 __all__ = [
+    "CIRCUIT",
+    "DEAD",
+    "DEAD_ACTIONS",
+    "FAIL",
+    "OUTBOX_CHECKS",
+    "PREVIEW",
+    "SENT",
+    "SKIP",
+    "SKIPPED",
+    "STATES",
+    "STATUSES",
+    "UNSETTLED",
+    "UPDATABLE",
+    "WAIT",
+    "WAITING",
     "Action",
     "Attempt",
     "Attention",
@@ -55,22 +65,29 @@ __all__ = [
     "BadAlerts",
     "Changes",
     "Count",
-    "Delivery",
     "DispatchReport",
     "DueAction",
-    "FillReport",
+    "EnqueueReport",
     "Finding",
     "Intervention",
+    "Look",
     "NotPossible",
     "Outbox",
     "OutboxNotWritable",
     "OutboxTooNew",
+    "OutboxTooOld",
     "Pause",
+    "Plan",
     "Preview",
+    "PreviewDestination",
     "Problem",
-    "alert",
+    "Reconciled",
+    "SkipReason",
+    "WaitReason",
+    "Waiting",
+    "alert_channels",
     "dispatch",
-    "needs_attention",
     "open_outbox",
-    "why_waiting",
+    "render",
+    "state_of",
 ]

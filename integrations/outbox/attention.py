@@ -4,18 +4,22 @@ What concerns the outbox is looked up as it is now. What only the floor above ca
 the last look for problems has left in the ledger. How the list looks to its reader does not belong here.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Engine
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import problems
-from integrations.outbox.looks import last_look
-from integrations.outbox.models import AT_ONCE, Action, Finding, Problem
-from integrations.outbox.outbox import Outbox
-from integrations.outbox.queue import UNSETTLED
+from integrations.outbox import incidents
+from integrations.outbox.engine import watermark_of, write_watermark, writing
+from integrations.outbox.models import AT_ONCE, Finding, Problem
 
+_LAST_LOOK = "problems:last_look"
+"""Name of the watermark that holds the last look, as JSON."""
 NO_LOOK = "looks"
 """Key of the item that says that nobody looks for problems."""
 _FIRST = (
@@ -30,6 +34,21 @@ _FIRST = (
     "limited",
     "waiting",
 )
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look for problems.
+
+    Args:
+        at: when it was, UTC.
+        next_tries: of the problems that aftercall tries again by itself, when that is, by the problem's key.
+        notes: what the one who looks wants to know at the next look; any JSON.
+    """
+
+    at: datetime
+    next_tries: Mapping[str, datetime] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,46 +94,59 @@ class Attention:
 
     @property
     def is_clear(self) -> bool:
-        """Whether nothing needs a person."""
+        """True if nothing needs a person."""
         return not self.items
 
 
 def needs_attention(
-    outbox: Outbox, settings: IntegrationSettings, now: datetime, more: Iterable[Finding] = ()
+    engine: Engine, settings: IntegrationSettings, now: datetime, more: Iterable[Finding] = ()
 ) -> Attention:
     """The list as it is now. Asks the outbox only.
 
     Args:
-        outbox: the ledger.
+        engine: the outbox's engine.
         settings: those of the integrations.
         now: aware.
         more: what the caller has just seen itself, for instance `receiver_watch.receiver_findings`; it counts before
             what the last look has recorded under the same key.
     """
-    look = last_look(outbox.engine)
-    recorded = {problem.key: problem for problem in problems.open_problems(outbox.engine)}
-    findings = {finding.key: finding for finding in problems.find(outbox.engine, settings, now)}
-    findings |= {finding.key: finding for finding in more}
+    look = last_look(engine)
+    recorded = {problem.key: problem for problem in incidents.open_problems(engine)}
+    findings = {finding.key: finding for finding in [*incidents.findings(engine, settings, now), *more]}
     if (silence := _silence(look.at if look else None, settings, now)) is not None:
         findings[silence.key] = silence
     items = [_seen_now(finding, recorded.get(key), now) for key, finding in findings.items()]
     next_tries = look.next_tries if look else {}
     for key, problem in recorded.items():
         # The outbox's own problems were looked up just now: what is not among those is over.
-        if key not in findings and not problems.is_of_outbox(problem.subject):
+        if key not in findings and not incidents.is_of_outbox(problem.subject):
             items.append(_recorded(problem, next_tries.get(key)))
     return Attention(tuple(sorted(items, key=_rank)), look.at if look else None)
 
 
-def why_waiting(
-    outbox: Outbox, settings: IntegrationSettings, action: Action, now: datetime
-) -> AttentionItem | None:
-    """Why an action waits though nothing is wrong with itself: its destination has stopped, or its channel is off."""
-    if action.status not in UNSETTLED:
+def last_look(engine: Engine) -> Look | None:
+    """The last look, or None if there was none."""
+    value = watermark_of(engine, _LAST_LOOK)
+    if value is None:
         return None
-    reasons = (f"stopped:{action.channel}:{action.destination}", f"paused:{action.channel}")
-    items = {item.key: item for item in needs_attention(outbox, settings, now).items}
-    return next((items[key] for key in reasons if key in items), None)
+    try:
+        fields = json.loads(value)
+        next_tries = {key: datetime.fromisoformat(at) for key, at in fields["next_tries"].items()}
+        return Look(datetime.fromisoformat(fields["at"]), next_tries, fields["notes"])
+    except (ValueError, KeyError, TypeError, AttributeError):  # of another version of aftercall
+        return None
+
+
+def record_look(engine: Engine, now: datetime, findings: Iterable[Finding], notes: Mapping[str, Any]) -> None:
+    """Write that somebody looked, and when the next tries of what they saw are."""
+    next_tries = {
+        finding.key: finding.next_try_at.astimezone(UTC).isoformat()
+        for finding in findings
+        if finding.next_try_at is not None
+    }
+    fields = {"at": now.astimezone(UTC).isoformat(), "next_tries": next_tries, "notes": dict(notes)}
+    with writing(engine) as write:
+        write_watermark(write, _LAST_LOOK, json.dumps(fields))
 
 
 def _seen_now(finding: Finding, problem: Problem | None, now: datetime) -> AttentionItem:
@@ -128,13 +160,13 @@ def _seen_now(finding: Finding, problem: Problem | None, now: datetime) -> Atten
         finding.remedy,
         since=since,
         next_try_at=finding.next_try_at,
-        is_urgent=is_urgent or (problem is not None and problem.told_at is not None),
+        is_urgent=is_urgent or (problem is not None and problem.alerted_at is not None),
     )
 
 
 def _recorded(problem: Problem, next_try_at: datetime | None) -> AttentionItem:
-    words = (problem.key, problem.headline, problem.details, problem.remedy)
-    return AttentionItem(*words, problem.since, next_try_at, is_urgent=problem.told_at is not None)
+    texts = (problem.key, problem.headline, problem.details, problem.remedy)
+    return AttentionItem(*texts, problem.since, next_try_at, is_urgent=problem.alerted_at is not None)
 
 
 def _silence(looked_at: datetime | None, settings: IntegrationSettings, now: datetime) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Destinations that stop: when nothing would get through, the other actions need not find out too.
+"""Pauses and resumes destinations: when nothing would get through, the other actions need not find out too.
 
 A pause is a row. While it lasts nothing of the destination is due; then one action is tried as the probe, each time
 another: if it gets through, the pause ends, else it goes on for longer. A destination stops because it says so
@@ -6,9 +6,8 @@ another: if it gets through, the pause ends, else it goes on for longer. A desti
 many failures of the system, in a row. Only what gets through ends a row. What was refused in the row that stopped the
 destination waits with the others: a row of refusals is hardly their content. What aftercall refuses itself says
 nothing of a system. A failure of the system of an action that was stopped at before, while others got through,
-concerns that action alone. Whether `Forbidden` stops a destination is found out by `doubts`. Several dispatchers share
-the rows: the streak is counted in the transaction that marks, and a pause that is over is probed by the one that takes
-it.
+concerns that action alone. Several dispatchers share the rows: the streak is counted in the transaction that marks, and
+a pause that is over is probed by the one that takes it.
 """
 
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, Engine, and_, delete, insert, select, update
 from integrations.config import IntegrationSettings
 from integrations.errors import (
     DestinationUnavailable,
+    Forbidden,
     RateLimited,
     Rejected,
     Suppressed,
@@ -31,15 +31,16 @@ from integrations.errors import (
 from integrations.outbox.engine import Write, reading, writing
 from integrations.outbox.models import Pause
 from integrations.outbox.retry import LONGEST_WISH
-from integrations.outbox.schema import DEAD, PENDING, actions, pauses, streaks
+from integrations.outbox.schema import actions, pauses, streaks
+from integrations.outbox.transitions import Event, change
 
 Stop = DestinationUnavailable | RateLimited | Unreachable
 
 
 def pause_of(engine: Engine, channel: str, destination: str) -> Pause | None:
     """The destination's pause, also one that is over but not yet proven to be."""
-    found = (pause for pause in all_pauses(engine) if pause.channel == channel)
-    return next((pause for pause in found if pause.destination == destination), None)
+    place = (channel, destination)
+    return next((one for one in all_pauses(engine) if (one.channel, one.destination) == place), None)
 
 
 def all_pauses(engine: Engine) -> list[Pause]:
@@ -60,15 +61,15 @@ def pause(
     is_probe: bool = False,
 ) -> None:
     """Stop a destination, or, after a probe, let its pause go on for longer."""
-    mine = _mine(pauses, channel, destination)
+    is_there = _at(pauses, channel, destination)
     with writing(engine) as write:
-        row = write.connection.execute(select(pauses).where(mine)).mappings().first()
+        row = write.connection.execute(select(pauses).where(is_there)).mappings().first()
         before = _as_pause(row) if row else None
         times = before.times if before else 0
         if before and before.until > now and not is_probe:
             # Another dispatcher has stopped it at the same moment.
             return
-        found = Pause(
+        new = Pause(
             channel,
             destination,
             describe(error, settings),
@@ -77,13 +78,13 @@ def pause(
             times=times + 1,
             is_alerted=_is_for_a_person(error, times) or (before is not None and before.is_alerted),
         )
-        change = update(pauses).where(mine) if row else insert(pauses)
-        write.connection.execute(change.values(**vars(found)))
+        change = update(pauses).where(is_there) if row else insert(pauses)
+        write.connection.execute(change.values(**vars(new)))
 
 
 def take_probe(engine: Engine, known: Pause, until: datetime) -> bool:
     """True if the pause was as it is known, and lasts until this moment now (UTC): one dispatcher at a time probes."""
-    as_known = and_(_mine(pauses, known.channel, known.destination), pauses.c.until == known.until)
+    as_known = and_(_at(pauses, known.channel, known.destination), pauses.c.until == known.until)
     with writing(engine) as write:
         return write.connection.execute(update(pauses).where(as_known).values(until=until)).rowcount == 1
 
@@ -91,8 +92,8 @@ def take_probe(engine: Engine, known: Pause, until: datetime) -> bool:
 def end(write: Write, channel: str, destination: str | None = None) -> None:
     """Let a destination, or every one of the channel, work again; nothing if it was not paused."""
     for table in (pauses, streaks):
-        mine = _mine(table, channel, destination) if destination else table.c.channel == channel
-        write.connection.execute(delete(table).where(mine))
+        is_there = _at(table, channel, destination) if destination else table.c.channel == channel
+        write.connection.execute(delete(table).where(is_there))
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Streak:
             return self
         if isinstance(error, Unreachable | OSError):
             return Streak(self.refused, self.unreachable + 1)
-        if isinstance(error, Rejected | DestinationUnavailable):
+        if isinstance(error, Rejected | Forbidden | DestinationUnavailable):
             # Whoever refuses was reached.
             return Streak(self.refused + 1)
         return Streak(self.refused + 1, self.unreachable)
@@ -136,43 +137,43 @@ class Streak:
 
 def streak_of(engine: Engine | Connection, channel: str, destination: str) -> Streak:
     """The streak as it is now."""
-    query = select(streaks.c.refused, streaks.c.unreachable).where(_mine(streaks, channel, destination))
+    query = select(streaks.c.refused, streaks.c.unreachable).where(_at(streaks, channel, destination))
     with reading(engine) as connection:
         row = connection.execute(query).first()
     return Streak(row[0], row[1]) if row else Streak()
 
 
-def keep_streak(write: Write, channel: str, destination: str, streak: Streak) -> None:
-    """Remember a streak for the next pass."""
-    mine = _mine(streaks, channel, destination)
+def write_streak(write: Write, channel: str, destination: str, streak: Streak) -> None:
+    """Store a streak for the next pass."""
+    is_there = _at(streaks, channel, destination)
     if streak == Streak():
-        write.connection.execute(delete(streaks).where(mine))
+        write.connection.execute(delete(streaks).where(is_there))
         return
     values = {"refused": streak.refused, "unreachable": streak.unreachable}
-    if write.connection.execute(update(streaks).where(mine).values(**values)).rowcount == 0:
+    if write.connection.execute(update(streaks).where(is_there).values(**values)).rowcount == 0:
         fresh = {"channel": channel, "destination": destination, **values}
         write.connection.execute(insert(streaks).values(**fresh))
 
 
-def let_the_row_wait(write: Write, channel: str, destination: str, now: datetime) -> None:
+def reopen_refused(write: Write, channel: str, destination: str, now: datetime) -> None:
     """Have the actions that were refused in the row wait with the others: their destination has stopped."""
-    row = _row(channel, destination)
-    again = {"status": PENDING, "failures": 0, "next_attempt_at": None, "refused_in_row": False}
-    changed = {"updated_at": now, "change_number": write.number}
-    dead = and_(row, actions.c.status == DEAD, actions.c.given_up_by.is_(None))
-    write.connection.execute(update(actions).where(dead).values(**again, **changed))
+    is_open = and_(actions.c.status.in_(Event.DESTINATION_STOP.before), actions.c.given_up_by.is_(None))
+    values = change(Event.DESTINATION_STOP, updated_at=now, change_number=write.number)
+    is_refused = _is_refused(channel, destination)
+    write.connection.execute(update(actions).where(is_refused, is_open).values(**values))
 
 
-def end_the_row(write: Write, channel: str, destination: str) -> None:
+def settle_refused(write: Write, channel: str, destination: str) -> None:
     """Something got through: what was refused before was refused for its own content."""
-    write.connection.execute(update(actions).where(_row(channel, destination)).values(refused_in_row=False))
+    values = change(Event.DESTINATION_WORKS)
+    write.connection.execute(update(actions).where(_is_refused(channel, destination)).values(**values))
 
 
-def _row(channel: str, destination: str) -> Any:
-    return and_(_mine(actions, channel, destination), actions.c.refused_in_row)
+def _is_refused(channel: str, destination: str) -> Any:
+    return and_(_at(actions, channel, destination), actions.c.refused_in_row)
 
 
-def _mine(table: Any, channel: str, destination: str) -> Any:
+def _at(table: Any, channel: str, destination: str) -> Any:
     return and_(table.c.channel == channel, table.c.destination == destination)
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, update
+from sqlalchemy import Connection, Engine, create_engine, event, insert, make_url, select, update
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from integrations.outbox.schema import change_counter
+from integrations.outbox.schema import change_counter, watermarks
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Write:
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for a SQLite file (its folder is made) or Postgres; ValueError for anything else."""
+    """An engine for a SQLite file, whose folder is created, or Postgres; ValueError for anything else."""
     try:
         address = make_url(url)
     except ArgumentError:
@@ -108,7 +108,7 @@ def insistently(engine: Engine, work: Callable[[bool], T], *, seconds: float = R
         try:
             return work(is_again)
         except DBAPIError as error:
-            # A connection that was never made says so by its class alone.
+            # A connection that never came about says so by its class alone.
             is_broken = error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
             if not is_shared(engine) or not is_broken or time.monotonic() > deadline:
                 raise
@@ -117,7 +117,7 @@ def insistently(engine: Engine, work: Callable[[bool], T], *, seconds: float = R
 
 
 @contextmanager
-def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> Iterator[Write]:
+def writing(engine: Engine, *, durable: bool = False, undo: bool = False) -> Iterator[Write]:
     """A transaction that writes: all of it or nothing. Raises OutboxNotWritable.
 
     Args:
@@ -126,14 +126,14 @@ def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> I
             survives the death of the process at once, and that of the machine a little later (WAL,
             synchronous=NORMAL): what is lost is always the newest end, never the middle. Postgres is always
             durable.
-        is_kept: if not, all is taken back at the end: it was written only to be read in here.
+        undo: take all of it back at the end, because it was written only to be read within the transaction.
     """
     take = update(change_counter).values(value=change_counter.c.value + 1).returning(change_counter.c.value)
     options = {"outbox_write": True, "outbox_durable": durable}
     try:
         with engine.connect().execution_options(**options) as connection, connection.begin() as transaction:
             yield Write(connection, connection.execute(take).scalar_one())
-            if not is_kept:
+            if undo:
                 transaction.rollback()
     except DBAPIError as error:
         reason = _unwritable(error)
@@ -141,6 +141,19 @@ def writing(engine: Engine, *, durable: bool = False, is_kept: bool = True) -> I
             raise
         where = sqlite_path(engine) or engine.url.render_as_string()
         raise not_writable(where, reason, error.orig) from error
+
+
+def watermark_of(engine: Engine, name: str) -> str | None:
+    """The value stored under a name, None if there is none."""
+    with reading(engine) as connection:
+        return connection.execute(select(watermarks.c.value).where(watermarks.c.name == name)).scalar()
+
+
+def write_watermark(write: Write, name: str, value: str) -> None:
+    """Store a value under a name."""
+    change = update(watermarks).where(watermarks.c.name == name).values(value=value)
+    if write.connection.execute(change).rowcount == 0:
+        write.connection.execute(insert(watermarks).values(name=name, value=value))
 
 
 def not_writable(where: object, reason: str, error: object) -> OutboxNotWritable:

@@ -1,25 +1,33 @@
-"""Claims on chains of actions, each for as long as its lease lasts: so several dispatchers share an outbox on Postgres.
+"""Who may work: claims with a lease on Postgres, a file lock on SQLite. What was done is decided by the tables alone.
 
-A chain is what must not be overtaken: a contact with its notes and tasks, the actions of a call. Who holds a chain
-tries its actions; everybody else leaves them alone. A claim ends with its chain, with its process if somebody on the
-same machine looks, and else with its lease. So a claim can delay an action and never lose it. Times are those of the
-database, because the clocks of machines differ. Nothing is claimed on SQLite: there the channel has a file lock.
+On Postgres several dispatchers share an outbox. A chain is what must not be overtaken: a contact with its notes and
+tasks, the actions of a call. Who holds a chain tries its actions; everybody else leaves them alone. A claim ends with
+its chain, with its process if somebody on the same machine looks, and else with its lease. So a claim can delay an
+action and never lose it. Times are those of the database, because the clocks of machines differ. Nothing is claimed on
+SQLite: there one process at a time works on a channel, by a lock that dies with it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Interval, and_, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Engine, Interval, and_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import owners
-from integrations.outbox.engine import insistently, is_shared, reading
+from integrations.outbox.engine import insistently, is_shared, not_writable, reading, sqlite_path
 from integrations.outbox.schema import claims, paces, pauses
 
 _NOW = func.timezone("UTC", func.clock_timestamp())
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Claim(Enum):
@@ -28,7 +36,7 @@ class Claim(Enum):
     GRANTED = "granted"
     HELD = "another dispatcher works on the chain"
     FULL = "other dispatchers do as much at the destination as it takes"
-    STOPPED = "another dispatcher found that the destination has stopped"
+    STOPPED = "the destination has stopped at another dispatcher"
 
 
 class Leases:
@@ -52,7 +60,7 @@ class Leases:
     ) -> None:
         self.engine, self.channel, self.destination, self.clock = engine, channel, destination, clock
         self.is_shared = is_shared(engine)
-        self.owner = owners.new_owner() if self.is_shared else ""
+        self.owner = new_owner() if self.is_shared else ""
         self._length = timedelta(seconds=lease_seconds(settings))
         turnstile = insert(paces).values(channel=channel, destination=destination)
         self._turnstile = turnstile.on_conflict_do_update(
@@ -164,7 +172,80 @@ def take_from_the_gone(engine: Engine) -> None:
         return
     with reading(engine) as connection:
         holders: Sequence[str] = connection.execute(select(claims.c.owner).distinct()).scalars().all()
-    gone = [owner for owner in holders if owners.is_gone(owner)]
+    gone = [owner for owner in holders if is_gone(owner)]
     if gone:
         with engine.begin() as connection:
             connection.execute(delete(claims).where(claims.c.owner.in_(gone)))
+
+
+@contextmanager
+def process_lock(engine: Engine, name: str, *, wait: bool) -> Iterator[bool]:
+    """Hold the outbox's lock of this name; without `wait`, yields False at once if somebody else has it.
+
+    On Postgres for short work only: a transaction is open meanwhile.
+    """
+    path = sqlite_path(engine)
+    holder = _file_lock(f"{path}.{name}.lock", wait) if path else _advisory_lock(engine, name, wait)
+    with holder as held:
+        yield held
+
+
+@contextmanager
+def _file_lock(path: str, wait: bool) -> Iterator[bool]:
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise not_writable(path, "its lock file cannot be opened", error.strerror) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _advisory_lock(engine: Engine, name: str, wait: bool) -> Iterator[bool]:
+    number = int.from_bytes(
+        hashlib.sha256(f"aftercall outbox {name}".encode()).digest()[:8], "big", signed=True
+    )
+    # The transaction's, not the session's: a pooler between transactions would hand the session to somebody else.
+    take = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    with engine.begin() as connection:
+        yield connection.execute(text(f"SELECT {take}(:number)"), {"number": number}).scalar() is not False
+
+
+def new_owner() -> str:
+    """A name for one pass: the machine and its process namespace, the process and its start, and a chance part."""
+    return f"{_machine()}/{os.getpid()}.{_started(os.getpid())}/{uuid.uuid4().hex[:12]}"
+
+
+def is_gone(owner: str) -> bool:
+    """True if the owner was a process of this machine that runs no more; False if this machine cannot know."""
+    machine, _, rest = owner.rpartition("/")[0].rpartition("/")
+    pid, _, started = rest.partition(".")
+    if machine != _machine() or not machine or not pid.isdecimal() or not started:
+        return False
+    return _started(int(pid)) != started
+
+
+@lru_cache(maxsize=1)
+def _machine() -> str:
+    # Two containers of one machine do not see each other's processes.
+    try:
+        return f"{_BOOT.read_text().strip()}/{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str:
+    """When a process started, in ticks since the boot; empty if there is none, or it has ended already."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    # A killed process that nobody has waited for yet is still listed.
+    return "" if fields[0] in "ZX" else fields[19]

@@ -16,8 +16,6 @@ from integrations.outbox.alerts import KIND as ALERT
 from integrations.outbox.models import DueAction
 from integrations.outbox.schema import SKIPPED, actions
 
-TOO_MANY = "too many"
-"""The reason of a skip: as many mails as may go to the mailbox or the domain, or in all, were due already."""
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
 

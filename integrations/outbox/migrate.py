@@ -1,4 +1,4 @@
-"""Bringing an outbox to the newest schema. The steps themselves are in `migrations/versions/`.
+"""Brings an outbox to the newest schema. The steps themselves are in `migrations/versions/`.
 
 An outbox is opened on every pass, so when it is at the head already nothing of Alembic is imported.
 """
@@ -9,14 +9,20 @@ from typing import Any
 from sqlalchemy import Engine, inspect, text
 
 from integrations.outbox.engine import reading, sqlite_path
-from integrations.outbox.locks import process_lock
+from integrations.outbox.leases import process_lock
 
-HEAD = "0006"
+HEAD = "0001_outbox"
 SCRIPTS = Path(__file__).parent / "migrations"
+# Revisions from before the first release; their steps are gone.
+_UNRELEASED = frozenset({"0001", "0002", "0003", "0004", "0005"})
 
 
 class OutboxTooNew(RuntimeError):
     """The outbox was written by a newer aftercall than this one."""
+
+
+class OutboxTooOld(RuntimeError):
+    """The outbox was written by an aftercall from before the first release."""
 
 
 def migrate(engine: Engine) -> None:
@@ -44,6 +50,7 @@ def move_to(engine: Engine, target: str) -> None:
 
     Raises:
         OutboxTooNew: if the database is at a revision that this version does not know.
+        OutboxTooOld: if it is at one from before the first release.
     """
     from alembic import command
     from alembic.script import ScriptDirectory
@@ -51,9 +58,17 @@ def move_to(engine: Engine, target: str) -> None:
     config = _config()
     current = revision(engine)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    place = sqlite_path(engine) or engine.url.render_as_string()
+    if current in _UNRELEASED:
+        raise OutboxTooOld(
+            f"Cannot open the outbox {place}: an aftercall from before the first release wrote it (revision "
+            f"{current}). Let that aftercall send what is due, then move the outbox away: this one creates a new one. "
+            "What is younger than its age limit becomes due again."
+        )
     if current is not None and current not in known:
         raise OutboxTooNew(
-            f"the outbox is at revision {current}, newer than this aftercall ({HEAD}); update aftercall"
+            f"Cannot open the outbox {place}: a newer aftercall wrote it (revision {current}, this one knows {HEAD}). "
+            "Update aftercall."
         )
     with engine.connect().execution_options(outbox_write=True) as connection, connection.begin():
         config.attributes["connection"] = connection

@@ -1,9 +1,11 @@
-"""What goes into the outbox and what is told about it: plain, immutable records without behaviour."""
+"""What goes into the outbox and what comes out of it: plain, immutable records without behaviour."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+
+from integrations.outbox.schema import SkipReason
 
 AT_ONCE = timedelta(0)
 
@@ -19,8 +21,8 @@ class DueAction:
         source: voice platform of the call.
         call_id: the call.
         payload: everything that the rendering needs; any values that can be written as JSON.
-        due_at: when the fact happened that made it due, UTC; None: it has no age.
-        skip_reason: why it cannot be done for now, for instance `no address`.
+        due_at: when the fact happened for which it is due, UTC; None: it has no age.
+        skip_reason: why it cannot be done for now: it has no address, or no phone.
         facts: what a route may ask for and not every payload says: `agent`, `vip`, `queue` and so on.
     """
 
@@ -31,21 +33,21 @@ class DueAction:
     call_id: str | None
     payload: Mapping[str, Any]
     due_at: datetime | None = None
-    skip_reason: str | None = None
+    skip_reason: SkipReason | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class FillReport:
-    """What one fill did: new actions, changed ones, untouched ones, and new ones recorded as skipped."""
+class EnqueueReport:
+    """What one call of `enqueue` did: new actions, changed ones, untouched ones, and new ones recorded as skipped."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
     skipped: int = 0
 
-    def __add__(self, other: "FillReport") -> "FillReport":
-        return FillReport(
+    def __add__(self, other: "EnqueueReport") -> "EnqueueReport":
+        return EnqueueReport(
             self.created + other.created,
             self.updated + other.updated,
             self.unchanged + other.unchanged,
@@ -59,7 +61,7 @@ class DispatchReport:
 
     Args:
         sent: actions done for the first time.
-        updated: records changed that had been made before.
+        updated: records changed that existed before.
         retrying: actions that failed and will be tried again.
         dead: actions given up in this pass.
         skipped: actions that the destination holds back.
@@ -86,7 +88,7 @@ class DispatchReport:
 class Pause:
     """A destination that stopped at `since` and is tried again at `until` (UTC), as it was `times` times in a row.
 
-    `is_alerted`: a person can mend it, and is told.
+    `is_alerted`: a person can mend it, so an alert tells of it.
     """
 
     channel: str
@@ -133,6 +135,7 @@ class Action:
     due_at: datetime | None
     next_attempt_at: datetime | None
     external_id: str | None
+    skip_reason: SkipReason | None
     last_error: str | None
     facts: dict[str, Any]
     given_up_by: str | None
@@ -177,7 +180,7 @@ class Finding:
     Args:
         key: the same as long as it is the same problem.
         subject: the asset check that shows it, as `<asset>:<check>`, for instance `outbox/crm:circuit_closed`.
-        headline: one line, without names or numbers that a stranger said.
+        headline: one line, without names or numbers from a stranger.
         details: what was seen.
         remedy: what to do.
         next_try_at: when aftercall tries again by itself, UTC; None: it waits for a person.
@@ -199,9 +202,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Problem:
-    """A finding as the ledger keeps it: since when, when an alert told of it, and when it was over (UTC).
+    """A finding as the ledger has it: since when, when an alert told of it, and when it was over (UTC).
 
-    `told_at` is None while the problem is in the list of what needs attention only.
+    `alerted_at` is None while the problem is in the list of what needs attention only.
     """
 
     key: str
@@ -210,8 +213,17 @@ class Problem:
     headline: str
     details: str
     remedy: str
-    told_at: datetime | None
+    alerted_at: datetime | None
     resolved_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """What began, what is over, and every problem that is open now."""
+
+    opened: tuple[Problem, ...]
+    resolved: tuple[Problem, ...]
+    open: tuple[Problem, ...]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Which rows an action has: one for each destination that its routes name. Only decides.
+"""Which destinations an action goes to: it has one row per destination that its routes name. Only decides.
 
 The first destination's row has the action's own key, a further one `<key>@<destination>`. A row whose record exists
-stays where the record is. One that has made nothing yet follows the configuration; a preview has made nothing.
+stays where the record is. Any other row follows the configuration; a preview is not a record.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,7 @@ from typing import Any
 
 from integrations.outbox.keys import row_key
 from integrations.outbox.models import DueAction
-from integrations.outbox.previews import NAME as PREVIEW
-from integrations.outbox.schema import DEAD, SENT, SKIPPED
-
-NOT_ROUTED = "goes to another destination now"
-"""The reason of a skip: the configuration names other destinations, and nothing was made here."""
+from integrations.outbox.schema import DEAD, PREVIEW, SENT, SKIPPED
 
 Row = Mapping[str, Any]
 
@@ -30,18 +26,18 @@ class Places:
 
 def facts_of(action: DueAction) -> dict[str, Any]:
     """What a route may ask of an action; see `integrations.routes.FACTS`."""
-    told = action.payload
+    payload = action.payload
     return {
         "kind": action.kind,
         "source": action.source,
-        "queue": action.facts.get("queue", told.get("queue")),
-        "agent": action.facts.get("agent", told.get("agent_id")),
-        "vip": action.facts.get("vip", told.get("is_vip")),
-        "priority": action.facts.get("priority", told.get("priority")),
-        "issue_type": action.facts.get("issue_type", told.get("issue_type")),
-        "template": told.get("template"),
-        "language": told.get("language"),
-        "slack_channel": told.get("slack_channel"),
+        "queue": action.facts.get("queue", payload.get("queue")),
+        "agent": action.facts.get("agent", payload.get("agent_id")),
+        "vip": action.facts.get("vip", payload.get("is_vip")),
+        "priority": action.facts.get("priority", payload.get("priority")),
+        "issue_type": action.facts.get("issue_type", payload.get("issue_type")),
+        "template": payload.get("template"),
+        "language": payload.get("language"),
+        "slack_channel": payload.get("slack_channel"),
     }
 
 
@@ -49,26 +45,26 @@ def place(due_key: str, kind: str, wanted: Sequence[str], rows: Sequence[Row]) -
     """Where the rows of one action go.
 
     A contact gets a row wherever one is missing, because notes will hang on it and it is looked up by its phone. Every
-    other action is made at a destination that is new to it only while it has been made nowhere: a changed setting must
-    not make a second ticket of an old one.
+    other action goes to a destination that is new to it only while it has no record anywhere: a changed setting must
+    not create a second ticket for an old call.
     """
     own_key = row_key(due_key, "", is_first=True)
     missing = [name for name in wanted if name not in {row["destination"] for row in rows}]
     moved: dict[str, str] = {}
     dropped: set[str] = set()
     for row in rows:
-        if is_made(row) or row["status"] in (DEAD, SENT, SKIPPED) or row["destination"] in wanted:
+        if has_record(row) or row["status"] in (DEAD, SENT, SKIPPED) or row["destination"] in wanted:
             continue
         if row["action_key"] == own_key and missing:
             moved[own_key] = missing.pop(0)
         else:
             dropped.add(row["action_key"])
-    is_nowhere = not any(is_made(row) or row["status"] == SENT for row in rows)
+    is_nowhere = not any(has_record(row) or row["status"] == SENT for row in rows)
     is_open = not rows or any(row["status"] not in (DEAD, SENT, SKIPPED) for row in rows)
     may_add = kind == "contact" or (is_nowhere and is_open)
     return Places(tuple(missing) if may_add else (), moved, frozenset(dropped))
 
 
-def is_made(row: Row) -> bool:
-    """Whether a record exists in a system; what a preview kept is none."""
+def has_record(row: Row) -> bool:
+    """True if a record exists in a system; a stored preview is none."""
     return row["external_id"] is not None and row["destination"] != PREVIEW

@@ -1,6 +1,6 @@
-"""The preview destination of every channel: keeps in the outbox exactly what would have gone out.
+"""The preview destination of every channel: it stores in the outbox exactly what would have gone out.
 
-How a thing looks is the channel's own rendering; this module only keeps it.
+How a thing looks is the channel's own rendering; this module only stores it.
 """
 
 from collections.abc import Callable
@@ -8,18 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from integrations.destinations import Delivery
-from integrations.outbox.payloads import clean
-from integrations.outbox.schema import previews
+from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery, open_destination
+from integrations.outbox.schema import PREVIEW, clean, previews
 from integrations.rendering import Rendered
-
-NAME = "preview"
 
 _UPDATE = (
     update(previews)
     .where(previews.c.action_key == bindparam("key"))
     .values(
-        destination=NAME,
+        destination=PREVIEW,
         media_type=bindparam("new_media_type"),
         title=bindparam("new_title"),
         body=bindparam("new_body"),
@@ -32,7 +30,7 @@ _UPDATE = (
 class PreviewDestination:
     """Renders with the channel's rendering; counts as sent."""
 
-    name = NAME
+    name = PREVIEW
 
     def __init__(self, render: Callable[[Delivery], Rendered]) -> None:
         self.render = render
@@ -65,10 +63,17 @@ class PreviewDestination:
             if key in known:
                 changed.append({"key": key} | {f"new_{name}": value for name, value in values.items()})
             else:
-                fixed = {"action_key": key, "destination": NAME, "channel": delivery.channel}
+                fixed = {"action_key": key, "destination": PREVIEW, "channel": delivery.channel}
                 new.append(values | fixed | {"revision": 1, "created_at": now})
         if new:
             connection.execute(insert(previews), new)
         if changed:
             connection.execute(_UPDATE, changed)
         self._collected.clear()
+
+
+def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
+    """What goes out, by the channel's own rendering. Raises Rejected if nothing can."""
+    target = open_destination(delivery.channel, settings, PREVIEW)
+    assert isinstance(target, PreviewDestination)  # noqa: S101 - its name says so
+    return target.render(delivery)

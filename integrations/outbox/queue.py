@@ -1,7 +1,8 @@
-"""Which actions of a channel are to be done now, and in which order. Reads only."""
+"""Which actions of a channel are to be done now, in which order, and what a try of one has to know. Reads only."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,13 +22,25 @@ from sqlalchemy import (
     select,
 )
 
-from integrations.destinations import Earlier
-from integrations.outbox import payloads
+from integrations.config import IntegrationSettings
+from integrations.destinations import Earlier, Linked, UnknownDestination, open_destination
+from integrations.errors import DestinationUnavailable
 from integrations.outbox.engine import reading
 from integrations.outbox.models import Action, Backlog
-from integrations.outbox.schema import PENDING, RETRYING, SENDING, UtcTime, actions, pauses
+from integrations.outbox.schema import (
+    PENDING,
+    RETRYING,
+    SENDING,
+    UNSETTLED,
+    SkipReason,
+    UtcTime,
+    actions,
+    decode_json,
+    pauses,
+)
 
-UNSETTLED = (PENDING, SENDING, RETRYING)
+LINKED = ("ticket", "contact")
+"""Kinds whose records a message leads to."""
 _PARENT = actions.alias("parent")
 # A note hangs on its contact, so contacts go first; every other kind is a row of its own.
 _RANK = case((actions.c.kind == "note", 1), (actions.c.kind == "task", 2), else_=0)
@@ -42,7 +55,7 @@ class Parent:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it holds up nothing: its record exists, or will not come to exist."""
+        """True if it holds up nothing: its record exists, or will not come to exist."""
         return self.external_id is not None or self.status not in UNSETTLED
 
 
@@ -56,7 +69,7 @@ def is_due(now: datetime | ColumnElement[datetime], table: FromClause = actions)
 _STILL_DUE = select(actions).where(
     actions.c.action_key.in_(bindparam("keys", expanding=True)), is_due(bindparam("now", type_=UtcTime()))
 )
-_MADE_BEFORE = (
+_EARLIER = (
     select(actions.c.due_key, actions.c.external_id, actions.c.payload)
     .where(
         actions.c.call_id == bindparam("call_id"),
@@ -112,11 +125,11 @@ def due_keys(
         .order_by(stopped.nulls_first(), _RANK, age, actions.c.action_key)
         .limit(limit)
     )
-    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    keys: dict[str, list[tuple[str, str]]] = defaultdict(list)
     with reading(engine) as connection:
         for row in connection.execute(query):
-            found[row[0]].append((row[1], row[2]))
-    return found
+            keys[row[0]].append((row[1], row[2]))
+    return keys
 
 
 def load_due(engine: Engine | Connection, keys: Iterable[str], now: datetime) -> list[Action]:
@@ -124,8 +137,8 @@ def load_due(engine: Engine | Connection, keys: Iterable[str], now: datetime) ->
     wanted = list(keys)
     with reading(engine) as connection:
         rows = connection.execute(_STILL_DUE, {"keys": wanted, "now": now}).mappings()
-        found = {row["action_key"]: as_action(row) for row in rows}
-    return [found[key] for key in wanted if key in found]
+        due = {row["action_key"]: as_action(row) for row in rows}
+    return [due[key] for key in wanted if key in due]
 
 
 def parents(engine: Engine, keys: Iterable[str], destination: str) -> dict[str, Parent]:
@@ -148,8 +161,8 @@ def notes_before(engine: Engine, task: Action, destination: str) -> dict[str, Pa
         return {row[0]: Parent(row[1], row[2]) for row in connection.execute(query)}
 
 
-def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earlier, ...]:
-    """What a destination has made on the channel for the same call, the oldest first."""
+def earlier_records(engine: Engine, action: Action, destination: str) -> tuple[Earlier, ...]:
+    """The records that a destination has on the channel for the same call, the oldest first."""
     if action.call_id is None:
         return ()
     asked = {
@@ -157,22 +170,69 @@ def made_before(engine: Engine, action: Action, destination: str) -> tuple[Earli
         "key": action.action_key,
     }  # fmt: skip
     with reading(engine) as connection:
-        rows = connection.execute(_MADE_BEFORE, asked)
-        return tuple(Earlier(row[0], row[1], payloads.decode(row[2])) for row in rows)
+        rows = connection.execute(_EARLIER, asked)
+        return tuple(Earlier(row[0], row[1], decode_json(row[2])) for row in rows)
+
+
+def links(engine: Engine, action: Action, settings: IntegrationSettings) -> dict[str, str]:
+    """By kind, the address of the first record for the action's call that has one. Asks no system.
+
+    Nothing waits for a link: a record that is not there yet, or has no address, is left out.
+    """
+    if action.call_id is None:
+        return {}
+    addresses: dict[str, str] = {}
+    for channel, destination, kind, external_id in _linked(engine, action):
+        if kind not in addresses:
+            address = _address(channel, destination, kind, external_id, settings)
+            addresses |= {kind: address} if address else {}
+    return addresses
+
+
+def _linked(engine: Engine, action: Action) -> list[tuple[str, str, str, str]]:
+    """Channel, destination, kind and id of tickets and contacts, the oldest first.
+
+    A contact belongs to several calls: this one's is the one that its note or task hangs on.
+    """
+    of_call = and_(actions.c.source == action.source, actions.c.call_id == action.call_id)
+    contacts = select(actions.c.parent_key).where(of_call, actions.c.parent_key.is_not(None))
+    query = (
+        select(actions.c.channel, actions.c.destination, actions.c.kind, actions.c.external_id)
+        .where(
+            actions.c.kind.in_(LINKED),
+            actions.c.external_id.is_not(None),
+            or_(of_call, actions.c.due_key.in_(contacts)),
+        )
+        .order_by(actions.c.sent_at, actions.c.action_key)
+    )
+    with reading(engine) as connection:
+        return [(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+
+def _address(
+    channel: str, destination: str, kind: str, external_id: str, settings: IntegrationSettings
+) -> str | None:
+    with suppress(DestinationUnavailable, UnknownDestination):
+        target = open_destination(channel, settings, destination)
+        try:
+            return target.link(kind, external_id) if isinstance(target, Linked) else None
+        finally:
+            getattr(target, "close", lambda: None)()
+    return None
 
 
 def got_through_since(engine: Engine, channel: str, destination: str, moment: datetime) -> bool:
-    """Whether anything was sent to a destination after this moment (UTC)."""
-    mine = and_(actions.c.channel == channel, actions.c.destination == destination)
-    query = select(actions.c.action_key).where(mine, actions.c.sent_at > moment).limit(1)
+    """True if anything was sent to a destination after this moment (UTC)."""
+    is_there = and_(actions.c.channel == channel, actions.c.destination == destination)
+    query = select(actions.c.action_key).where(is_there, actions.c.sent_at > moment).limit(1)
     with reading(engine) as connection:
         return connection.execute(query).first() is not None
 
 
 def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:
     """How much a channel has to do, now and later; of a destination that has stopped, nothing is due now."""
-    mine = and_(pauses.c.channel == actions.c.channel, pauses.c.destination == actions.c.destination)
-    stopped = and_(mine, pauses.c.until > now)
+    is_of_action = and_(pauses.c.channel == actions.c.channel, pauses.c.destination == actions.c.destination)
+    stopped = and_(is_of_action, pauses.c.until > now)
     goes = pauses.c.until.is_(None)
     waits = func.min(actions.c.next_attempt_at).filter(actions.c.status == RETRYING, goes)
     oldest = func.min(func.coalesce(actions.c.due_at, actions.c.created_at))
@@ -193,8 +253,19 @@ def backlog(engine: Engine, channel: str, now: datetime) -> Backlog:
     return Backlog(row[0], row[1] - row[0], next_attempt_at=min(later, default=None), oldest_due_at=row[4])
 
 
+def not_routed(where: Engine | Connection, channel: str) -> dict[str, Action]:
+    """Actions of a channel that the configuration has no destination for, by key."""
+    query = select(actions).where(
+        actions.c.channel == channel, actions.c.skip_reason == SkipReason.NOT_ROUTED.value
+    )
+    with reading(where) as connection:
+        return {row["action_key"]: as_action(row) for row in connection.execute(query).mappings()}
+
+
 def as_action(row: Mapping[Any, Any]) -> Action:
     """A row of `actions` as a record."""
     values = {str(name): row[name] for name in row if name != "change_number"}
-    facts = payloads.decode(values["facts"]) if values["facts"] else {}
-    return Action(**(values | {"payload": payloads.decode(values["payload"]), "facts": facts}))
+    facts = decode_json(values["facts"]) if values["facts"] else {}
+    reason = SkipReason(values["skip_reason"]) if values["skip_reason"] else None
+    decoded = {"payload": decode_json(values["payload"]), "facts": facts, "skip_reason": reason}
+    return Action(**(values | decoded))

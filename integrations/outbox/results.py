@@ -1,6 +1,6 @@
-"""Writing down what a try came to: the row of the action and one row of `attempts`.
+"""Writes what a try came to: the row of the action, and one row of `attempts`.
 
-Nothing is decided here about when to try again; nothing is sent.
+What an outcome means for the row is decided by `transitions`; when it is tried again, by `attempt`.
 """
 
 from collections.abc import Collection, Sequence
@@ -10,19 +10,28 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from integrations.errors import DestinationUnavailable, Rejected, Unreachable, Unsendable
-from integrations.outbox import payloads
+from integrations.errors import DestinationUnavailable, Forbidden, Rejected, Unreachable, Unsendable
 from integrations.outbox.engine import Write
 from integrations.outbox.models import Action
-from integrations.outbox.queue import UNSETTLED
-from integrations.outbox.schema import DEAD, PENDING, RETRYING, SENT, SKIPPED, UPDATABLE, actions, attempts
+from integrations.outbox.schema import (
+    DEAD,
+    RETRYING,
+    SENT,
+    SKIPPED,
+    UPDATABLE,
+    SkipReason,
+    actions,
+    attempts,
+    encode_json,
+)
+from integrations.outbox.transitions import Event, Row, Values, change
 
-STOPPED = "stopped"
+FOUND, STOPPED = "found", "stopped"
 # Results that show that the destination can be reached and takes our key; a refusal may be our own.
-GOT_THROUGH = frozenset({"sent", "found"})
-_IS_OPEN = actions.c.status.in_(UNSETTLED)
+GOT_THROUGH = frozenset({SENT, FOUND})
+_EVENTS = {RETRYING: Event.FAIL, DEAD: Event.FAIL_FOR_GOOD, SKIPPED: Event.HOLD_BACK}
 _MARKED = (
-    "status", "attempts", "failures", "next_attempt_at", "external_id", "last_error", "sent_at",
+    "status", "attempts", "failures", "next_attempt_at", "external_id", "skip_reason", "last_error", "sent_at",
     "destination", "payload", "payload_hash", "stopped_at", "begun", "refused_in_row", "updated_at", "change_number",
 )  # fmt: skip
 _UPDATE = (
@@ -34,7 +43,7 @@ _UPDATE = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one try came to; `result` is sent, found (made by an earlier try), retrying, dead, skipped or stopped.
+    """What one try came to; `result` is sent, found (an earlier try created it), retrying, dead, skipped or stopped.
 
     `stopped`: the destination takes nothing for now, so that this was no try of the action. `cause` is what was raised,
     for whoever counts failures; it is not written. `is_alone`: others get through, so that nobody need count this one.
@@ -59,8 +68,9 @@ class Outcome:
 def begin(write: Write, begun: Sequence[Action]) -> None:
     """Record that sends begin; durable only if the transaction is. `mark` ends them."""
     for action in begun:
-        row = actions.c.action_key == action.action_key
-        write.connection.execute(update(actions).where(row).values(begun=action.begun + 1))
+        values = change(Event.BEGIN, begun=action.begun + 1)
+        is_row = actions.c.action_key == action.action_key
+        write.connection.execute(update(actions).where(is_row).values(**values))
 
 
 def unmarked(write: Write, outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -72,16 +82,17 @@ def unmarked(write: Write, outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def mark(write: Write, outcomes: Sequence[Outcome], foreign: Collection[str] = ()) -> None:
-    """Record outcomes. The row may have changed since it was read: a fill may have brought new content.
+    """Record outcomes. The row may have changed since it was read: new content may have been enqueued.
 
     Of actions that another dispatcher holds by now (`foreign`, their keys) only what got through is recorded.
     """
     outcomes = [one for one in outcomes if one.result in GOT_THROUGH or one.action.action_key not in foreign]
     for outcome in outcomes:
         if outcome.result == STOPPED:
-            mine = actions.c.action_key == outcome.action.action_key
-            values = {"stopped_at": outcome.finished_at, "begun": _begun(outcome)}
-            write.connection.execute(update(actions).where(mine, _IS_OPEN).values(**values))
+            values = change(Event.STOP, stopped_at=outcome.finished_at, begun=_begun(outcome))
+            is_row = actions.c.action_key == outcome.action.action_key
+            is_open = actions.c.status.in_(Event.STOP.before)
+            write.connection.execute(update(actions).where(is_row, is_open).values(**values))
     outcomes = [outcome for outcome in outcomes if outcome.result != STOPPED]
     if not outcomes:
         return
@@ -95,7 +106,7 @@ def mark(write: Write, outcomes: Sequence[Outcome], foreign: Collection[str] = (
         row = current[outcome.action.action_key]
         if row["status"] == SENT and outcome.action.action_key in foreign:
             continue
-        values = _sent(outcome, row) if outcome.result in ("sent", "found") else _failed(outcome, row)
+        values = _sent(outcome, row) if outcome.result in GOT_THROUGH else _failed(outcome, row)
         number = row["attempts"] + 1
         values |= {"attempts": number, "updated_at": outcome.finished_at, "change_number": write.number}
         merged = {name: values.get(name, row[name]) for name in _MARKED}
@@ -106,51 +117,49 @@ def mark(write: Write, outcomes: Sequence[Outcome], foreign: Collection[str] = (
         write.connection.execute(insert(attempts), tries)
 
 
-def _sent(outcome: Outcome, row: Any) -> dict[str, Any]:
-    values = {
-        "status": SENT,
-        "failures": 0,
-        "next_attempt_at": None,
+def _sent(outcome: Outcome, row: Row) -> Values:
+    result = {
         "external_id": outcome.external_id,
-        "last_error": None,
-        "stopped_at": None,
-        "begun": 0,
-        "refused_in_row": False,
         "sent_at": outcome.finished_at,
         "destination": outcome.destination,
     }
     if row["payload_hash"] == outcome.action.payload_hash:
-        return values
+        return change(Event.SEND, **result)
     if outcome.action.kind in UPDATABLE:
-        return values | {"status": PENDING}
+        return change(Event.SEND_OUTDATED, **result)
     # Sent once and frozen: the ledger keeps what really went out, not what came too late.
-    text, digest = payloads.encode(outcome.action.payload)
-    return values | {"payload": text, "payload_hash": digest}
+    text, digest = encode_json(outcome.action.payload)
+    return change(Event.SEND, **result, payload=text, payload_hash=digest)
 
 
-def _failed(outcome: Outcome, row: Any) -> dict[str, Any]:
-    if row["status"] not in UNSETTLED:
-        return {}
-    values = {
-        "status": outcome.result,
-        "failures": row["failures"] + (not outcome.is_free),
+def _failed(outcome: Outcome, row: Row) -> Values:
+    columns: Values = {
         "begun": _begun(outcome),
-        "next_attempt_at": outcome.next_attempt_at,
         "last_error": outcome.error,
         "destination": row["destination"] if row["external_id"] else outcome.destination,
     }
-    if outcome.result == SKIPPED:
-        values["failures"] = 0
     if isinstance(outcome.cause, DestinationUnavailable | Unreachable | ConnectionError | TimeoutError):
         # Whether it is the action alone shows when others get through from now on.
-        values["stopped_at"] = outcome.finished_at
-    is_of_the_system = isinstance(outcome.cause, Rejected) and not isinstance(outcome.cause, Unsendable)
-    if outcome.result == DEAD and is_of_the_system and not outcome.is_alone:
-        values |= {"stopped_at": outcome.finished_at, "refused_in_row": True}
-    if outcome.result in (DEAD, SKIPPED) and row["payload_hash"] != outcome.action.payload_hash:
-        # What was refused is not what is due any more.
-        return values | {"status": RETRYING, "failures": 1, "next_attempt_at": None}
-    return values
+        columns["stopped_at"] = outcome.finished_at
+    if _is_refused_in_row(outcome):
+        columns |= {"stopped_at": outcome.finished_at, "refused_in_row": True}
+    is_final = outcome.result in (DEAD, SKIPPED)
+    if is_final and row["payload_hash"] != outcome.action.payload_hash:
+        return change(Event.FAIL_OUTDATED, row, **columns)
+    if outcome.result != SKIPPED:
+        columns["failures"] = row["failures"] + (not outcome.is_free)
+        columns["next_attempt_at"] = outcome.next_attempt_at
+    else:
+        columns["skip_reason"] = SkipReason.HELD_BACK.value
+    return change(_EVENTS[outcome.result], row, **columns)
+
+
+def _is_refused_in_row(outcome: Outcome) -> bool:
+    """True if the system refused the action, and nothing shows yet that it refuses this one alone."""
+    if outcome.is_alone or isinstance(outcome.cause, Unsendable):
+        return False
+    is_refused = outcome.result == DEAD and isinstance(outcome.cause, Rejected)
+    return is_refused or isinstance(outcome.cause, Forbidden)
 
 
 def _begun(outcome: Outcome) -> int:

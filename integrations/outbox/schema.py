@@ -1,12 +1,16 @@
-"""The outbox's tables, as SQLAlchemy Core sees them, and how it keeps times.
+"""The outbox's tables as SQLAlchemy Core sees them, the values of their columns, and how times and JSON are stored.
 
-No statement is made here. A change of a table needs a migration in `migrations/versions/` and its number in
+No statement is made here. A change of a table needs a migration in `migrations/versions/` and its name in
 `migrate.HEAD`.
 """
 
+import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,15 +31,31 @@ from sqlalchemy.types import TypeDecorator
 
 PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED = "pending", "sending", "sent", "retrying", "dead", "skipped"
 STATUSES = (PENDING, SENDING, SENT, RETRYING, DEAD, SKIPPED)
+UNSETTLED = (PENDING, SENDING, RETRYING)
+"""Statuses of actions that are still to be done."""
 
 UPDATABLE = frozenset({"ticket", "contact", "note", "task"})
-"""Kinds whose record may be changed after it was made; all others are sent once and then frozen."""
+"""Kinds whose record may be changed after it was created; all others are sent once and then frozen."""
+
+PREVIEW = "preview"
+"""The destination that only stores what would go out."""
+
+
+class SkipReason(StrEnum):
+    """Why an action is not to be done. The `sync` tables use the same values; people read `last_error`."""
+
+    TOO_OLD = "too_old"
+    TOO_MANY = "too_many"
+    HELD_BACK = "held_back"
+    NO_ADDRESS = "no_address"
+    NO_PHONE = "no_phone"
+    NOT_ROUTED = "not_routed"
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment, kept as UTC without a zone so that SQLite and Postgres agree; always aware when read.
+    """A moment, stored as UTC without a zone so that SQLite and Postgres agree; always aware when read.
 
-    A naive value given to it is taken to be UTC.
+    A naive value counts as UTC.
     """
 
     impl = DateTime
@@ -84,7 +104,15 @@ actions = Table(
     Column("due_at", UtcTime),
     Column("next_attempt_at", UtcTime),
     Column("external_id", Text),
-    Column("last_error", Text),
+    Column(
+        "skip_reason",
+        String(16),
+        CheckConstraint(
+            f"skip_reason IN {tuple(reason.value for reason in SkipReason)!r}", name="skip_reason"
+        ),
+        comment="Set while the action is skipped, and only then.",
+    ),
+    Column("last_error", Text, comment="For people; no code reads it."),
     Column("facts", Text, comment="What routes may ask of the call and the payload does not say, as JSON."),
     Column("given_up_by", Text, comment="The person who closed it; a changed payload does not reopen it."),
     Column(
@@ -106,6 +134,7 @@ actions = Table(
     Column("updated_at", UtcTime, nullable=False),
     Column("sent_at", UtcTime),
     Column("change_number", BigInteger, nullable=False, comment="The write that touched the row last."),
+    CheckConstraint("(status = 'skipped') = (skip_reason IS NOT NULL)", name="skipped_has_reason"),
     Index(None, "channel", "status", "next_attempt_at"),
     Index(None, "change_number", "action_key"),
     Index(None, "call_id"),
@@ -200,7 +229,7 @@ problems = Table(
     Column("headline", Text, nullable=False),
     Column("details", Text, nullable=False),
     Column("remedy", Text, nullable=False),
-    Column("told_at", UtcTime),
+    Column("alerted_at", UtcTime),
     Column("resolved_at", UtcTime),
 )
 
@@ -217,3 +246,53 @@ change_counter = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("value", BigInteger, nullable=False),
 )
+
+# Sorted keys, because equal content must have equal hashes. What JSON cannot express (a lone surrogate, a number beyond
+# 64 bits, NaN, endless depth) is replaced, because one odd transcript must not stop the rows beside it.
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
+_DEEPEST = 60
+
+
+def encode_json(payload: Mapping[str, Any]) -> tuple[str, str]:
+    """Canonical JSON text of a payload (sorted keys; times as ISO 8601 UTC) and its SHA-256 in hex."""
+    try:
+        data = orjson.dumps(dict(payload), default=str, option=_OPTIONS)
+    except TypeError:
+        data = orjson.dumps(_repaired(payload, 0), default=str, option=_OPTIONS)
+    return data.decode(), hashlib.sha256(data).hexdigest()
+
+
+def decode_json(text: str) -> dict[str, Any]:
+    """A payload back from its text."""
+    value = orjson.loads(text)
+    return value if isinstance(value, dict) else {}
+
+
+def clean(text: str) -> str:
+    """The text with what no database takes (lone surrogates, NUL) replaced by U+FFFD."""
+    text = text.replace("\x00", "\ufffd")
+    return (
+        "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text) if _odd(text) else text
+    )
+
+
+def _odd(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _repaired(value: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if depth > _DEEPEST:
+        return "…"
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _repaired(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_repaired(item, depth + 1) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 63:
+        return hex(value)
+    return value

@@ -10,7 +10,7 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
-from integrations.errors import DestinationUnavailable, NotFound, Rejected
+from integrations.errors import DestinationUnavailable, Forbidden, NotFound, Rejected
 from integrations.optional_parts import WHOLE, Omission, Part, write_without_refused
 from integrations.rest import Missing, RestClient
 from integrations.ticket.rendering import Ticket, ticket_of
@@ -72,7 +72,7 @@ class TicketDestination(ABC):
                 self._as_far_as_taken(due, remote, lambda less: self.change(external_id, less, remote))
         except Missing:
             raise gone(self.client.system, external_id) from None
-        except DestinationUnavailable as error:
+        except (DestinationUnavailable, Forbidden) as error:
             # The key may be right, and only this ticket out of its reach: that must not stop the others.
             self.who()
             raise Rejected(str(error)) from None

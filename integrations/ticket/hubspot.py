@@ -16,7 +16,7 @@ from pydantic import Field
 from integrations import phones
 from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.crm.matching import Candidate, chosen
-from integrations.destinations import Delivery, Finding, Limits, finding
+from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, HubSpotSettings, new_object
 from integrations.optional_parts import WHOLE, Omission, Part
@@ -179,16 +179,16 @@ class HubSpotTickets(TicketDestination):
             return None
         return f"https://app.hubspot.com/contacts/{self._portal}/record/0-5/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whether the token has the scopes, and whether what is to be read and written is there."""
-        yield finding("credentials", self.who)
-        yield finding("scopes", lambda: self.client.has_scopes(SCOPES))
+        yield check_result("credentials", self.who)
+        yield check_result("scopes", lambda: self.client.has_scopes(SCOPES))
         for kind in ("tickets", "contacts"):
-            yield finding(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
+            yield check_result(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
         for name in _PROPERTIES:
-            yield finding(f"property {name}", lambda name=name: self._property(name))  # type: ignore[misc]
+            yield check_result(f"property {name}", lambda name=name: self._property(name))  # type: ignore[misc]
         for target in self._stages.all():
-            yield finding(f"stage {target}", lambda target=target: self._stage(target))  # type: ignore[misc]
+            yield check_result(f"stage {target}", lambda target=target: self._stage(target))  # type: ignore[misc]
 
     def _may_read(self, kind: str) -> str:
         self.client.request("GET", f"/crm/v3/objects/{kind}", params={"limit": "1"}).json()

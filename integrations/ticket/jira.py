@@ -20,7 +20,7 @@ import requests
 from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits, finding
+from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected, TransientError
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
@@ -178,12 +178,12 @@ class Jira(TicketDestination):
         """The issue's page."""
         return f"{self._url}/browse/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Who the token is, what it may do in each project, and whether the fields are on its screen."""
-        yield finding("credentials", self.who)
+        yield check_result("credentials", self.who)
         for key in self._keys:
-            yield finding(f"permissions in {key}", lambda key=key: self._may(key))  # type: ignore[misc]
-            yield finding(f"fields of {key}", lambda key=key: self._screen(key))  # type: ignore[misc]
+            yield check_result(f"permissions in {key}", lambda key=key: self._may(key))  # type: ignore[misc]
+            yield check_result(f"fields of {key}", lambda key=key: self._screen(key))  # type: ignore[misc]
 
     def who(self) -> str:
         """Whose token it is."""

@@ -3,7 +3,7 @@
 from functools import partial
 
 from integrations.config import IntegrationSettings
-from integrations.outbox.previews import PreviewDestination
+from integrations.outbox import PreviewDestination
 from integrations.ticket.rendering import render
 
 

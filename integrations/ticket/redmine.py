@@ -17,7 +17,7 @@ import requests
 from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits, finding
+from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
@@ -186,16 +186,16 @@ class Redmine(TicketDestination):
         """The issue's page."""
         return f"{self._url}/issues/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Whose key it is, what its roles may do, whether the list finds texts, and whether what is named exists."""
-        yield finding("credentials", self.who)
-        yield finding("issues can be found by their text", self._can_be_found)
+        yield check_result("credentials", self.who)
+        yield check_result("issues can be found by their text", self._can_be_found)
         for target in self._projects.all():
-            yield finding(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
+            yield check_result(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
         for project in dict.fromkeys(target.partition("/")[0] for target in self._projects.all()):
-            yield finding(f"permissions in {project}", lambda project=project: self._may(project))  # type: ignore[misc]
+            yield check_result(f"permissions in {project}", lambda project=project: self._may(project))  # type: ignore[misc]
         for priority in self._priorities.all():
-            yield finding(
+            yield check_result(
                 f"priority {priority}",
                 lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
             )

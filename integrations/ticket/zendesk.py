@@ -22,7 +22,7 @@ import requests
 from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import Delivery, Finding, Limits, finding
+from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
@@ -170,12 +170,12 @@ class Zendesk(TicketDestination):
         """The ticket as an agent sees it."""
         return f"{self._url}/agent/tickets/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
+    def check(self) -> Iterator[CheckResult]:
         """Who the token is, whether it may write tickets, and whether the groups exist."""
-        yield finding("credentials", self.who)
-        yield finding("may write tickets", self._may_write)
+        yield check_result("credentials", self.who)
+        yield check_result("may write tickets", self._may_write)
         for group in self._groups.all():
-            yield finding(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
+            yield check_result(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
 
     def who(self) -> str:
         """Whose token it is."""

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Action, NotPossible, open_outbox
-from integrations.outbox.schema import SENT, UPDATABLE
+from integrations.outbox import SENT, UPDATABLE, Action, NotPossible, open_outbox
 from orchestration.cli.filters import ChannelChoice, by_whom, chosen, filtered
 
 

@@ -1,6 +1,6 @@
 """`aftercall actions`: what was done, what waits, what failed; one of them as it goes out; and what people may do."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +9,9 @@ import orjson
 from rich.text import Text
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Destination, SupportsDiff, SupportsPreview, open_destination
+from integrations.destinations import Delivery, SupportsDiff, SupportsPreview, open_destination
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed, describe
-from integrations.outbox import Action, Outbox, open_outbox
-from integrations.outbox.attempt import NotYet, Sender
-from integrations.outbox.following import ahead
-from integrations.outbox.looking import rendered
-from integrations.outbox.previews import NAME as PREVIEW
-from integrations.outbox.schema import UPDATABLE
-from integrations.outbox.waiting import reason
+from integrations.outbox import PREVIEW, UPDATABLE, Action, Outbox, open_outbox, render
 from integrations.rendering import prose
 from integrations.routes import BadRoutes
 from orchestration.cli import acting
@@ -44,8 +38,8 @@ def actions_command(context: click.Context, /, limit: int, as_json: bool, **want
         return
     settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox:
-        actions, pauses = outbox.actions(**wanted, limit=limit), outbox.pauses()
-        reasons = [reason(outbox.engine, action, pauses) for action in actions]
+        actions = outbox.actions(**wanted, limit=limit)
+        reasons = _reasons(outbox, actions, settings)
         if as_json:
             say_json(
                 [_plain(asdict(one)) | {"reason": why} for one, why in zip(actions, reasons, strict=True)]
@@ -82,7 +76,7 @@ def show_command(key: str, as_json: bool) -> None:
         action = outbox.action(key)
         if action is None:
             raise click.ClickException(f"there is no action {key!r}; see: aftercall actions")
-        why = reason(outbox.engine, action, outbox.pauses())
+        (why,) = _reasons(outbox, [action], settings)
         if as_json:
             say_json(_as_json(outbox, action, why))
             return
@@ -94,10 +88,16 @@ def show_command(key: str, as_json: bool) -> None:
         _show_content(outbox, _ahead(outbox, action, settings), settings)
 
 
+def _reasons(outbox: Outbox, actions: list[Action], settings: IntegrationSettings) -> list[str]:
+    """Why each action waits; empty for one that does not."""
+    reasons = outbox.why_waiting(actions, settings)
+    return [str(reasons.get(one.action_key, "")) for one in actions]
+
+
 def _ahead(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Action:
     """The action as the next pass finds it, because the configuration may lead it elsewhere by now."""
     try:
-        found = ahead(outbox.engine, action, settings, datetime.now(UTC))
+        found = outbox.reroute_preview(action, settings, datetime.now(UTC))
     except BadRoutes as error:
         raise click.ClickException(str(error)) from error
     if found.destination != action.destination:
@@ -110,14 +110,14 @@ def _ahead(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Act
 def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
     preview = open_destination(action.channel, settings, PREVIEW)
     try:
-        made = rendered(_delivery(outbox, action, preview, settings), settings)
+        made = render(outbox.delivery(action, preview, settings), settings)
     except (Rejected, DestinationUnavailable, Suppressed) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
     say(f"\n{whole(made.title)} {made.media_type}", "bold")
     click.echo(prose(made.body, WHOLE))
     try:
         target = open_destination(action.channel, settings, action.destination)
-        delivery = _delivery(outbox, action, target, settings)
+        delivery = outbox.delivery(action, target, settings)
         if isinstance(target, SupportsPreview):
             _show_body(target, action, delivery)
             return
@@ -131,15 +131,6 @@ def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings)
     for name, value in fields.items():
         listing.add(name, prose(value))
     listing.show()
-
-
-def _delivery(outbox: Outbox, action: Action, target: Destination, settings: IntegrationSettings) -> Delivery:
-    trier = Sender(outbox.engine, target, settings, lambda: datetime.now(UTC), {})
-    try:
-        return trier.delivery(action)
-    except NotYet:
-        # Its contact goes first; until then it is shown without one.
-        return trier.delivery(replace(action, parent_key=None))
 
 
 def _show_body(target: SupportsPreview, action: Action, delivery: Delivery) -> None:

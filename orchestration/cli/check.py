@@ -12,7 +12,7 @@ from integrations.config import IntegrationSettings
 from integrations.destinations import (
     CHANNELS,
     ChannelCheckable,
-    Finding,
+    CheckResult,
     SupportsCheck,
     available,
     exists,
@@ -69,11 +69,11 @@ def _chat_channels() -> set[str]:
         return {row["slack_channel"].strip() for row in csv.DictReader(seed) if row["slack_channel"].strip()}
 
 
-def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[Finding]:
+def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterator[CheckResult]:
     try:
         target = open_destination(channel, settings, name)
     except DestinationUnavailable as error:
-        yield Finding("settings", False, describe(error, settings))
+        yield CheckResult("settings", False, describe(error, settings))
         return
     try:
         if isinstance(target, SupportsCheck):
@@ -81,10 +81,12 @@ def _findings(channel: str, name: str, settings: IntegrationSettings) -> Iterato
             if isinstance(target, ChannelCheckable):
                 yield from map(target.check_channel, sorted(_chat_channels() - {settings.chat_alert_channel}))
         elif name == "preview":
-            yield Finding("preview", True, "nothing leaves this machine")
+            yield CheckResult("preview", True, "nothing leaves this machine")
         else:
-            yield Finding("settings", True, "complete; it cannot be asked for more without sending something")
+            yield CheckResult(
+                "settings", True, "complete; it cannot be asked for more without sending something"
+            )
     except Exception as error:  # whatever a client library throws is a finding here
-        yield Finding("could not be asked", False, describe(error, settings))
+        yield CheckResult("could not be asked", False, describe(error, settings))
     finally:
         getattr(target, "close", lambda: None)()

@@ -11,8 +11,7 @@ from integrations.board.config import BoardSettings
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS, UnknownDestination
 from integrations.errors import redact
-from integrations.outbox import BadAlerts, open_outbox
-from integrations.outbox.alerts import ways_of
+from integrations.outbox import BadAlerts, alert_channels, open_outbox
 from integrations.routes import BadRoutes, configured, routes
 from orchestration.cli.output import Listing, is_terminal, say
 from orchestration.config import DagsterSettings, OrchestrationSettings
@@ -176,7 +175,7 @@ def _destinations(settings: IntegrationSettings) -> Iterator[tuple[str, str | No
         except UnknownDestination as error:
             yield what, str(error)
     try:
-        ways = ", ".join(sorted(ways_of(settings)))
+        ways = ", ".join(sorted(alert_channels(settings)))
         yield f"problems are told by {ways or 'nobody'}", None
     except BadAlerts as error:
         yield "problems are told", str(error)

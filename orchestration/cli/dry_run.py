@@ -9,8 +9,7 @@ from rich.text import Text
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import open_outbox
-from integrations.outbox.looking import FAIL, SKIP, WAIT, Plan, plans
+from integrations.outbox import FAIL, SKIP, WAIT, Plan, open_outbox
 from integrations.rendering import line
 from integrations.routes import BadRoutes
 from orchestration.cli.output import Listing, whole
@@ -26,14 +25,14 @@ def show(limit: int) -> None:
     does: Counter[str] = Counter()
     with open_outbox(settings.outbox_url) as outbox, Console(stderr=True).status("asking the destinations"):
         try:
-            made = [
+            plans = [
                 plan
                 for channel in CHANNELS
-                for plan in plans(outbox.engine, channel, settings, datetime.now(UTC), limit)
+                for plan in outbox.plans(channel, settings, datetime.now(UTC), limit)
             ]
         except BadRoutes as error:
             raise click.ClickException(str(error)) from error
-    for plan in made:
+    for plan in plans:
         does[plan.does] += 1
         listing.add(
             Text(plan.does, _STYLES.get(plan.does, "green")),
@@ -48,11 +47,11 @@ def show(limit: int) -> None:
 
 
 def _details(plan: Plan) -> Text:
-    told = Text(line(plan.told, 300))
+    details = Text(line(plan.reason, 300))
     for name, (before, after) in plan.changes.items():
-        told.append(f"\n{name}: " if told else f"{name}: ", "bold")
+        details.append(f"\n{name}: " if details else f"{name}: ", "bold")
         if before is not None:
-            told.append(line(before, 200), "red strike")
-            told.append(" → ")
-        told.append(line(after, 200), "green")
-    return told
+            details.append(line(before, 200), "red strike")
+            details.append(" → ")
+        details.append(line(after, 200), "green")
+    return details

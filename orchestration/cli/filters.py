@@ -8,8 +8,7 @@ import click
 
 from integrations import former_names
 from integrations.destinations import CHANNELS
-from integrations.outbox import Action, Outbox
-from integrations.outbox.schema import STATUSES
+from integrations.outbox import STATUSES, Action, Outbox
 from orchestration.cli.times import MOMENT
 
 EVERY = 1_000_000

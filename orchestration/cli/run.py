@@ -7,8 +7,7 @@ import click
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox.queue import UNSETTLED
-from integrations.outbox.schema import DEAD, SENT, SKIPPED
+from integrations.outbox import DEAD, SENT, SKIPPED, UNSETTLED, open_outbox
 from orchestration.config import OrchestrationSettings
 
 
@@ -55,7 +54,6 @@ def _conclude(done: str, began: datetime) -> None:
     """Print what was sent, what waits and why, and what needs a person."""
     import dagster as dg
 
-    from integrations.outbox import open_outbox
     from orchestration.cli.attention import show_attention, show_waiting
     from orchestration.monitoring.paused_sensors import is_paused
 

@@ -14,7 +14,7 @@ import pandas as pd
 from dagster_dbt.dbt_manifest import validate_manifest
 
 from integrations.destinations import CHANNELS
-from integrations.outbox import Problem, problems
+from integrations.outbox import CIRCUIT, DEAD_ACTIONS, OUTBOX_CHECKS, WAITING, Problem
 from orchestration.defs.assets import metadata
 from orchestration.defs.assets.models import MANIFEST, TRANSLATOR
 from orchestration.defs.resources import Outbox, Settings
@@ -25,15 +25,15 @@ FRESHNESS = "is_fresh"
 _FRESHNESS_LIMITS = ("warn_after", "error_after")
 _MOST_SAMPLES = 3
 _INCIDENT_DESCRIPTIONS = {
-    problems.DEAD_ACTIONS: "No action of the channel is dead, except those that a person gave up.",
-    problems.CIRCUIT: "No destination of the channel is paused.",
-    problems.WAITING: "No action has been due for longer than AFTERCALL_ALERT_WAITING_MINUTES.",
+    DEAD_ACTIONS: "No action of the channel is dead, except those that a person gave up.",
+    CIRCUIT: "No destination of the channel is paused.",
+    WAITING: "No action has been due for longer than AFTERCALL_ALERT_WAITING_MINUTES.",
     RUNS: "No job failed in its last two runs.",
     ASIDE: "No event is set aside because it breaks the build.",
     SOURCES: "No source is silent in an hour that was busy in earlier weeks.",
 }
 INCIDENT_CHECKS = tuple(
-    [(f"outbox/{channel}", name) for channel in CHANNELS for name in problems.OUTBOX_CHECKS]
+    [(f"outbox/{channel}", name) for channel in CHANNELS for name in OUTBOX_CHECKS]
     + [(RAW, RUNS), (RAW, SOURCES), (RAW, ASIDE)]
 )
 """Asset and name of each check that shows incidents."""
@@ -57,7 +57,7 @@ def evaluation(asset: str, name: str, incidents: Sequence[Problem]) -> dg.AssetC
     """The result of one check, given all open incidents."""
     subject = f"{asset}:{name}"
     # An incident that may still resolve itself is listed as needing attention; a check fails only with the alert.
-    alerted = [one for one in incidents if one.subject == subject and one.told_at is not None]
+    alerted = [one for one in incidents if one.subject == subject and one.alerted_at is not None]
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(asset.split("/")),
         check_name=name,

@@ -13,8 +13,7 @@ import dagster as dg
 
 from integrations import receiver_watch
 from integrations.config import IntegrationSettings
-from integrations.outbox import Finding, Outbox, problems
-from integrations.outbox.looks import last_look, record_look
+from integrations.outbox import Finding, Outbox, Reconciled
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor
 from orchestration.load.landing_search import envelope_of
@@ -54,7 +53,7 @@ def evaluate(
     now: datetime,
     *,
     is_service: bool = False,
-) -> problems.Reconciled:
+) -> Reconciled:
     """The incidents after this look: new ones are opened and alerted, those that are over are resolved.
 
     Args:
@@ -69,10 +68,10 @@ def evaluate(
     Raises:
         BadAlerts: if the settings of alerts cannot be followed.
     """
-    look = last_look(outbox.engine)
+    look = outbox.last_look()
     pause = timedelta(seconds=settings.failed_run_pause_seconds) if is_service else None
     findings = [
-        *problems.find(outbox.engine, integrations, now),
+        *outbox.findings(integrations, now),
         *failing_runs(instance, job_names, look.at if look else None, pause),
         *switched_off(instance, integrations),
         *events_that_wait(settings, integrations, now),
@@ -88,8 +87,8 @@ def evaluate(
         findings += silent_sources(settings, integrations, now)
     except CannotTell:
         unsure.append(SILENT)
-    reconciled = problems.reconcile(outbox.engine, findings, integrations, now, unsure)
-    record_look(outbox.engine, now, [one for one in findings if one.over_at is None], notes)
+    reconciled = outbox.reconcile(findings, integrations, now, unsure)
+    outbox.record_look(now, [one for one in findings if one.over_at is None], notes)
     return reconciled
 
 

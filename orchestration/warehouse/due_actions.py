@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import DueAction, FillReport, Outbox
+from integrations.outbox import DueAction, EnqueueReport, Outbox, SkipReason
 from integrations.routes import routes
 from orchestration.config import OrchestrationSettings
 from orchestration.warehouse import open_warehouse
@@ -50,18 +50,18 @@ def fill(
     settings: OrchestrationSettings,
     integrations: IntegrationSettings,
     everything: bool = False,
-) -> FillReport:
+) -> EnqueueReport:
     """Bring the outbox up to date with a channel's `sync_*` tables.
 
     Reads rows built since the last fill, or all of them with `everything` (the nightly reconciliation).
     """
-    report = FillReport(0, 0, 0, 0)
+    report = EnqueueReport()
     wants_facts = routes(integrations).asks_for(*_FACTS)
     for table in SYNC_TABLES[channel]:
         since = None if everything else outbox.watermark(table)
         frame = _due(settings, table, since, _WITH_FACTS if wants_facts else _BARE)
         for rows in _batches(frame):
-            report = report + outbox.fill(rows, datetime.now(UTC), integrations)
+            report = report + outbox.enqueue(rows, datetime.now(UTC), integrations)
         if len(frame):
             outbox.set_watermark(table, frame["built_at"].max().isoformat())
     return report
@@ -94,7 +94,7 @@ def _action(row: dict[str, Any]) -> DueAction:
         call_id=row["call_id"],
         payload={name: _json(value) for name, value in row.items() if name not in _ENVELOPE},
         due_at=due_at.replace(tzinfo=UTC) if due_at is not None else None,
-        skip_reason=row["skip_reason"],
+        skip_reason=SkipReason(row["skip_reason"]) if row["skip_reason"] else None,
         facts={fact: row[f"route_{fact}"] for fact in _FACTS if row.get(f"route_{fact}") is not None},
     )
 

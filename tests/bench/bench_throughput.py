@@ -65,7 +65,7 @@ def _measured(port: int) -> float:
         )
         now = datetime.now(UTC)
         with open_outbox(settings.outbox_url) as outbox:
-            outbox.fill([_ticket(number, now) for number in range(ACTIONS)], now, settings)
+            outbox.enqueue([_ticket(number, now) for number in range(ACTIONS)], now, settings)
             started = time.perf_counter()
             report = dispatch(outbox, "ticket", settings)
             seconds = time.perf_counter() - started

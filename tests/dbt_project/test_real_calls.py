@@ -92,7 +92,7 @@ def test_what_is_due(real: "Warehouse", expected: dict[str, Any]) -> None:
     assert Counter(row["slack_channel"] for row in rows["sync_slack_messages"]) == summary["slack"]
     emails = rows["sync_emails"]
     assert Counter(row["template"] for row in emails if row["skip_reason"] is None) == summary["emails"]
-    assert sum(row["skip_reason"] == "no address" for row in emails) == summary["emails_without_address"]
+    assert sum(row["skip_reason"] == "no_address" for row in emails) == summary["emails_without_address"]
 
 
 def test_totals(real: "Warehouse", expected: dict[str, Any]) -> None:

@@ -105,7 +105,7 @@ def test_what_was_due_stays_due_through_a_full_refresh(
     assert (after["is_resolved"], after["priority"], after["due_at"]) == (True, "low", before["due_at"])
     assert after["built_at"] > before["built_at"]
     email = warehouse.row("select template, skip_reason from sync.sync_emails")
-    assert email == {"template": "thank_you", "skip_reason": "no address"}
+    assert email == {"template": "thank_you", "skip_reason": "no_address"}
 
     address = {"event": "call.end", "variables": {"customer_email": "ada@example.com"}}
     warehouse.load([make_event("atoms", "call.end", "c", address, "2026-11-02T08:00:30")])

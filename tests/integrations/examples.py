@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from integrations.config import IntegrationSettings
 from integrations.crm.records import Crm
 from integrations.destinations import Delivery
 from integrations.http import Answer, HttpClient
-from integrations.outbox import DueAction
+from integrations.outbox import DueAction, Outbox, SkipReason
+from integrations.outbox.alerts import alerts
 from integrations.ticket.desk import TicketDestination
 
 NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
@@ -30,7 +32,7 @@ def ticket(call: str = "1", *, due_at: datetime | None = NOW, **payload: Any) ->
 
 
 def email(
-    call: str = "1", *, due_at: datetime | None = NOW, skip_reason: str | None = None, **payload: Any
+    call: str = "1", *, due_at: datetime | None = NOW, skip_reason: SkipReason | None = None, **payload: Any
 ) -> DueAction:
     told = {
         "template": "thank_you", "to_address": "ada@example.com", "customer_name": "Ada",
@@ -38,6 +40,11 @@ def email(
     }  # fmt: skip
     key = f"follow_up_email:atoms:{call}"
     return DueAction(key, "email", "follow_up_email", "atoms", call, told | payload, due_at, skip_reason)
+
+
+def alert(outbox: Outbox, key: str, headline: str, settings: IntegrationSettings, **texts: str) -> None:
+    """Make an alert due."""
+    outbox.enqueue(alerts(key, headline, settings, NOW, **texts), NOW, settings)
 
 
 def contact(phone: str = "+12025550143", **payload: Any) -> DueAction:

@@ -1,22 +1,15 @@
 """Names from before the channel `slack` was called `chat` go on working, and nothing is sent twice."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
 
 from integrations import former_names
 from integrations.config import CHANNEL_SETTINGS, IntegrationSettings
 from integrations.destinations import Limits, available
-from integrations.outbox import Outbox, dispatch, open_outbox
-from integrations.outbox.alerts import ways_of
-from integrations.outbox.engine import reading
-from integrations.outbox.migrate import move_to
-from integrations.outbox.schema import actions
+from integrations.outbox.alerts import alert_channels
 from integrations.routes import configured, destinations, routes
-from tests.integrations.examples import NOW, Register, slack
 
 BEFORE = {
     "AFTERCALL_SLACK": "bot, webhook, preview",
@@ -35,7 +28,7 @@ def test_former_settings_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert settings.chat_alert_channel == "#ops"
     assert settings.max_age_of("chat") == timedelta(hours=7)
     assert settings.webhook_url_chat.get_secret_value() == "https://n8n.example/slack"
-    assert ways_of(settings) == {"chat"}
+    assert alert_channels(settings) == {"chat"}
     assert former_names.in_use(".env") == former_names.SETTINGS
 
 
@@ -75,30 +68,3 @@ def test_routes_and_limits_by_former_names(tmp_path: Path) -> None:
     names = ("slack_bot", "slack_webhook", "webhook", "preview")
     speeds = {name: known.limits_of(name, Limits(per_second=1)).per_second for name in names}
     assert speeds == {"slack_bot": 9, "slack_webhook": 3, "webhook": 5, "preview": 1}
-
-
-def test_rows_of_an_outbox_from_before_are_renamed_and_sent_once(
-    outbox: Outbox, url: str, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
-) -> None:
-    settings = make_settings(chat="slack_bot")
-    system = Register(tmp_path / "slack")
-    system.name = "slack_bot"
-    outbox.fill([slack("1"), slack("2")], NOW, settings)
-    assert dispatch(outbox, "chat", settings, now=NOW, destination=system).sent == 2
-    outbox.fill([slack("3")], NOW, settings)
-    with reading(outbox.engine) as connection:
-        before = {row.action_key: dict(row._mapping) for row in connection.execute(select(actions))}
-    move_to(outbox.engine, "0005")
-    with reading(outbox.engine) as connection:
-        rows = connection.execute(text("SELECT channel, destination FROM actions")).all()
-    assert {tuple(row) for row in rows} == {("slack", "bot")}
-    outbox.close()
-    with open_outbox(url) as again:
-        with reading(again.engine) as connection:
-            after = {row.action_key: dict(row._mapping) for row in connection.execute(select(actions))}
-        later = {key: row.pop("change_number") for key, row in after.items()}
-        assert all(number > before[key].pop("change_number") for key, number in later.items())
-        assert after == before
-        again.fill([slack("1"), slack("2"), slack("3")], NOW, settings)
-        assert dispatch(again, "chat", settings, now=NOW, destination=system).sent == 1
-    assert system.did() == [("create", slack(call).action_key) for call in ("1", "2", "3")]

@@ -173,7 +173,7 @@ def test_what_is_missing_stops_the_channel_and_is_named(
     make: Settings, outbox: Outbox, wrong: dict[str, str]
 ) -> None:
     settings = make(**wrong)
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW)
     assert (report.due, report.waiting) == (0, 1)
     assert f"set AFTERCALL_{next(iter(wrong)).upper()}" in outbox.pauses()[0].reason
@@ -184,11 +184,11 @@ def test_through_the_outbox_created_once_and_then_updated(
 ) -> None:
     settings = make()
     system.script += [says(500), says(200, {"id": "T1"})]
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).retrying == 1
     outbox.retry(ticket().action_key)
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 1
-    outbox.fill([ticket(priority="high")], NOW, settings)
+    outbox.enqueue([ticket(priority="high")], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).updated == 1
     action = outbox.action(ticket().action_key)
     assert action is not None

@@ -103,3 +103,50 @@ def test_an_import_outside_its_room_is_noticed(tmp_path: Path, statement: str) -
         module.parent.mkdir(parents=True)
         module.write_text(statement)
     assert strangers(tmp_path, "duckdb", ROOMS["duckdb"]) == {"orchestration/load/module.py"}
+
+
+FACES = ("integrations.outbox",)
+"""Packages whose `__init__` is all that others may import."""
+
+
+def below_a_face(source: str, face: str) -> set[str]:
+    """Modules below a face that a source imports."""
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    modules = (ROOT / face.replace(".", "/")).rglob("*.py")
+    below = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in modules}
+    return names & (below - {f"{face}.__init__"})
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_nobody_imports_what_is_below_a_face(face: str) -> None:
+    inside = ROOT / face.replace(".", "/")
+    modules = [path for floor in (*FORBIDDEN, "orchestration") for path in (ROOT / floor).rglob("*.py")]
+    outside = [path for path in modules if inside not in path.parents]
+    assert len(outside) > 100
+    below = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in outside
+        for name in below_a_face(path.read_text(encoding="utf-8"), face)
+    }
+    assert below == set()
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("import integrations.outbox.queue", "integrations.outbox.queue"),
+        ("from integrations.outbox.schema import SENT", "integrations.outbox.schema"),
+        (
+            "def late():\n    from integrations.outbox import Outbox, incidents",
+            "integrations.outbox.incidents",
+        ),
+    ],
+)
+def test_an_import_below_the_face_is_seen(source: str, module: str) -> None:
+    assert below_a_face(source, "integrations.outbox") == {module}
+    assert below_a_face("from integrations.outbox import Outbox, dispatch", "integrations.outbox") == set()

@@ -12,7 +12,7 @@ with
             due.source,
             due.call_id,
             due.due_at,
-            case when calls.customer_phone is null then 'no phone' end as skip_reason,
+            case when calls.customer_phone is null then 'no_phone' end as skip_reason,
             due.built_at,
             calls.customer_phone as phone,
             'Voice call'

@@ -12,7 +12,7 @@ with
             due.source,
             due.call_id,
             due.due_at,
-            case when calls.customer_email is null then 'no address' end as skip_reason,
+            case when calls.customer_email is null then 'no_address' end as skip_reason,
             due.built_at,
             due.email_template as template,
             calls.customer_email as to_address,

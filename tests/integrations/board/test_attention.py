@@ -11,8 +11,7 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.errors import DestinationUnavailable, Unreachable
-from integrations.outbox import DueAction, Finding, Outbox, circuit_breaker, dispatch, open_outbox, problems
-from integrations.outbox.looks import record_look
+from integrations.outbox import DueAction, Finding, Outbox, circuit_breaker, dispatch, open_outbox
 from tests.conftest import Installation, Receiver, free_port
 from tests.integrations.board.conftest import Board, until
 
@@ -45,9 +44,9 @@ class Desk:
     def look(self, *findings: Finding, at: datetime | None = None) -> None:
         """A look for problems as the upper floor takes it, which saw these."""
         now = at or datetime.now(UTC)
-        seen = [*problems.find(self.outbox.engine, self.settings, now), *findings]
-        problems.reconcile(self.outbox.engine, seen, self.settings, now)
-        record_look(self.outbox.engine, now, seen, {})
+        seen = [*self.outbox.findings(self.settings, now), *findings]
+        self.outbox.reconcile(seen, self.settings, now)
+        self.outbox.record_look(now, seen, {})
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def test_a_destination_that_stopped_is_said_with_its_remedy_and_its_next_try(
     now, key = datetime.now(UTC), f"ticket:atoms:{symbol}"
     settings = replace_destination(desk.settings)
     due = DueAction(key, "ticket", "ticket", "atoms", symbol, {"title": "A ticket"}, now)
-    desk.outbox.fill([due], now, settings)
+    desk.outbox.enqueue([due], now, settings)
     circuit_breaker.pause(desk.outbox.engine, "ticket", "redmine", error, now, settings)
     try:
         shown = desk.until("The ticket channel has stopped at redmine", str(error), "next try")
@@ -104,7 +103,7 @@ def test_a_destination_that_stopped_is_said_with_its_remedy_and_its_next_try(
         assert "aftercall actions resume ticket" in shown
         assert "All clear" not in shown
         page = requests.get(f"{desk.board.url}/actions/{key}", timeout=10).text
-        assert "It waits. The ticket channel has stopped at redmine" in page
+        assert "It waits. redmine has stopped" in page
         assert str(error) in page
         resume(desk)
         desk.until("All clear.")
@@ -155,7 +154,7 @@ def test_what_failed_is_red_until_a_person_closes_it(desk: Desk, receiver: Recei
     desk.look()
     now, key = datetime.now(UTC), "follow_up_email:atoms:typo"
     payload = {"template": "no_such_words", "to_address": "jo@example.com", "customer_name": "Jo"}
-    desk.outbox.fill(
+    desk.outbox.enqueue(
         [DueAction(key, "email", "follow_up_email", "atoms", "typo", payload, now)], now, desk.settings
     )
     dispatch(desk.outbox, "email", desk.settings)
@@ -178,7 +177,7 @@ def test_what_failed_is_red_until_a_person_closes_it(desk: Desk, receiver: Recei
 def test_what_a_preview_kept_is_not_said_to_be_sent(desk: Desk, receiver: Receiver) -> None:
     now, key = datetime.now(UTC), "follow_up_email:atoms:kept"
     payload = {"template": "thank_you", "to_address": "jo@mail.example.com", "customer_name": "Jo"}
-    desk.outbox.fill(
+    desk.outbox.enqueue(
         [DueAction(key, "email", "follow_up_email", "atoms", "kept", payload, now)], now, desk.settings
     )
     dispatch(desk.outbox, "email", desk.settings)

@@ -205,7 +205,7 @@ def dead(worked: Worked, request: pytest.FixtureRequest) -> Iterator[Dead]:
     now, key = datetime.now(UTC), f"follow_up_email:atoms:{request.node.name}"
     payload = {"template": "no_such_words", "to_address": "jo@example.com", "customer_name": "Jo"}
     with open_outbox(settings.outbox_url) as outbox:
-        outbox.fill(
+        outbox.enqueue(
             [DueAction(key, "email", "follow_up_email", "atoms", "typo", payload, now)], now, settings
         )
         dispatch(outbox, "email", settings)
@@ -265,7 +265,7 @@ def many(worked: Worked) -> Iterator[list[str]]:
                 DueAction(f"ticket:many:{title}", "ticket", "ticket", "many", title, {"title": title}, at)
                 for title in part
             ]
-            outbox.fill(due, at, settings)
+            outbox.enqueue(due, at, settings)
         yield titles[::-1]
         with writing(outbox.engine) as write:
             write.connection.execute(delete(actions).where(actions.c.source == "many"))

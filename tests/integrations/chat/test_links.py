@@ -31,7 +31,7 @@ def made(outbox: Outbox, url: str, tmp_path: Path) -> Any:
 
     def run(rows: list[DueAction], **changes: Any) -> dict[str, str]:
         settings = IntegrationSettings(home=tmp_path, outbox_url=url, **changes)
-        outbox.fill(rows, NOW, settings)
+        outbox.enqueue(rows, NOW, settings)
         for channel, name in (("ticket", "zendesk"), ("crm", "hubspot")):
             system = Register(tmp_path / channel)
             system.name = name

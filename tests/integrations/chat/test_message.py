@@ -35,7 +35,7 @@ def test_a_preview_keeps_the_message_without_any_systems_markup(
     outbox: Outbox, url: str, tmp_path: Path
 ) -> None:
     settings = IntegrationSettings(home=tmp_path, outbox_url=url)
-    outbox.fill([slack(summary="<!here> *b*")], NOW, settings)
+    outbox.enqueue([slack(summary="<!here> *b*")], NOW, settings)
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     (preview,) = outbox.previews(channel="chat")
     assert preview.title == "#support: Transfer requested by Ada"

@@ -100,7 +100,7 @@ def test_later_messages_about_a_call_go_into_its_thread(
         slack("1", "vip_call", slack_channel="#vip"),
     ]  # fmt: skip
     for row in rows:
-        outbox.fill([row], NOW, settings)
+        outbox.enqueue([row], NOW, settings)
         assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     first, other, second, elsewhere = workspace.messages
     assert second["thread_ts"] == first["ts"]
@@ -114,10 +114,10 @@ def test_a_thread_that_somebody_deleted_loses_no_message(
     workspace: Workspace, bot: Settings, outbox: Outbox
 ) -> None:
     settings = bot()
-    outbox.fill([slack("1", "transfer_requested")], NOW, settings)
+    outbox.enqueue([slack("1", "transfer_requested")], NOW, settings)
     dispatch(outbox, "chat", settings, now=NOW)
     workspace.messages.clear()
-    outbox.fill([slack("1", "unhappy_customer")], NOW, settings)
+    outbox.enqueue([slack("1", "unhappy_customer")], NOW, settings)
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
     assert "thread_ts" not in workspace.messages[0]
 
@@ -132,9 +132,9 @@ def test_an_answer_that_was_lost_makes_no_twin(
         answer = workspace(request)
         return servers.reset if request.path.endswith("chat.postMessage") else answer
 
-    outbox.fill(earlier, NOW, settings)
+    outbox.enqueue(earlier, NOW, settings)
     dispatch(outbox, "chat", settings, now=NOW)
-    outbox.fill([row], NOW, settings)
+    outbox.enqueue([row], NOW, settings)
     system.always = taken_but_lost
     assert dispatch(outbox, "chat", settings, now=NOW).retrying == 1
     system.always = workspace
@@ -152,7 +152,7 @@ def test_a_channel_is_asked_once_a_pass_and_page_by_page(
 ) -> None:
     workspace.page = 1
     settings = bot()
-    outbox.fill([slack(str(number)) for number in range(3)], NOW, settings)
+    outbox.enqueue([slack(str(number)) for number in range(3)], NOW, settings)
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 3
     counted = {name: methods(system).count(name) for name in set(methods(system))}
     assert counted == {"conversations.list": 1, "conversations.history": 1, "chat.postMessage": 3}
@@ -237,7 +237,7 @@ def test_a_message_is_looked_for_since_the_outbox_holds_its_action(
     workspace: Workspace, bot: Settings, outbox: Outbox
 ) -> None:
     settings, row = bot(chat_max_age_hours=1_000), slack()
-    outbox.fill([row], NOW, settings)
+    outbox.enqueue([row], NOW, settings)
     created = outbox.action(row.action_key)
     assert created is not None
     # Posted at the first try, and the process died before it noted that down; the next pass comes days later.
@@ -332,7 +332,7 @@ def test_a_wrong_token_costs_one_request(
     system: System, workspace: Workspace, bot: Settings, outbox: Outbox
 ) -> None:
     settings = bot(slack_bot_token="xoxb-wrong-token")
-    outbox.fill([slack(str(number)) for number in range(50)], NOW, settings)
+    outbox.enqueue([slack(str(number)) for number in range(50)], NOW, settings)
     reports = [dispatch(outbox, "chat", settings, now=NOW) for _ in itertools.repeat(None, 3)]
     assert [(report.sent, report.due, report.waiting) for report in reports] == [(0, 0, 50)] * 3
     assert len(system.requests) == 1

@@ -160,7 +160,7 @@ def test_a_busy_teams_is_asked_again_and_gets_each_message_once(
     system: System, make: Settings, outbox: Outbox
 ) -> None:
     settings = make()
-    outbox.fill([slack()], NOW, settings)
+    outbox.enqueue([slack()], NOW, settings)
     system.script.append(says(429, b"", {"Retry-After": "60"}))
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 0
     (pause,) = outbox.pauses()
@@ -178,7 +178,7 @@ def test_the_key_in_the_address_is_no_part_of_any_error(
     system: System, make: Settings, outbox: Outbox
 ) -> None:
     settings = make()
-    outbox.fill([slack()], NOW, settings)
+    outbox.enqueue([slack()], NOW, settings)
     url = system.url.encode()
     system.always = lambda request: says(400, b'{"error": "bad ' + url + b'/workflows/key?sig=hush-hush"}')
     dispatch(outbox, "chat", settings, now=NOW)

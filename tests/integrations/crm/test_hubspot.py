@@ -76,7 +76,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
         contact(name="Ada King Lovelace"), note(body=hostile, started_at="2026-11-02T07:55:00Z"),
         task(priority="high", body=hostile),
     ]  # fmt: skip
-    outbox.fill(rows, NOW, ours)
+    outbox.enqueue(rows, NOW, ours)
     assert dispatch(outbox, "crm", ours, now=NOW).sent == 3
     (person,) = portal.of("contacts", f"contact:{PHONE}")
     (made,), (due,) = portal.of("notes", "note:atoms:1"), portal.of("tasks", "task:atoms:1")

@@ -115,7 +115,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
         contact(name="Ada King Lovelace"), task(priority="high", subject="x" * 300),
         note(body="It's 5 o'clock \\ " * 4_000, started_at="2026-11-02T07:55:00Z", disposition="successful"),
     ]  # fmt: skip
-    outbox.fill(rows, NOW, settings)
+    outbox.enqueue(rows, NOW, settings)
     assert dispatch(outbox, "crm", settings, now=NOW).sent == 3
     (person,), (call, due) = org.all("Contact"), org.all("Task")
     assert (person["FirstName"], person["LastName"], person["Phone"]) == ("Ada King", "Lovelace", PHONE)

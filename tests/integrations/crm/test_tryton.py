@@ -84,7 +84,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
         note("n1", phone, body="She <b>booked</b>, 100% \\_ sure.\nTwice."),
         task("n1", phone),
     ]
-    outbox.fill(rows, NOW, make_tryton())
+    outbox.enqueue(rows, NOW, make_tryton())
     assert dispatch(outbox, "crm", make_tryton(), now=NOW).sent == 3
     (party,) = office.parties(phone)
     assert party["name"] == "Ada"

@@ -3,9 +3,9 @@
 import pytest
 import trustme
 
-from integrations.outbox import Outbox, alert, dispatch
+from integrations.outbox import Outbox, dispatch
 from tests.integrations.email.mail_server import Office, Settings, serving
-from tests.integrations.examples import NOW
+from tests.integrations.examples import NOW, alert
 
 
 @pytest.mark.parametrize("end", ["", "Resolved: "])
@@ -23,7 +23,7 @@ def test_it_arrives_once_and_says_what_to_do(
         )
         for _ in range(2):
             alert(
-                outbox, "stopped:ticket", f"{end}Tickets <b>wait</b>", settings, NOW,
+                outbox, "stopped:ticket", f"{end}Tickets <b>wait</b>", settings,
                 summary="zendesk: 401\r\nBcc: x@evil.example", action_needed="Look at AFTERCALL_ZENDESK_TOKEN",
             )  # fmt: skip
             dispatch(outbox, "email", settings, now=NOW)

@@ -37,7 +37,7 @@ def known(outbox: Outbox) -> Action:
 def test_nobody_reads_mail_in_an_example_domain(make: Settings, outbox: Outbox, domain: str) -> None:
     settings = make(1, email_allow_example_domains=False, email_from_address="help@shop.de")
     row = due(to_address=f"ada@{domain}")
-    outbox.fill([row], NOW, settings)
+    outbox.enqueue([row], NOW, settings)
     assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
     action = outbox.action(row.action_key)
     assert action is not None
@@ -97,15 +97,15 @@ def test_without_consent_it_is_skipped_visibly_and_sent_when_consent_arrives(
     office = Office()
     with serving(office, authority, "starttls") as port:
         settings = make(port, email_require_consent=True)
-        outbox.fill([due(email_consent=None)], NOW, settings)
+        outbox.enqueue([due(email_consent=None)], NOW, settings)
         assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
         assert (known(outbox).status, known(outbox).last_error) == (
             "skipped",
             "held back: the customer has not agreed to e-mail (email_consent is not known)",
         )
-        outbox.fill([due(email_consent=None)], NOW, settings)
+        outbox.enqueue([due(email_consent=None)], NOW, settings)
         assert dispatch(outbox, "email", settings, now=NOW).sent == 0
-        outbox.fill([due(email_consent=True)], NOW, settings)
+        outbox.enqueue([due(email_consent=True)], NOW, settings)
         assert dispatch(outbox, "email", settings, now=NOW).sent == 1
     assert len(office.mails) == 1
 
@@ -116,7 +116,7 @@ def test_who_said_no_gets_none_whatever_the_settings(
     make: Settings, outbox: Outbox, emails: str, required: bool
 ) -> None:
     settings = make(1, emails=emails, email_require_consent=required)
-    outbox.fill([due(email_consent=False)], NOW, settings)
+    outbox.enqueue([due(email_consent=False)], NOW, settings)
     assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
     assert known(outbox).last_error == "held back: the customer does not want e-mail (email_consent is no)"
 
@@ -126,7 +126,7 @@ def test_where_consent_is_not_required_silence_is_enough(
     make: Settings, outbox: Outbox, payload: dict[str, Any]
 ) -> None:
     settings = make(1, emails="preview")
-    outbox.fill([due(**payload)], NOW, settings)
+    outbox.enqueue([due(**payload)], NOW, settings)
     assert dispatch(outbox, "email", settings, now=NOW).sent == 1
 
 
@@ -174,7 +174,7 @@ def test_only_what_the_crm_holds_for_the_number_is_written_to(
     office = Office()
     with serving(office, authority, "starttls") as port:
         settings = make(port, **only_known(system))
-        outbox.fill([due(customer_phone=PHONE)], NOW, settings)
+        outbox.enqueue([due(customer_phone=PHONE)], NOW, settings)
         report = dispatch(outbox, "email", settings, now=NOW)
     assert (report.sent, report.skipped, len(office.mails)) == (is_sent, not is_sent, is_sent)
     if not is_sent:
@@ -194,8 +194,8 @@ def test_who_claims_an_address_does_not_teach_it_to_the_crm(
     with serving(office, authority, "starttls") as port:
         settings = make(port, **only_known(system))
         for call in ("1", "2"):
-            outbox.fill([contact(PHONE, email="victim@example.com")], NOW, settings)
-            outbox.fill([due(call, to_address="victim@example.com", customer_phone=PHONE)], NOW, settings)
+            outbox.enqueue([contact(PHONE, email="victim@example.com")], NOW, settings)
+            outbox.enqueue([due(call, to_address="victim@example.com", customer_phone=PHONE)], NOW, settings)
             dispatch(outbox, "crm", settings, now=NOW)
             assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
     assert office.mails == []
@@ -239,7 +239,7 @@ def test_twelve_words_instead_of_addresses_stop_nothing(
     with serving(office, authority, "starttls") as port:
         settings = make(port)
         bad = [due(f"b{number}", to_address=words[number % len(words)]) for number in range(12)]
-        outbox.fill([*bad, due("1"), due("2", to_address="eve@shop.example.com")], NOW, settings)
+        outbox.enqueue([*bad, due("1"), due("2", to_address="eve@shop.example.com")], NOW, settings)
         report = dispatch(outbox, "email", settings, now=NOW)
     assert (report.sent, report.skipped, report.dead, outbox.pauses()) == (2, 12, 0, [])
     reasons = {(outbox.action(row.action_key) or known(outbox)).last_error for row in bad}
@@ -247,5 +247,5 @@ def test_twelve_words_instead_of_addresses_stop_nothing(
     # When an address arrives the mail goes out.
     with serving(office, authority, "starttls") as port:
         settings = make(port)
-        outbox.fill([due("b0", to_address="ada@example.com")], NOW, settings)
+        outbox.enqueue([due("b0", to_address="ada@example.com")], NOW, settings)
         assert dispatch(outbox, "email", settings, now=NOW).sent == 1

@@ -39,7 +39,7 @@ def test_the_same_mail_everywhere(
         ways = {"emails": "smtp"}, {"emails": "sendgrid", "sendgrid_api_key": "x"}, {"emails": "preview"}
         for way in ways:
             settings = make(port, sendgrid_url=system.url, **BRAND, **way)
-            outbox.fill([email(way["emails"], **row.payload)], NOW, settings)
+            outbox.enqueue([email(way["emails"], **row.payload)], NOW, settings)
             assert dispatch(outbox, "email", settings, now=NOW).sent == 1
             action = outbox.actions(call_id=way["emails"])[0]
             shown = actions.look(outbox, action, settings).rendered

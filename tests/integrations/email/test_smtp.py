@@ -148,7 +148,7 @@ def test_a_wrong_password_stops_the_channel_after_one_login(
     office = Office()
     with serving(office, authority, "starttls") as port:
         settings = make(port, smtp_username="ada", smtp_password="wrong-password")
-        outbox.fill([due(str(number)) for number in range(20)], NOW, settings)
+        outbox.enqueue([due(str(number)) for number in range(20)], NOW, settings)
         report = dispatch(outbox, "email", settings, now=NOW)
     assert (report.dead, report.retrying, report.waiting, report.due) == (0, 0, 20, 0)
     (pause,) = outbox.pauses()
@@ -229,7 +229,7 @@ def test_a_lost_answer_and_a_kill_repeat_the_mail_under_the_same_id(
     """
     with serving(office, authority, "starttls") as port:
         settings = make(port)
-        outbox.fill([due()], NOW, settings)
+        outbox.enqueue([due()], NOW, settings)
         assert dispatch(outbox, "email", settings, now=NOW).retrying == 1
         outbox.retry(due().action_key)
         names = (

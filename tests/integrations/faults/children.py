@@ -6,7 +6,7 @@ import signal
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import dispatch, open_outbox, worker
+from integrations.outbox import dispatch, open_outbox, recorder
 
 
 def context() -> ForkServerContext:
@@ -26,7 +26,7 @@ def dispatcher(
 def _dispatch(channel: str, settings: IntegrationSettings, dies_before_marking: bool) -> None:
     signal.alarm(60)
     if dies_before_marking:
-        worker.mark = _die  # type: ignore[attr-defined, assignment]
+        recorder.mark = _die  # type: ignore[attr-defined, assignment]
     with open_outbox(settings.outbox_url) as outbox:
         dispatch(outbox, channel, settings)
 

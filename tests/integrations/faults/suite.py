@@ -128,7 +128,7 @@ class Stage:
     def due(self, case: str = "", revision: int = 0) -> list[DueAction]:
         """Actions that are in the outbox now, of a new case unless one is named."""
         actions = self.adapter.actions(case or f"{next(self.numbers)}", revision)
-        self.outbox.fill(actions, NOW, self.settings())
+        self.outbox.enqueue(actions, NOW, self.settings())
         return actions
 
     def dispatch(self, **changes: Any) -> None:

@@ -16,7 +16,7 @@ from integrations.errors import (
     TransientError,
     Unreachable,
 )
-from integrations.outbox import Outbox, Pause, dispatch, problems
+from integrations.outbox import Outbox, Pause, dispatch, incidents
 from tests.integrations.examples import NOW, Register, slack, ticket
 
 MINUTE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ class Counting(Register):
 
 def alerts(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[str]:
     """What is told when somebody looks now: problems, and that they are over."""
-    problems.reconcile(outbox.engine, problems.find(outbox.engine, settings, now), settings, now)
+    outbox.reconcile(outbox.findings(settings, now), settings, now)
     told = [action.payload for action in outbox.actions(kind="pipeline_alert")]
     return sorted(str(one["summary"]) for one in told if not one["headline"].startswith("Resolved"))
 
@@ -55,7 +55,7 @@ def pause_of(outbox: Outbox) -> Pause:
 def test_a_thousand_actions_one_knock_one_alert(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket(str(number)) for number in range(1_000)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(1_000)], NOW, settings)
     locked = Counting(tmp_path / "r", DestinationUnavailable("register answered 401. Look at AFTERCALL_KEY"))
     for minutes in (0, 0.5, 0.9):
         report = dispatch(outbox, "ticket", settings, now=NOW + minutes * MINUTE, destination=locked)
@@ -70,7 +70,7 @@ def test_a_thousand_actions_one_knock_one_alert(
 def test_the_probe_waits_longer_each_time_and_then_everything_goes_on(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(5)], NOW, settings)
     door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     now, waits = NOW, []
     for _ in range(7):
@@ -88,7 +88,7 @@ def test_the_probe_waits_longer_each_time_and_then_everything_goes_on(
 def test_a_second_trouble_is_told_again(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     assert alerts(outbox, settings) == ["register: 401"]
@@ -96,7 +96,7 @@ def test_a_second_trouble_is_told_again(
     dispatch(outbox, "ticket", settings, now=NOW + MINUTE, limit=1, destination=door)
     assert alerts(outbox, settings, NOW + MINUTE) == ["register: 401"]
     door.error = DestinationUnavailable("403")
-    outbox.fill([ticket("3")], NOW, settings)
+    outbox.enqueue([ticket("3")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW + 2 * MINUTE, destination=door)
     assert alerts(outbox, settings, NOW + 2 * MINUTE) == ["register: 401", "register: 403"]
 
@@ -105,7 +105,7 @@ def test_a_second_trouble_is_told_again(
 def test_what_proves_nothing_does_not_end_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, error: Exception
 ) -> None:
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     door.error = error
@@ -118,7 +118,7 @@ def test_what_proves_nothing_does_not_end_it(
 def test_busy_stops_the_channel_for_as_long_as_it_asks_and_alerts_nobody(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(3)], NOW, settings)
     busy = Counting(tmp_path / "r", RateLimited("429", after=30 * MINUTE))
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=busy)
     assert (busy.knocks, report.retrying, report.due, report.waiting) == (1, 0, 0, 3)
@@ -147,7 +147,7 @@ def test_one_bad_action_cannot_hold_the_destination(
     error: Exception,
 ) -> None:
     settings = make_settings(stop_after_unreachable=1)
-    outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(5)], NOW, settings)
     desk = Register(tmp_path / "r", fail_for("0", error=error))
     assert dispatch(outbox, "ticket", settings, now=NOW, destination=desk).sent == 0
     passes = [NOW + MINUTE, NOW + 3 * MINUTE]
@@ -155,7 +155,7 @@ def test_one_bad_action_cannot_hold_the_destination(
 
 
 def test_each_probe_is_another_action(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
-    outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(3)], NOW, settings)
     desk, now, tried = (
         Register(tmp_path / "r", fail_for("0", "1", "2", error=DestinationUnavailable("403"))),
         NOW,
@@ -173,11 +173,11 @@ def test_what_stops_at_one_action_alone_is_that_actions_failure(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(retry_max_attempts=3, retry_base_seconds=0.001)
-    outbox.fill([ticket("0"), ticket("1")], NOW, settings)
+    outbox.enqueue([ticket("0"), ticket("1")], NOW, settings)
     desk = Register(tmp_path / "r", fail_for("0", error=DestinationUnavailable("403: not this project")))
     for minutes in range(5):
         dispatch(outbox, "ticket", settings, now=NOW + minutes * MINUTE, destination=desk)
-        outbox.fill([ticket(f"{minutes + 2}")], NOW, settings)
+        outbox.enqueue([ticket(f"{minutes + 2}")], NOW, settings)
     bad = outbox.action(ticket("0").action_key)
     assert bad is not None
     assert (bad.status, bad.attempts, bad.last_error) == ("dead", 3, "403: not this project")
@@ -189,7 +189,7 @@ def test_a_key_that_is_refused_once_more_burns_no_more_than_a_row_of_refusals(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(stop_after_refusals=3)
-    outbox.fill([ticket(str(number)) for number in range(40)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(40)], NOW, settings)
     door, now = Counting(tmp_path / "r", DestinationUnavailable("401")), NOW
     for _ in range(40):
         now = dispatch(outbox, "ticket", settings, now=now, destination=door).paused_until or now
@@ -205,7 +205,7 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(retry_max_attempts=3)
-    outbox.fill([ticket("1")], NOW, settings)
+    outbox.enqueue([ticket("1")], NOW, settings)
     busy, now = Counting(tmp_path / "r", RateLimited("429", after=6 * 60 * MINUTE)), NOW
     for _ in range(5):
         until = dispatch(outbox, "ticket", settings, now=now, destination=busy).paused_until
@@ -220,14 +220,14 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
     busy.error = None
     dispatch(outbox, "ticket", settings, now=now, destination=busy)
     assert of_register(alerts(outbox, settings, now)) == told
-    assert problems.all_problems(outbox.engine)[0].resolved_at == now
+    assert incidents.all_problems(outbox.engine)[0].resolved_at == now
 
 
 def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(stop_after_unreachable=1)
-    outbox.fill([ticket("1")], NOW, settings)
+    outbox.enqueue([ticket("1")], NOW, settings)
     away = Counting(tmp_path / "r", Unreachable("503", after=6 * 60 * MINUTE))
     until = dispatch(outbox, "ticket", settings, now=NOW, destination=away).paused_until
     assert until == NOW + 6 * 60 * MINUTE
@@ -236,13 +236,13 @@ def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
     dispatch(outbox, "ticket", settings, now=until, destination=away)
     # Now the stop is told too; the waiting is not said to be over.
     assert len(of_register(alerts(outbox, settings, until))) == 2
-    assert all(one.resolved_at is None for one in problems.all_problems(outbox.engine))
+    assert all(one.resolved_at is None for one in incidents.all_problems(outbox.engine))
 
 
 def test_another_destination_is_not_stopped_by_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(
         outbox,
         "ticket",
@@ -257,7 +257,7 @@ def test_another_destination_is_not_stopped_by_it(
 def test_other_channels_go_on_and_the_alert_goes_out(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket(), slack()], NOW, settings)
+    outbox.enqueue([ticket(), slack()], NOW, settings)
     dispatch(
         outbox,
         "ticket",
@@ -277,7 +277,7 @@ def test_other_channels_go_on_and_the_alert_goes_out(
 def test_a_person_can_end_it(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, mend: Callable[[Outbox], None]
 ) -> None:
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     door = Counting(tmp_path / "r", DestinationUnavailable("401"))
     dispatch(outbox, "ticket", settings, now=NOW, destination=door)
     door.error = None
@@ -290,7 +290,7 @@ def test_no_secret_is_told(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(slack_bot_token="abc-def-1234")
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(
         outbox,
         "ticket",
@@ -306,16 +306,16 @@ def test_held_back_until_its_content_changes_or_a_person_says_so(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     door = Counting(tmp_path / "r", Suppressed("it is on the list"))
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     for _ in range(3):
         report = dispatch(outbox, "ticket", settings, now=NOW, destination=door)
-        outbox.fill([ticket()], NOW, settings)
+        outbox.enqueue([ticket()], NOW, settings)
     assert (door.knocks, report.waiting) == (1, 0)
     action = outbox.action(ticket().action_key)
     assert action is not None
     assert (action.status, action.last_error) == ("skipped", "held back: it is on the list")
     assert [attempt.outcome for attempt in outbox.attempts(ticket().action_key)] == ["skipped"]
-    outbox.fill([ticket(title="new")], NOW, settings)
+    outbox.enqueue([ticket(title="new")], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW, destination=door).skipped == 1
     door.error = None
     outbox.retry(ticket().action_key)

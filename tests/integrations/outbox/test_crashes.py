@@ -10,7 +10,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, dispatch
-from integrations.outbox.locks import process_lock
+from integrations.outbox.leases import process_lock
 from tests.integrations.examples import NOW, Register, email, ticket
 from tests.integrations.outbox.systems import did, say
 
@@ -49,7 +49,7 @@ def test_killed_at_every_step(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, action: type, step: str
 ) -> None:
     rows = [action(str(number)) for number in range(3)]
-    outbox.fill(rows, NOW, settings)
+    outbox.enqueue(rows, NOW, settings)
     path, channel = tmp_path / "register", rows[0].channel
     for row in rows:
         killed = child(
@@ -67,7 +67,7 @@ def test_killed_at_every_step(
 
 
 def test_two_dispatchers_at_once(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
-    outbox.fill([ticket(str(number)) for number in range(40)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(40)], NOW, settings)
     path = tmp_path / "register"
     slow = """
         import time
@@ -103,9 +103,9 @@ def test_a_fill_killed_in_the_middle_leaves_the_old_state(
             for number in range(2_500):
                 yield ticket(str(number), title="new")
             os.kill(os.getpid(), signal.SIGKILL)
-        open_outbox(url).fill(rows(), NOW, IntegrationSettings(home=home, outbox_url=url))
+        open_outbox(url).enqueue(rows(), NOW, IntegrationSettings(home=home, outbox_url=url))
     """
-    outbox.fill([ticket("0", title="old")], NOW, settings)
+    outbox.enqueue([ticket("0", title="old")], NOW, settings)
     killed = child(code, str(settings.home), settings.outbox_url)
     killed.communicate(timeout=60)
     assert killed.returncode == -9
@@ -127,7 +127,7 @@ def test_killed_with_several_under_way(
         import os, pathlib, signal, threading, time
         import pytest
         from integrations.config import IntegrationSettings
-        from integrations.outbox import dispatch, lanes, open_outbox
+        from integrations.outbox import dispatch, open_outbox, recorder
         from tests.integrations.outbox.systems import did, installed
         home, url, folder = sys.argv[1:]
         settings = IntegrationSettings(home=home, outbox_url=url, tickets="north")
@@ -140,7 +140,7 @@ def test_killed_with_several_under_way(
             dispatch(open_outbox(url), "ticket", settings)
     """
     mine = settings.model_copy(update={"tickets": "north"})
-    outbox.fill([ticket(f"{number}", due_at=None) for number in range(60)], NOW, mine)
+    outbox.enqueue([ticket(f"{number}", due_at=None) for number in range(60)], NOW, mine)
     say(settings.home, "north", "slow", "0.03")
     (tmp_path / "first").mkdir()
     killed = child(code, str(settings.home), settings.outbox_url, str(tmp_path / "first"))

@@ -29,13 +29,13 @@ def test_each_gets_it_under_the_actions_own_key(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north, south")
-    assert outbox.fill([ticket()], NOW, settings).created == 2
+    assert outbox.enqueue([ticket()], NOW, settings).created == 2
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 2
     assert rows(outbox) == {KEY: ("north", "sent"), f"{KEY}@south": ("south", "sent")}
     assert keys(systems, "north") == keys(systems, "south") == [KEY]
-    assert outbox.fill([ticket()], NOW, settings).unchanged == 2
+    assert outbox.enqueue([ticket()], NOW, settings).unchanged == 2
     turned = make_settings(tickets="south,north")
-    outbox.fill([ticket(title="new")], NOW, turned)
+    outbox.enqueue([ticket(title="new")], NOW, turned)
     assert dispatch(outbox, "ticket", turned, now=NOW).updated == 2
     assert [line["did"] for name in ("north", "south") for line in did(systems, name)] == [
         "create", "update", "create", "update",
@@ -46,7 +46,7 @@ def test_a_note_hangs_on_the_contact_of_its_own_system(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(crm="north,south")
-    outbox.fill([task(), note(), contact()], NOW, settings)
+    outbox.enqueue([task(), note(), contact()], NOW, settings)
     say(systems, "south", "fails", "retryable")
     assert dispatch(outbox, "crm", settings, now=NOW).sent == 3
     assert did(systems, "south") == []
@@ -66,7 +66,7 @@ def test_a_dead_system_stops_nobody_beside_it(
     outbox: Outbox, make_settings: Settings, systems: Path, failure: str
 ) -> None:
     settings = make_settings(tickets="north,south")
-    outbox.fill([ticket(f"{number}") for number in range(30)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(30)], NOW, settings)
     say(systems, "north", "fails", failure)
     report = dispatch(outbox, "ticket", settings, now=NOW)
     assert report.sent == 30
@@ -83,7 +83,7 @@ def test_a_system_that_stays_away_costs_no_more_attempts_and_comes_back(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=3)
-    outbox.fill([ticket(f"{number}") for number in range(8)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(8)], NOW, settings)
     say(systems, "north", "fails", "unreachable")
     now = NOW
     for _ in range(20):
@@ -102,7 +102,7 @@ def test_a_thing_that_may_have_been_done_is_looked_for_and_costs_nothing(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(emails="north", stop_after_unreachable=2, retry_max_attempts=4)
-    outbox.fill([email()], NOW, settings)
+    outbox.enqueue([email()], NOW, settings)
     say(systems, "north", "fails", "unanswered")
     now = NOW
     for _ in range(20):
@@ -120,10 +120,10 @@ def test_what_was_made_stays_where_it_is(
     outbox: Outbox, make_settings: Settings, systems: Path, action: Callable[..., DueAction]
 ) -> None:
     before = make_settings(tickets="north", emails="north")
-    outbox.fill([action()], NOW, before)
+    outbox.enqueue([action()], NOW, before)
     dispatch(outbox, action().channel, before, now=NOW)
     after = make_settings(tickets="south", emails="south")
-    outbox.fill([action(customer_name="Eve")], NOW, after)
+    outbox.enqueue([action(customer_name="Eve")], NOW, after)
     dispatch(outbox, action().channel, after, now=NOW)
     assert did(systems, "south") == []
     expected = ["create", "update"] if action is ticket else ["create"]
@@ -135,7 +135,7 @@ def test_what_was_not_made_follows_the_configuration(
 ) -> None:
     say(systems, "north", "fails", "paused")
     before = make_settings(tickets="north")
-    outbox.fill([ticket("1"), ticket("2")], NOW, before)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, before)
     dispatch(outbox, "ticket", before, now=NOW)
     after = make_settings(tickets="south")
     assert dispatch(outbox, "ticket", after, now=NOW).sent == 2
@@ -148,11 +148,11 @@ def test_a_destination_that_is_taken_away_and_brought_back(
 ) -> None:
     say(systems, "south", "fails", "paused")
     both, one = make_settings(tickets="north,south"), make_settings(tickets="north")
-    outbox.fill([ticket()], NOW, both)
+    outbox.enqueue([ticket()], NOW, both)
     dispatch(outbox, "ticket", both, now=NOW)
     report = dispatch(outbox, "ticket", one, now=NOW)
     assert (report.waiting, rows(outbox)[f"{KEY}@south"]) == (0, ("south", "skipped"))
-    outbox.fill([ticket(title="new")], NOW, one)
+    outbox.enqueue([ticket(title="new")], NOW, one)
     assert rows(outbox)[f"{KEY}@south"] == ("south", "skipped")
     say(systems, "south", "fails")
     assert dispatch(outbox, "ticket", both, now=NOW).sent + 1 == 2
@@ -163,7 +163,7 @@ def test_what_is_sent_once_more_goes_only_where_it_was_wanted(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(emails="north,south")
-    outbox.fill([email("1"), email("2")], NOW, settings)
+    outbox.enqueue([email("1"), email("2")], NOW, settings)
     say(systems, "south", "fails", "refused")
     dispatch(outbox, "email", settings, now=NOW)
     say(systems, "south", "fails")
@@ -177,10 +177,10 @@ def test_what_is_sent_once_more_goes_only_where_it_was_wanted(
 
 def test_from_preview_to_a_system(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
     preview, north = make_settings(), make_settings(tickets="north", crm="north")
-    outbox.fill([ticket("1"), ticket("2"), contact()], NOW, preview)
+    outbox.enqueue([ticket("1"), ticket("2"), contact()], NOW, preview)
     for channel in ("ticket", "crm"):
         dispatch(outbox, channel, preview, now=NOW)
-    outbox.fill([ticket("1"), ticket("2", title="new"), contact()], NOW, north)
+    outbox.enqueue([ticket("1"), ticket("2", title="new"), contact()], NOW, north)
     for channel in ("ticket", "crm"):
         dispatch(outbox, channel, north, now=NOW)
     assert keys(systems, "north") == ["ticket:atoms:2", contact().action_key]
@@ -191,9 +191,9 @@ def test_a_new_system_gets_the_contacts_that_notes_will_hang_on(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     before, after = make_settings(crm="north"), make_settings(crm="north,south")
-    outbox.fill([contact(), note("1")], NOW, before)
+    outbox.enqueue([contact(), note("1")], NOW, before)
     dispatch(outbox, "crm", before, now=NOW)
-    outbox.fill([contact(call_count=2), note("1"), note("2")], NOW, after)
+    outbox.enqueue([contact(call_count=2), note("1"), note("2")], NOW, after)
     dispatch(outbox, "crm", after, now=NOW)
     assert keys(systems, "south") == [contact().action_key, "note:atoms:2"]
     assert did(systems, "south")[1]["contact"] == "south/contact:+12025550143"
@@ -203,12 +203,12 @@ def test_a_new_system_gets_the_contacts_that_notes_will_hang_on(
 def test_what_was_made_in_a_system_that_is_unknown_now_waits_and_says_so(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
-    outbox.fill([ticket("1")], NOW, make_settings(tickets="north"))
+    outbox.enqueue([ticket("1")], NOW, make_settings(tickets="north"))
     dispatch(outbox, "ticket", make_settings(tickets="north"), now=NOW)
     (systems.parent / "systems" / "ticket" / "north.py").unlink()
     del sys.modules["integrations.ticket.north"]
     importlib.invalidate_caches()
     settings = make_settings(tickets="south")
-    outbox.fill([ticket("1", title="new"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1", title="new"), ticket("2")], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 1
     assert "no destination 'north' any more" in outbox.pauses()[0].reason

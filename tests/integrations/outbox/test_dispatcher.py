@@ -9,8 +9,8 @@ import pytest
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, UnknownDestination, open_destination
 from integrations.errors import NotFound, Rejected, TransientError
-from integrations.outbox import DueAction, Outbox, alert, dispatch
-from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
+from integrations.outbox import DueAction, Outbox, dispatch
+from tests.integrations.examples import NOW, Register, alert, contact, email, note, slack, task, ticket
 
 HOUR = timedelta(hours=1)
 
@@ -31,7 +31,7 @@ def status(outbox: Outbox, action: DueAction) -> str:
 
 def test_the_preview_of_every_channel_counts_as_sent(outbox: Outbox, settings: IntegrationSettings) -> None:
     rows = [ticket(), email(), contact(), note(), task(), slack()]
-    outbox.fill(rows, NOW, settings)
+    outbox.enqueue(rows, NOW, settings)
     sent = {
         channel: dispatch(outbox, channel, settings).sent for channel in ("ticket", "email", "crm", "chat")
     }
@@ -43,7 +43,7 @@ def test_the_preview_of_every_channel_counts_as_sent(outbox: Outbox, settings: I
         assert (preview.revision, action.status, action.attempts) == (1, "sent", 1)
         assert action.external_id == f"preview:{row.action_key}"
         assert [attempt.outcome for attempt in outbox.attempts(row.action_key)] == ["sent"]
-    outbox.fill([ticket(priority="high")], NOW, settings)
+    outbox.enqueue([ticket(priority="high")], NOW, settings)
     assert dispatch(outbox, "ticket", settings).updated == 1
     changed = outbox.preview(ticket().action_key)
     assert changed is not None
@@ -55,7 +55,7 @@ def test_contact_then_note_then_task_and_the_oldest_first(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     older = DueAction("note:atoms:0", "crm", "note", "atoms", "0", note().payload, NOW - HOUR)
-    outbox.fill([task(), note(), contact(), older], NOW, settings)
+    outbox.enqueue([task(), note(), contact(), older], NOW, settings)
     register = Register(tmp_path / "r")
     dispatch(outbox, "crm", settings, now=NOW, destination=register)
     keys = ["contact:+12025550143", "note:atoms:0", "note:atoms:1", "task:atoms:1"]
@@ -67,7 +67,7 @@ def test_a_note_waits_for_its_contact_and_holds_up_nobody(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     other = note("2", "+493012345")
-    outbox.fill([contact(), note(), other], NOW, settings)
+    outbox.enqueue([contact(), note(), other], NOW, settings)
     down = Register(tmp_path / "r", fail_on(contact().action_key, error=TransientError("503", after=HOUR)))
     report = dispatch(outbox, "crm", settings, now=NOW, destination=down)
     assert (report.sent, report.retrying, report.waiting, report.due) == (1, 1, 2, 0)
@@ -80,14 +80,14 @@ def test_a_note_waits_for_its_contact_and_holds_up_nobody(
 def test_a_note_goes_once_its_contact_is_dead_or_exists(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([contact(), note()], NOW, settings)
+    outbox.enqueue([contact(), note()], NOW, settings)
     refusing = Register(tmp_path / "r", fail_on(contact().action_key, error=Rejected("no")))
     while dispatch(outbox, "crm", settings, now=NOW, destination=refusing).due:
         pass
     assert status(outbox, note()) == "sent"
-    outbox.fill([contact("+1"), note("2", "+1")], NOW, settings)
+    outbox.enqueue([contact("+1"), note("2", "+1")], NOW, settings)
     dispatch(outbox, "crm", settings, now=NOW, destination=Register(tmp_path / "r"))
-    outbox.fill([contact("+1", call_count=2), note("3", "+1")], NOW, settings)
+    outbox.enqueue([contact("+1", call_count=2), note("3", "+1")], NOW, settings)
     down = Register(tmp_path / "r", fail_on("contact:+1", error=TransientError("503")))
     assert dispatch(outbox, "crm", settings, now=NOW, destination=down).sent == 1
 
@@ -95,7 +95,7 @@ def test_a_note_goes_once_its_contact_is_dead_or_exists(
 def test_a_task_waits_for_its_note_unless_that_is_dead(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([contact(), note(), task(), task("2")], NOW, settings)
+    outbox.enqueue([contact(), note(), task(), task("2")], NOW, settings)
     down = Register(tmp_path / "r", fail_on(note().action_key, error=TransientError("500", after=HOUR)))
     report = dispatch(outbox, "crm", settings, now=NOW, destination=down)
     assert (report.sent, report.retrying, report.waiting, report.due) == (2, 1, 2, 0)
@@ -103,7 +103,7 @@ def test_a_task_waits_for_its_note_unless_that_is_dead(
     later = NOW + HOUR
     assert dispatch(outbox, "crm", settings, now=later, destination=refusing).dead == 1
     assert status(outbox, task()) == "sent"
-    outbox.fill([note("3"), task("3")], NOW, settings)
+    outbox.enqueue([note("3"), task("3")], NOW, settings)
     outbox.give_up(note("3").action_key, "Grace")
     assert dispatch(outbox, "crm", settings, now=later, destination=Register(tmp_path / "r")).sent == 1
 
@@ -112,7 +112,7 @@ def test_one_bad_action_never_holds_up_the_others(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     rows = [ticket(str(number)) for number in range(4)]
-    outbox.fill(rows, NOW, settings)
+    outbox.enqueue(rows, NOW, settings)
     register = Register(tmp_path / "r", fail_on(rows[0].action_key, error=KeyError("id")))
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=register)
     assert (report.sent, report.retrying, report.dead) == (3, 1, 0)
@@ -122,7 +122,7 @@ def test_one_bad_action_never_holds_up_the_others(
 
 
 def test_one_bad_preview_never_holds_up_the_others(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([email("1", to_address="nobody"), email("2", template="spam"), email("3")], NOW, settings)
+    outbox.enqueue([email("1", to_address="nobody"), email("2", template="spam"), email("3")], NOW, settings)
     report = dispatch(outbox, "email", settings, now=NOW)
     assert (report.sent, report.dead, report.skipped) == (1, 1, 1)
     assert outbox.preview(email("1").action_key) is None
@@ -133,7 +133,7 @@ def test_it_waits_longer_and_longer_and_then_gives_up(
 ) -> None:
     settings = make_settings(retry_max_attempts=3, retry_base_seconds=60)
     down = Register(tmp_path / "r", fail_on(ticket().action_key, error=TransientError("503")))
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     now, results = NOW, []
     for _ in range(3):
         report = dispatch(outbox, "ticket", settings, now=now, destination=down)
@@ -156,7 +156,7 @@ def test_it_waits_longer_and_longer_and_then_gives_up(
 
 
 def test_refused_is_dead_at_once(outbox: Outbox, settings: IntegrationSettings, tmp_path: Path) -> None:
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     register = Register(tmp_path / "r", fail_on(ticket().action_key, error=Rejected("422: no such queue")))
     assert dispatch(outbox, "ticket", settings, now=NOW, destination=register).dead == 1
     dead = outbox.action(ticket().action_key)
@@ -165,7 +165,7 @@ def test_refused_is_dead_at_once(outbox: Outbox, settings: IntegrationSettings, 
 
 
 def test_the_limit(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([ticket(str(number)) for number in range(5)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(5)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, limit=2)
     assert (report.sent, report.due) == (2, 3)
 
@@ -175,9 +175,9 @@ def test_content_that_changes_while_it_is_sent(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, action: Callable[..., DueAction]
 ) -> None:
     def meanwhile(_: Delivery) -> None:
-        outbox.fill([action(customer_name="Eve")], NOW, settings)
+        outbox.enqueue([action(customer_name="Eve")], NOW, settings)
 
-    outbox.fill([action()], NOW, settings)
+    outbox.enqueue([action()], NOW, settings)
     dispatch(outbox, action().channel, settings, now=NOW, destination=Register(tmp_path / "r", meanwhile))
     register = Register(tmp_path / "r")
     dispatch(outbox, action().channel, settings, now=NOW, destination=register)
@@ -191,9 +191,9 @@ def test_content_that_changes_while_it_is_sent(
 def test_an_id_of_another_destination_is_not_used(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
-    outbox.fill([ticket(title="new")], NOW, settings)
+    outbox.enqueue([ticket(title="new")], NOW, settings)
     register = Register(tmp_path / "r")
     dispatch(outbox, "ticket", settings, now=NOW, destination=register)
     assert register.did() == [("create", ticket().action_key)]
@@ -217,9 +217,9 @@ def test_a_record_that_is_gone_is_made_anew(
                 raise NotFound("404")
             return super().send(delivery, external_id)
 
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r"))
-    outbox.fill([ticket(title="new")], NOW, settings)
+    outbox.enqueue([ticket(title="new")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW, destination=Forgetful(tmp_path / "r"))
     found = outbox.action(ticket().action_key)
     assert found is not None
@@ -236,10 +236,9 @@ def test_an_unknown_destination_says_what_exists(
 
 def test_an_alert_is_an_action_and_comes_once(outbox: Outbox, settings: IntegrationSettings) -> None:
     for _ in range(2):
-        key = alert(outbox, "run:42", "The run failed", settings, NOW, summary="<!here> disk full")
+        alert(outbox, "run:42", "The run failed", settings, summary="<!here> disk full")
         dispatch(outbox, "chat", settings, now=NOW)
-    assert key == "pipeline_alert:run:42"
-    preview = outbox.preview(key)
+    preview = outbox.preview("pipeline_alert:run:42")
     assert preview is not None
     assert preview.revision == 1
     assert "<!here> disk full" in preview.body

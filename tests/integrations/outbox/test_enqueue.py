@@ -9,7 +9,7 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.errors import Rejected
-from integrations.outbox import Action, DueAction, FillReport, Outbox, dispatch
+from integrations.outbox import Action, DueAction, EnqueueReport, Outbox, SkipReason, dispatch
 from tests.integrations.examples import NOW, Register, contact, email, note, slack, task, ticket
 
 DAY = timedelta(days=1)
@@ -25,15 +25,15 @@ def test_new_actions_are_pending_and_the_same_rows_again_change_nothing(
     outbox: Outbox, settings: IntegrationSettings
 ) -> None:
     rows = [ticket(), email(), contact(), note(), task(), slack()]
-    assert outbox.fill(rows, NOW, settings) == FillReport(created=6)
+    assert outbox.enqueue(rows, NOW, settings) == EnqueueReport(created=6)
     before = outbox.actions()
     assert {action.status for action in before} == {"pending"}
-    assert outbox.fill(rows, NOW + DAY * 3, settings) == FillReport(unchanged=6)
+    assert outbox.enqueue(rows, NOW + DAY * 3, settings) == EnqueueReport(unchanged=6)
     assert outbox.actions() == before
 
 
 def test_of_equal_keys_in_one_fill_the_last_counts(outbox: Outbox, settings: IntegrationSettings) -> None:
-    assert outbox.fill([ticket(title="a"), ticket(title="b")], NOW, settings).created == 1
+    assert outbox.enqueue([ticket(title="a"), ticket(title="b")], NOW, settings).created == 1
     assert the(outbox, ticket()).payload["title"] == "b"
 
 
@@ -44,7 +44,7 @@ def test_a_fill_that_breaks_leaves_nothing(outbox: Outbox, settings: Integration
         raise RuntimeError("the warehouse went away")
 
     with pytest.raises(RuntimeError):
-        outbox.fill(rows(), NOW, settings)  # type: ignore[arg-type]
+        outbox.enqueue(rows(), NOW, settings)  # type: ignore[arg-type]
     assert outbox.counts() == []
 
 
@@ -54,45 +54,45 @@ def test_a_fill_that_breaks_leaves_nothing(outbox: Outbox, settings: Integration
 def test_too_old_when_first_seen_is_skipped_for_good(
     outbox: Outbox, settings: IntegrationSettings, action: Callable[[], DueAction], limit: timedelta
 ) -> None:
-    just = outbox.fill([action()], NOW + limit, settings)
-    assert just == FillReport(created=1)
+    just = outbox.enqueue([action()], NOW + limit, settings)
+    assert just == EnqueueReport(created=1)
     late = action()
     late = DueAction(
         late.action_key + "x", late.channel, late.kind, late.source, late.call_id, late.payload, late.due_at
     )
-    assert outbox.fill([late], NOW + limit + timedelta(seconds=1), settings) == FillReport(skipped=1)
+    assert outbox.enqueue([late], NOW + limit + timedelta(seconds=1), settings) == EnqueueReport(skipped=1)
     assert (the(outbox, late).status, the(outbox, late).last_error) == ("skipped", "too old")
-    outbox.fill([late], NOW, settings)
+    outbox.enqueue([late], NOW, settings)
     assert the(outbox, late).status == "skipped"
 
 
 def test_an_action_that_waits_does_not_become_too_old(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([email()], NOW, settings)
-    outbox.fill([email(summary="corrected")], NOW + 9 * DAY, settings)
+    outbox.enqueue([email()], NOW, settings)
+    outbox.enqueue([email(summary="corrected")], NOW + 9 * DAY, settings)
     assert the(outbox, email()).status == "pending"
 
 
 def test_the_age_limit_can_be_turned_off(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings]
 ) -> None:
-    assert outbox.fill([email()], NOW + 400 * DAY, make_settings(ignore_action_age=True)).created == 1
+    assert outbox.enqueue([email()], NOW + 400 * DAY, make_settings(ignore_action_age=True)).created == 1
 
 
 def test_without_an_address_skipped_visibly_and_sent_when_it_arrives(
     outbox: Outbox, settings: IntegrationSettings
 ) -> None:
-    missing = email(to_address=None, skip_reason="no address")
-    assert outbox.fill([missing], NOW, settings) == FillReport(skipped=1)
+    missing = email(to_address=None, skip_reason=SkipReason.NO_ADDRESS)
+    assert outbox.enqueue([missing], NOW, settings) == EnqueueReport(skipped=1)
     assert (the(outbox, missing).status, the(outbox, missing).last_error) == ("skipped", "no address")
     assert dispatch(outbox, "email", settings, now=NOW).sent == 0
-    assert outbox.fill([email()], NOW + 5 * DAY, settings) == FillReport(updated=1)
+    assert outbox.enqueue([email()], NOW + 5 * DAY, settings) == EnqueueReport(updated=1)
     assert the(outbox, email()).last_error is None
     assert dispatch(outbox, "email", settings, now=NOW).sent == 1
 
 
 def test_an_address_that_goes_before_the_mail_does(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([email()], NOW, settings)
-    outbox.fill([email(to_address=None, skip_reason="no address")], NOW, settings)
+    outbox.enqueue([email()], NOW, settings)
+    outbox.enqueue([email(to_address=None, skip_reason=SkipReason.NO_ADDRESS)], NOW, settings)
     assert the(outbox, email()).status == "skipped"
 
 
@@ -106,9 +106,9 @@ def test_updatable_kinds_change_the_same_record(
     settings = make_settings(tickets="register", crm="register")
     register = Register(tmp_path / "register")
     first = action()
-    outbox.fill([first], NOW, settings)
+    outbox.enqueue([first], NOW, settings)
     assert dispatch(outbox, first.channel, settings, now=NOW, destination=register).sent == 1
-    assert outbox.fill([action(extra="more is known")], NOW, settings) == FillReport(updated=1)
+    assert outbox.enqueue([action(extra="more is known")], NOW, settings) == EnqueueReport(updated=1)
     assert (the(outbox, first).status, the(outbox, first).external_id) == ("pending", "R1")
     assert dispatch(outbox, first.channel, settings, now=NOW, destination=register).updated == 1
     assert register.did() == [("create", first.action_key), ("update", first.action_key)]
@@ -121,10 +121,10 @@ def test_other_kinds_are_replaced_until_sent_and_then_frozen(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, action: Callable[..., DueAction]
 ) -> None:
     register = Register(tmp_path / "register")
-    outbox.fill([action(summary="first")], NOW, settings)
-    assert outbox.fill([action(summary="second")], NOW, settings) == FillReport(updated=1)
+    outbox.enqueue([action(summary="first")], NOW, settings)
+    assert outbox.enqueue([action(summary="second")], NOW, settings) == EnqueueReport(updated=1)
     dispatch(outbox, action().channel, settings, now=NOW, destination=register)
-    assert outbox.fill([action(summary="third")], NOW, settings) == FillReport(unchanged=1)
+    assert outbox.enqueue([action(summary="third")], NOW, settings) == EnqueueReport(unchanged=1)
     dispatch(outbox, action().channel, settings, now=NOW, destination=register)
     assert [line["payload"]["summary"] for line in register.lines()] == ["second"]
     assert the(outbox, action()).payload["summary"] == "second"
@@ -134,7 +134,7 @@ def _refused(outbox: Outbox, settings: IntegrationSettings, path: Path, action: 
     def refuse(_: object) -> None:
         raise Rejected("no such queue")
 
-    outbox.fill([action], NOW, settings)
+    outbox.enqueue([action], NOW, settings)
     dispatch(outbox, action.channel, settings, now=NOW, destination=Register(path, refuse))
     assert the(outbox, action).status == "dead"
 
@@ -144,8 +144,8 @@ def test_dead_gets_a_new_chance_with_new_content_only(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, action: Callable[..., DueAction]
 ) -> None:
     _refused(outbox, settings, tmp_path / "register", action())
-    assert outbox.fill([action()], NOW, settings) == FillReport(unchanged=1)
-    outbox.fill([action(customer_name="Eve")], NOW, settings)
+    assert outbox.enqueue([action()], NOW, settings) == EnqueueReport(unchanged=1)
+    outbox.enqueue([action(customer_name="Eve")], NOW, settings)
     assert (the(outbox, action()).status, the(outbox, action()).failures) == ("pending", 0)
 
 
@@ -153,14 +153,14 @@ def test_dead_and_sent_only_once_stays_dead_when_too_old(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     _refused(outbox, settings, tmp_path / "register", email())
-    outbox.fill([email(customer_name="Eve")], NOW + 2 * DAY, settings)
+    outbox.enqueue([email(customer_name="Eve")], NOW + 2 * DAY, settings)
     assert the(outbox, email()).status == "dead"
 
 
 def test_given_up_stays_so_whatever_comes(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     outbox.give_up(ticket().action_key, "Grace")
-    outbox.fill([ticket(title="new")], NOW, settings)
+    outbox.enqueue([ticket(title="new")], NOW, settings)
     assert (the(outbox, ticket()).status, the(outbox, ticket()).payload["title"]) == ("dead", "new")
 
 
@@ -170,10 +170,10 @@ def test_a_wait_after_a_failure_survives_new_content(
     def down(_: object) -> None:
         raise OSError("down")
 
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r", down))
     before = the(outbox, ticket())
-    outbox.fill([ticket(title="new")], NOW, settings)
+    outbox.enqueue([ticket(title="new")], NOW, settings)
     after = the(outbox, ticket())
     assert (after.status, after.next_attempt_at) == ("retrying", before.next_attempt_at)
     assert (after.failures, after.payload["title"]) == (1, "new")
@@ -187,15 +187,15 @@ def test_odd_content_is_kept_as_far_as_it_can_be(outbox: Outbox, settings: Integ
         "surrogate": "\ud83d!", "nul": "a\x00b", "huge": 2**80, "nan": float("nan"), "deep": deep, "at": NOW,
         "rtl": "שלום \u202e", "emoji": "👩‍👩‍👧", "long": "x" * 1_000_000,
     }  # fmt: skip
-    outbox.fill([ticket(**odd)], NOW, settings)
+    outbox.enqueue([ticket(**odd)], NOW, settings)
     kept = the(outbox, ticket()).payload
     assert kept["surrogate"] == "\ufffd!"
     assert kept["nan"] is None
     assert kept["at"] == "2026-11-02T08:00:00Z"
     assert (kept["rtl"], kept["emoji"], len(kept["long"])) == (odd["rtl"], odd["emoji"], 1_000_000)
-    assert outbox.fill([ticket(**odd)], NOW, settings) == FillReport(unchanged=1)
+    assert outbox.enqueue([ticket(**odd)], NOW, settings) == EnqueueReport(unchanged=1)
 
 
 def test_an_unknown_channel_is_a_clear_error(outbox: Outbox, settings: IntegrationSettings) -> None:
     with pytest.raises(ValueError, match="ticket, email, crm, chat"):
-        outbox.fill([DueAction("k", "fax", "fax", None, None, {})], NOW, settings)
+        outbox.enqueue([DueAction("k", "fax", "fax", None, None, {})], NOW, settings)

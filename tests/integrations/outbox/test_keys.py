@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Outbox, dispatch, migrate
+from integrations.outbox import Outbox, dispatch
 from integrations.outbox.engine import writing
 from integrations.outbox.keys import copy_key, due_key_of, is_copy, row_key
-from integrations.outbox.migrate import move_to
 from tests.integrations.examples import NOW, email, ticket
 from tests.integrations.outbox.systems import did
 
@@ -62,8 +61,8 @@ def test_every_call_gets_its_action_at_every_destination(
         write.connection.execute(text("DELETE FROM actions"))
     # One after the other: the second fill of a row must find the row, not another one.
     for call in calls:
-        assert outbox.fill([ticket(call), email(call)], NOW, settings).created == 4
-    report = outbox.fill([row for call in calls for row in (ticket(call), email(call))], NOW, settings)
+        assert outbox.enqueue([ticket(call), email(call)], NOW, settings).created == 4
+    report = outbox.enqueue([row for call in calls for row in (ticket(call), email(call))], NOW, settings)
     assert (report.created, report.unchanged) == (0, 4 * len(calls))
     for channel in ("ticket", "email"):
         assert dispatch(outbox, channel, settings, now=NOW).sent == 2 * len(calls)
@@ -83,7 +82,7 @@ def test_a_call_named_like_a_further_destinations_row(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north,south")
-    outbox.fill([ticket("1"), ticket("1@south"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("1@south"), ticket("2")], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 6
     assert [line["key"] for line in did(systems, "south")] == [
         "ticket:atoms:1", "ticket:atoms:1@south", "ticket:atoms:2",
@@ -96,27 +95,11 @@ def test_a_call_named_like_what_was_sent_once_more(
 ) -> None:
     settings = make_settings(emails="north")
     due = [email("1~2"), email("1")] if is_first else [email("1")]
-    outbox.fill(due, NOW, settings)
+    outbox.enqueue(due, NOW, settings)
     dispatch(outbox, "email", settings, now=NOW)
     again = outbox.resend(email("1").action_key, "Ada")
-    assert outbox.fill([email("1~2"), email("1")], NOW, settings).created == (not is_first)
+    assert outbox.enqueue([email("1~2"), email("1")], NOW, settings).created == (not is_first)
     dispatch(outbox, "email", settings, now=NOW)
     assert again.startswith("follow_up_email:atoms:1~")
     keys = [line["key"] for line in did(systems, "north")]
     assert len(set(keys)) == len(keys) == 3
-
-
-def test_a_call_of_an_older_outbox_that_is_named_like_a_copy_is_not_done_twice(
-    outbox: Outbox, make_settings: Settings, systems: Path
-) -> None:
-    settings = make_settings(tickets="north")
-    outbox.fill([ticket("x~2"), ticket("y")], NOW, settings)
-    dispatch(outbox, "ticket", settings, now=NOW)
-    with writing(outbox.engine) as write:
-        write.connection.execute(text("UPDATE actions SET due_key = action_key, action_key = action_key"))
-        write.connection.execute(
-            text("UPDATE actions SET due_key = 'ticket:atoms:x~2' WHERE call_id = 'x~2'")
-        )
-    move_to(outbox.engine, "0004")
-    migrate.migrate(outbox.engine)
-    assert outbox.fill([ticket("x~2"), ticket("y")], NOW, settings).unchanged == 2

@@ -20,9 +20,9 @@ from sqlalchemy.exc import OperationalError
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, Limits
 from integrations.errors import Unreachable
-from integrations.outbox import DueAction, Outbox, dispatch, open_outbox, owners
+from integrations.outbox import DueAction, Outbox, dispatch, open_outbox
 from integrations.outbox import engine as engines
-from integrations.outbox.leases import Claim, Leases, lease_seconds, take_from_the_gone
+from integrations.outbox.leases import Claim, Leases, is_gone, lease_seconds, new_owner, take_from_the_gone
 from integrations.outbox.schema import claims
 from tests.integrations.examples import NOW, Register, contact, note, task, ticket
 
@@ -118,7 +118,7 @@ def test_several_dispatchers_do_each_action_once_and_in_order(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path, concurrency: int
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill(of_calls(15), NOW, settings)
+    outbox.enqueue(of_calls(15), NOW, settings)
     desk = Blind(tmp_path / "r", slow=0.01, concurrency=concurrency)
     in_threads(4, lambda: until_nothing_waits(url, "crm", settings, desk))
     keys = created(desk)
@@ -163,7 +163,7 @@ def test_connections_that_are_lost_in_mid_pass_send_nothing_twice(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path, dispatchers: int
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill([ticket(str(number)) for number in range(40)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(40)], NOW, settings)
     outbox.engine.dispose()
     desk = Cutting(tmp_path / "r", url, concurrency=2)
 
@@ -206,7 +206,7 @@ def test_through_a_pooler_that_gives_each_transaction_another_session(
 
     desk = Watching(tmp_path / "r")
     with open_outbox(url) as through:
-        through.fill([ticket(str(number)) for number in range(8)], NOW, settings)
+        through.enqueue([ticket(str(number)) for number in range(8)], NOW, settings)
         assert dispatch(through, "ticket", settings, destination=desk).sent == 8
     assert locks == []
 
@@ -227,7 +227,7 @@ def test_what_a_killed_dispatcher_held_is_free_for_its_machine_at_once(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     arguments = (str(settings.home), url, str(tmp_path / "r"), "after ticket:atoms:1")
     killed = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(KILLED), *arguments], check=False, timeout=60
@@ -235,7 +235,7 @@ def test_what_a_killed_dispatcher_held_is_free_for_its_machine_at_once(
     assert killed.returncode == -9
     with outbox.engine.connect() as connection:
         (claim,) = connection.execute(select(claims)).all()
-    assert owners.is_gone(claim.owner)
+    assert is_gone(claim.owner)
     assert dispatch(outbox, "ticket", settings, destination=Register(tmp_path / "r")).sent == 2
     assert sorted(created(Register(tmp_path / "r"))) == ["ticket:atoms:1", "ticket:atoms:2"]
 
@@ -244,7 +244,7 @@ def test_a_claim_of_another_machine_delays_an_action_until_its_lease_is_over(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     elsewhere = Leases(outbox.engine, "ticket", "register", settings, lambda: NOW)
     elsewhere.owner = "another boot/4026531836/77.1234/abc"
     assert elsewhere.claim("atoms:1", most=9) is Claim.GRANTED
@@ -280,7 +280,7 @@ def test_a_dispatcher_that_lost_its_claim_marks_no_failure_over_what_the_other_d
     outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     taken = Register(tmp_path / "r")
 
     class Frozen(Register):
@@ -302,7 +302,7 @@ def test_one_dispatcher_probes_a_pause_that_is_over_and_the_others_see_it(
     outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
     settings = make_settings(stop_after_unreachable=1, ignore_action_age=True)
-    outbox.fill([ticket(str(number)) for number in range(6)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(6)], NOW, settings)
 
     class Away(Register):
         knocks = 0
@@ -329,7 +329,7 @@ def test_several_dispatchers_write_each_preview_once(
     url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
     settings = make_settings(ignore_action_age=True)
-    outbox.fill([ticket(str(number)) for number in range(600)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(600)], NOW, settings)
 
     def work() -> None:
         with open_outbox(url) as opened:
@@ -360,12 +360,12 @@ def test_a_lease_is_longer_than_the_longest_try(make_settings: Settings) -> None
 def test_whose_process_runs_or_cannot_be_seen_is_not_gone(
     outbox: Outbox, settings: IntegrationSettings
 ) -> None:
-    own = owners.new_owner()
-    assert not owners.is_gone(own)
+    own = new_owner()
+    assert not is_gone(own)
     machine, process, chance = own.rsplit("/", 2)
-    assert owners.is_gone(f"{machine}/{process}9/{chance}")
+    assert is_gone(f"{machine}/{process}9/{chance}")
     for other in (f"x{machine}/{process}9/{chance}", "nonsense", "", "/1.2/x"):
-        assert not owners.is_gone(other)
+        assert not is_gone(other)
     leases = Leases(outbox.engine, "ticket", "north", settings, lambda: NOW)
     leases.claim("atoms:1", most=9)
     take_from_the_gone(outbox.engine)

@@ -8,13 +8,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Outbox, OutboxTooNew, dispatch, migrate, open_outbox
+from integrations.outbox import Outbox, OutboxTooNew, OutboxTooOld, SkipReason, migrate, open_outbox
 from integrations.outbox.engine import reading, writing
 from integrations.outbox.migrate import HEAD, SCRIPTS, move_to, revision
 from integrations.outbox.schema import metadata
-from tests.integrations.examples import NOW, ticket
+from tests.integrations.examples import NOW, email
 
 
 def test_the_head_that_the_code_knows_is_the_newest_step() -> None:
@@ -58,15 +59,20 @@ def test_opening_again_does_without_alembic(outbox: Outbox, url: str) -> None:
     assert "alembic" not in modules
 
 
-def test_an_outbox_of_one_destination_a_channel_keeps_everything(
-    outbox: Outbox, settings: IntegrationSettings
+@pytest.mark.parametrize("unreleased", ["0001", "0005"])
+def test_an_outbox_from_before_the_first_release_is_refused_with_a_way_out(
+    outbox: Outbox, url: str, unreleased: str
 ) -> None:
-    outbox.fill([ticket()], NOW, settings)
-    dispatch(outbox, "ticket", settings, now=NOW)
-    move_to(outbox.engine, "0002")
-    migrate.migrate(outbox.engine)
-    action = outbox.action(ticket().action_key)
-    assert action is not None
-    assert (action.due_key, action.status, action.facts) == (ticket().action_key, "sent", {})
-    assert len(outbox.attempts(ticket().action_key)) == 1
-    assert outbox.fill([ticket()], NOW, settings).unchanged == 1
+    with writing(outbox.engine) as write:
+        write.connection.execute(text("UPDATE alembic_version SET version_num = :old"), {"old": unreleased})
+    with pytest.raises(OutboxTooOld, match=rf"outbox .*\(revision {unreleased}\).*move the outbox away"):
+        open_outbox(url)
+
+
+@pytest.mark.parametrize("change", ["skip_reason = NULL", "status = 'pending'", "skip_reason = 'no reason'"])
+def test_a_skip_has_a_reason_that_is_known_and_nothing_else_has_one(
+    outbox: Outbox, settings: IntegrationSettings, change: str
+) -> None:
+    outbox.enqueue([email(skip_reason=SkipReason.NO_ADDRESS)], NOW, settings)
+    with pytest.raises(IntegrityError), writing(outbox.engine) as write:
+        write.connection.execute(text(f"UPDATE actions SET {change}"))

@@ -87,7 +87,7 @@ def test_eight_hours_of_any_outage_lose_nothing(tmp_path: Path, outage: str, cou
     settings = IntegrationSettings(home=tmp_path, outbox_url=f"sqlite:///{tmp_path}/outbox.sqlite")
     desk = Away(tmp_path / "r", OUTAGES[outage], can_be_asked=asked)
     with open_outbox(settings.outbox_url) as outbox:
-        outbox.fill([ticket(str(number)) for number in range(count)], NOW, settings)
+        outbox.enqueue([ticket(str(number)) for number in range(count)], NOW, settings)
         now = passes(outbox, "ticket", settings, desk, NOW, NOW + 8 * HOUR)
         assert {action.status for action in outbox.actions()} <= {"pending", "retrying"}
         assert {action.failures for action in outbox.actions()} <= {0, 1, 2}
@@ -107,9 +107,9 @@ def test_one_action_that_breaks_its_system_is_dead_while_the_others_go_out(
             raise Unreachable("500", is_answered=True)
 
     desk, now = Register(tmp_path / "r", fails), NOW
-    outbox.fill([ticket("bad")], NOW, settings)
+    outbox.enqueue([ticket("bad")], NOW, settings)
     for number in range(12):
-        outbox.fill([ticket(str(number))], now, settings)
+        outbox.enqueue([ticket(str(number))], now, settings)
         dispatch(outbox, "ticket", settings, now=now, destination=desk)
         now += 20 * MINUTE
     bad = outbox.action(ticket("bad").action_key)
@@ -128,7 +128,7 @@ def test_a_required_field_costs_nothing_and_all_go_out_when_it_is_mended(
             raise Rejected("422: Cost centre cannot be blank" if not is_mended else "422: this one")
 
     desk = Register(tmp_path / "r", fails)
-    outbox.fill([ticket(str(number)) for number in range(25)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(25)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=desk)
     assert (report.waiting, len(outbox.pauses())) == (25, 1)
     now = passes(outbox, "ticket", settings, desk, NOW, NOW + 8 * HOUR)
@@ -150,7 +150,7 @@ def test_refusals_beside_successes_are_their_own(
         if int(delivery.call_id or 0) % 9:
             raise Rejected("422")
 
-    outbox.fill([ticket(str(number)) for number in range(30)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(30)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r", fails))
     assert (report.sent, report.dead, outbox.pauses()) == (4, 26, [])
 
@@ -163,7 +163,7 @@ def test_what_never_reached_the_system_stops_nobody(
         if int(delivery.call_id or 0) < 12:
             raise error
 
-    outbox.fill([ticket(str(number)) for number in range(14)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(14)], NOW, settings)
     report = dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r", fails))
     assert (report.sent, report.dead, outbox.pauses()) == (2, 12, [])
 
@@ -190,7 +190,7 @@ def test_a_webhook_of_slack_that_answers_anything_for_hours_gets_each_message_on
         settings = make_settings(chat="slack_webhook", slack_webhook_url=f"{api.url}/hook")
         settings.home.mkdir(exist_ok=True)
         (settings.home / "destinations.toml").write_text("[limits.webhook]\nper_second = 1000\n")
-        outbox.fill([slack(str(number), headline=f"n{number}") for number in range(4)], NOW, settings)
+        outbox.enqueue([slack(str(number), headline=f"n{number}") for number in range(4)], NOW, settings)
         now = NOW
         while now < NOW + 8 * HOUR:
             report = dispatch(outbox, "chat", settings, now=now)
@@ -214,7 +214,7 @@ def test_a_mail_without_an_answer_is_sent_once_more_and_then_left_to_a_person(
             return
 
     desk = Deaf(tmp_path / "r", [Unreachable("silent", may_be_done=True)], can_be_asked=False)
-    outbox.fill([email()], NOW, settings)
+    outbox.enqueue([email()], NOW, settings)
     passes(outbox, "email", settings, desk, NOW, NOW + 8 * HOUR)
     (action,) = outbox.actions()
     assert (desk.knocks, action.status, action.begun) == (2, "dead", 2)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Count, NotPossible, Outbox, dispatch
+from integrations.outbox import Count, NotPossible, Outbox, SkipReason, dispatch
 from tests.integrations.examples import NOW, contact, email, slack, ticket
 
 
@@ -18,7 +18,7 @@ def test_watermarks(outbox: Outbox) -> None:
 
 
 def test_counts_and_lists(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([ticket("1"), ticket("2"), email("1"), slack("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2"), email("1"), slack("2")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
     assert Count("ticket", "ticket", "sent", 2) in outbox.counts()
     assert {action.channel for action in outbox.actions(call_id="1")} == {"ticket", "email"}
@@ -32,14 +32,14 @@ def test_counts_and_lists(outbox: Outbox, settings: IntegrationSettings) -> None
 
 def test_times_are_utc_whatever_zone_they_came_in(outbox: Outbox, settings: IntegrationSettings) -> None:
     west = datetime(2026, 11, 2, 0, 0, tzinfo=timezone(timedelta(hours=-8)))
-    outbox.fill([ticket("1", due_at=west), ticket("2", due_at=NOW.replace(tzinfo=None))], west, settings)
+    outbox.enqueue([ticket("1", due_at=west), ticket("2", due_at=NOW.replace(tzinfo=None))], west, settings)
     for action in outbox.actions():
         assert (action.due_at, action.created_at) == (NOW, NOW)
         assert action.created_at.utcoffset() == timedelta(0)
 
 
 def test_changes_come_once_and_none_is_missed(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([ticket(str(number)) for number in range(10)], NOW, settings)
+    outbox.enqueue([ticket(str(number)) for number in range(10)], NOW, settings)
     batches = list(outbox.actions_changed_since(None, batch=3))
     assert [len(batch.rows) for batch in batches] == [3, 3, 3, 1]
     assert len({row["action_key"] for batch in batches for row in batch.rows}) == 10
@@ -52,7 +52,7 @@ def test_changes_come_once_and_none_is_missed(outbox: Outbox, settings: Integrat
     cursor = batches[-1].cursor
     assert list(outbox.actions_changed_since(cursor)) == []
     # An older clock does not hide a change, and neither does the same instant.
-    outbox.fill([ticket("3", title="new")], NOW - timedelta(days=1), settings)
+    outbox.enqueue([ticket("3", title="new")], NOW - timedelta(days=1), settings)
     (batch,) = outbox.actions_changed_since(cursor)
     assert [row["action_key"] for row in batch.rows] == ["ticket:atoms:3"]
 
@@ -62,7 +62,7 @@ def test_writers_at_once_lose_no_change(outbox: Outbox, settings: IntegrationSet
 
     def write(part: int) -> None:
         for number in range(10):
-            outbox.fill([contact(f"+{part}{number}")], NOW, settings)
+            outbox.enqueue([contact(f"+{part}{number}")], NOW, settings)
 
     writers = [threading.Thread(target=write, args=(part,)) for part in range(1, 5)]
     for writer in writers:
@@ -79,8 +79,8 @@ def test_writers_at_once_lose_no_change(outbox: Outbox, settings: IntegrationSet
 
 def test_retry_and_give_up(outbox: Outbox, settings: IntegrationSettings) -> None:
     late = NOW + timedelta(days=400)
-    outbox.fill([email("1"), ticket("1")], late, settings)
-    outbox.fill([email("2", to_address=None, skip_reason="no address")], NOW, settings)
+    outbox.enqueue([email("1"), ticket("1")], late, settings)
+    outbox.enqueue([email("2", to_address=None, skip_reason=SkipReason.NO_ADDRESS)], NOW, settings)
     outbox.retry(email("1").action_key)
     assert dispatch(outbox, "email", settings, now=late).sent == 1
     with pytest.raises(NotPossible, match="sent only once"):
@@ -102,7 +102,7 @@ def test_retry_and_give_up(outbox: Outbox, settings: IntegrationSettings) -> Non
 
 
 def test_the_backlog(outbox: Outbox, settings: IntegrationSettings) -> None:
-    outbox.fill([ticket("1"), ticket("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     assert outbox.backlog("ticket", NOW).due == 2
     dispatch(outbox, "ticket", settings, now=NOW)
     assert outbox.backlog("ticket", NOW).due == 0

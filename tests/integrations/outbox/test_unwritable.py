@@ -14,7 +14,7 @@ import trustme
 
 from integrations.config import IntegrationSettings
 from integrations.email.smtp import SmtpSettings
-from integrations.outbox import OutboxNotWritable, dispatch, open_outbox, results, worker
+from integrations.outbox import OutboxNotWritable, dispatch, open_outbox, recorder, results
 from integrations.outbox import engine as engines
 from tests.integrations.email.mail_server import Office, serving
 from tests.integrations.examples import NOW, Register, email, ticket
@@ -76,7 +76,7 @@ def test_a_full_disk_sends_nothing_and_what_waits_goes_out_once(
     with small_disk(tmp_path / "disk") as home:
         settings = mail_settings(home)
         with open_outbox(settings.outbox_url) as outbox:
-            outbox.fill(mails(), NOW, settings)
+            outbox.enqueue(mails(), NOW, settings)
             full = ballast(home)
             for _ in range(5):
                 with pytest.raises(OutboxNotWritable, match="disk is full"):
@@ -96,7 +96,7 @@ def test_an_outbox_that_another_process_holds_sends_nothing(
     monkeypatch.setattr(engines, "BUSY_SECONDS", 0.2)
     settings = mail_settings(tmp_path)
     with open_outbox(settings.outbox_url) as outbox:
-        outbox.fill(mails(), NOW, settings)
+        outbox.enqueue(mails(), NOW, settings)
         holder = sqlite3.connect(tmp_path / "outbox.sqlite", isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         for _ in range(3):
@@ -114,7 +114,7 @@ def test_a_disk_that_became_read_only_sends_nothing(
     with small_disk(tmp_path / "disk") as home:
         settings = mail_settings(home)
         with open_outbox(settings.outbox_url) as outbox:
-            outbox.fill(mails(), NOW, settings)
+            outbox.enqueue(mails(), NOW, settings)
             if was_open:
                 dispatch(outbox, "ticket", settings)
             outbox.engine.dispose()
@@ -139,12 +139,12 @@ def test_a_mark_that_fails_sends_a_mail_once_more_at_most(
 
     settings = mail_settings(tmp_path)
     with open_outbox(settings.outbox_url) as outbox:
-        outbox.fill(mails(), NOW, settings)
+        outbox.enqueue(mails(), NOW, settings)
         mark = results.mark
         for _ in range(6):
             with monkeypatch.context() as patched:
                 # Only what is sent cannot be marked; that a send begins can.
-                patched.setattr(worker, "mark", lambda *args: full() if args[1] else mark(*args))
+                patched.setattr(recorder, "mark", lambda *args: full() if args[1] else mark(*args))
                 with pytest.raises(OSError, match="disk full"):
                     dispatch(outbox, "email", settings)
         assert len(office.mails) <= 2 * CUSTOMERS
@@ -158,14 +158,14 @@ def test_a_mark_that_fails_sends_a_mail_once_more_at_most(
 KILLED_AFTER_EACH_SEND = """
     import os, signal, sys
     from integrations.config import IntegrationSettings
-    from integrations.outbox import dispatch, lanes, open_outbox
+    from integrations.outbox import dispatch, open_outbox, recorder
     home, port = sys.argv[1:]
-    mark = lanes.mark
+    mark = recorder.mark
     def die(*told):
         if told[1]:
             os.kill(os.getpid(), signal.SIGKILL)
         return mark(*told)
-    lanes.mark = die
+    recorder.mark = die
     settings = IntegrationSettings(
         home=home, outbox_url=f"sqlite:///{home}/outbox.sqlite", emails="smtp", smtp_host="127.0.0.1",
         smtp_port=int(port), smtp_security="none", email_from_address="help@shop.example.com",
@@ -180,7 +180,7 @@ def test_a_crash_loop_after_a_send_ends_with_a_person(
 ) -> None:
     settings = mail_settings(tmp_path)
     with open_outbox(settings.outbox_url) as outbox:
-        outbox.fill([email()], NOW, settings)
+        outbox.enqueue([email()], NOW, settings)
         code, port = textwrap.dedent(KILLED_AFTER_EACH_SEND), str(settings.of(SmtpSettings).smtp_port)
         # The third pass finds that two sends have begun, and dies when it marks the action as dead.
         for _ in range(3):
@@ -192,7 +192,7 @@ def test_a_crash_loop_after_a_send_ends_with_a_person(
         assert (action.status, action.begun) == ("dead", 2)
         assert str(action.last_error).startswith("perhaps sent; a person decides")
         # New content does not send it; a person does.
-        outbox.fill([email(summary="More is known.")], NOW, settings)
+        outbox.enqueue([email(summary="More is known.")], NOW, settings)
         assert dispatch(outbox, "email", settings).dead == 0
         outbox.retry(action.action_key, by="Ada")
         assert dispatch(outbox, "email", settings).sent == 1
@@ -206,7 +206,7 @@ def test_a_system_that_can_be_asked_is_left_alone_too_while_nothing_can_be_writt
     with small_disk(tmp_path / "disk") as home:
         settings = mail_settings(home)
         with open_outbox(settings.outbox_url) as outbox:
-            outbox.fill([ticket(str(number)) for number in range(3)], NOW, settings)
+            outbox.enqueue([ticket(str(number)) for number in range(3)], NOW, settings)
             full, desk = ballast(home), Register(tmp_path / "desk")
             with pytest.raises(OutboxNotWritable):
                 dispatch(outbox, "ticket", settings, destination=desk)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Outbox, dispatch, results, worker
+from integrations.outbox import Outbox, dispatch, recorder, results
 from tests.integrations.examples import NOW, contact, email, note, slack, task, ticket
 from tests.integrations.outbox.systems import Desk, did, say
 
@@ -28,7 +28,7 @@ def test_as_many_at_a_time_as_it_takes_each_with_its_own(
     limit(systems, concurrency=4)
     say(systems, "north", "together", "4")
     settings = make_settings(tickets="north")
-    outbox.fill([ticket(f"{number}") for number in range(40)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(40)], NOW, settings)
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 40
     assert (Desk.most, Desk.opened) == (4, 4)
     assert len({line["key"] for line in did(systems, "north")}) == 40
@@ -36,7 +36,7 @@ def test_as_many_at_a_time_as_it_takes_each_with_its_own(
 
 def test_one_at_a_time_unless_it_says_more(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
     settings = make_settings(tickets="north")
-    outbox.fill([ticket(f"{number}") for number in range(5)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(5)], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
     assert (Desk.most, Desk.opened) == (1, 1)
 
@@ -52,7 +52,7 @@ def test_contact_note_task_and_messages_of_a_call_do_not_overtake_each_other(
         call, phone = f"{number}", f"+1202555{number:04}"
         due += [task(call, phone), note(call, phone), contact(phone)]
         due += [slack(call, kind) for kind in ("unhappy_customer", "vip_call", "transfer_requested")]
-    outbox.fill(due, NOW, settings)
+    outbox.enqueue(due, NOW, settings)
     assert dispatch(outbox, "crm", settings, now=NOW).sent == 36
     ended = {line["key"]: line["ended"] for line in did(systems, "north")}
     for line in did(systems, "north"):
@@ -71,7 +71,7 @@ def test_contact_note_task_and_messages_of_a_call_do_not_overtake_each_other(
 def test_not_more_often_than_it_takes(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
     limit(systems, concurrency=8, per_second=50)
     settings = make_settings(tickets="north")
-    outbox.fill([ticket(f"{number}") for number in range(12)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(12)], NOW, settings)
     started = time.monotonic()
     assert dispatch(outbox, "ticket", settings, now=NOW).sent == 12
     assert max(line["began"] for line in did(systems, "north")) - started >= 11 / 50
@@ -82,7 +82,7 @@ def test_a_probe_is_one_action_and_then_all_go_on(
 ) -> None:
     limit(systems, concurrency=4)
     settings = make_settings(tickets="north", stop_after_unreachable=1)
-    outbox.fill([ticket(f"{number}") for number in range(20)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(20)], NOW, settings)
     say(systems, "north", "fails", "paused")
     until = dispatch(outbox, "ticket", settings, now=NOW).paused_until
     assert until is not None
@@ -106,7 +106,7 @@ def test_when_the_outbox_cannot_be_written_nothing_more_is_sent(
 ) -> None:
     limit(systems, concurrency=concurrency)
     settings = make_settings(tickets="north")
-    outbox.fill([ticket(f"{number}") for number in range(30)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(30)], NOW, settings)
     real, calls = results.mark, []
 
     def full(*arguments: object) -> None:
@@ -115,14 +115,14 @@ def test_when_the_outbox_cannot_be_written_nothing_more_is_sent(
             raise OSError("disk full")
         real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(worker, "mark", full)
+    monkeypatch.setattr(recorder, "mark", full)
     with pytest.raises(OSError, match="disk full"):
         dispatch(outbox, "ticket", settings, now=NOW)
     sent = len(did(systems, "north"))
     marked = len(outbox.actions(status="sent"))
     assert marked < sent <= marked + concurrency
     assert threading.active_count() < 10
-    monkeypatch.setattr(worker, "mark", real)
+    monkeypatch.setattr(recorder, "mark", real)
     dispatch(outbox, "ticket", settings, now=NOW)
     created = [line["key"] for line in did(systems, "north") if line["did"] == "create"]
     assert len(created) == len(set(created)) == 30
@@ -136,7 +136,7 @@ def test_an_interrupt_marks_what_is_under_way_and_begins_nothing_more(
     for name in ("north", "south"):
         say(systems, name, "slow", "0.1")
     settings = make_settings(tickets=tickets)
-    outbox.fill([ticket(f"{number}") for number in range(200)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(200)], NOW, settings)
 
     def interrupt() -> None:
         while len(did(systems, "north")) < 5:
@@ -152,6 +152,6 @@ def test_an_interrupt_marks_what_is_under_way_and_begins_nothing_more(
 
 def test_a_preview_never_stops(outbox: Outbox, make_settings: Settings) -> None:
     settings = make_settings(stop_after_refusals=2)
-    outbox.fill([email(f"{number}", template="spam") for number in range(5)], NOW, settings)
+    outbox.enqueue([email(f"{number}", template="spam") for number in range(5)], NOW, settings)
     assert dispatch(outbox, "email", settings, now=NOW).dead == 5
     assert outbox.pauses() == []

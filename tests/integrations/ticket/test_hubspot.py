@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.errors import DestinationUnavailable, Rejected
+from integrations.errors import Forbidden, Rejected
 from integrations.outbox import DueAction
 from integrations.ticket.hubspot import HubSpotTickets
 from integrations.ticket.updating import reference
@@ -240,9 +240,7 @@ def test_its_own_words(hubspot: FakeHubSpot, desk: Make) -> None:
     ):
         desk().send(delivery(ticket()), None)
     hubspot.properties, hubspot.may_make_properties = {}, False
-    with pytest.raises(
-        DestinationUnavailable, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"
-    ):
+    with pytest.raises(Forbidden, match=r"MISSING_SCOPES: requires all of \[crm.schemas.tickets.write\]"):
         desk().send(delivery(ticket()), None)
 
 

@@ -244,7 +244,7 @@ def test_twelve_refused_requesters_in_a_row_stop_nothing(
 ) -> None:
     zendesk.refused_parts = ("email",)
     ours = IntegrationSettings(home=tmp_path, **settings(system.url))
-    outbox.fill([ticket(str(number)) for number in range(12)], NOW, ours)
+    outbox.enqueue([ticket(str(number)) for number in range(12)], NOW, ours)
     while (report := dispatch(outbox, "ticket", ours, now=NOW)).due:
         assert report.sent
     assert (len(zendesk.tickets), outbox.pauses()) == (12, [])

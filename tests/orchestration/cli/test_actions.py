@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Finding
+from integrations.destinations import CheckResult, Delivery
 from integrations.errors import Unreachable
 from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
@@ -36,10 +36,10 @@ class AskableDesk(Desk):
     def link(self, kind: str, external_id: str) -> str | None:
         return f"https://desk.example/{external_id}"
 
-    def check(self) -> Iterator[Finding]:
-        yield Finding("credentials", True, "ada")
-        yield Finding("may create tickets", False, "give the key the scope [write]")
-        yield Finding("echo", True, f"taken: {os.environ.get('AFTERCALL_REDMINE_KEY', '')}")
+    def check(self) -> Iterator[CheckResult]:
+        yield CheckResult("credentials", True, "ada")
+        yield CheckResult("may create tickets", False, "give the key the scope [write]")
+        yield CheckResult("echo", True, f"taken: {os.environ.get('AFTERCALL_REDMINE_KEY', '')}")
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def test_listing_and_filters(outbox: Outbox, run: Run) -> None:
     settings = IntegrationSettings(tickets="north", ignore_action_age=True)
-    outbox.fill([ticket("1"), email("1"), email("2")], NOW, settings)
+    outbox.enqueue([ticket("1"), email("1"), email("2")], NOW, settings)
     dispatch(outbox, "ticket", settings)
     listed = run("actions")
     assert all(key in listed.output for key in ("ticket:atoms:1", "follow_up_email:atoms:2", "north"))
@@ -88,7 +88,7 @@ def test_listing_and_filters(outbox: Outbox, run: Run) -> None:
 
 def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Run, home: Path) -> None:
     settings = IntegrationSettings(tickets="south", ignore_action_age=True)
-    outbox.fill([ticket(title="[red]Ada[/]\x1b[2J")], NOW, settings)
+    outbox.enqueue([ticket(title="[red]Ada[/]\x1b[2J")], NOW, settings)
     dispatch(outbox, "ticket", settings)
     outbox.resend(ticket().action_key, "Grace")
     shown = run("actions", "show", ticket().action_key)
@@ -106,7 +106,7 @@ def test_one_action_as_it_goes_out_and_what_became_of_it(outbox: Outbox, run: Ru
 
 def test_a_message_is_shown_with_the_buttons_that_it_goes_out_with(outbox: Outbox, run: Run) -> None:
     settings = IntegrationSettings(tickets="south", ignore_action_age=True)
-    outbox.fill([ticket(), slack()], NOW, settings)
+    outbox.enqueue([ticket(), slack()], NOW, settings)
     assert "desk.example" not in run("actions", "show", slack().action_key).output
     dispatch(outbox, "ticket", settings)
     assert (
@@ -118,7 +118,7 @@ def test_a_message_is_shown_with_the_buttons_that_it_goes_out_with(outbox: Outbo
 def test_an_action_is_shown_where_the_configuration_leads_it_now(
     outbox: Outbox, run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox.fill([ticket()], NOW, IntegrationSettings(tickets="north", ignore_action_age=True))
+    outbox.enqueue([ticket()], NOW, IntegrationSettings(tickets="north", ignore_action_age=True))
     monkeypatch.setenv("AFTERCALL_TICKETS", "south")
     shown = run("actions", "show", ticket().action_key).output
     assert "goes to south now" in shown
@@ -133,10 +133,10 @@ def test_the_request_itself_is_shown(outbox: Outbox, run: Run, monkeypatch: pyte
         monkeypatch.setenv("AFTERCALL_WEBHOOK_SECRET", "whsec_" + "A" * 44)
         monkeypatch.setenv("AFTERCALL_TICKETS", "webhook")
         settings = IntegrationSettings(ignore_action_age=True)
-        outbox.fill([ticket()], NOW, settings)
+        outbox.enqueue([ticket()], NOW, settings)
         before = run("actions", "show", ticket().action_key).output
         dispatch(outbox, "ticket", settings)
-        outbox.fill([ticket(title="Boat: Ada")], NOW, settings)
+        outbox.enqueue([ticket(title="Boat: Ada")], NOW, settings)
         update = run("actions", "show", ticket().action_key).output
     shown = json.loads(before.partition("the request to webhook\n")[2])
     sent = listener.requests[0].json()
@@ -160,17 +160,17 @@ def test_a_message_is_shown_with_the_thread_that_it_goes_into(
         monkeypatch.setenv("AFTERCALL_SLACK_API_URL", api.url)
         monkeypatch.setenv("AFTERCALL_CHAT", "slack_bot")
         settings = IntegrationSettings(ignore_action_age=True)
-        outbox.fill([slack()], NOW, settings)
+        outbox.enqueue([slack()], NOW, settings)
         dispatch(outbox, "chat", settings)
         later = replace(slack(), action_key="vip_call:atoms:1", kind="vip_call")
-        outbox.fill([later], NOW, settings)
+        outbox.enqueue([later], NOW, settings)
         assert '"thread_ts": "11.22"' in run("actions", "show", later.action_key).output
 
 
 def test_retry_and_give_up_say_what_they_do_and_who_did_it(outbox: Outbox, run: Run, home: Path) -> None:
     settings = IntegrationSettings(tickets="north", ignore_action_age=True)
     say(home, "north", "fails", "refused")
-    outbox.fill([ticket(f"{number}") for number in range(3)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(3)], NOW, settings)
     dispatch(outbox, "ticket", settings)
     asked = run("actions", "retry", "--status", "dead", said="n\n")
     assert "to be retried: 3 x ticket at north" in asked.output
@@ -188,7 +188,7 @@ def test_retry_and_give_up_say_what_they_do_and_who_did_it(outbox: Outbox, run: 
 
 def test_resend_leaves_out_what_is_sent_once_unless_told_twice(outbox: Outbox, run: Run, home: Path) -> None:
     settings = IntegrationSettings(tickets="north", emails="north", ignore_action_age=True)
-    outbox.fill([ticket(), email()], NOW, settings)
+    outbox.enqueue([ticket(), email()], NOW, settings)
     for channel in ("ticket", "email"):
         dispatch(outbox, channel, settings)
     first = run("actions", "resend", "--since", "2026-01-01", "--yes")
@@ -199,7 +199,7 @@ def test_resend_leaves_out_what_is_sent_once_unless_told_twice(outbox: Outbox, r
     assert "to be sent once more: 1 x follow_up_email at north" in again.output
     dispatch(outbox, "email", settings)
     assert did(home, "north")[-1]["key"] == f"{email().action_key}~2"
-    outbox.fill([email(summary="new")], NOW, settings)
+    outbox.enqueue([email(summary="new")], NOW, settings)
     assert dispatch(outbox, "email", settings).sent == 0
     refused = run("actions", "resend", "--status", "pending", "--yes")
     assert refused.exit_code == 1
@@ -211,7 +211,7 @@ def test_what_has_stopped_is_said_and_can_go_on(
     monkeypatch.setenv("AFTERCALL_TICKETS", "north")
     settings = IntegrationSettings(ignore_action_age=True)
     say(home, "north", "fails", "paused")
-    outbox.fill([ticket()], NOW, settings)
+    outbox.enqueue([ticket()], NOW, settings)
     dispatch(outbox, "ticket", settings)
     assert "The ticket channel has stopped at north, next try" in run("actions").output
     assert "north is paused" in run("run", "--dry-run").output
@@ -224,9 +224,9 @@ def test_a_dry_run_says_what_would_change_and_changes_nothing(
 ) -> None:
     monkeypatch.setenv("AFTERCALL_TICKETS", "south")
     settings = IntegrationSettings(ignore_action_age=True)
-    outbox.fill([ticket("1")], NOW, settings)
+    outbox.enqueue([ticket("1")], NOW, settings)
     dispatch(outbox, "ticket", settings)
-    outbox.fill([ticket("1", priority="high"), ticket("2"), email(to_address="nobody")], NOW, settings)
+    outbox.enqueue([ticket("1", priority="high"), ticket("2"), email(to_address="nobody")], NOW, settings)
     told = run("run", "--dry-run").output
     assert "priority: normal → high" in told
     assert "subject: normal" not in told

@@ -84,7 +84,7 @@ def fill(outbox: Outbox, settings: IntegrationSettings) -> None:
     }  # fmt: skip
     due = [CALL, *(f"{CALL}-{number}" for number in range(5))]
     now = datetime.now(UTC) - timedelta(minutes=1)
-    outbox.fill(
+    outbox.enqueue(
         [DueAction(f"ticket:atoms:{call}", "ticket", "ticket", "atoms", call, payload, now) for call in due],
         now,
         settings,

@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import alert, open_outbox
+from integrations.outbox import open_outbox
+from integrations.outbox.alerts import alerts
 
 HOLD = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
 
@@ -20,7 +21,8 @@ def test_an_alert_goes_out_while_somebody_has_the_warehouse_open(
 
     settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox:
-        alert(outbox, "key", "A run failed", settings, datetime.now(UTC))
+        now = datetime.now(UTC)
+        outbox.enqueue(alerts("key", "A run failed", settings, now), now, settings)
     command = [sys.executable, "-c", HOLD, str(installation.home / "warehouse.duckdb")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

@@ -17,7 +17,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 
 from integrations.config import IntegrationSettings
 from integrations.errors import DestinationUnavailable
-from integrations.outbox import AttentionItem, circuit_breaker, needs_attention, open_outbox
+from integrations.outbox import AttentionItem, circuit_breaker, open_outbox
 from orchestration.config import OrchestrationSettings
 from tests.conftest import Installation, Receiver
 from tests.orchestration.conftest import Land
@@ -68,7 +68,7 @@ def items(settings: OrchestrationSettings) -> list[AttentionItem]:
     """What needs attention, but that nobody looked, which is not asked here."""
     integrations = IntegrationSettings(alert_look_minutes=0)
     with open_outbox(integrations.outbox_url) as outbox:
-        return list(needs_attention(outbox, integrations, datetime.now(UTC)).items)
+        return list(outbox.needs_attention(integrations, datetime.now(UTC)).items)
 
 
 def alerts() -> list[str]:
@@ -140,7 +140,7 @@ def test_a_sensor_that_is_switched_off_is_listed_at_once_and_told_when_it_stays_
     with open_outbox(integrations.outbox_url) as outbox:
         for minutes, told in ((0, 0), (29, 0), (31, 2)):
             evaluate(outbox, settings, integrations, dagster, JOBS, now + timedelta(minutes=minutes))
-            listed = needs_attention(outbox, integrations, now).items
+            listed = outbox.needs_attention(integrations, now).items
             assert [(item.key, item.is_urgent) for item in listed] == [
                 ("paused:crm", bool(told)), ("paused:passes", bool(told)),
             ]  # fmt: skip
@@ -278,7 +278,7 @@ def test_the_daemon_tells_of_a_receiver_that_stays_down_and_a_run_by_hand_does_n
     def open_at(minutes: float, *, is_service: bool = True) -> list[str]:
         now = NOW + timedelta(minutes=minutes)
         found = evaluate(outbox, settings, integrations, dagster, JOBS, now, is_service=is_service).open
-        return [problem.key for problem in found if problem.told_at]
+        return [problem.key for problem in found if problem.alerted_at]
 
     with open_outbox(integrations.outbox_url) as outbox:
         assert open_at(0, is_service=False) == open_at(1) == []

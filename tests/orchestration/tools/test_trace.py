@@ -11,8 +11,9 @@ import duckdb
 import pytest
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import Delivery
 from integrations.errors import Rejected, TransientError
-from integrations.outbox import Delivery, DueAction, dispatch, open_outbox
+from integrations.outbox import DueAction, dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
 from orchestration.load.landing_search import envelope_of
 from orchestration.tools import retention
@@ -211,7 +212,7 @@ def test_failed_tries_are_told_with_their_errors(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     now = datetime.now(UTC)
     with open_outbox(settings[1].outbox_url) as outbox:
-        outbox.fill([DueAction("k", "ticket", "ticket", "atoms", "c1", {}, now)], now, settings[1])
+        outbox.enqueue([DueAction("k", "ticket", "ticket", "atoms", "c1", {}, now)], now, settings[1])
         broken = Broken()
         for later in (0, 1):
             dispatch(outbox, "ticket", settings[1], now=now + timedelta(days=later), destination=broken)

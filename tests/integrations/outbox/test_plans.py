@@ -13,8 +13,7 @@ from sqlalchemy import select
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
-from integrations.outbox import DueAction, Outbox, dispatch
-from integrations.outbox.looking import Plan, plans
+from integrations.outbox import DueAction, Outbox, Plan, dispatch
 from integrations.outbox.schema import metadata
 from tests.integrations.examples import NOW, contact, email, note, slack, task, ticket
 from tests.integrations.outbox.systems import did, say
@@ -26,7 +25,7 @@ HOUR = timedelta(hours=1)
 def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[Plan]:
     """Every plan; the outbox is as it was."""
     before = everything(outbox)
-    made = [plan for channel in CHANNELS for plan in plans(outbox.engine, channel, settings, now, 1_000)]
+    made = [plan for channel in CHANNELS for plan in outbox.plans(channel, settings, now, 1_000)]
     assert everything(outbox) == before
     return made
 
@@ -48,7 +47,7 @@ def test_it_plans_for_where_the_configuration_leads_now(
 ) -> None:
     north, both = make_settings(tickets="north"), make_settings(tickets="south,north")
     say(systems, "north", "fails", "retryable")
-    outbox.fill([ticket("1"), ticket("2")], NOW, north)
+    outbox.enqueue([ticket("1"), ticket("2")], NOW, north)
     dispatch(outbox, "ticket", north, now=NOW, limit=1)
     say(systems, "north", "fails")
     later = NOW + HOUR
@@ -66,10 +65,10 @@ def test_what_the_routes_drop_and_what_comes_back(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     both, one = make_settings(tickets="north,south"), make_settings(tickets="north")
-    outbox.fill([ticket()], NOW, both)
+    outbox.enqueue([ticket()], NOW, both)
     (dropped, kept) = look(outbox, one)
     assert (dropped.action.action_key, dropped.does) == ("ticket:atoms:1@south", "nothing")
-    assert dropped.told == "goes to another destination now"
+    assert dropped.reason == "goes to another destination now"
     assert (kept.action.destination, kept.does) == ("north", "create")
     dispatch(outbox, "ticket", one, now=NOW)
     assert look(outbox, one) == []
@@ -78,24 +77,24 @@ def test_what_the_routes_drop_and_what_comes_back(
 
 
 def test_a_mail_that_its_way_would_hold_back(outbox: Outbox, make_settings: Settings) -> None:
-    outbox.fill([email("1"), email("2", to_address="ada@shop.de")], NOW, make_settings())
+    outbox.enqueue([email("1"), email("2", to_address="ada@shop.de")], NOW, make_settings())
     assert {plan.does for plan in look(outbox, make_settings())} == {"create"}
     smtp = make_settings(emails="smtp", smtp_host="127.0.0.1", email_from_address="help@shop.de")
     example, other = look(outbox, smtp)
     assert (example.does, other.does) == ("skip", "create")
-    assert example.told.startswith("held back: example.com is a domain for examples")
+    assert example.reason.startswith("held back: example.com is a domain for examples")
 
 
 def test_a_system_that_takes_nothing_is_not_asked_for_everything(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2)
-    outbox.fill([ticket(f"{number}") for number in range(6)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(6)], NOW, settings)
     for failure, asked in (("paused", 1), ("unreachable", 2)):
         say(systems, "north", "blind", failure)
         made = look(outbox, settings)
         assert [plan.does for plan in made] == ["fail"] * asked + ["wait"] * (6 - asked)
-        assert f"north is {failure}" in made[-1].told
+        assert f"north is {failure}" in made[-1].reason
 
 
 FATES = ("", "", "", "paused", "refused", "retryable", "unreachable")
@@ -115,7 +114,7 @@ def test_a_pass_does_what_was_planned(
         return make_settings(**places, stop_after_unreachable=3, retry_max_attempts=3)
 
     for round_ in range(3):
-        outbox.fill(some(chance, round_), now, settings())
+        outbox.enqueue(some(chance, round_), now, settings())
         for name in ("north", "south"):
             say(systems, name, "fails", chance.choice(FATES))
         for channel in CHANNELS:
@@ -147,7 +146,7 @@ def test_a_pass_does_what_was_planned(
         elif meant.does == "wait":
             assert action.status in ("pending", "retrying")
         else:
-            is_dropped = meant.told == "goes to another destination now"
+            is_dropped = meant.reason == "goes to another destination now"
             assert action.status == ("skipped" if is_dropped else "sent")
 
 

@@ -1,7 +1,7 @@
 """Workers on the chains of one destination: each sends one action at a time, and one thread writes for all of them.
 
 A worker goes on when its action is marked on disk; where the destination cannot be asked, it sends when the "begun" is.
-The writing thread takes all that has come in meanwhile into one transaction. What is written belongs to `lanes`.
+The writing thread takes all that has come in meanwhile into one transaction. What it writes is `recorder`.
 """
 
 import threading
@@ -10,19 +10,17 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
-from integrations.destinations import Destination
+from integrations.config import IntegrationSettings
+from integrations.destinations import Destination, open_destination
 from integrations.errors import DestinationUnavailable
 from integrations.outbox.attempt import NotBegun, NotYet, Sender
 from integrations.outbox.engine import insistently
 from integrations.outbox.leases import Claim, Leases
 from integrations.outbox.models import Action
 from integrations.outbox.queue import load_due
+from integrations.outbox.recorder import Recorder
 from integrations.outbox.results import Outcome
-
-if TYPE_CHECKING:
-    from integrations.outbox.worker import Worker
 
 
 class RateLimiter:
@@ -48,6 +46,31 @@ class RateLimiter:
         is_over.wait(turn - now)
 
 
+class Opener:
+    """Opens and closes one destination; several may be open at once, each for one thread.
+
+    Args:
+        channel: its channel.
+        name: its name.
+        settings: of the installation.
+        opened: this one, opened already, instead of what the name leads to.
+    """
+
+    def __init__(
+        self, channel: str, name: str, settings: IntegrationSettings, opened: Destination | None = None
+    ) -> None:
+        self.channel, self.name, self.settings, self.opened = channel, name, settings, opened
+
+    def open(self) -> Destination:
+        """One more of the destination. Raises DestinationUnavailable if a setting of it is missing."""
+        return self.opened or open_destination(self.channel, self.settings, self.name)
+
+    def close(self, target: Destination) -> None:
+        """Close what `open` opened."""
+        if target is not self.opened:
+            getattr(target, "close", lambda: None)()
+
+
 @dataclass
 class _Tried:
     outcome: Outcome
@@ -63,33 +86,42 @@ class _Begun:
     is_granted: bool = False
 
 
-class Crew:
+_Message = _Tried | _Begun | BaseException | None
+"""What a worker says to the writing thread; None: it has ended."""
+
+
+class WorkerPool:
     """Workers on the same chains. While probing there is one, and it ends with the pause.
 
     Args:
-        lane: whose outcomes these are.
+        recorder: writes what they did.
+        opener: opens the destination.
         chains: keys of actions in order, chain by chain; the workers take them away.
-        pace: how often an action may begin.
+        limiter: how often an action may begin.
         most: most chains under way at the destination, over all dispatchers.
+        halt: set when the pass is to end early.
         is_probing: to find out whether a pause may end.
     """
 
     def __init__(
         self,
-        lane: "Worker",
+        recorder: Recorder,
+        opener: Opener,
         chains: deque[list[str]],
-        pace: RateLimiter,
+        limiter: RateLimiter,
         most: int,
+        halt: threading.Event,
         *,
         is_probing: bool = False,
     ) -> None:
-        self.lane, self.chains, self.pace, self.most, self.is_probing = lane, chains, pace, most, is_probing
-        self.messages: SimpleQueue[_Tried | _Begun | BaseException | None] = SimpleQueue()
+        self.recorder, self.opener, self.chains, self.limiter = recorder, opener, chains, limiter
+        self.most, self.halt, self.is_probing = most, halt, is_probing
+        self.messages: SimpleQueue[_Message] = SimpleQueue()
         self.is_over = threading.Event()
         self.at_work = 0
 
     def work(self, targets: Sequence[Destination | None]) -> None:
-        """Until nothing is left or the destination stops: a worker a target, which opens its own if it has none."""
+        """Until nothing is left or the destination stops: one worker per target; without one it opens its own."""
         for target in targets:
             self.at_work += 1
             threading.Thread(target=self._worker, args=(target,), daemon=True).start()
@@ -112,19 +144,18 @@ class Crew:
                     messages.append(self.messages.get_nowait())
                 except Empty:
                     break
-            self._note(messages)
+            self._record(messages)
 
-    def _note(self, messages: Sequence[_Tried | _Begun | BaseException | None]) -> None:
+    def _record(self, messages: Sequence[_Message]) -> None:
         self.at_work -= sum(one is None for one in messages)
         tried = [one for one in messages if isinstance(one, _Tried)]
         begun = [one for one in messages if isinstance(one, _Begun)]
         try:
-            known = self.lane.doubt.judged([one.outcome for one in tried])
             wanted = [one.action for one in begun] if not self._is_over() else []
-            last = [one for one in tried if one.is_last and one.outcome in known]
-            ended = {self.lane.chain_of[one.outcome.action.action_key] for one in last}
-            if known or wanted:
-                granted = self.lane.write(known, wanted, ended)
+            last = [one for one in tried if one.is_last]
+            ended = {self.recorder.chain_of[one.outcome.action.action_key] for one in last}
+            if tried or wanted:
+                granted = self.recorder.write([one.outcome for one in tried], wanted, ended)
                 for one in begun:
                     one.is_granted = one.action.action_key in granted
                 for done in last:
@@ -134,49 +165,61 @@ class Crew:
             self.is_over.set()
             raise
         finally:
-            if self.lane.stopped or (self.is_probing and self.lane.pause is None):
+            if self.recorder.stopped or (self.is_probing and self.recorder.pause is None):
                 self.is_over.set()
             for is_written in [one.is_written for one in tried] + [one.is_written for one in begun]:
                 is_written.set()
         for error in messages:
             if isinstance(error, DestinationUnavailable):
                 # Raised while one more was opened.
-                self.lane.stop(error)
+                self.recorder.stop(error)
                 self.is_over.set()
             elif isinstance(error, BaseException):
                 raise error
 
     def _worker(self, target: Destination | None) -> None:
         try:
-            target = target or self.lane.open()
-            trier = self.lane.trier(target, self._begin)
+            target = target or self.opener.open()
+            sender = self._sender(target)
             while not self._is_over() and (keys := self._next()):
-                chain = self.lane.chain_of[keys[0]]
-                claim = self.lane.leases.claim(chain, self.most, is_probing=self.is_probing)
+                chain = self.recorder.chain_of[keys[0]]
+                claim = self.recorder.leases.claim(chain, self.most, is_probing=self.is_probing)
                 if claim is not Claim.GRANTED:
-                    self.lane.held.append(chain)
+                    self.recorder.held.append(chain)
                     if claim is Claim.HELD:
                         continue
                     return
                 is_let_go = False
                 try:
-                    is_let_go = self._go_along(trier, deque(keys))
+                    is_let_go = self._go_along(sender, deque(keys))
                 finally:
                     if not is_let_go:
-                        self.lane.leases.release(chain)
+                        self.recorder.leases.release(chain)
         except BaseException as error:
             self.messages.put(error)
         finally:
             if target is not None:
-                self.lane.close(target)
+                self.opener.close(target)
             self.messages.put(None)
 
+    def _sender(self, target: Destination) -> Sender:
+        recorder = self.recorder
+        return Sender(
+            recorder.engine,
+            target,
+            recorder.settings,
+            recorder.clock,
+            recorder.ids,
+            is_probe=lambda: recorder.pause is not None,
+            begin=self._begin,
+        )
+
     def _is_over(self) -> bool:
-        return self.is_over.is_set() or self.lane.halt.is_set()
+        return self.is_over.is_set() or self.halt.is_set()
 
     def _next(self) -> list[str]:
         try:
-            return self.lane.doubt.next(self.chains)
+            return self.chains.popleft()
         except IndexError:
             return []
 
@@ -188,18 +231,18 @@ class Crew:
         if not begun.is_granted:
             raise NotBegun
 
-    def _go_along(self, trier: Sender, keys: deque[str]) -> bool:
+    def _go_along(self, sender: Sender, keys: deque[str]) -> bool:
         """Try a chain's actions in order; True if the claim on the chain has ended with the last mark."""
         is_let_go = False
         while keys:
-            self.pace.wait(self.is_over)
+            self.limiter.wait(self.is_over)
             if self._is_over():
                 self.chains.appendleft(list(keys))
                 return False
             key = keys.popleft()
             for action in self._due(key):
                 try:
-                    tried = _Tried(trier.attempt(action), is_last=not keys)
+                    tried = _Tried(sender.execute(action), is_last=not keys)
                 except NotYet:
                     continue
                 except NotBegun:
@@ -211,5 +254,5 @@ class Crew:
         return is_let_go
 
     def _due(self, key: str) -> list[Action]:
-        engine = self.lane.engine
-        return insistently(engine, lambda _: load_due(engine, [key], self.lane.clock()))
+        engine = self.recorder.engine
+        return insistently(engine, lambda _: load_due(engine, [key], self.recorder.clock()))

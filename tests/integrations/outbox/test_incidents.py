@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import BadAlerts, Finding, Outbox, dispatch, problems
+from integrations.outbox import BadAlerts, Finding, Outbox, dispatch, incidents
 from tests.integrations.examples import NOW, ticket
 from tests.integrations.outbox.systems import say
 
@@ -17,9 +17,9 @@ MINUTE = timedelta(minutes=1)
 
 def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[str]:
     """Keys of the problems that are open after a look and of which an alert has told."""
-    found = problems.find(outbox.engine, settings, now)
-    open_now = problems.reconcile(outbox.engine, found, settings, now).open
-    return [problem.key for problem in open_now if problem.told_at]
+    found = outbox.findings(settings, now)
+    open_now = outbox.reconcile(found, settings, now).open
+    return [problem.key for problem in open_now if problem.alerted_at]
 
 
 def told(outbox: Outbox, channel: str = "chat") -> list[str]:
@@ -30,7 +30,7 @@ def told(outbox: Outbox, channel: str = "chat") -> list[str]:
 def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settings, systems: Path) -> None:
     settings = make_settings(tickets="north", stop_after_refusals=100)
     say(systems, "north", "fails", "refused")
-    outbox.fill([ticket(f"{number}") for number in range(9)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(9)], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
     for _ in range(3):
         assert look(outbox, settings) == ["dead:ticket:north"]
@@ -43,7 +43,7 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
     outbox.give_up("ticket:atoms:8", "Grace")
     assert look(outbox, settings, NOW + 5 * MINUTE) == []
     assert told(outbox)[1:] == ["Resolved: Actions of the ticket channel have failed"]
-    (over,) = problems.all_problems(outbox.engine)
+    (over,) = incidents.all_problems(outbox.engine)
     assert (over.since, over.resolved_at) == (NOW, NOW + 5 * MINUTE)
 
 
@@ -55,8 +55,8 @@ def test_the_same_problem_again_is_told_again(
     finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
     for number in range(3):
         now = NOW + number * apart
-        problems.reconcile(outbox.engine, [finding], settings, now)
-        problems.reconcile(outbox.engine, [], settings, now + apart / 2)
+        outbox.reconcile([finding], settings, now)
+        outbox.reconcile([], settings, now + apart / 2)
     assert told(outbox) == ["It is broken", "Resolved: It is broken"] * 3
 
 
@@ -65,7 +65,7 @@ def test_a_short_absence_is_nobodys_business_a_long_one_is(
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2)
     say(systems, "north", "fails", "unreachable")
-    outbox.fill([ticket(f"{number}") for number in range(5)], NOW, settings)
+    outbox.enqueue([ticket(f"{number}") for number in range(5)], NOW, settings)
     until = dispatch(outbox, "ticket", settings, now=NOW).paused_until
     assert until is not None
     assert look(outbox, settings) == []
@@ -77,7 +77,7 @@ def test_what_waits_too_long(outbox: Outbox, make_settings: Settings, systems: P
     settings = make_settings(
         tickets="north", alert_waiting_minutes=30, retry_base_seconds=0.001, alerts="off"
     )
-    outbox.fill([ticket("1")], NOW, settings)
+    outbox.enqueue([ticket("1")], NOW, settings)
     assert look(outbox, settings, NOW + 29 * MINUTE) == []
     assert look(outbox, settings, NOW + 31 * MINUTE) == ["waiting:ticket:north"]
     say(systems, "north", "fails", "retryable")
@@ -95,15 +95,15 @@ def test_what_waits_too_long(outbox: Outbox, make_settings: Settings, systems: P
 def test_where_alerts_go(outbox: Outbox, make_settings: Settings) -> None:
     finding = Finding("k", "outbox/crm:circuit_closed", "It is broken", "so", "Mend it")
     both = make_settings(alerts="slack,email", alert_email="ops@shop.de", chat_alert_channel="#ops")
-    problems.reconcile(outbox.engine, [finding], both, NOW)
+    outbox.reconcile([finding], both, NOW)
     assert told(outbox) == told(outbox, "email") == ["It is broken"]
     (mail,) = outbox.actions(channel="email")
     assert mail.payload["to_address"] == "ops@shop.de"
-    problems.reconcile(outbox.engine, [], make_settings(alerts="off"), NOW)
+    outbox.reconcile([], make_settings(alerts="off"), NOW)
     assert len(told(outbox)) == 1
     for wrong in ({"alerts": "pager"}, {"alerts": "email"}):
         with pytest.raises(BadAlerts, match="AFTERCALL_ALERT"):
-            problems.reconcile(outbox.engine, [finding], make_settings(**wrong), NOW + MINUTE)
+            outbox.reconcile([finding], make_settings(**wrong), NOW + MINUTE)
 
 
 def test_broken_routes_do_not_keep_it_from_being_told(
@@ -111,5 +111,5 @@ def test_broken_routes_do_not_keep_it_from_being_told(
 ) -> None:
     (systems / "destinations.toml").write_text("[[route]]\n")
     finding = Finding("k", "raw/call_events:runs_succeed", "It is broken", "so", "Mend it")
-    problems.reconcile(outbox.engine, [finding], settings, NOW)
+    outbox.reconcile([finding], settings, NOW)
     assert told(outbox) == ["It is broken"]
