@@ -1,6 +1,6 @@
-"""`make dictionary`: docs/data-dictionary.md, from what dbt knows of the project. Nothing is described here.
+"""`make dictionary`: writes docs/data-dictionary.md from dbt's manifest. Descriptions belong to the dbt project.
 
-With `--check`, only says whether the page is what it would write; a test holds it to that.
+With `--check` it fails if the page is stale; a test runs that.
 """
 
 import json
@@ -16,13 +16,13 @@ from orchestration.warehouse import dbt
 
 PAGE = Path(__file__).with_name("data-dictionary.md")
 STALE = (
-    "docs/data-dictionary.md is not what the dbt project says any more: run `make dictionary` and commit it"
+    "docs/data-dictionary.md is older than the dbt project: run `make dictionary` and commit the page"
 )
 _HEAD = """\
 # Data dictionary
 
-Written by `make dictionary` from the descriptions, contracts and tests of `dbt_project/`; a change belongs there. The
-marts are what `published/marts.duckdb` holds ([docs/bi.md](bi.md)), the sync tables what is pushed to other systems
+`make dictionary` writes this page from the descriptions, contracts and tests of `dbt_project/`; change them there. The
+marts are the tables of `published/marts.duckdb` ([docs/bi.md](bi.md)), the sync tables are what goes to other systems
 ([docs/actions.md](actions.md)). Times are UTC. 🔒 marks personal data.
 """
 _VAR = re.compile(r"((?: {2}# .*\n)+)((?: {2}\w+: .*\n)+)")
@@ -38,21 +38,21 @@ def page(manifest: Manifest, project: str) -> str:
     parts = [
         _HEAD,
         _contents(marts, bool(metrics)),
-        "## How the marts hang together\n\n" + _picture(marts, tests),
+        "## How the marts relate\n\n" + _picture(marts, tests),
         "## Marts\n\n" + "\n\n".join(_mart(mart, tests) for mart in marts),
         *(
             [
                 "## Metrics\n\n"
                 + _table(
-                    ("metric", "formula", "what it says"),
+                    ("metric", "formula", "description"),
                     (_metric(metric, _measures(manifest)) for metric in metrics),
                 )
             ]
             if metrics
             else []
         ),
-        "## What is decided by a setting of the project\n\n`vars` of `dbt_project.yml`.\n\n"
-        + _table(("var", "default", "what it decides"), _variables(project)),
+        "## Settings of the project\n\n`vars` of `dbt_project.yml`.\n\n"
+        + _table(("var", "default", "effect"), _variables(project)),
         "## Sync tables\n\n" + _table(("table", "rows", "columns"), map(_sync, syncs)),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -60,37 +60,37 @@ def page(manifest: Manifest, project: str) -> str:
 
 def _models(manifest: Manifest, schema: str) -> list[dict[str, Any]]:
     nodes = manifest["nodes"].values()
-    found = [node for node in nodes if node["resource_type"] == "model" and node["schema"] == schema]
-    return sorted(found, key=lambda node: str(node["name"]))
+    models = [node for node in nodes if node["resource_type"] == "model" and node["schema"] == schema]
+    return sorted(models, key=lambda node: str(node["name"]))
 
 
 def _tests(manifest: Manifest) -> dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]:
     """Generic tests by model and column: the name of each, and its arguments."""
-    found = defaultdict(list)
+    tests = defaultdict(list)
     for node in manifest["nodes"].values():
         if node["resource_type"] == "test" and node.get("test_metadata") and node.get("attached_node"):
             model = manifest["nodes"].get(node["attached_node"])
             if model:
-                said = node["test_metadata"]
-                found[model["name"], node["column_name"] or ""].append((said["name"], said["kwargs"]))
-    return found
+                test = node["test_metadata"]
+                tests[model["name"], node["column_name"] or ""].append((test["name"], test["kwargs"]))
+    return tests
 
 
 def _contents(marts: list[dict[str, Any]], has_metrics: bool) -> str:
     rows = ((f"[{mart['name']}](#{mart['name']})", _sentence(mart["description"])) for mart in marts)
     more = ["[Metrics](#metrics)"] if has_metrics else []
-    more += ["[Settings](#what-is-decided-by-a-setting-of-the-project)", "[Sync tables](#sync-tables)"]
+    more += ["[Settings](#settings-of-the-project)", "[Sync tables](#sync-tables)"]
     return _table(("mart", "a row"), rows) + f"\n\nBelow: {', '.join(more)}."
 
 
 def _picture(
     marts: list[dict[str, Any]], tests: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]]
 ) -> str:
-    """Marts that a relationship test ties to another, by their keys."""
+    """The marts that a relationship test connects, by their keys."""
     names = {mart["name"] for mart in marts}
     ties, tied = [], set()
-    for (model, column), said in sorted(tests.items()):
-        for name, arguments in said:
+    for (model, column), column_tests in sorted(tests.items()):
+        for name, arguments in column_tests:
             other = _RELATED.search(str(arguments.get("to", "")))
             if name == "relationships" and other and model in names and other.group(1) in names:
                 ones = "o|" if _is_key(tests, model, column) else "o{"
@@ -124,7 +124,7 @@ def _mart(mart: dict[str, Any], tests: dict[tuple[str, str], list[tuple[str, dic
             (f"`{name}`{lock}", column["data_type"] or "", _line(column["description"]), "; ".join(held))
         )
     return f"### {mart['name']}\n\n{_line(mart['description'])}\n\n" + _table(
-        ("column", "type", "what it says", "tested"), rows
+        ("column", "type", "description", "tested"), rows
     )
 
 
@@ -150,16 +150,16 @@ def _aggregate(measure: dict[str, Any]) -> str:
 
 
 def _metric(metric: dict[str, Any], measures: dict[str, str]) -> tuple[str, str, str]:
-    said = metric["type_params"]
-    parts = [said.get("numerator"), said.get("denominator")]
-    formula = said.get("expr") or " / ".join(part["name"] for part in parts if part)
-    formula = formula or measures.get((said.get("measure") or {}).get("name") or "", "")
+    params = metric["type_params"]
+    parts = [params.get("numerator"), params.get("denominator")]
+    formula = params.get("expr") or " / ".join(part["name"] for part in parts if part)
+    formula = formula or measures.get((params.get("measure") or {}).get("name") or "", "")
     return _code(metric["name"]), _code(formula) if formula else "", _line(metric["description"] or "")
 
 
 def _sync(model: dict[str, Any]) -> tuple[str, str, str]:
     columns = (
-        f"`{name}`{' 🔒' if said['meta'].get('pii') else ''}" for name, said in model["columns"].items()
+        f"`{name}`{' 🔒' if column['meta'].get('pii') else ''}" for name, column in model["columns"].items()
     )
     return _code(model["name"]), _line(model["description"]), ", ".join(columns)
 
@@ -167,9 +167,9 @@ def _sync(model: dict[str, Any]) -> tuple[str, str, str]:
 def _variables(project: str) -> Iterator[tuple[str, str, str]]:
     """A comment belongs to every var that follows it until the next comment."""
     for comment, lines in _VAR.findall(project.partition("\nvars:\n")[2].partition("\nmodels:\n")[0] + "\n"):
-        said = _line(re.sub(r"^ {2}# ", "", comment, flags=re.MULTILINE))
+        description = _line(re.sub(r"^ {2}# ", "", comment, flags=re.MULTILINE))
         for name, default in re.findall(r" {2}(\w+): (.*)\n", lines):
-            yield _code(name), _code(default), said
+            yield _code(name), _code(default), description
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -26,7 +26,7 @@ from tests.traffic import Traffic, recorded, simulated
 ROOT = Path(__file__).resolve().parent.parent
 AFTERCALL = "from orchestration.cli import main; main()"
 MARTS = (
-    "calls", "call_outcomes", "call_conversations", "call_metrics", "call_turns", "call_variables", "customers",
+    "calls", "call_outcomes", "call_talk_metrics", "call_metrics", "call_turns", "call_variables", "customers",
     "agents", "call_metrics_daily", "call_volume", "call_concurrency", "scorecard_daily", "scorecard_weekly",
     "transfer_reasons", "drop_off_points", "call_costs_daily", "call_end_reasons",
 )  # fmt: skip

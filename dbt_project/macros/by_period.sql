@@ -1,8 +1,14 @@
-{# Incremental strategy `by_period`: the periods that have to be made anew are taken out whole, also those in which no call is
-   left, and put in as they are now. Needs the configs `period_column` and, for weeks, `period`. #}
+{# The incremental strategy that counts whole days or weeks again. #}
 {% macro get_incremental_by_period_sql(arguments) -%}
+    {%- set column = config.require("period_column") -%}
+    {%- set name = config.get("period_name_column") %}
     delete from {{ arguments["target_relation"] }}
-    where {{ in_touched_period(config.require("period_column"), config.get("period", "day")) }}
+    where
+        {% if name %}
+            ({{ name }} = 'day' and {{ affected_period_filter(column, "day") }})
+            or ({{ name }} = 'week' and {{ affected_period_filter(column, "week") }})
+        {% else %} {{ affected_period_filter(column, "day") }}
+        {% endif %}
     ;
 
     {{

@@ -1,10 +1,8 @@
-{# What a list of turns says about a conversation, DuckDB's way. Each takes the turns of `turns_of`, or null, and gives an
-   expression that is null for null. #}
+{# What a list of turns says about a conversation. Null in, null out. #}
 {% macro turns_of_role(turns, role) -%}
     len(list_filter({{ turns }}, lambda turn:turn.role = '{{ role }}'))
 {%- endmacro %}
 
-{# True if a turn says who spoke; false for a transcript of one text without roles. #}
 {% macro has_speakers(turns) -%}
     coalesce(len(list_filter({{ turns }}, lambda turn:turn.role is not null)) > 0, false)
 {%- endmacro %}
@@ -20,10 +18,8 @@
     )
 {%- endmacro %}
 
-{# Who had the last word: agent, customer, or whatever role the platform named. #}
 {% macro last_speaker(turns) -%} {{ turns }} [-1].role {%- endmacro %}
 
-{# How long a side spoke, in seconds, over its turns that have both times; null where none has. #}
 {% macro talk_seconds_of_role(turns, role) -%}
     list_sum(
         list_transform(
@@ -35,7 +31,6 @@
     )
 {%- endmacro %}
 
-{# The pauses between one turn and the next, in seconds: 0 where they overlap; none where a time is missing. #}
 {% macro pauses(turns) -%}
     list_filter(
         list_transform(

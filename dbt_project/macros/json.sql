@@ -1,11 +1,8 @@
-{# Reading JSON, DuckDB's way. A value of another type than expected becomes null, never an error. #}
-{# A whole document in one parse, as nested columns; `shape` says names and types, text stands for any scalar. #}
+{# Reading JSON. A value of another type than expected is null, never an error. #}
 {% macro json_fields(document, shape) -%}
     json_transform({{ document }}, '{{ tojson(shape) }}')
 {%- endmacro %}
 
-{# A JSON object as a map from name to text, without its nulls; of a name that stands twice, the last. Of an object with more
-   names than `most` only so many, in the order sent. #}
 {% macro json_object_to_map(document, most=none) -%}
     {%- set places = "[:" ~ (most or var("names_per_event")) ~ "]" -%}
     {{
@@ -23,9 +20,6 @@
     }}
 {%- endmacro %}
 
-{# Pairs of name and value as a map; of a name that stands twice, the last value that is not null. Sorted, so that equal names are
-   neighbours: a search for each name in the whole list takes memory by the square of its length.
-   Where `prefers_meaningful`, words for nothing count only for a name that has nothing else. #}
 {% macro last_of_each_name(pairs, prefers_meaningful=false) -%}
     {%- set place -%}
         {%- if prefers_meaningful -%}
@@ -67,12 +61,10 @@
     )[1]
 {%- endmacro %}
 
-{# Measures that have a name, as sent; at most `names_per_event` of them. #}
 {% macro named_measures(measures) -%}
     list_filter({{ measures }}, lambda measure:measure.name is not null)[:{{ var("names_per_event") }}]
 {%- endmacro %}
 
-{# How many names of an event are left out, because it has more than `names_per_event` of its variables or of its measures. #}
 {% macro names_left_out(variables, measures) -%}
     (
         greatest(coalesce(len(json_keys({{ variables }})), 0) - {{ var("names_per_event") }}, 0)

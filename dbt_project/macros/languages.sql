@@ -1,4 +1,4 @@
-{# Languages as platforms and people write them, and the first subtag of their BCP 47 tag. #}
+{# Languages as platforms and people write them, as BCP 47 tags. #}
 {% macro language_names() -%}
     {{
         return(
@@ -24,8 +24,6 @@
     }}
 {%- endmacro %}
 
-{# A BCP 47 tag in its usual letters: "pt_br", "PT-br" and "pt_BR.UTF-8" are pt-BR, "German" is de. What is no language
-   ("multi", "auto") is null. #}
 {% macro to_language_tag(value) -%}
     {%- set tag -%}
         replace(lower(regexp_replace(trim({{ value }}), '[.@].*$', '')), '_', '-')
@@ -39,7 +37,6 @@
     end
 {%- endmacro %}
 
-{# Of a tag in lower case: a script of four letters as Hant, a region of two as BR, all else as it is. #}
 {% macro tag_in_its_letters(tag) -%}
     array_to_string(
         list_transform(

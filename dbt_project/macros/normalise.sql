@@ -1,8 +1,4 @@
-{# What platforms write in many ways, written one way. Each takes and returns an SQL expression; unreadable text becomes null. #}
-{# A time in UTC: ISO 8601 with or without an offset, or a Unix time in seconds (10 digits) or milliseconds (13). A time without an
-   offset is one of the `zone` where that is known (a name such as America/New_York, or an offset), else UTC. A time before 2000 or
-   more than a day after `received_at` is no time of a call. No cast here may fail: DuckDB takes what stands twice in a query out of its
-   `case`. #}
+{# One spelling for what platforms write in many ways. Text that cannot be read is null. #}
 {% macro to_utc(value, received_at="received_at", zone=none) -%}
     {%- set text = "trim(" ~ value ~ ")" -%}
     {%- set parsed -%}
@@ -26,7 +22,6 @@
     {{ plausible_time(parsed, received_at) }}
 {%- endmacro %}
 
-{# A day more than now, since a platform's clock and its zones may be off. #}
 {% macro plausible_time(value, received_at="received_at") -%}
     case
         when
@@ -37,7 +32,6 @@
     end
 {%- endmacro %}
 
-{# The database's own spelling of a zone's name; null for a name that it does not know, which would stop the build. #}
 {% macro known_zone(zone) -%}
     (
         select map_from_entries(list(struct_pack(k := spelled, v := name)))
@@ -45,13 +39,11 @@
     )[lower(trim({{ zone }}))]
 {%- endmacro %}
 
-{# ISO 8601 without an offset. #}
 {% macro local_time_pattern() -%}
     {%- set pattern = "[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?" -%}
     {{ return(pattern) }}
 {%- endmacro %}
 
-{# A local time of a zone that is an offset: +02:00, UTC+2, GMT-0530. #}
 {% macro offset_time(text, zone) -%}
     {%- set offset = "^(?:(?i:UTC|GMT))?([+-])([0-9]{1,2}):?([0-9]{2})?$" -%}
     cast(
@@ -71,8 +63,6 @@
     )
 {%- endmacro %}
 
-{# Seconds, from a number or its text. Milliseconds are recognised by the call's own times where both are known, else by being
-   longer than any call. #}
 {% macro to_seconds(value, started_at, ended_at) -%}
     {%- set span -%}
         (epoch({{ ended_at }}) - epoch({{ started_at }}))
@@ -92,7 +82,6 @@
     end
 {%- endmacro %}
 
-{# true, false, or null for what is neither. #}
 {% macro to_boolean(value) -%}
     case
         when lower(trim({{ value }})) in ('true', 't', 'yes', 'y', '1', '1.0', 'on')
@@ -102,12 +91,10 @@
     end
 {%- endmacro %}
 
-{# A finite number, or null. #}
 {% macro to_number(value) -%}
     case when isfinite(try_cast({{ value }} as double)) then try_cast({{ value }} as double) end
 {%- endmacro %}
 
-{# Lower snake case: "Completed-Goal", "completedGoal" and "completed goal" are completed_goal. #}
 {% macro to_snake_case(value) -%}
     nullif(
         trim(
@@ -125,7 +112,6 @@
     )
 {%- endmacro %}
 
-{# inbound, outbound, web or null. #}
 {% macro to_direction(value) -%}
     case
         when lower({{ value }}) like '%inbound%' or lower({{ value }}) = 'incoming'
@@ -137,7 +123,6 @@
     end
 {%- endmacro %}
 
-{# How the line was closed, one spelling each. Says nothing about the outcome. #}
 {% macro to_line_status(value) -%}
     case
         {{ to_snake_case(value) }}
@@ -149,9 +134,6 @@
     end
 {%- endmacro %}
 
-{# Whom a dial reached, by a word that a platform has for it: `person`, `voicemail` (any machine), `busy`, `no_answer`, `declined`,
-   `cancelled`, `failed`. Null for every other word, such as one that says who hung up. A lookup: the database plans a `case` of
-   as many branches, in every staging model, for much longer. #}
 {% macro to_dial_result(value, leave_out=[]) -%}
     {%- set words = {
         "person": ["person", "human", "human_residence", "human_business", "answered"],
@@ -196,12 +178,10 @@
     map([{{ spellings | join(", ") }}], [{{ results | join(", ") }}])[{{ to_snake_case(value) }}]
 {%- endmacro %}
 
-{# The same by a line's status. `failed` and `cancelled` also end calls on which somebody spoke, so a status alone says no such thing. #}
 {% macro to_dial_result_of_line(value) -%}
     {{ to_dial_result(value, leave_out=["failed", "cancelled"]) }}
 {%- endmacro %}
 
-{# Three events carry a call; the same three under every name a platform gives them. Other events keep their name. #}
 {% macro to_event_type(value) -%}
     case
         when lower({{ value }}) in ('call.start', 'call.started', 'call_started', 'pre-conversation')
@@ -214,5 +194,4 @@
     end
 {%- endmacro %}
 
-{# The queue of a call's issue type, from the seed's rows joined as `relation`; the default one where the seed has none. #}
 {% macro queue_of(relation) -%} coalesce({{ relation }}.queue, '{{ var("default_queue") }}') {%- endmacro %}

@@ -1,8 +1,4 @@
-{# Telephone numbers in one spelling. `integrations/phones.py` reads numbers by the same steps, in the same order; the tests hold
-   both to one answer. Each macro takes and returns an SQL expression. #}
-{# E.164 (+ and up to 15 digits) without an extension. A number that names no country is one of AFTERCALL_PHONE_REGION. A short
-   number is its digits, because it still tells customers apart. What is no number, and a number that the caller withheld, is
-   null. #}
+{# Phone numbers in one spelling. `integrations/phones.py` takes the same steps in the same order, and tests compare the two. #}
 {% macro to_e164(value, rules=none) -%}
     {%- set rules = rules or phone_rules() -%}
     {%- set number -%}
@@ -31,13 +27,10 @@
     case when {{ value }} is not null then {{ bound(dialled_number(value), "dialled", read) }} end
 {%- endmacro %}
 
-{# An expression with a name for one of its parts, so that the part stands in the query once. #}
 {% macro bound(part, name, expression) -%}
     list_transform([{{ part }}], lambda {{ name }}:{{ expression }})[1]
 {%- endmacro %}
 
-{# The row of the seed for AFTERCALL_PHONE_REGION, and two patterns over all rows. A query, since patterns that differ from row
-   to row would be compiled anew for each number. #}
 {% macro phone_rules() -%}
     {%- if not execute -%} {%- do ref("phone_regions") -%} {{ return({}) }} {%- endif -%}
     {%- set region = env_var("AFTERCALL_PHONE_REGION", "US") | trim | upper -%}
@@ -64,7 +57,6 @@
     {{ return(rules) }}
 {%- endmacro %}
 
-{# What the digits can be with a country code, the likeliest first; none of them has a plus. #}
 {% macro phone_candidates(dialled, rules) -%}
     [
         case when {{ dialled }} like '+%' then substr({{ dialled }}, 2) end,
@@ -113,7 +105,6 @@
     ]
 {%- endmacro %}
 
-{# A national number without what people dial before it. #}
 {% macro without_trunk(dialled, rules) -%}
     {%- set trunk = "'^(?:" ~ rules.trunk ~ ")'" -%}
     {%- if not rules.trunk -%} {{ dialled }}
@@ -127,7 +118,6 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The digits to dial, with a plus where the text has one; other signs remain where it is no number. #}
 {% macro dialled_number(value) -%}
     {%- set extension = (
         "(?:(?:extension|extensi\\x{f3}n|ext|xtn|x|#|~|int|anexo|\\x{434}\\x{43e}\\x{431}|poste|durchwahl|w|p)[:.=\\s]*"
@@ -154,8 +144,6 @@
     end
 {%- endmacro %}
 
-{# Text in lower case, with digits and signs of every script as those of ASCII, and nothing invisible. No number is longer than 128
-   characters. #}
 {% macro plain_text(value) -%}
     {%- set zeros = [
         1632,
@@ -266,7 +254,6 @@
     )
 {%- endmacro %}
 
-{# The part of plain text that is the number: of a URI its user, of a number that went through a float its digits. #}
 {% macro user_of_address(text) -%}
     {%- set scheme = "^[\\s\"''=]*(tel|sips?|callto|whatsapp|phone)\\s*:\\s*/{0,2}" -%}
     {%- set inner -%}
@@ -311,8 +298,6 @@
     {{ bound(inner, "address", bound(bare, "bare", bound(user, "person", digits_of_float(whole)))) }}
 {%- endmacro %}
 
-{# The digits of 1.2025550143e10, 12025550143.0 and 12,025,550,143; other text as it is. A spreadsheet shows five decimals at most, so
-   a number with fewer than six has lost digits. #}
 {% macro digits_of_float(text) -%}
     {%- set rounded = "^([+]?[0-9])[.,]([0-9]{6,})e[+]?([0-9]{1,2})$" -%}
     {%- set fraction = "rtrim(regexp_extract(typed, '" ~ rounded ~ "', 2), '0')" -%}

@@ -1,5 +1,4 @@
-{# Shapes and turns of phrase that bodies of several platforms have in common; for staging models only. #}
-{# Several JSON objects as one; of a name that stands in several, the last that says something. What is no object adds nothing. #}
+{# Patterns that the bodies of several platforms share; for staging models only. #}
 {% macro merged_objects(documents) -%}
     {%- set pairs -%}
         flatten([
@@ -9,13 +8,12 @@
             {%- endfor %}
         ])
     {%- endset -%}
-    {%- set said -%}
+    {%- set known_pairs -%}
         list_filter({{ pairs }}, lambda pair:json_type(pair[2]) <> 'NULL')
     {%- endset -%}
-    to_json({{ last_of_each_name(said, prefers_meaningful=true) }})
+    to_json({{ last_of_each_name(known_pairs, prefers_meaningful=true) }})
 {%- endmacro %}
 
-{# A moment of the call as text, from the Unix milliseconds of its start and the seconds since. #}
 {% macro moment_in_call(start_milliseconds, seconds) -%}
     cast(
         try_cast(
@@ -25,7 +23,6 @@
     )
 {%- endmacro %}
 
-{# One measure that has a field of its own, as a list like those of `measures_of_object`; empty where nothing stands there. #}
 {% macro measure_of(name, value) -%}
     list_filter(
         [
@@ -40,7 +37,6 @@
     )
 {%- endmacro %}
 
-{# Measures from an object of objects: {name: {value, reasoning}}. `name` says where they have a name instead of their key. #}
 {% macro measures_of_results(document, value, reasoning="none", name="none") -%}
     list_transform(
         list_zip(json_keys({{ document }}), json_extract({{ document }}, '$.*')),
@@ -54,8 +50,6 @@
     )
 {%- endmacro %}
 
-{# Measures from an object in which the reasoning of `name` stands beside it, as `name_feedback`. Sorted by the name that both have,
-   a measure is followed by its reasoning, so that none is searched for. #}
 {% macro measures_with_feedback(document) -%}
     {%- set by_name -%}
         list_sort(
@@ -91,7 +85,6 @@
     )[1]
 {%- endmacro %}
 
-{# A platform's own verdict on the call, as a disposition. What is neither yes nor no (a score, a text) says none. #}
 {% macro verdict_to_disposition(value) -%}
     case
         when lower(trim({{ value }})) in ('true', 'success', 'successful')
@@ -101,8 +94,6 @@
     end
 {%- endmacro %}
 
-{# Whether a leg is the one that its session began with: both ids are UUIDs of version 1 of one second. Ids of another form count as
-   first. `receiver/sources/telnyx.py` decides the same. #}
 {% macro is_first_leg(session, leg) -%}
     coalesce(
         abs(cast({{ ticks_of_uuid(session) }} as bigint) - cast({{ ticks_of_uuid(leg) }} as bigint))
@@ -111,7 +102,6 @@
     )
 {%- endmacro %}
 
-{# When a UUID of version 1 was made, in its own time of 100 ns; null for any other text. #}
 {% macro ticks_of_uuid(value) -%}
     case
         when

@@ -1,12 +1,22 @@
-{# The columns every platform's staging model ends with, from a relation `said` that holds what the platform said under the
-   project's own names, still as text. A new platform maps its names and calls this.
-   `analytics_end_the_call`: the platform's last event is end and analytics in one. It stays one row, which closes the call too.
-   `transcript_text`: a column of `said` with the transcript as one text, for when there is no list of turns.
-   `zone`: a column of `said` with the zone of times that name none. `leg_id`: a column of `said` that says whose leg of the call the
-   event tells of; null where it tells of the call as a whole.
-   `dial_result`: what the platform itself says of whom the dial reached, as an expression of `said`; see `to_dial_result`. #}
+{# The parts that all staging models of platforms share, from the raw event to the common columns. #}
+{% macro platform_deliveries(platform, shape, document="payload") %}
+    deliveries as (
+        select
+            event_key,
+            event_id,
+            source,
+            event_type,
+            call_id,
+            occurred_at,
+            received_at,
+            loaded_at,
+            {{ json_fields(document, shape) }} as body
+        from {{ source("raw", "call_events") }}
+        where source = '{{ platform }}'
+    )
+{% endmacro %}
+
 {% macro platform_events(
-    said,
     analytics_end_the_call=false,
     transcript_text=none,
     zone=none,
@@ -17,14 +27,27 @@
     {%- set ends_call -%}
         (event_name = 'call.end'{{ " or event_name = 'analytics.completed'" if analytics_end_the_call }})
     {%- endset -%}
+    -- What the platform does not send is null: columns are matched by name.
+    all_fields as (
+        select
+            {% for name in text_fields() %} cast(null as varchar) as {{ name }}, {% endfor %}
+            {{ no_transcript() }} as transcript,
+            cast(null as json) as variables,
+            {{ no_measures() }} as measures
+        where false
+        union all by name
+        select *
+        from source_fields
+    ),
+
     named as (
         select
             *,
             {{ to_event_type("event_type") }} as event_name,
-            {{ to_utc("started_at_text", zone=zone) }} as said_started_at,
-            {{ to_utc("ended_at_text", zone=zone) }} as said_ended_at,
-            {{ to_number("duration_text") }} as said_duration
-        from {{ said }}
+            {{ to_utc("started_at_text", zone=zone) }} as reported_started_at,
+            {{ to_utc("ended_at_text", zone=zone) }} as reported_ended_at,
+            {{ to_number("duration_text") }} as reported_duration
+        from all_fields
     ),
 
     ranked as (
@@ -46,9 +69,9 @@
                 {{ to_utc("occurred_at_text", zone=zone) }},
                 case
                     when event_name = 'call.start'
-                    then coalesce(said_started_at, {{ to_utc("dialled_at_text", zone=zone) }})
+                    then coalesce(reported_started_at, {{ to_utc("dialled_at_text", zone=zone) }})
                 end,
-                case when event_name <> 'call.start' then said_ended_at end
+                case when event_name <> 'call.start' then reported_ended_at end
             ) as happened_at
         from named
     ),
@@ -74,9 +97,12 @@
             {{ to_e164("agent_phone_text", rules) }} as agent_phone,
             {{ to_e164("from_phone_text", rules) }} as from_phone,
             {{ to_e164("to_phone_text", rules) }} as to_phone,
-            coalesce(said_started_at, case when event_name = 'call.start' then happened_at end) as started_at,
-            coalesce(said_ended_at, case when ends_call then happened_at end) as ended_at,
-            {{ to_seconds("said_duration", "said_started_at", "said_ended_at") }} as duration_seconds,
+            coalesce(
+                reported_started_at, case when event_name = 'call.start' then happened_at end
+            ) as started_at,
+            coalesce(reported_ended_at, case when ends_call then happened_at end) as ended_at,
+            {{ to_seconds("reported_duration", "reported_started_at", "reported_ended_at") }}
+            as duration_seconds,
             {{ to_line_status("line_status_text") }} as line_status,
             {{ to_dial_result(dial_result) }} as dial_result,
             nullif(trim(end_reason), '') as end_reason,
@@ -92,7 +118,32 @@
     )
 {% endmacro %}
 
-{# Turns somebody said something in, with one name for each role. #}
+{% macro text_fields() -%}
+    {{
+        return(
+            [
+                "occurred_at_text",
+                "dialled_at_text",
+                "agent_id",
+                "direction_text",
+                "customer_phone_text",
+                "agent_phone_text",
+                "from_phone_text",
+                "to_phone_text",
+                "started_at_text",
+                "ended_at_text",
+                "duration_text",
+                "line_status_text",
+                "parent_call_id",
+                "end_reason",
+                "disposition_text",
+                "summary",
+                "recording_url",
+            ]
+        )
+    }}
+{%- endmacro %}
+
 {% macro turns_of(transcript) -%}
     nullif(
         list_transform(
@@ -114,19 +165,16 @@
     )
 {%- endmacro %}
 
-{# What platforms call the two sides of a talk. #}
 {% macro roles_of_agents() -%} {{ return(["agent", "assistant", "bot", "ai", "robot"]) }} {%- endmacro %}
 
 {% macro roles_of_customers() -%}
     {{ return(["user", "customer", "human", "caller", "client", "callee", "lead"]) }}
 {%- endmacro %}
 
-{# The shapes that several platforms share. #}
 {% macro transcript_shape() -%}
     {{ return([{"role": "VARCHAR", "content": "VARCHAR", "timestamp": "VARCHAR", "until": "VARCHAR"}]) }}
 {%- endmacro %}
 
-{# A JSON list of turns, under any of the usual names of their fields. #}
 {% macro turns_of_json(document) -%}
     {%- set names = {
         "role": ["role", "speaker", "sender", "user"],
@@ -164,7 +212,6 @@
     }}
 {%- endmacro %}
 
-{# Measures as a list of (name, value, confidence, reasoning), whether they came as a list or as an object. #}
 {% macro measures_of_list(document) -%}
     list_transform(
         {{ json_fields(document, measures_shape()) }},
@@ -177,7 +224,6 @@
     )
 {%- endmacro %}
 
-{# Of a name that stands twice in an object the last comes first, since that is the one that JSON parsers keep. #}
 {% macro measures_of_object(document) -%}
     list_transform(
         list_reverse(list_zip(json_keys({{ document }}), json_extract_string({{ document }}, '$.*'))),

@@ -1,11 +1,10 @@
-{# Arithmetic on UTC times with fractions of a second, which dbt's cross-database macros round away. #}
+{# Arithmetic on UTC times with fractions of a second. #}
 {% macro seconds_after(moment, seconds) -%}
     ({{ moment }} + to_microseconds(cast(round(({{ seconds }}) * 1000000.0) as bigint)))
 {%- endmacro %}
 
 {% macro seconds_between(earlier, later) -%}(epoch({{ later }}) - epoch({{ earlier }})) {%- endmacro %}
 
-{# The date some working days (Monday to Friday) after a date. A weekend counts as the Friday before it. #}
 {% macro working_days_after(day, days) -%}
     {%- set weekday = "least(isodow(" ~ day ~ "), 5)" -%}
     cast(
@@ -16,19 +15,14 @@
     )
 {%- endmacro %}
 
-{# A time as text that sorts like the time, unknown first. #}
-{% macro sortable(moment) -%}
+{% macro sort_key_timestamp(moment) -%}
     lpad(cast(coalesce(epoch_us({{ moment }}), 0) as varchar), 18, '0')
 {%- endmacro %}
 
-{# A sum that does not depend on the order of its terms, as a sum of binary fractions would. Seconds are summed to the millisecond;
-   what many small parts make up, as money, needs more decimals. #}
-{% macro exact_sum(value, decimals=3) -%}
+{% macro decimal_sum(value, decimals=3) -%}
     cast(sum(cast({{ value }} as decimal({{ 15 + decimals }}, {{ decimals }}))) as double)
 {%- endmacro %}
 
-{# When the line of a call was free again: its end, else its start and duration; null while it is open. No call is longer
-   than `longest_call_seconds`, so that one wrong time cannot stretch a call over months. #}
 {% macro call_end(began_at, ended_at, duration_seconds) -%}
     case
         when coalesce({{ ended_at }}, {{ seconds_after(began_at, duration_seconds) }}) < {{ began_at }}
@@ -41,10 +35,8 @@
     end
 {%- endmacro %}
 
-{# The quarter of an hour a moment falls into, by its start. #}
 {% macro quarter_of(moment) -%} time_bucket(interval '15 minutes', {{ moment }}) {%- endmacro %}
 
-{# A row per quarter of an hour that a span touches, by its start; a span that ends on the stroke does not touch the next. #}
 {% macro quarter_rows(began_at, ended_at) -%}
     unnest(
         generate_series(
@@ -59,7 +51,6 @@
 
 {% macro hour_of(moment) -%} cast({{ dbt.date_trunc("hour", moment) }} as timestamp) {%- endmacro %}
 
-{# How long of a span lies in the quarter of an hour that starts then, in seconds; 0 while its end is unknown. #}
 {% macro seconds_in_quarter(began_at, ended_at, quarter_start) -%}
     coalesce(
         {{
@@ -78,5 +69,4 @@
     )
 {%- endmacro %}
 
-{# A moment as text for keys: seconds since 1970. #}
 {% macro epoch_text(moment) -%} cast(cast(epoch({{ moment }}) as bigint) as varchar) {%- endmacro %}

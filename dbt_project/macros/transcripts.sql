@@ -1,5 +1,4 @@
-{# Transcripts in other forms than a list of turns, as the list of turns that `turns_of` reads. #}
-{# The turns of a list; where it has none with a word in it, those of a text. #}
+{# Transcripts that are one text, as the list of turns that `turns_of` reads. #}
 {% macro turns_or_text(turns, text) -%}
     case
         when len(list_filter({{ turns }}, lambda turn:trim(turn.content) <> '')) > 0
@@ -8,14 +7,10 @@
     end
 {%- endmacro %}
 
-{# The text of a JSON value that is a text; null for a list or an object. #}
 {% macro json_text(value) -%}
     case when json_type({{ value }}) = 'VARCHAR' then {{ value }} ->> '$' end
 {%- endmacro %}
 
-{# One text of lines that begin with a role and a colon, `Agent: …\nUser: …`, in any case, perhaps after a time or a dash. A line that
-   begins with no role goes on with what was said before. A text of one line may hold several turns. A text without any role is one
-   turn of nobody's. #}
 {% macro spoken_lines(text) -%}
     {%- set roles = (roles_of_agents() + roles_of_customers() + ["transfer[ _]target"]) | join("|") -%}
     {%- set stamp = "(?:[\\[(]?[0-9]{1,2}:[0-9]{2}[0-9:.]*[\\])]?|[\\[(][0-9.]+ ?s?[\\])])" -%}

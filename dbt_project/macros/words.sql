@@ -1,7 +1,4 @@
-{# What people, agents and speech recognition write where a fact should stand: words that stand for nothing, and addresses as they
-   were spoken. Each macro takes and returns an SQL expression. #}
-{# A pattern of texts that stand for nothing: no letter and no digit, a word for nothing (alone or in brackets and quotes), or nothing but
-   unresolved placeholders. "Na" and "Nan" are names, "NA" and "NaN" are not. #}
+{# Words that stand for nothing, and email addresses as people speak them. #}
 {% macro nothing_pattern() -%}
     {%- set words = [
         "none",
@@ -87,17 +84,14 @@
     }}
 {%- endmacro %}
 
-{# True where the text stands for nothing, or is null. #}
 {% macro stands_for_nothing(value) -%}
     coalesce(regexp_full_match({{ value }}, '{{ nothing_pattern() }}'), true)
 {%- endmacro %}
 
-{# The text without blanks around it; null where it stands for nothing. #}
 {% macro meaningful(value) -%}
     case when not {{ stands_for_nothing(value) }} then trim({{ value }}, {{ blanks() }}) end
 {%- endmacro %}
 
-{# The first of several texts that says anything, without blanks around it. #}
 {% macro first_meaningful(values) -%}
     trim(
         list_filter([{{ values | join(", ") }}], lambda text: not {{ stands_for_nothing("text") }})[1],
@@ -105,13 +99,10 @@
     )
 {%- endmacro %}
 
-{# A person's name: without placeholders beside it, as in "Ann last_name" with the last name in double braces. #}
 {% macro to_name(value) -%}
     {{ meaningful("regexp_replace(" ~ value ~ ", '\\s*\\x7b{2}[^\\x7b\\x7d]*\\x7d{2}\\s*', ' ', 'g')") }}
 {%- endmacro %}
 
-{# The one address in the text, in lower case: as written, in angle brackets, behind `mailto:`, or as it was spoken ("ann dot lee at example
-   dot com"). Null for everything else, two addresses among it. #}
 {% macro to_email_address(value) -%}
     {%- set spoken = [
         ["underscore|under score|guión bajo|guion bajo|unterstrich|tiret bas", "_"],

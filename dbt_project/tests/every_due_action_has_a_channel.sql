@@ -1,6 +1,6 @@
--- Every kind of action that is due is a ticket, an e-mail, a CRM record, or has a row in slack_channels,
--- which says how it
--- is announced. A headline has no placeholder that nobody fills in.
+-- Every kind of due action is a ticket, an email, a CRM record, or has a row in slack_channels. A headline
+-- has
+-- no placeholder that nobody fills in.
 {{ config(meta={"dagster": {"ref": {"name": "int_due_actions"}}}) }}
 
 with

@@ -1,47 +1,21 @@
--- What the rules say is due now is in the ledger, whatever increments it was built in.
+-- Every action that a call makes due now is in int_due_actions, however many increments built it.
 {{ config(meta={"dagster": {"ref": {"name": "int_due_actions"}}}) }}
 
 with
 
     due as (
-        select 'ticket:' || call_key as action_key
-        from {{ ref("int_call_outcomes") }}
-        where not is_resolved
-        union all
-        select 'follow_up_email:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where email_template is not null
-        union all
-        select 'note:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where is_ended
-        union all
-        select 'task:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where needs_follow_up or not is_resolved
-        union all
-        select distinct 'contact:' || customer_phone
-        from {{ ref("int_call_outcomes") }}
-        where customer_phone is not null
-        union all
-        select 'transfer_requested:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where is_transfer_requested
-        union all
-        select 'unhappy_customer:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where is_unhappy
-        union all
-        select 'vip_call:' || call_key
-        from {{ ref("int_call_outcomes") }}
-        where is_vip and is_ended
+        {% for rule in due_action_rules() %}
+            select distinct '{{ rule.kind }}:' || {{ rule.key }} as action_key
+            from {{ ref("int_calls_interpreted") }}
+            where {{ rule.is_due }} {{ "union all" if not loop.last }}
+        {% endfor %}
     ),
 
     final as (
         select due.action_key
         from due
-        left join {{ ref("int_due_actions") }} as remembered on due.action_key = remembered.action_key
-        where remembered.action_key is null
+        left join {{ ref("int_due_actions") }} as stored on due.action_key = stored.action_key
+        where stored.action_key is null
     )
 
 select *

@@ -1,13 +1,14 @@
--- Counts agree between the layers: every distinct event with a call id that staging knows counts in exactly
--- one call.
-{{ config(meta={"dagster": {"ref": {"name": "int_calls"}}}) }}
+-- Every event with a call id, of a platform with a staging model, counts in exactly one call.
+{{ config(meta={"dagster": {"ref": {"name": "int_calls_merged"}}}) }}
 
 with
 
     staged as (
         select source || ':' || call_id as call_key, count(distinct event_key) as event_count
         from {{ source("raw", "call_events") }}
-        where call_id is not null and source in (select known.source from {{ ref("int_events") }} as known)
+        where
+            call_id is not null
+            and source in (select known.source from {{ ref("int_events_unioned") }} as known)
         group by source, call_id
     ),
 
@@ -18,7 +19,7 @@ with
             staged.event_count as staged_event_count,
             calls.event_count as built_event_count
         from staged
-        full outer join {{ ref("int_calls") }} as calls on staged.call_key = calls.call_key
+        full outer join {{ ref("int_calls_merged") }} as calls on staged.call_key = calls.call_key
         where coalesce(staged.event_count, 0) <> coalesce(calls.event_count, 0)
     )
 

@@ -1,4 +1,4 @@
--- Names in the seed `measures` are in lower snake case, else no measure matches them, and stand once a
+-- Names in the seed `measures` are in lower snake case, or no measure matches them, and appear once per
 -- platform.
 with
 

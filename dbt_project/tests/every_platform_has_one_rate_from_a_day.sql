@@ -1,4 +1,4 @@
--- Of two rates of a platform from one day on, neither would be the rate of the day.
+-- A platform has no two rates that are valid from the same day.
 with
 
     final as (

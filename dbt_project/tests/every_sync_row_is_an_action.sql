@@ -1,4 +1,4 @@
--- Every action in the ledger stands in exactly one sync model, and nothing else does.
+-- Every action in int_due_actions is in exactly one sync model, and nothing else is in a sync model.
 {{ config(meta={"dagster": {"ref": {"name": "int_due_actions"}}}) }}
 
 with

@@ -1,12 +1,11 @@
--- Every way of counting calls gives the same number: calls, outcomes, days; customers for calls with a
--- phone number.
+-- All marts count the same calls: calls, outcomes and days; customers for calls with a phone number.
 {{ config(meta={"dagster": {"ref": {"name": "calls"}}}) }}
 
 with
 
     counts as (
         select
-            (select count(*) from {{ ref("int_calls") }}) as known,
+            (select count(*) from {{ ref("int_calls_merged") }}) as known,
             (select count(*) from {{ ref("calls") }}) as in_calls,
             (select count(*) from {{ ref("call_outcomes") }}) as in_outcomes,
             (select coalesce(sum(call_count), 0) from {{ ref("call_metrics_daily") }}) as in_days,

@@ -1,9 +1,8 @@
--- Calls that started longer ago than `no_end_timeout_hours` and of whose end nothing is known: an event was
--- lost.
+-- Calls that started more than `no_end_timeout_hours` ago without an end: an event was lost.
 {{ config(severity="warn") }}
 
 select call_key, started_at
-from {{ ref("int_calls") }}
+from {{ ref("int_calls_merged") }}
 where
     has_start
     and not is_ended

@@ -1,5 +1,4 @@
--- Dispositions that the seed `dispositions` does not know: such calls are neither resolved nor unresolved by
--- them.
+-- Dispositions without a row in the seed `dispositions`: they do not say whether a call was resolved.
 {{ config(severity="warn", meta={"dagster": {"ref": {"name": "call_outcomes"}}}) }}
 
 select outcomes.source, outcomes.disposition, count(*) as call_count, max(calls.updated_at) as last_updated_at

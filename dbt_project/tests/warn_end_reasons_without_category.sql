@@ -1,4 +1,4 @@
--- Reasons for the end of a call that neither the seed `end_reasons` nor a pattern knows: give them a row.
+-- End reasons that match neither the seed `end_reasons` nor a pattern: add a row.
 {{ config(severity="warn") }}
 
 select source, end_reason, call_count, last_call_at

@@ -1,4 +1,4 @@
--- Measures that the seed `measures` does not know: kept under their own name. Give those that matter a row.
+-- Measures without a row in the seed `measures`, which keep their own name. Add a row for those that matter.
 {{ config(severity="warn", meta={"dagster": {"ref": {"name": "call_metrics"}}}) }}
 
 select metrics.source, metrics.measure, count(*) as call_count, max(calls.updated_at) as last_updated_at

@@ -1,4 +1,4 @@
--- Lines of the landing store that are no events.
+-- Lines of the landing store that are not valid events.
 {{ config(severity="warn") }}
 
 select position_key, segment, byte_offset, reason

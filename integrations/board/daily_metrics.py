@@ -20,8 +20,10 @@ with
             calls.began_at,
             calls.source || ':' || coalesce(calls.agent_id, 'unknown') as agent,
             outcomes.issue_type as issue,
-            calls.status, calls.answer_status, calls.duration_seconds,
-            outcomes.is_resolved, outcomes.satisfaction_score, outcomes.is_transfer_requested
+            calls.status, calls.handle_seconds,
+            outcomes.is_resolved, outcomes.is_unresolved, outcomes.satisfaction_score, outcomes.is_rated,
+            outcomes.is_rated_1, outcomes.is_rated_2, outcomes.is_rated_3, outcomes.is_rated_4, outcomes.is_rated_5,
+            outcomes.is_transfer_requested
         from calls
         inner join call_outcomes as outcomes on calls.call_key = outcomes.call_key
     ),
@@ -45,16 +47,16 @@ select
     count(*) as calls,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where is_resolved) as resolved,
-    count(*) filter (where not is_resolved) as unresolved,
+    count(*) filter (where is_unresolved) as unresolved,
     count(*) filter (where is_transfer_requested) as transfers,
-    avg(duration_seconds) filter (where answer_status = 'answered') as duration,
+    avg(handle_seconds) as duration,
     avg(satisfaction_score) as satisfaction,
-    count(satisfaction_score) as rated,
-    count(*) filter (where satisfaction_score = 1) as score_1,
-    count(*) filter (where satisfaction_score = 2) as score_2,
-    count(*) filter (where satisfaction_score = 3) as score_3,
-    count(*) filter (where satisfaction_score = 4) as score_4,
-    count(*) filter (where satisfaction_score = 5) as score_5
+    count(*) filter (where is_rated) as rated,
+    count(*) filter (where is_rated_1) as score_1,
+    count(*) filter (where is_rated_2) as score_2,
+    count(*) filter (where is_rated_3) as score_3,
+    count(*) filter (where is_rated_4) as score_4,
+    count(*) filter (where is_rated_5) as score_5
 from periods
 where period is not null
 group by grouping sets ((period), (period, agent), (period, issue))
@@ -66,7 +68,7 @@ select
     date_diff('hour', $start, began_at) as hour,
     count(*) filter (where status = 'completed') as completed,
     count(*) filter (where is_resolved) as resolved,
-    count(*) filter (where not is_resolved) as unresolved
+    count(*) filter (where is_unresolved) as unresolved
 from calls
 inner join call_outcomes using (call_key)
 where began_at >= $start and began_at < $until

@@ -37,7 +37,7 @@ _PROJECT_FILE = "dbt_project.yml"
     "texts",
     multiple=True,
     metavar="YAML",
-    help="Another value for vars of the dbt project: 'unhappy_up_to: 3' or unhappy_up_to=3; repeatable.",
+    help="Another value for vars of the dbt project: 'unhappy_max_score: 3' or unhappy_max_score=3; repeatable.",
 )
 @click.option(
     "--project",
@@ -114,7 +114,7 @@ def _change(texts: Sequence[str], project: Path | None) -> "Change":
     from orchestration.tools.whatif import Change
 
     if not texts and project is None:
-        raise click.UsageError("say what would be different: --vars 'unhappy_up_to: 3', or --project PATH")
+        raise click.UsageError("say what would be different: --vars 'unhappy_max_score: 3', or --project PATH")
     if project is not None and not (project / _PROJECT_FILE).is_file():
         raise click.UsageError(f"--project {project}: no dbt project, it has no {_PROJECT_FILE}")
     variables: dict[str, Any] = {}
@@ -142,7 +142,7 @@ def _variables(text: str) -> dict[str, Any]:
             return {name.strip(): load_yaml_text(value)}
     except DbtBaseException as error:
         raise click.UsageError(f"--vars {text!r} is no YAML: {error}") from error
-    raise click.UsageError(f"--vars {text!r} names no var; write 'unhappy_up_to: 3' or unhappy_up_to=3")
+    raise click.UsageError(f"--vars {text!r} names no var; write 'unhappy_max_score: 3' or unhappy_max_score=3")
 
 
 def _known(project: Path) -> set[str]:

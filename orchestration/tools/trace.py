@@ -130,7 +130,7 @@ def _add_loaded(told: Trace, connection: duckdb.DuckDBPyConnection) -> None:
             )
             event.set_aside_at, event.set_aside_because = row.get("quarantined_at"), row.get("reason")
             told.of(row["source"]).events.append(event)
-    for row in _rows(connection, "intermediate.int_calls", told.call_id):
+    for row in _rows(connection, "intermediate.int_calls_merged", told.call_id):
         told.of(row["source"]).built_at = row["built_at"]
 
 

@@ -108,8 +108,8 @@ def make(settings: OrchestrationSettings, fresh: Path) -> MadeCopy:
 def _marks(connection: duckdb.DuckDBPyConnection) -> Watermarks:
     found = connection.execute(
         """select
-            (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_call_facts)::varchar,
-            (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_repeat_calls)::varchar,
+            (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_calls_measured)::varchar,
+            (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_calls_repeats_marked)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     ).fetchone()
     return Watermarks(dbt.project_version(), dbt.completed(connection, "warehouse"), *(found or ()))
@@ -124,19 +124,19 @@ def _find_touched(connection: duckdb.DuckDBPyConnection, before: Watermarks) -> 
     )
     connection.execute(
         """create temp table touched as
-        select call_key from warehouse.intermediate.int_call_facts where built_at > $1::timestamp
+        select call_key from warehouse.intermediate.int_calls_measured where built_at > $1::timestamp
         union
-        select call_key from warehouse.intermediate.int_repeat_calls where judged_through > $2::timestamp
+        select call_key from warehouse.intermediate.int_calls_repeats_marked where judged_through > $2::timestamp
         union
         select call_key from touched_actions where call_key is not null""",
         [before.built_at, before.judged_through],
     )
     connection.execute(
         """create temp table touched_days as
-        select distinct unnest(dates) as call_date from warehouse.intermediate.int_call_facts
+        select distinct unnest(dates) as call_date from warehouse.intermediate.int_calls_measured
         where call_key in (from touched)"""
     )
-    calls = _count(connection, "warehouse.intermediate.int_call_facts")
+    calls = _count(connection, "warehouse.intermediate.int_calls_measured")
     return _count(connection, "touched") <= max(MOST_RENEWED * calls, 1000)
 
 
@@ -156,7 +156,7 @@ def _touched_customers(connection: duckdb.DuckDBPyConnection) -> str:
     Spelled out: then DuckDB reads only the calls of these, which it does for no list that it has to look up.
     """
     phones = connection.execute(
-        """select customer_phone from warehouse.intermediate.int_call_outcomes where call_key in (from touched)
+        """select customer_phone from warehouse.intermediate.int_calls_interpreted where call_key in (from touched)
         union select customer_phone from fresh.calls where call_key in (from touched)"""
     ).fetchall()
     spelled = [f"'{_quoted(phone)}'" for (phone,) in phones if phone is not None]

@@ -20,7 +20,7 @@ MODELS = "models"
 """The part of the project that these events are built into."""
 _IS_BUILT = f"""
 select count(*)
-from intermediate.int_calls as calls
+from intermediate.int_calls_merged as calls
 inner join {EVENTS} as events on calls.source = events.source and calls.call_id = events.call_id
 where events.event_key in (select unnest($keys)) and calls.last_loaded_at >= events.loaded_at
 """  # noqa: S608 - constants only
@@ -51,9 +51,9 @@ def set_aside(settings: OrchestrationSettings, reasons: Mapping[str, str]) -> No
         for key, reason in reasons.items():
             connection.execute(_SET_ASIDE, {"reason": reason, "now": now, "key": key})
         connection.execute(f"delete from {EVENTS} where event_key in (select unnest($keys))", keys)  # noqa: S608
-        if _count(connection, "select count(*) from duckdb_tables() where table_name = 'int_events'", {}):
+        if _count(connection, "select count(*) from duckdb_tables() where table_name = 'int_events_unioned'", {}):
             connection.execute(
-                "delete from intermediate.int_events where event_key in (select unnest($keys))", keys
+                "delete from intermediate.int_events_unioned where event_key in (select unnest($keys))", keys
             )
         connection.execute("commit")
     write_notice(settings, held_events(settings))

@@ -151,7 +151,7 @@ def test_call(awkward: "Warehouse", call_key: str, expected: dict[str, Any]) -> 
 
 
 def test_events_without_a_call_are_kept_and_belong_to_none(awkward: "Warehouse") -> None:
-    without = awkward.row("select count(*) as n from intermediate.int_events where call_id is null")["n"]
+    without = awkward.row("select count(*) as n from intermediate.int_events_unioned where call_id is null")["n"]
     assert without == 7
     assert awkward.rows("select * from marts.calls where call_id is null or call_key is null") == []
 

@@ -493,8 +493,8 @@ def built(built_warehouse: "Callable[[], Warehouse]", land: "Land") -> "Warehous
 def facts(warehouse: "Warehouse", columns: str, like: str) -> dict[str, Any]:
     """Columns of the calls whose id is like that, by call id; a tuple where there are several."""
     rows = warehouse.rows(
-        f"select calls.call_id, {columns} from intermediate.int_call_outcomes as calls "
-        f"inner join intermediate.int_calls as facts using (call_key) where calls.call_id like '{like}'"
+        f"select calls.call_id, {columns} from intermediate.int_calls_interpreted as calls "
+        f"inner join intermediate.int_calls_merged as facts using (call_key) where calls.call_id like '{like}'"
     )
     return {
         row.pop("call_id"): next(iter(row.values())) if len(row) == 1 else tuple(row.values()) for row in rows

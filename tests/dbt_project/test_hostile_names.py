@@ -97,7 +97,7 @@ def built(built_warehouse: "Callable[[], Warehouse]", land: Land) -> "Warehouse"
 def test_an_event_with_very_many_names_keeps_the_first_of_them(built: "Warehouse") -> None:
     rows = built.rows(
         "select source, len(metrics) as measures, cardinality(variables) as variables, names_left_out, turn_count "
-        "from intermediate.int_calls where call_id = 'many' order by source"
+        "from intermediate.int_calls_merged where call_id = 'many' order by source"
     )
     kept = {row["source"]: (row["measures"], row["variables"], row["turn_count"]) for row in rows}
     assert kept == {

@@ -56,7 +56,7 @@ def test_no_value_stops_the_build(
     warehouse = built_warehouse()
     warehouse.load(events)
     warehouse.build_pass()
-    parsed = warehouse.row("select count(*) as events from intermediate.int_events")["events"]
+    parsed = warehouse.row("select count(*) as events from intermediate.int_events_unioned")["events"]
     assert parsed == len({event.key for event in events}) > 2_000
     keys = {f"{event.source}:{event.call_id}" for event in events if event.call_id}
     assert {row["call_key"] for row in warehouse.rows("select call_key from marts.calls")} == keys

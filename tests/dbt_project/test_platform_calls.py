@@ -132,7 +132,7 @@ def test_there_are_no_other_calls(built: "Warehouse") -> None:
     keys = {row["call_key"] for row in built.rows("select call_key from marts.calls")}
     assert keys == CALLS.keys()
     trials = built.rows(
-        "select source, call_id from intermediate.int_events where event_type = 'aftercall.connect'"
+        "select source, call_id from intermediate.int_events_unioned where event_type = 'aftercall.connect'"
     )
     assert sorted((row["source"], row["call_id"]) for row in trials) == [
         (platform, None) for platform in PLATFORMS

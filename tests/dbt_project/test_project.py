@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
+import yaml  # type: ignore[import-untyped]
+from jinja2 import Environment
+from jinja2.nodes import Macro
 
 from receiver.sources import SOURCES
 
@@ -30,7 +33,7 @@ KEYS = {
     "call_metrics_daily": "day_key",
     "actions": "action_key",
     "call_end_reasons": "end_reason_key",
-    "call_conversations": "call_key",
+    "call_talk_metrics": "call_key",
     "call_volume": "volume_key",
     "call_concurrency": "concurrency_key",
     "scorecard_daily": "scorecard_key",
@@ -39,7 +42,7 @@ KEYS = {
     "drop_off_points": "drop_off_key",
     "after_call_work_daily": "work_key",
     "call_costs_daily": "cost_key",
-    "webhook_losses": "loss_key",
+    "webhook_loss_daily": "loss_key",
     "source_quality_daily": "quality_key",
 }
 ENVELOPE = ["action_key", "channel", "kind", "source", "call_id", "due_at", "skip_reason", "built_at"]
@@ -66,13 +69,31 @@ def test_every_column_of_every_relation_is_documented(manifest: dict[str, Any], 
     assert undocumented == []
 
 
-def test_every_platform_is_taken_in_staged_and_joined_with_the_others() -> None:
-    joined = (PROJECT / "models/intermediate/int_events.sql").read_text(encoding="utf-8")
-    names = re.findall(r'"(\w+)"', joined[: joined.index("] %}")].partition("platforms = [")[2])
-    staged = [path.parent.name for path in PROJECT.glob("models/staging/*/stg_*__events.sql")]
-    assert sorted(names) == sorted(set(staged) - {"recovery"}) == sorted(SOURCES)
-    for name in names:
-        assert (PROJECT / f"models/staging/{name}/stg_{name}__events.sql").is_file()
+def test_every_platform_has_a_source_a_staging_model_and_a_line_in_the_list() -> None:
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    staged = {
+        path.parent.name: path
+        for path in PROJECT.glob("models/staging/*/stg_*__events.sql")
+        if path.parent.name != "recovery"
+    }
+    assert sorted(project["vars"]["platforms"]) == sorted(staged) == sorted(SOURCES)
+    for name, path in staged.items():
+        assert path.name == f"stg_{name}__events.sql"
+
+
+def test_every_macro_is_described_with_its_arguments(manifest: dict[str, Any]) -> None:
+    macros = [
+        macro
+        for macro in manifest["macros"].values()
+        if macro["package_name"] == "aftercall" and "macros/" in macro["original_file_path"]
+    ]
+    assert len(macros) > 100
+    for macro in macros:
+        tree = Environment(autoescape=False, extensions=["jinja2.ext.do"]).parse(macro["macro_sql"])
+        (definition,) = tree.find_all(Macro)
+        assert macro["description"], macro["name"]
+        described = [argument["name"] for argument in macro["arguments"] if argument["description"]]
+        assert described == [argument.name for argument in definition.args], macro["name"]
 
 
 def test_documentation_reaches_the_warehouse(awkward: "Warehouse") -> None:

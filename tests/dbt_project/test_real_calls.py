@@ -35,7 +35,7 @@ select calls.call_id, calls.direction, calls.customer_phone, facts.customer_emai
     calls.has_start, calls.has_analytics
 from marts.calls
 inner join marts.call_outcomes as outcomes using (call_key)
-inner join intermediate.int_calls as facts using (call_key)
+inner join intermediate.int_calls_merged as facts using (call_key)
 """
 
 
@@ -102,7 +102,7 @@ def test_totals(real: "Warehouse", expected: dict[str, Any]) -> None:
     )
     assert (days["n"], round(days["s"], 1)) == (summary["calls"], summary["total_duration_seconds"])
     assert real.row("select count(*) as n from marts.call_turns")["n"] == summary["total_turns"]
-    assert real.row("select count(*) as n from intermediate.int_events")["n"] == summary["distinct_events"]
+    assert real.row("select count(*) as n from intermediate.int_events_unioned")["n"] == summary["distinct_events"]
     assert real.row("select count(*) as n from marts.customers")["n"] == summary["customers"]
 
 

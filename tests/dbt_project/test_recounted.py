@@ -153,7 +153,7 @@ def test_drop_off_points(counted: "Warehouse", calls: list[Call]) -> None:
 def test_conversations(counted: "Warehouse", calls: list[Call]) -> None:
     wanted = {(call.outcome["call_id"],): again.conversation(call) for call in calls}
     names = ", ".join(next(iter(wanted.values())))
-    found = figures(counted, "call_conversations", "call_id", names)
+    found = figures(counted, "call_talk_metrics", "call_id", names)
     agree(found, {key: row.values() for key, row in wanted.items()})
 
 

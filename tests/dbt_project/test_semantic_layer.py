@@ -19,17 +19,18 @@ PROJECT = Path(__file__).resolve().parents[2] / "dbt_project"
 BIN = Path(sys.executable).parent
 MACROS = (PROJECT / "macros" / "metrics.sql").read_text(encoding="utf-8")
 COUNTED, _, RATED = MACROS.partition("macro call_rates")
-CONDITIONS = dict(re.findall(r'\(\s*"(\w+)",\s*"([^"]+)",?\s*\)', COUNTED.partition("endmacro")[0]))
+FLAGS = dict(re.findall(r'"(\w+)": "(\w+)"', COUNTED.partition("endmacro")[0]))
+"""The boolean column that each count counts."""
 RATES = re.findall(r'\(\s*"(\w+)",\s*"', RATED.partition("endmacro")[0])
 OF_A_SCORECARD = {
     "caller_count": "counts customers, whose numbers stand in no semantic model",
     "repeat_caller_count": "counts customers, whose numbers stand in no semantic model",
     "repeat_caller_rate": "counts customers, whose numbers stand in no semantic model",
     "agent_talk_share": "of characters, which no mart shows",
-    "average_agent_turns": "of transcripts: call_conversations has each call's",
-    "average_customer_turns": "of transcripts: call_conversations has each call's",
-    "average_silence_seconds": "of transcripts: call_conversations has each call's",
-    "max_pause_seconds": "of transcripts: call_conversations has each call's",
+    "average_agent_turns": "of transcripts: call_talk_metrics has each call's",
+    "average_customer_turns": "of transcripts: call_talk_metrics has each call's",
+    "average_silence_seconds": "of transcripts: call_talk_metrics has each call's",
+    "max_pause_seconds": "of transcripts: call_talk_metrics has each call's",
     "call_count_week_before": "a count of another row; MetricFlow's own offset gives it",
     "csat_week_before": "a rate of another row; csat_change compares with it",
 }
@@ -75,20 +76,26 @@ def manifest(project: Path) -> dict[str, Any]:
     return loaded
 
 
-def test_every_count_has_the_condition_of_the_macros(manifest: dict[str, Any]) -> None:
+def test_every_count_counts_the_flag_that_the_macros_count(manifest: dict[str, Any]) -> None:
     measures = {
         measure["name"]: measure["expr"]
         for model in manifest["semantic_models"].values()
         for measure in model["measures"]
     }
-    assert len(CONDITIONS) > 25
-    for name, condition in CONDITIONS.items():
-        assert measures[name] == f"case when {condition} then 1 else 0 end"
+    assert len(FLAGS) > 25
+    for name, flag in FLAGS.items():
+        assert measures[name] == f"case when {flag} then 1 else 0 end"
+
+
+def test_every_flag_is_a_column_of_a_mart(awkward: "Warehouse") -> None:
+    marts = awkward.relations("marts")
+    of_calls = {*marts["calls"], *marts["call_outcomes"], *marts["call_talk_metrics"], "true"}
+    assert set(FLAGS.values()) <= of_calls
 
 
 def test_every_metric_of_the_scorecard_can_be_asked(manifest: dict[str, Any], awkward: "Warehouse") -> None:
     known = {metric["name"] for metric in manifest["metrics"].values()}
-    assert {*CONDITIONS, *RATES} <= known
+    assert {*FLAGS, *RATES} <= known
     rest = {"scorecard_key", "period_start", "dimension", "dimension_value", "last_loaded_at"}
     shown = set(awkward.relations("marts")["scorecard_daily"]) - rest
     assert shown - known == OF_A_SCORECARD.keys()
@@ -101,7 +108,7 @@ def test_it_answers_what_the_scorecard_says(
     answer = tmp_path / "answer.csv"
     by, dimension = ASKED[asked]
     changes = {name for name in awkward.relations("marts")["scorecard_daily"] if name.endswith("_change")}
-    names = [*CONDITIONS, *RATES, "handle_seconds_p50", "handle_seconds_p90", "handle_seconds_p95", *changes]
+    names = [*FLAGS, *RATES, "handle_seconds_p50", "handle_seconds_p90", "handle_seconds_p95", *changes]
     run(project, awkward, "mf", "query", "--metrics", ",".join(names), "--group-by", by, "--csv", str(answer))
     period, *parts = by.split(",")
     with answer.open(encoding="utf-8") as file:

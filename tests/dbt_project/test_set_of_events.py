@@ -1,9 +1,17 @@
 """The marts depend on the set of events alone, not on order, repetition, or the passes they came in."""
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from orchestration.config import DBT_PROJECT, OrchestrationSettings
+from orchestration.warehouse import dbt
 from tests.conftest import ARRIVAL
 
 if TYPE_CHECKING:
@@ -69,9 +77,9 @@ def test_a_pass_that_stopped_half_way_is_caught_up_with(
     warehouse = built_warehouse()
     first, second = cut(awkward_events, 2)
     warehouse.load(first)
-    warehouse.dbt("run", "--select", "int_events")
+    warehouse.dbt("run", "--select", "int_events_unioned")
     warehouse.load(second)
-    warehouse.dbt("run", "--select", "int_events", "int_calls")
+    warehouse.dbt("run", "--select", "int_events_unioned", "int_calls_merged")
     warehouse.build_pass()
     assert contents(warehouse, "marts") == contents(awkward, "marts")
     leave_out = ("built_at",)
@@ -106,3 +114,46 @@ def test_what_was_due_stays_due_through_a_full_refresh(
     before = warehouse.row("select * exclude (built_at) from sync.sync_tickets")
     warehouse.dbt("build", "--selector", "complete", "--full-refresh")
     assert warehouse.row("select * exclude (built_at) from sync.sync_tickets") == before
+
+
+def test_a_full_refresh_in_portions_builds_the_same_calls(
+    built_warehouse: "NewWarehouse", awkward: "Warehouse", awkward_events: list["Event"]
+) -> None:
+    warehouse = built_warehouse()
+    warehouse.load(awkward_events)
+    warehouse.dbt("build", "--selector", "complete", "--full-refresh", "--vars", "full_refresh_portion_calls: 3")
+    assert len(warehouse.rows("select distinct built_at from intermediate.int_calls_merged")) > 3
+    assert contents(warehouse, "marts") == contents(awkward, "marts")
+
+
+def test_dbt_by_hand_gives_the_rows_of_passes(
+    new_warehouse: "NewWarehouse",
+    awkward_events: list["Event"],
+    make_event: type["Event"],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """In another phone region than the default: it changes rows, so a build that missed it would be seen."""
+    started = {"event": "call.start", "call_direction": "inbound", "caller_phone": "030 12345678"}
+    events = [*awkward_events, make_event("atoms", "call.start", "berlin", started, "2026-11-02T08:00:00")]
+    region = "AFTERCALL_PHONE_REGION"
+    passes, by_hand = new_warehouse(), new_warehouse()
+
+    monkeypatch.setenv(region, "DE")
+    settings = OrchestrationSettings(home=passes.home)
+    dbt.build(settings, ["--selector", "complete"])
+    for part in cut(events, 3):
+        passes.load(part)
+        dbt.build(settings, ["--selector", "pass"])
+
+    for part in cut(events, 3):
+        by_hand.load(part)
+    command = [str(Path(sys.executable).with_name("dbt")), "build", "--quiet"]
+    folders = {"AFTERCALL_HOME": str(by_hand.home), "DBT_TARGET_PATH": str(tmp_path / "target")}
+    environment = {**os.environ, **folders, "DBT_LOG_PATH": str(tmp_path / "logs"), region: "DE"}
+    subprocess.run(command, cwd=DBT_PROJECT, env=environment, check=True)
+
+    berlin = "select customer_phone from marts.calls where call_id = 'berlin'"
+    assert by_hand.row(berlin) == {"customer_phone": "+493012345678"}
+    for schema in ("marts", "sync"):
+        assert contents(by_hand, schema, ("built_at",)) == contents(passes, schema, ("built_at",))

@@ -113,7 +113,7 @@ def test_a_pass_plans_the_checks_that_it_makes_and_a_complete_one_all(defs: obje
         graph = defs.resolve_job_def(name).asset_layer.asset_graph  # type: ignore[attr-defined]
         return {key.name for key in graph.asset_check_keys}
 
-    assert {name.split("_int_")[0] for name in checks("after_call_pass")} == {"newest_keys_are_unique"}
+    assert {name.split("_int_")[0] for name in checks("after_call_pass")} == {"latest_keys_are_unique"}
     assert len(checks("complete_pass")) > 100
     assert checks("complete_pass") == checks("nightly_reconcile")
     assert not checks("slack_channel")

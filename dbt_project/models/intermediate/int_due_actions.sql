@@ -8,21 +8,9 @@
     )
 }}
 
-{#- kind, what the key ends with, when it is due, the moment that made it due. -#}
-{%- set reasons = [
-    ("ticket", "call_key", "is_unresolved", "resolved_moment"),
-    ("follow_up_email", "call_key", "email_template is not null", "analysed_moment"),
-    ("contact", "customer_phone", "customer_phone is not null", "ended_moment"),
-    ("note", "call_key", "is_ended", "ended_moment"),
-    ("task", "call_key", "needs_follow_up or is_unresolved", "resolved_moment"),
-    ("transfer_requested", "call_key", "is_transfer_requested", "resolved_moment"),
-    ("unhappy_customer", "call_key", "is_unhappy", "analysed_moment"),
-    ("vip_call", "call_key", "is_vip and is_ended", "ended_moment"),
-] -%}
-
 with
 
-    touched_calls as (
+    affected_calls as (
         select
             call_key,
             source,
@@ -33,43 +21,45 @@ with
             is_vip,
             is_transfer_requested,
             needs_follow_up,
-            coalesce(is_unhappy, false) as is_unhappy,
-            coalesce(not is_resolved, false) as is_unresolved,
+            is_unhappy,
+            is_unresolved,
             call_order,
             last_loaded_at,
             coalesce(end_occurred_at, ended_at, last_occurred_at, last_received_at) as ended_moment,
             coalesce(analytics_occurred_at, ended_at, last_occurred_at, last_received_at) as analysed_moment,
-            said_resolved is not null as is_judged_by_analytics
-        from {{ ref("int_call_outcomes") }}
-        where {{ newer_than_this("last_loaded_at", "loaded_at") }}
+            reported_resolved is not null as is_resolved_by_analytics
+        from {{ ref("int_calls_interpreted") }}
+        where {{ incremental_filter("last_loaded_at", "loaded_at") }}
     ),
 
     moments as (
         select
-            *, case when is_judged_by_analytics then analysed_moment else ended_moment end as resolved_moment
-        from touched_calls
+            *,
+            case when is_resolved_by_analytics then analysed_moment else ended_moment end as resolved_moment
+        from affected_calls
     ),
 
     candidates as (
-        {% for kind, key, is_due, moment in reasons %}
+        {% for rule in due_action_rules() %}
             select
-                '{{ kind }}:' || {{ key }} as action_key,
-                '{{ kind }}' as kind,
+                '{{ rule.kind }}:' || {{ rule.key }} as action_key,
+                '{{ rule.kind }}' as kind,
                 call_key,
                 source,
                 call_id,
-                coalesce({{ is_due }}, false) as is_due,
-                {{ "email_template" if kind == "follow_up_email" else "cast(null as varchar)" }}
+                coalesce({{ rule.is_due }}, false) as is_due,
+                {{ "email_template" if rule.kind == "follow_up_email" else "cast(null as varchar)" }}
                 as email_template,
-                {{ "customer_phone" if kind == "contact" else "cast(null as varchar)" }} as contact_phone,
-                {{ moment }} as due_at,
+                {{ "customer_phone" if rule.kind == "contact" else "cast(null as varchar)" }}
+                as contact_phone,
+                {{ rule.due_at }} as due_at,
                 call_order,
                 last_loaded_at
             from moments {{ "union all" if not loop.last }}
         {% endfor %}
     ),
 
-    -- Several calls of one customer lead to one contact: the latest call speaks for it.
+    -- Several calls of one customer lead to one contact, made from the latest call.
     single as (
         select
             *,
@@ -79,18 +69,18 @@ with
         where action_key is not null
     ),
 
-    -- Asked by call and by phone, not by action: of these the database skips what is far from them.
+    -- Filters by call and by phone, not by action: the database can then skip blocks.
     remembered as (
         {% if is_incremental() %}
             select action_key, call_key, source, call_id, email_template, due_at, call_order
             from {{ this }}
-            where kind <> 'contact' and call_key in (select touched.call_key from touched_calls as touched)
+            where kind <> 'contact' and call_key in (select affected.call_key from affected_calls as affected)
             union all
             select action_key, call_key, source, call_id, email_template, due_at, call_order
             from {{ this }}
             where
                 kind = 'contact'
-                and contact_phone in (select touched.customer_phone from touched_calls as touched)
+                and contact_phone in (select affected.customer_phone from affected_calls as affected)
         {% else %}
             select action_key, call_key, source, call_id, email_template, due_at, call_order
             from single
@@ -98,8 +88,7 @@ with
         {% endif %}
     ),
 
-    -- An action once due stays due: what is remembered is carried on, with what is known now where it is
-    -- due now.
+    -- An action that was due stays due, with its latest content if it is still due.
     final as (
         select
             single.action_key,

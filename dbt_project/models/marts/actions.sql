@@ -2,7 +2,7 @@ with
 
     actions as (select * from {{ ref("stg_outbox__actions") }}),
 
-    calls as (select call_key, ended_at from {{ ref("int_calls") }}),
+    calls as (select call_key, ended_at from {{ ref("int_calls_merged") }}),
 
     final as (
         select

@@ -1,6 +1,6 @@
 with
 
-    calls as (select * from {{ ref("int_call_outcomes") }} where agent_id is not null),
+    calls as (select * from {{ ref("int_calls_interpreted") }} where agent_id is not null),
 
     counted as (
         select
@@ -12,7 +12,7 @@ with
             {{ count_of("transfer_request_count") }} as transfer_request_count,
             {{ count_of("rated_call_count") }} as rated_call_count,
             {{ satisfaction_sum() }} as satisfaction_sum,
-            {{ exact_sum("duration_seconds") }} / count(duration_seconds) as average_duration_seconds,
+            {{ decimal_sum("duration_seconds") }} / count(duration_seconds) as average_duration_seconds,
             min(call_moment) as first_call_at,
             max(call_moment) as last_call_at
         from calls

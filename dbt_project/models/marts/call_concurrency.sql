@@ -16,24 +16,24 @@
     ("issue_type", "issue_type"),
 ] %}
 
--- depends_on: {{ ref("int_repeat_calls") }}
+-- depends_on: {{ ref("int_calls_repeats_marked") }}
 with
 
     calls as (
         select *
-        from {{ ref("int_call_facts") }}
-        where line_ended_at > began_at and {{ on_touched_day("call_date", also_before=true) }}
+        from {{ ref("int_calls_measured") }}
+        where line_ended_at > began_at and {{ affected_day_filter("call_date", also_before=true) }}
     ),
 
     quarters as (select *, {{ quarter_rows("began_at", "line_ended_at") }} as quarter_start from calls),
 
-    here as (
+    affected_quarters as (
         select
             *,
             greatest(began_at, quarter_start) as joined_at,
             least(line_ended_at, {{ seconds_after("quarter_start", 900) }}) as left_at
         from quarters
-        where {{ in_touched_period("cast(quarter_start as date)") }}
+        where {{ affected_period_filter("cast(quarter_start as date)") }}
     ),
 
     sliced as (
@@ -45,7 +45,7 @@ with
                 joined_at,
                 left_at,
                 last_loaded_at
-            from here {{ "union all" if not loop.last }}
+            from affected_quarters {{ "union all" if not loop.last }}
         {% endfor %}
     ),
 
@@ -90,8 +90,8 @@ with
             dimension,
             dimension_value,
             cast(max(level) as bigint) as peak_concurrent_calls,
-            {{ exact_sum("seconds") }} / 900 as average_concurrent_calls,
-            {{ loaded_through("last_loaded_at") }} as last_loaded_at
+            {{ decimal_sum("seconds") }} / 900 as average_concurrent_calls,
+            {{ high_water_mark("last_loaded_at") }} as last_loaded_at
         from levels
         group by quarter_start, dimension, dimension_value
     )

@@ -8,9 +8,9 @@ with
             agent_id,
             currency,
             count(*) as billed_call_count,
-            {{ exact_sum("billed_minutes", 9) }} as billed_minutes,
-            {{ exact_sum("cost", 9) }} as cost
-        from {{ ref("int_call_costs") }}
+            {{ decimal_sum("billed_minutes", 9) }} as billed_minutes,
+            {{ decimal_sum("cost", 9) }} as cost
+        from {{ ref("int_calls_costed") }}
         group by call_date, source, agent_id, currency
     )
 

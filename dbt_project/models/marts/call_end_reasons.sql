@@ -10,7 +10,7 @@ with
             count(*) as call_count,
             min(call_moment) as first_call_at,
             max(call_moment) as last_call_at
-        from {{ ref("int_call_facts") }}
+        from {{ ref("int_calls_measured") }}
         where end_reason is not null
         group by source, end_reason
     )

@@ -1,7 +1,8 @@
 with
 
     measured as (
-        select call_key, source, call_id, {{ list_rows("metrics") }} as sent from {{ ref("int_calls") }}
+        select call_key, source, call_id, {{ list_rows("metrics") }} as sent
+        from {{ ref("int_calls_merged") }}
     ),
 
     spelled as (

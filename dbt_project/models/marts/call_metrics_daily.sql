@@ -18,8 +18,8 @@ with
             source,
             agent_id,
             {{ count_columns() }},
-            {{ exact_sum("duration_seconds") }} as duration_seconds_sum,
-            {{ loaded_through("loaded_at") }} as last_loaded_at
+            {{ decimal_sum("duration_seconds") }} as duration_seconds_sum,
+            {{ high_water_mark("loaded_at") }} as last_loaded_at
         from calls
         group by call_date, source, agent_id
     ),

@@ -7,7 +7,7 @@ with
             call_id,
             {{ list_positions("turns") }} as turn_number,
             {{ list_rows("turns") }} as turn
-        from {{ ref("int_calls") }}
+        from {{ ref("int_calls_merged") }}
     ),
 
     final as (

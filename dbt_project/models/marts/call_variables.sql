@@ -1,7 +1,8 @@
 with
 
     variables as (
-        select call_key, source, call_id, {{ map_rows("variables") }} as entry from {{ ref("int_calls") }}
+        select call_key, source, call_id, {{ map_rows("variables") }} as entry
+        from {{ ref("int_calls_merged") }}
     ),
 
     final as (

@@ -17,13 +17,13 @@ with
         from calls
     ),
 
-    here as (
+    affected_quarters as (
         select
             *,
-            began_at >= quarter_start as begins_here,
-            {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_here
+            began_at >= quarter_start as begins_in_quarter,
+            {{ seconds_in_quarter("began_at", "line_ended_at", "quarter_start") }} as seconds_in_quarter
         from quarters
-        where {{ in_touched_period("cast(quarter_start as date)") }}
+        where {{ affected_period_filter("cast(quarter_start as date)") }}
     ),
 
     final as (
@@ -39,10 +39,10 @@ with
             agent_id,
             direction,
             issue_type,
-            {{ count_columns("begins_here") }},
-            coalesce({{ exact_sum("seconds_here") }}, 0) as line_seconds,
-            {{ loaded_through("loaded_at") }} as last_loaded_at
-        from here
+            {{ count_columns("begins_in_quarter") }},
+            coalesce({{ decimal_sum("seconds_in_quarter") }}, 0) as line_seconds,
+            {{ high_water_mark("loaded_at") }} as last_loaded_at
+        from affected_quarters
         group by quarter_start, source, agent_id, direction, issue_type
     )
 

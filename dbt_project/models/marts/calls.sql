@@ -1,8 +1,8 @@
 with
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
-    facts as (select * from {{ ref("int_call_facts") }}),
+    facts as (select * from {{ ref("int_calls_measured") }}),
 
     final as (
         select
@@ -26,6 +26,17 @@ with
             facts.end_reason_category,
             facts.is_ended_by_error,
             facts.answer_status,
+            facts.is_inbound,
+            facts.is_outbound,
+            facts.is_over,
+            facts.is_attempted,
+            facts.is_connected,
+            facts.is_answered,
+            facts.is_abandoned,
+            facts.is_unreached,
+            facts.is_failed,
+            facts.is_handled,
+            facts.handle_seconds,
             calls.recording_url,
             calls.has_start,
             calls.has_end,

@@ -1,10 +1,10 @@
 with
 
-    calls as (select * from {{ ref("int_call_outcomes") }} where customer_phone is not null),
+    calls as (select * from {{ ref("int_calls_interpreted") }} where customer_phone is not null),
 
     repeats as (
         select customer_phone, {{ count_of("repeat_call_count") }} as repeat_call_count
-        from {{ ref("int_repeat_calls") }}
+        from {{ ref("int_calls_repeats_marked") }}
         group by customer_phone
     ),
 

@@ -11,7 +11,7 @@ with
                 else {{ var("drop_off_last_turn") }}
             end as turn_number,
             is_dropped_off
-        from {{ ref("int_call_facts") }}
+        from {{ ref("int_calls_measured") }}
         where is_dropped_off is not null
     ),
 
@@ -27,7 +27,7 @@ with
         group by source, agent_id, issue_type, turn_number
     ),
 
-    -- Of the calls that came as far as this turn, how many were left at it.
+    -- How many calls came as far as this turn, and how many customers left at it.
     final as (
         select
             {{ key_of(["source", "agent_id", "issue_type"]) }} || ':' || turn_number as drop_off_key,

@@ -10,13 +10,14 @@ with
 
     calls as (
         select *
-        from {{ ref("int_call_facts") }}
-        where {{ days_between("call_date", today_utc()) }} between 1 and {{ 2 * var("usual_within_days") }}
+        from {{ ref("int_calls_measured") }}
+        where
+            {{ days_between("call_date", today_utc()) }} between 1 and {{ 2 * var("anomaly_lookback_days") }}
     ),
 
     spans as (select source, min(call_date) as first_day from calls group by source),
 
-    -- Every day since the first, so that one without calls counts as one.
+    -- Every day since the first, so that a day without calls has a row.
     days as (select source, {{ day_rows("first_day", today_utc() ~ " - 1") }} as call_date from spans),
 
     counted as (
@@ -29,9 +30,9 @@ with
             {% for name, condition in null_rates %}
                 avg(
                     case
-                        when calls.answer_status = 'answered' and calls.{{ condition }}
+                        when calls.is_answered and calls.{{ condition }}
                         then 1.0
-                        when calls.answer_status = 'answered'
+                        when calls.is_answered
                         then 0.0
                     end
                 ) as {{ name }},
@@ -61,7 +62,7 @@ with
                 answered_call_count as calls_behind,
                 {{ name }} as value
             from counted
-            where answered_call_count >= {{ var("judged_from_calls") }}
+            where answered_call_count >= {{ var("anomaly_min_calls") }}
         {% endfor %}
         union all
         select
@@ -72,10 +73,10 @@ with
             rated_call_count as calls_behind,
             average_satisfaction as value
         from counted
-        where rated_call_count >= {{ var("judged_from_calls") }}
+        where rated_call_count >= {{ var("anomaly_min_calls") }}
     ),
 
-    -- Volume is judged by the same weekday, all else by any day.
+    -- Compares volume with the same weekday, everything else with any day.
     compared as (
         select measured.*, earlier.value as earlier_value
         from measured
@@ -84,7 +85,7 @@ with
             on measured.source = earlier.source
             and measured.measure = earlier.measure
             and {{ days_between("earlier.call_date", "measured.call_date") }}
-            between 1 and {{ var("usual_within_days") }}
+            between 1 and {{ var("anomaly_lookback_days") }}
             and (
                 measured.kind <> 'volume'
                 or {{ days_between("earlier.call_date", "measured.call_date") }} % 7 = 0
@@ -112,9 +113,9 @@ with
             compared.value,
             centred.days_before,
             centred.usual,
-            -- 1.4826 median deviations are a standard deviation where values are normally spread
+            -- For normally distributed values 1.4826 median deviations are one standard deviation.
             1.4826
-            * {{ var("usual_deviations") }}
+            * {{ var("anomaly_mad_threshold") }}
             * {{ median_of("abs(compared.earlier_value - centred.usual)") }} as deviation
         from compared
         inner join
@@ -141,11 +142,13 @@ with
                 when 'volume'
                 then
                     greatest(
-                        deviation, usual * {{ var("usual_volume_change") }}, {{ var("judged_from_calls") }}
+                        deviation,
+                        usual * {{ var("anomaly_min_volume_change") }},
+                        {{ var("anomaly_min_calls") }}
                     )
                 when 'null_rate'
-                then greatest(deviation, {{ var("usual_null_rate_change") }})
-                else greatest(deviation, {{ var("usual_satisfaction_change") }})
+                then greatest(deviation, {{ var("anomaly_min_null_rate_change") }})
+                else greatest(deviation, {{ var("anomaly_min_satisfaction_change") }})
             end as tolerance
         from spread
     ),
@@ -164,7 +167,7 @@ with
             greatest(usual - tolerance, 0.0) as usual_from,
             usual + tolerance as usual_to,
             case
-                when days_before < {{ var("judged_from_days") }}
+                when days_before < {{ var("anomaly_min_history_days") }}
                 then 'not_enough_history'
                 when value < usual - tolerance
                 then 'too_low'

@@ -1,12 +1,8 @@
 with
 
-    calls as (
-        select *
-        from {{ ref("int_call_facts") }}
-        where transfer_reason is not null or answer_status = 'answered'
-    ),
+    calls as (select * from {{ ref("int_calls_measured") }} where transfer_reason is not null or is_answered),
 
-    -- What the reasons are shares of: all answered calls, and all that went or wanted to go to a person.
+    -- The denominators: all answered calls, and all calls that went or wanted to go to a person.
     wholes as (
         select
             call_date,

@@ -2,10 +2,10 @@ with
 
     due as (select * from {{ ref("int_due_actions") }} where kind = 'contact'),
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
-    -- Once a call with the number came by the telephone network, only such calls speak for the contact.
-    -- Joined before it is summed up, so that asking for what changed reads only the calls of those customers.
+    -- Once a call with the number came by the telephone network, only such calls describe the contact.
+    -- Joins before it aggregates, so that a query for changed rows reads only the calls of those customers.
     final as (
         select
             due.action_key,

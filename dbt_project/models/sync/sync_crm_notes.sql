@@ -2,7 +2,7 @@ with
 
     due as (select * from {{ ref("int_due_actions") }} where kind = 'note'),
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
     final as (
         select

@@ -13,7 +13,7 @@ with
         inner join channels on due.kind = channels.kind
     ),
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
     final as (
         select

@@ -2,7 +2,7 @@ with
 
     due as (select * from {{ ref("int_due_actions") }} where kind = 'ticket'),
 
-    calls as (select * from {{ ref("int_call_outcomes") }}),
+    calls as (select * from {{ ref("int_calls_interpreted") }}),
 
     queues as (select * from {{ ref("queues") }}),
 
@@ -29,9 +29,9 @@ with
             calls.agent_id
         from due
         inner join calls on due.call_key = calls.call_key
-        -- by the load time too, which lets the database pass over the transcripts of all other calls
+        -- Joins by the load time too, so that the database skips the transcripts of all other calls.
         inner join
-            {{ ref("int_calls") }} as spoken
+            {{ ref("int_calls_merged") }} as spoken
             on due.call_key = spoken.call_key
             and due.loaded_at = spoken.last_loaded_at
         left join queues on calls.issue_type = queues.issue_type

@@ -18,6 +18,13 @@ _MOST_TRANSITIONS = 6
 _LONGEST_VALUE = 500
 _ALWAYS_DIFFER = {"built_at"}
 _STEPS = {"call_order", "dates", "judged_through"}
+_RESTATED = {
+    "is_inbound", "is_outbound", "is_over", "is_attempted", "is_connected", "is_answered", "is_abandoned",
+    "is_unreached", "is_failed", "is_handled", "handle_seconds", "is_unresolved", "is_resolution_known", "is_rated",
+    *(f"is_rated_{score}" for score in range(1, 6)), "is_satisfied", "is_positive", "is_neutral", "is_negative",
+    "is_contact", "is_first_contact",
+}  # fmt: skip
+"""Columns that repeat another compared column for metrics: `is_answered` says what `answer_status` says."""
 _TABLE = """
 create or replace table differences (
     model varchar, key varchar, what varchar, channel varchar, kind varchar, variety varchar, due_at timestamp,
@@ -187,7 +194,7 @@ def _inserted(model: str, columns: list[str]) -> str:
 
 def _is_left_out(model: str, column: str) -> bool:
     """What differs with every build, and steps on the way to a column that is compared itself."""
-    is_step = column.startswith(("said_", "mapped_")) or column.endswith("_text") or column in _STEPS
+    is_step = column.startswith(("reported_", "mapped_")) or column.endswith("_text") or column in _STEPS | _RESTATED
     return column in _ALWAYS_DIFFER or (model == CALLS and is_step)
 
 

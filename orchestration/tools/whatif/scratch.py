@@ -20,7 +20,7 @@ CONFIGURED, PROPOSED = "configured", "proposed"
 """The schemas of the two sides: the rules as they are, and as they would be."""
 CALLS = "calls"
 """The table of calls on either side; all others are the models of what is due, under their own names."""
-OF_CALLS = ("int_call_outcomes", "int_call_facts", "int_repeat_calls", "int_call_costs")
+OF_CALLS = ("int_calls_interpreted", "int_calls_measured", "int_calls_repeats_marked", "int_calls_costed")
 """The models that this table is made of, by `call_key`; of a column that several have, the first's."""
 _SYNC, _INTERMEDIATE = "sync", "intermediate"
 # A call belongs to the window by its first event, and comes with all of them.

@@ -16,7 +16,7 @@ THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
 CALLS = """
 create table calls as select *, call_key as call_id, 'atoms' as source, cast(began_at as date) as call_date,
     began_at as updated_at,
-    case status when 'completed' then 'answered' else status end as answer_status from (values
+    case when status = 'completed' then duration_seconds end as handle_seconds from (values
     ('now 1', timestamp '2026-11-02 14:59', 'nora', 'completed', 60),
     ('now 2', timestamp '2026-11-02 00:30', 'nora', 'completed', 120),
     ('now 3', timestamp '2026-11-02 09:00', 'theo', 'no_answer', null),
@@ -26,7 +26,9 @@ create table calls as select *, call_key as call_id, 'atoms' as source, cast(beg
     ('last week', timestamp '2026-10-26 14:59', 'theo', 'completed', 90),
     ('last week, the day after', timestamp '2026-10-27 10:00', 'theo', 'completed', 600)
 ) as _(call_key, began_at, agent_id, status, duration_seconds);
-create table call_outcomes as select * from (values
+create table call_outcomes as select *, not is_resolved as is_unresolved, satisfaction_score is not null as is_rated,
+    satisfaction_score = 1 as is_rated_1, satisfaction_score = 2 as is_rated_2, satisfaction_score = 3 as is_rated_3,
+    satisfaction_score = 4 as is_rated_4, satisfaction_score = 5 as is_rated_5 from (values
     ('now 1', 'billing', true, 5, false), ('now 2', 'billing', false, 2, true),
     ('now 3', 'general', null, null, false), ('yesterday', 'billing', true, 4, false),
     ('last week', 'billing', false, 1, true), ('later', 'billing', true, 5, false),

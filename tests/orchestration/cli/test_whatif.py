@@ -67,15 +67,15 @@ def groups(differences: dict[str, Any]) -> dict[tuple[str, str | None, str], int
 @pytest.mark.timeout(1800)
 def test_another_var_changes_the_calls_and_actions_that_it_is_about(home: Path) -> None:
     before = state(home)
-    told = json.loads(command(home, "whatif", *SINCE, "--vars", "unhappy_up_to: 3", "--json", "--limit", "3"))
+    told = json.loads(command(home, "whatif", *SINCE, "--vars", "unhappy_max_score: 3", "--json", "--limit", "3"))
     assert state(home) == before
     assert not (home / "whatif" / "scratch").exists()
 
     path = home / "warehouse.duckdb"
     threes = warehouse(
         path,
-        "select call_key, email_template, is_resolved, said_sentiment is null, needs_follow_up or not is_resolved "
-        "from intermediate.int_call_outcomes where satisfaction_score = 3",
+        "select call_key, email_template, is_resolved, reported_sentiment is null, needs_follow_up or not is_resolved "
+        "from intermediate.int_calls_interpreted where satisfaction_score = 3",
     )
     mailed = [row for row in threes if row[1] is not None]
     moody = [row for row in threes if row[3]]
@@ -126,7 +126,7 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
     assert any(last >= until for _, _, last, _ in chosen), "a call of the window goes on after it"
     customers = warehouse(
         path,
-        "select customer_phone, call_key, is_ended, disposition from intermediate.int_call_outcomes "
+        "select customer_phone, call_key, is_ended, disposition from intermediate.int_calls_interpreted "
         "where call_key in (select unnest($1)) and customer_phone is not null and not is_vip order by call_key",
         [key for key, *_ in chosen],
     )
@@ -139,7 +139,7 @@ def test_an_edited_seed_is_tried_on_the_calls_that_began_in_the_window(home: Pat
     minutes: dict[str, float] = dict(
         warehouse(
             path,
-            "select call_key, ceil(duration_seconds / 60) from intermediate.int_call_facts "
+            "select call_key, ceil(duration_seconds / 60) from intermediate.int_calls_measured "
             "where call_key in (select unnest($1)) and source = 'atoms' and duration_seconds is not null",
             [key for key, *_ in chosen],
         )
@@ -180,12 +180,12 @@ def test_answer_status_and_first_call_resolution_are_compared(tmp_path: Path) ->
                 "raw.call_events (source varchar, call_id varchar, received_at timestamp)"
             )
             for table, columns in (
-                ("int_call_outcomes", "false as is_unhappy"),
+                ("int_calls_interpreted", "false as is_unhappy"),
                 (
-                    "int_call_facts",
+                    "int_calls_measured",
                     f"'{status}' as answer_status, [date '2026-11-0{len(side) % 9}'] as dates",
                 ),
-                ("int_repeat_calls", f"{is_repeat} as is_repeat_call, null as is_first_call_resolved"),
+                ("int_calls_repeats_marked", f"{is_repeat} as is_repeat_call, null as is_first_call_resolved"),
             ):
                 connection.execute(
                     f"create table intermediate.{table} as select 'atoms:1' as call_key, {columns}"
@@ -207,20 +207,20 @@ def moment(row: Row) -> datetime:
 
 @pytest.mark.timeout(900)
 def test_a_rule_that_cannot_be_built_is_refused_in_the_words_of_dbt(home: Path) -> None:
-    said = command(home, "whatif", *SINCE, "--vars", "unhappy_up_to=three", code=1)
+    said = command(home, "whatif", *SINCE, "--vars", "unhappy_max_score=three", code=1)
     assert "dbt could not build it" in said
     assert 'Referenced column "three" not found' in said
     assert not (home / "whatif" / "scratch").exists()
 
 
 def test_what_cannot_be_tried_is_said_before_anything_is_built(home: Path, tmp_path: Path) -> None:
-    var = ("--vars", "unhappy_up_to: 3")
+    var = ("--vars", "unhappy_max_score: 3")
     for arguments, said, code in (
         ((*SINCE,), "say what would be different", 2),
-        ((*SINCE, "--vars", "unhappy_upto: 3"), "--vars unhappy_upto: the project has no such var", 2),
-        ((*SINCE, "--vars", "unhappy_upto: 3"), "unhappy_up_to", 2),
-        ((*SINCE, "--vars", "unhappy_up_to"), "names no var", 2),
-        ((*SINCE, "--vars", "{unhappy_up_to: "), "is no YAML", 2),
+        ((*SINCE, "--vars", "unhappy_maxscore: 3"), "--vars unhappy_maxscore: the project has no such var", 2),
+        ((*SINCE, "--vars", "unhappy_maxscore: 3"), "unhappy_max_score", 2),
+        ((*SINCE, "--vars", "unhappy_max_score"), "names no var", 2),
+        ((*SINCE, "--vars", "{unhappy_max_score: "), "is no YAML", 2),
         ((*SINCE, "--project", str(tmp_path)), "has no dbt_project.yml", 2),
         ((*SINCE, "--until", "2026-11-01", *var), "is not before", 2),
         (("--since", "2026-12-01", "--until", "2026-12-02", *var), "no call has its first event", 1),

@@ -60,7 +60,7 @@ def test_a_pass_shows_its_days_and_a_range_is_counted_anew(counted: Any, dagster
     assert {key.path[-1] for key in BY_DAY_KEYS} >= set(TABLES)
     for key in BY_DAY_KEYS:
         assert set(keys) <= dagster.get_materialized_partitions(key), key
-    check = dg.AssetCheckKey(dg.AssetKey(["intermediate", "int_events"]), "warn_unknown_event_types")
+    check = dg.AssetCheckKey(dg.AssetKey(["intermediate", "int_events_unioned"]), "warn_unknown_event_types")
     (record,) = dagster.event_log_storage.get_asset_check_execution_history(check, limit=1)
     assert record.event is not None
     assert record.event.dagster_event is not None

@@ -20,7 +20,7 @@ from tests.conftest import Installation
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 # 100 calls a day, 25 on two days in seven, of which yesterday is none; every second rates, 4 or 5; 5 % without a number
 CALLS = """
-insert into intermediate.int_call_facts by name
+insert into intermediate.int_calls_measured by name
 with days as (
     select cast(unnest(generate_series($day::date - $days::int, $day::date, interval 1 day)) as date) as call_date
 ),
@@ -36,8 +36,8 @@ select
     'agent' as agent_id, 'inbound' as direction, 'general' as issue_type,
     if(i % 20 = 0 or (is_last and $mute and i % 2 = 0), null, '+12025550100') as customer_phone,
     call_date::timestamp + interval 9 hour as began_at, call_date, 60.0 as duration_seconds,
-    'answered' as answer_status, true as is_resolved,
-    if(i % 2 = 0, if(is_last and $sad, 2, 4 + (i % 4) // 2), null) as satisfaction_score
+    true as is_answered, true as is_resolved, i % 2 = 0 as is_rated,
+    if(is_rated, if(is_last and $sad, 2, 4 + (i % 4) // 2), null) as satisfaction_score
 from calls
 where not (is_last and $dropped and i >= (select count(*) from calls where is_last) // 5)
 """

@@ -16,7 +16,7 @@ NOW = datetime.now(UTC)
 ACTIONS = "select action_key, kind, status, attempts, sent_at, payload_hash from actions order by action_key"
 LOSSES = """
     select sum(listed_call_count), sum(received_call_count), sum(recovered_call_count), sum(missing_call_count)
-    from webhook_losses
+    from webhook_loss_daily
 """
 
 

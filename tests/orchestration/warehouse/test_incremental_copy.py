@@ -52,7 +52,7 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
     assert publish.publish(settings).renewed == 0
     with duckdb_file.connect(settings, read_only=False) as connection:
         ((call,),) = connection.execute("select any_value(last_call_key) from marts.customers").fetchall()
-        for table in ("int_calls", "int_call_outcomes", "int_call_facts"):
+        for table in ("int_calls_merged", "int_calls_interpreted", "int_calls_measured"):
             connection.execute(
                 f"update intermediate.{table} set customer_phone = '+12025550111', "
                 "built_at = built_at + interval 1 minute where call_key = $1",
@@ -65,7 +65,7 @@ def test_a_renewed_copy_is_the_whole_copy(settings: OrchestrationSettings) -> No
         connection.execute(
             "update raw.outbox_actions set call_id = other.call_id, source = other.source, "
             "updated_at = updated_at - interval 1 hour, loaded_at = loaded_at + interval 1 minute "
-            "from (from intermediate.int_calls where call_key not in ($1, $2) limit 1) as other "
+            "from (from intermediate.int_calls_merged where call_key not in ($1, $2) limit 1) as other "
             "where action_key = $3",
             [call, left, contact],
         )
@@ -97,14 +97,14 @@ def test_a_mart_of_ones_own_with_a_window_function_is_right(settings: Orchestrat
         ((call,),) = connection.execute(
             "select call_key from marts.ranks order by place desc limit 1"
         ).fetchall()
-        for table in ("int_calls", "int_call_outcomes"):
+        for table in ("int_calls_merged", "int_calls_interpreted"):
             connection.execute(
                 f"update intermediate.{table} set started_at = started_at - interval 1 year where call_key = $1",
                 [call],
             )
         connection.execute(
-            "update intermediate.int_call_facts set built_at = (select max(built_at) + interval 1 minute "
-            "from intermediate.int_call_facts) where call_key = $1",
+            "update intermediate.int_calls_measured set built_at = (select max(built_at) + interval 1 minute "
+            "from intermediate.int_calls_measured) where call_key = $1",
             [call],
         )
         right = connection.execute("select * from marts.ranks order by all").fetchall()
@@ -122,7 +122,7 @@ def test_marts_that_are_renewed_by_row_declare_it(
 ) -> None:
     declared = incremental_copy._declared(settings)
     assert {mart for mart, by in declared.items() if by == "call"} == {
-        "actions", "call_conversations", "call_metrics", "call_outcomes", "call_turns", "call_variables", "calls",
+        "actions", "call_talk_metrics", "call_metrics", "call_outcomes", "call_turns", "call_variables", "calls",
     }  # fmt: skip
     assert {mart for mart, by in declared.items() if by == "day"} == {
         "call_concurrency", "call_metrics_daily", "call_volume",

@@ -103,7 +103,7 @@ def test_a_complete_build_after_the_clock_was_set_back_is_published_and_acted_on
     """The copy, and who fills the outbox, remember a build of a year ahead."""
     from orchestration.defs.assets.models import LEAN, MODELS, OUTCOMES
 
-    tables = ("int_calls", "int_call_outcomes", "int_call_facts", "int_due_actions")
+    tables = ("int_calls_merged", "int_calls_interpreted", "int_calls_measured", "int_due_actions")
     with duckdb_file.writing(settings), duckdb_file.connect(settings, read_only=False) as connection:
         for table in tables:
             connection.execute(f"update intermediate.{table} set built_at = built_at + interval 365 days")

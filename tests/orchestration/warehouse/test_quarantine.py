@@ -36,7 +36,7 @@ from tests.conftest import Installation
 SUSPECTS = [Suspect(f"e{number}", ("atoms", f"c{number // 3}")) for number in range(200)]
 
 
-def builds(breaking: Iterable[int], words: str = "model.aftercall.int_calls: Conversion Error: no") -> Any:
+def builds(breaking: Iterable[int], words: str = "model.aftercall.int_calls_merged: Conversion Error: no") -> Any:
     """A build that fails with any of these suspects, and the sizes of what was built."""
     keys, sizes = {SUSPECTS[number].event_key for number in breaking}, list[int]()
 
@@ -81,7 +81,7 @@ def test_a_failure_that_does_not_come_again_is_no_event_s_fault() -> None:
 def test_memory_that_only_all_of_them_together_lack_is_no_event_s_fault() -> None:
     def too_many(some: Sequence[Suspect]) -> str | None:
         return (
-            "model.aftercall.int_calls: Out of Memory Error: failed to allocate" if len(some) > 90 else None
+            "model.aftercall.int_calls_merged: Out of Memory Error: failed to allocate" if len(some) > 90 else None
         )
 
     with pytest.raises(CannotTell, match="together"):
@@ -90,17 +90,17 @@ def test_memory_that_only_all_of_them_together_lack_is_no_event_s_fault() -> Non
 
 def test_one_event_that_takes_all_memory_is_to_blame() -> None:
     words = (
-        "model.aftercall.int_calls: Runtime Error in model int_calls\n  Out of Memory Error: failed to pin"
+        "model.aftercall.int_calls_merged: Runtime Error in model int_calls_merged\n  Out of Memory Error: failed to pin"
     )
-    assert find(SUSPECTS, builds([60], words)[0]) == {"e60": "model.aftercall.int_calls: Out of Memory Error"}
+    assert find(SUSPECTS, builds([60], words)[0]) == {"e60": "model.aftercall.int_calls_merged: Out of Memory Error"}
 
 
 def test_a_reason_has_no_value_of_the_event() -> None:
     words = (
-        "model.aftercall.int_events: Runtime Error in model int_events (models/intermediate/int_events.sql)\n"
+        "model.aftercall.int_events_unioned: Runtime Error in model int_events_unioned (models/intermediate/int_events_unioned.sql)\n"
         "  Conversion Error: Could not convert string 'ann@example.com' to INT64"
     )
-    assert short_reason(words) == "model.aftercall.int_events: Conversion Error"
+    assert short_reason(words) == "model.aftercall.int_events_unioned: Conversion Error"
     assert short_reason("test.aftercall.unique_x: Got 1 result, configured to fail if != 0") == (
         "test.aftercall.unique_x: data test failed"
     )
@@ -140,7 +140,7 @@ def test_an_event_that_is_set_aside_stays_so_until_it_is_brought_back(
     first, second = keys(settings, "call_events")
     quarantine.remember_built(settings, quarantine.newest_load(settings))
     with duckdb_file.writing(settings):
-        quarantine.set_aside(settings, {first: "model.aftercall.int_calls: Out of Memory Error"})
+        quarantine.set_aside(settings, {first: "model.aftercall.int_calls_merged: Out of Memory Error"})
     assert (keys(settings, "call_events"), keys(settings, "quarantined_events")) == ([second], [first])
 
     # another delivery of the same event, and the whole landing store again
@@ -150,7 +150,7 @@ def test_an_event_that_is_set_aside_stays_so_until_it_is_brought_back(
         pipeline.reload_window(settings, Window(EARLIEST, LATEST))
     assert (keys(settings, "call_events"), keys(settings, "quarantined_events")) == ([second], [first])
     (finding,) = events_set_aside(settings)
-    assert "int_calls: Out of Memory Error" in finding.details
+    assert "int_calls_merged: Out of Memory Error" in finding.details
 
     mark = quarantine.built_through(settings)
     listing = CliRunner().invoke(quarantine_command, ["list"])
@@ -216,7 +216,7 @@ def test_a_pass_goes_on_without_the_event_that_breaks_it(installation: Installat
         ("breaking", "broken")
     ]
     assert installation.mart("select call_id from calls") == [("c1",)]
-    assert installation.warehouse("select call_id from intermediate.int_events") == [("c1",)]
+    assert installation.warehouse("select call_id from intermediate.int_events_unioned") == [("c1",)]
     assert installation.outbox("select count(*) from actions where kind = 'ticket' and status = 'sent'") == [
         (1,)
     ]

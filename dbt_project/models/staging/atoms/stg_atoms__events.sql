@@ -1,5 +1,5 @@
 {#- Both dialects of the platform, and the third naming its set-up page shows: {event, data, call_id}. -#}
-{%- set said_by_seed = {
+{%- set seed_fields = {
     "timestamp": "VARCHAR",
     "agent_id": "VARCHAR",
     "call_direction": "VARCHAR",
@@ -14,7 +14,7 @@
     "variables": "JSON",
     "metrics": "JSON",
 } -%}
-{%- set said_by_wire = {
+{%- set wire_fields = {
     "agentId": "VARCHAR",
     "callId": "VARCHAR",
     "conversationType": "VARCHAR",
@@ -38,36 +38,16 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", dict(said_by_seed, metadata=said_by_wire, data=said_by_seed)) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'atoms'
-    ),
+    {{ platform_deliveries("atoms", dict(seed_fields, metadata=wire_fields, data=seed_fields)) }},
 
     transcripts as (
         select *, coalesce(body.transcript, body.metadata.transcript, body.data.transcript) as spoken
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             coalesce(body.timestamp, body.data.timestamp) as occurred_at_text,
             regexp_extract(body.metadata.callid, '^CALL-([0-9]{13})-', 1) as dialled_at_text,
             coalesce(body.agent_id, body.metadata.agentid, body.data.agent_id) as agent_id,
@@ -87,8 +67,6 @@ with
                 body.duration_seconds, body.metadata.calldata.callduration, body.data.duration_seconds
             ) as duration_text,
             body.metadata.calldata.callstatus as line_status_text,
-            cast(null as varchar) as parent_call_id,
-            cast(null as varchar) as end_reason,
             coalesce(body.disposition, body.data.disposition) as disposition_text,
             coalesce(body.summary, body.metadata.analytics.summary, body.data.summary) as summary,
             coalesce(
@@ -115,7 +93,6 @@ with
 
     {{
         platform_events(
-            "said",
             transcript_text="transcript_text",
             zone="zone",
             dial_result=to_dial_result_of_line("line_status_text"),

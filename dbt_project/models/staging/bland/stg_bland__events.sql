@@ -1,5 +1,5 @@
 {#- The details of the call, as the platform's API answers them, once it is over; some events during it. -#}
-{%- set said_after_the_call = {
+{%- set call_fields = {
     "pathway_id": "VARCHAR",
     "persona_id": "VARCHAR",
     "timestamp": "VARCHAR",
@@ -29,20 +29,7 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", said_after_the_call) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'bland'
-    ),
+    {{ platform_deliveries("bland", call_fields) }},
 
     calls as (
         select
@@ -54,22 +41,12 @@ with
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             body.timestamp as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
             coalesce(body.pathway_id, body.persona_id) as agent_id,
             case body.inbound when 'true' then 'inbound' when 'false' then 'outbound' end as direction_text,
-            cast(null as varchar) as customer_phone_text,
-            cast(null as varchar) as agent_phone_text,
             body.from as from_phone_text,
             body.to as to_phone_text,
             body.started_at as started_at_text,
@@ -91,7 +68,6 @@ with
                 then 'completed'
                 else body.status
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             case
                 when body.transferred_to is not null
                 then 'transferred'
@@ -142,7 +118,6 @@ with
 
     {{
         platform_events(
-            "said",
             analytics_end_the_call=true,
             transcript_text="transcript_text",
             zone="zone",

@@ -1,6 +1,6 @@
 {#- {type, event_timestamp, data}: the end and the analysis of a call in one, or a dial that failed. A conversation may come
     without that envelope, as the API gives it. -#}
-{%- set said_in_metadata = {
+{%- set metadata_fields = {
     "start_time_unix_secs": "VARCHAR",
     "call_duration_secs": "VARCHAR",
     "termination_reason": "VARCHAR",
@@ -22,12 +22,12 @@
         "to_number": "VARCHAR",
     },
 } -%}
-{%- set said_in_data = {
+{%- set data_fields = {
     "agent_id": "VARCHAR",
     "status": "VARCHAR",
     "failure_reason": "VARCHAR",
     "transcript": "JSON",
-    "metadata": said_in_metadata,
+    "metadata": metadata_fields,
     "analysis": {
         "call_successful": "VARCHAR",
         "call_success_score": "VARCHAR",
@@ -40,26 +40,13 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{
-                json_fields(
-                    "case when json_type(payload, '$.data') = 'OBJECT' then payload else json_object('data', payload) end",
-                    {"event_timestamp": "VARCHAR", "data": said_in_data},
-                )
-            }}
-            as body
-        from {{ source("raw", "call_events") }}
-        where source = 'elevenlabs'
-    ),
+    {{
+        platform_deliveries(
+            "elevenlabs",
+            {"event_timestamp": "VARCHAR", "data": data_fields},
+            document="case when json_type(payload, '$.data') = 'OBJECT' then payload else json_object('data', payload) end",
+        )
+    }},
 
     conversations as (
         select
@@ -69,24 +56,15 @@ with
             body.data.metadata.phone_call as phone_call,
             body.data.metadata.body as dial,
             body.data.analysis as analysis,
-            -- a column of its own: what a lambda reads beside its list is copied for each element, here
-            -- once a turn
+            -- A column of its own, because DuckDB copies what a lambda reads besides its list for each turn.
             body.data.metadata.start_time_unix_secs || '000' as start_milliseconds
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             body.event_timestamp as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
             conversation.agent_id as agent_id,
             coalesce(
                 phone_call.direction,
@@ -123,7 +101,6 @@ with
                 when event_type = 'analytics.completed'
                 then 'completed'
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             coalesce(
                 conversation.failure_reason,
                 case when phone_call.call_result <> 'answered' then phone_call.call_result end,
@@ -132,7 +109,6 @@ with
             coalesce(conversation.failure_reason, phone_call.call_result) as dialled,
             {{ verdict_to_disposition("analysis.call_successful") }} as disposition_text,
             analysis.transcript_summary as summary,
-            cast(null as varchar) as recording_url,
             list_transform(
                 {{
                     json_fields(
@@ -178,7 +154,7 @@ with
 
     {{
         platform_events(
-            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled"
+            analytics_end_the_call=true, transcript_text="transcript_text", dial_result="dialled"
         )
     }}
 

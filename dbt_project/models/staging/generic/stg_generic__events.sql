@@ -1,5 +1,5 @@
 {#- {type, timestamp, data}: the Standard Webhooks form, whose data speaks the project's own names. -#}
-{%- set said_in_data = {
+{%- set data_fields = {
     "agent_id": "VARCHAR",
     "direction": "VARCHAR",
     "customer_phone": "VARCHAR",
@@ -22,39 +22,16 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", {"timestamp": "VARCHAR", "data": said_in_data}) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'generic'
-    ),
+    {{ platform_deliveries("generic", {"timestamp": "VARCHAR", "data": data_fields}) }},
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             body.timestamp as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
             body.data.agent_id as agent_id,
             body.data.direction as direction_text,
             body.data.customer_phone as customer_phone_text,
             body.data.agent_phone as agent_phone_text,
-            cast(null as varchar) as from_phone_text,
-            cast(null as varchar) as to_phone_text,
             body.data.started_at as started_at_text,
             body.data.ended_at as ended_at_text,
             body.data.duration_seconds as duration_text,
@@ -77,7 +54,6 @@ with
 
     {{
         platform_events(
-            "said",
             transcript_text="transcript_text",
             zone="zone",
             dial_result="coalesce(answered_by, " ~ to_dial_result_of_line("line_status_text") ~ ")",

@@ -1,5 +1,5 @@
 {#- {event, call}; `call` is what the platform's API answers for the call, complete with its end. -#}
-{%- set said_of_call = {
+{%- set call_fields = {
     "agent_id": "VARCHAR",
     "call_type": "VARCHAR",
     "call_status": "VARCHAR",
@@ -31,23 +31,10 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", {"call": said_of_call}) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'retell'
-    ),
+    {{ platform_deliveries("retell", {"call": call_fields}) }},
 
-    -- The start as a column of its own: what a lambda reads beside its list is copied for each element,
-    -- here once a turn.
+    -- The start is a column of its own, because DuckDB copies what a lambda reads besides its list for each
+    -- turn.
     calls as (
         select
             *,
@@ -57,22 +44,11 @@ with
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            cast(null as varchar) as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
+            * exclude (body),
             call.agent_id as agent_id,
             coalesce(call.direction, call.call_type) as direction_text,
-            cast(null as varchar) as customer_phone_text,
-            cast(null as varchar) as agent_phone_text,
             call.from_number as from_phone_text,
             call.to_number as to_phone_text,
             call.start_timestamp as started_at_text,
@@ -90,7 +66,6 @@ with
                 when call.call_status in ('not_connected', 'error')
                 then 'failed'
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             call.disconnection_reason as end_reason,
             case
                 when {{ to_boolean("analysis.in_voicemail") }} then 'voicemail' else call.disconnection_reason
@@ -139,7 +114,7 @@ with
         from calls
     ),
 
-    {{ platform_events("said", transcript_text="transcript_text", dial_result="dialled") }}
+    {{ platform_events(transcript_text="transcript_text", dial_result="dialled") }}
 
 select *
 from final

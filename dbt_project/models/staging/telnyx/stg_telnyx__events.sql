@@ -1,6 +1,6 @@
 {#- {data: {event_type, payload}}: a call is a session. Only its first leg's events have the three known types, and only
     the first leg's `call.initiated` says whose number is whose. -#}
-{%- set said_in_payload = {
+{%- set payload_fields = {
     "assistant_id": "VARCHAR",
     "call_leg_id": "VARCHAR",
     "direction": "VARCHAR",
@@ -23,31 +23,18 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{
-                json_fields(
-                    "payload",
-                    {
-                        "data": {
-                            "event_type": "VARCHAR",
-                            "occurred_at": "VARCHAR",
-                            "payload": said_in_payload,
-                        }
-                    },
-                )
-            }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'telnyx'
-    ),
+    {{
+        platform_deliveries(
+            "telnyx",
+            {
+                "data": {
+                    "event_type": "VARCHAR",
+                    "occurred_at": "VARCHAR",
+                    "payload": payload_fields,
+                }
+            },
+        )
+    }},
 
     legs as (
         select
@@ -56,7 +43,7 @@ with
             body.data.event_type = 'call.conversation.ended' as is_conversation,
             coalesce(body.data.event_type in ('call.initiated', 'call.answered'), false) as is_leg_start,
             coalesce(body.data.event_type = 'call.hangup', false) as is_leg_end,
-            -- Whom a transfer reached, a later leg, says nothing of the customer.
+            -- Only the first leg: whom a transfer reached says nothing about the customer.
             body.data.event_type in ('call.machine.detection.ended', 'call.machine.premium.detection.ended')
             and {{ is_first_leg("body.data.payload.call_session_id", "body.data.payload.call_leg_id") }}
             as is_machine_detection,
@@ -72,16 +59,9 @@ with
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             body.data.occurred_at as occurred_at_text,
             body.data.payload.start_time as dialled_at_text,
             body.data.payload.assistant_id as agent_id,
@@ -121,11 +101,10 @@ with
                 then 'cancelled'
                 else 'failed'
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             case
                 when is_leg_start or is_leg_end then coalesce(body.data.payload.call_leg_id, '')
             end as leg_id,
-            -- `hangup_source` says caller or callee, which is whose side only with the direction.
+            -- Without `hangup_source`: caller or callee means a side only together with the direction.
             case
                 when event_type = 'call.end'
                 then coalesce(body.data.payload.hangup_cause, body.data.payload.reason)
@@ -142,7 +121,6 @@ with
                         else body.data.payload.hangup_cause
                     end
             end as dialled,
-            cast(null as varchar) as disposition_text,
             list_last(
                 list_filter(
                     list_transform(
@@ -163,14 +141,13 @@ with
             list_filter(
                 body.data.payload.messages, lambda message:message.role in ('user', 'assistant')
             ) as transcript,
-            {{ no_variables() }} as variables,
             flatten(
                 list_transform(insights, lambda insight:{{ measures_of_object("insight.result") }})
             ) as measures
         from legs
     ),
 
-    {{ platform_events("said", leg_id="leg_id", dial_result="dialled") }}
+    {{ platform_events(leg_id="leg_id", dial_result="dialled") }}
 
 select *
 from final

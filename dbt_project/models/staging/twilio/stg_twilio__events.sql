@@ -1,5 +1,5 @@
 {#- A status callback's form, or an event of Event Streams that quotes one; of several in a body, the first. -#}
-{%- set said_in_form = {
+{%- set form_fields = {
     "ParentCallSid": "VARCHAR",
     "CallStatus": "VARCHAR",
     "Direction": "VARCHAR",
@@ -9,99 +9,67 @@
     "AnsweredBy": "VARCHAR",
     "RecordingUrl": "VARCHAR",
 } -%}
-{%- set shape = {"form": said_in_form, "data": {"request": {"parameters": said_in_form}}} -%}
+{%- set shape = {"form": form_fields, "data": {"request": {"parameters": form_fields}}} -%}
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{
-                json_fields(
-                    "case when json_type(payload) = 'ARRAY' then json_extract(payload, '$[0]') else payload end",
-                    shape,
-                )
-            }}
-            as body
-        from {{ source("raw", "call_events") }}
-        where source = 'twilio'
-    ),
+    {{
+        platform_deliveries(
+            "twilio",
+            shape,
+            document="case when json_type(payload) = 'ARRAY' then json_extract(payload, '$[0]') else payload end",
+        )
+    }},
 
-    fields as (select *, coalesce(body.form, body.data.request.parameters) as said from deliveries),
+    fields as (select *, coalesce(body.form, body.data.request.parameters) as form from deliveries),
 
-    -- Behind a leg that <Dial> made is whom the customer was put through to, not the customer.
+    -- On a leg that <Dial> made is the person to whom the customer was connected, not the customer.
     lines as (
         select
             *,
-            said.parentcallsid is not null or coalesce(said.direction = 'outbound-dial', false) as is_leg,
-            -- of a direction that is neither (`trunking-…`, or none) nobody knows which number is ours
+            form.parentcallsid is not null or coalesce(form.direction = 'outbound-dial', false) as is_leg,
+            -- With another direction (`trunking-…`, or none) the body does not say which number is ours.
             case
-                when said.direction = 'inbound'
-                then said."from"
-                when said.direction like 'outbound%'
-                then said."to"
-            end as customer,
+                when form.direction = 'inbound'
+                then form."from"
+                when form.direction like 'outbound%'
+                then form."to"
+            end as customer_number,
             case
-                when said.direction = 'inbound'
-                then said."to"
-                when said.direction like 'outbound%'
-                then said."from"
-            end as ours
+                when form.direction = 'inbound'
+                then form."to"
+                when form.direction like 'outbound%'
+                then form."from"
+            end as own_number
         from fields
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            cast(null as varchar) as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
-            cast(null as varchar) as agent_id,
-            said.direction as direction_text,
-            case when not is_leg then customer end as customer_phone_text,
-            case when is_leg then said."to" else ours end as agent_phone_text,
-            cast(null as varchar) as from_phone_text,
-            cast(null as varchar) as to_phone_text,
-            cast(null as varchar) as started_at_text,
-            cast(null as varchar) as ended_at_text,
-            case when event_type = 'call.end' then said.callduration end as duration_text,
-            case when event_type = 'call.end' then said.callstatus end as line_status_text,
-            said.parentcallsid as parent_call_id,
+            * exclude (body),
+            form.direction as direction_text,
+            case when not is_leg then customer_number end as customer_phone_text,
+            case when is_leg then form."to" else own_number end as agent_phone_text,
+            case when event_type = 'call.end' then form.callduration end as duration_text,
+            case when event_type = 'call.end' then form.callstatus end as line_status_text,
+            form.parentcallsid as parent_call_id,
             case
                 when event_type <> 'call.end'
                 then null
-                when said.answeredby like 'machine%' or said.answeredby = 'fax'
-                then said.answeredby
-                else said.callstatus
+                when form.answeredby like 'machine%' or form.answeredby = 'fax'
+                then form.answeredby
+                else form.callstatus
             end as end_reason,
-            -- The machine detection's own callback has no status.
+            -- The callback of the machine detection has no status.
             coalesce(
-                {{ to_dial_result("said.answeredby") }},
-                case when event_type = 'call.end' then said.callstatus end
+                {{ to_dial_result("form.answeredby") }},
+                case when event_type = 'call.end' then form.callstatus end
             ) as dialled,
-            cast(null as varchar) as disposition_text,
-            cast(null as varchar) as summary,
-            said.recordingurl as recording_url,
-            {{ no_transcript() }} as transcript,
-            {{ no_variables() }} as variables,
-            {{ no_measures() }} as measures
+            form.recordingurl as recording_url
         from lines
     ),
 
-    {{ platform_events("said", dial_result="dialled") }}
+    {{ platform_events(dial_result="dialled") }}
 
 select *
 from final

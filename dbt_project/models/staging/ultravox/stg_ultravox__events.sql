@@ -1,9 +1,9 @@
 {#- {event, call}: `call` is what the API answers for the call, with one medium among several. -#}
 {%- set line = {"outgoing": {"to": "VARCHAR", "from": "VARCHAR"}, "incoming": "JSON"} -%}
 {%- set mediums = ["twilio", "telnyx", "plivo", "exotel", "sip"] -%}
-{%- set said_of_medium = {"webRtc": "JSON"} -%}
-{%- for medium in mediums -%} {%- do said_of_medium.update({medium: line}) -%} {%- endfor -%}
-{%- set said_of_call = {
+{%- set medium_fields = {"webRtc": "JSON"} -%}
+{%- for medium in mediums -%} {%- do medium_fields.update({medium: line}) -%} {%- endfor -%}
+{%- set call_fields = {
     "created": "VARCHAR",
     "joined": "VARCHAR",
     "ended": "VARCHAR",
@@ -12,27 +12,14 @@
     "summary": "VARCHAR",
     "agentId": "VARCHAR",
     "agent": {"agentId": "VARCHAR"},
-    "medium": said_of_medium,
+    "medium": medium_fields,
     "metadata": "JSON",
     "requestContext": {"ultravox": {"sip": {"caller_id": "VARCHAR"}}},
 } -%}
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", {"call": said_of_call}) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'ultravox'
-    ),
+    {{ platform_deliveries("ultravox", {"call": call_fields}) }},
 
     dialled as (
         select
@@ -56,17 +43,9 @@ with
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            cast(null as varchar) as occurred_at_text,
+            * exclude (body),
             body.call.created as dialled_at_text,
             coalesce(body.call.agentid, body.call.agent.agentid) as agent_id,
             case
@@ -79,12 +58,9 @@ with
             end as direction_text,
             coalesce(outgoing_to, body.call.requestcontext.ultravox.sip.caller_id) as customer_phone_text,
             outgoing_from as agent_phone_text,
-            cast(null as varchar) as from_phone_text,
-            cast(null as varchar) as to_phone_text,
             body.call.joined as started_at_text,
             body.call.ended as ended_at_text,
-            cast(null as varchar) as duration_text,
-            -- A reason is given once the call is over; what the line did follows from it.
+            -- The platform gives a reason once the call is over. The status of the line follows from it.
             case
                 when body.call.endreason in ('hangup', 'agent_hangup', 'timeout')
                 then 'completed'
@@ -93,18 +69,13 @@ with
                 when body.call.endreason is not null
                 then 'failed'
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             body.call.endreason as end_reason,
-            cast(null as varchar) as disposition_text,
             coalesce(body.call.summary, body.call.shortsummary) as summary,
-            cast(null as varchar) as recording_url,
-            {{ no_transcript() }} as transcript,
-            body.call.metadata as variables,
-            {{ no_measures() }} as measures
+            body.call.metadata as variables
         from dialled
     ),
 
-    {{ platform_events("said", dial_result="end_reason") }}
+    {{ platform_events(dial_result="end_reason") }}
 
 select *
 from final

@@ -1,8 +1,8 @@
 {#- {message}: status updates, and the report after the call, which is its end and its analysis. -#}
-{%- set said_in_messages = [
+{%- set messages_fields = [
     {"role": "VARCHAR", "message": "VARCHAR", "time": "VARCHAR", "endTime": "VARCHAR"}
 ] -%}
-{%- set said_of_call = {
+{%- set call_fields = {
     "type": "VARCHAR",
     "assistantId": "VARCHAR",
     "squadId": "VARCHAR",
@@ -12,7 +12,7 @@
     "phoneNumber": {"number": "VARCHAR", "sipUri": "VARCHAR"},
     "assistantOverrides": {"variableValues": "JSON"},
 } -%}
-{%- set said_in_message = {
+{%- set message_fields = {
     "status": "VARCHAR",
     "timestamp": "VARCHAR",
     "startedAt": "VARCHAR",
@@ -21,14 +21,14 @@
     "endedReason": "VARCHAR",
     "summary": "VARCHAR",
     "recordingUrl": "VARCHAR",
-    "messages": said_in_messages,
+    "messages": messages_fields,
     "transcript": "VARCHAR",
     "customer": {"number": "VARCHAR", "sipUri": "VARCHAR", "name": "VARCHAR", "email": "VARCHAR"},
     "phoneNumber": {"number": "VARCHAR", "sipUri": "VARCHAR"},
-    "call": said_of_call,
+    "call": call_fields,
     "analysis": {"summary": "VARCHAR", "structuredData": "JSON", "successEvaluation": "VARCHAR"},
     "artifact": {
-        "messages": said_in_messages,
+        "messages": messages_fields,
         "transcript": "VARCHAR",
         "recordingUrl": "VARCHAR",
         "variableValues": "JSON",
@@ -38,38 +38,17 @@
 
 with
 
-    deliveries as (
-        select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
-            {{ json_fields("payload", {"message": said_in_message}) }} as body
-        from {{ source("raw", "call_events") }}
-        where source = 'vapi'
-    ),
+    {{ platform_deliveries("vapi", {"message": message_fields}) }},
 
     messages as (
         select *, body.message as message, body.message.call as call, body.message.artifact as artifact
         from deliveries
     ),
 
-    said as (
+    source_fields as (
         select
-            event_key,
-            event_id,
-            source,
-            event_type,
-            call_id,
-            occurred_at,
-            received_at,
-            loaded_at,
+            * exclude (body),
             message.timestamp as occurred_at_text,
-            cast(null as varchar) as dialled_at_text,
             coalesce(call.assistantid, call.squadid) as agent_id,
             call.type as direction_text,
             {{
@@ -92,8 +71,6 @@ with
                     ]
                 )
             }} as agent_phone_text,
-            cast(null as varchar) as from_phone_text,
-            cast(null as varchar) as to_phone_text,
             coalesce(message.startedat, call.startedat) as started_at_text,
             coalesce(message.endedat, call.endedat) as ended_at_text,
             message.durationseconds as duration_text,
@@ -117,7 +94,6 @@ with
                 when event_type = 'call.start'
                 then 'in_progress'
             end as line_status_text,
-            cast(null as varchar) as parent_call_id,
             message.endedreason as end_reason,
             {{ verdict_to_disposition("message.analysis.successevaluation") }} as disposition_text,
             {{ first_meaningful(["message.analysis.summary", "message.summary"]) }} as summary,
@@ -125,13 +101,13 @@ with
             list_transform(
                 list_filter(
                     coalesce(artifact.messages, message.messages),
-                    lambda said:said.role in ('bot', 'assistant', 'user')
+                    lambda turn:turn.role in ('bot', 'assistant', 'user')
                 ),
-                lambda said: {
-                    'role':said.role,
-                    'content':said.message,
-                    'timestamp':split_part(said.time, '.', 1),
-                    'until':split_part(said.endtime, '.', 1)
+                lambda turn: {
+                    'role':turn.role,
+                    'content':turn.message,
+                    'timestamp':split_part(turn.time, '.', 1),
+                    'until':split_part(turn.endtime, '.', 1)
                 }
             ) as transcript,
             {{ first_meaningful(["artifact.transcript", "message.transcript"]) }} as transcript_text,
@@ -166,7 +142,7 @@ with
 
     {{
         platform_events(
-            "said", analytics_end_the_call=true, transcript_text="transcript_text", dial_result="end_reason"
+            analytics_end_the_call=true, transcript_text="transcript_text", dial_result="end_reason"
         )
     }}
 

@@ -1,24 +1,22 @@
-{# What a data test found, in words: after a build, the first rows of each that warned or failed, as far as no column is personal.
-   By hand it stands in dbt's output; Dagster shows it at the check. A test that names the newest first orders its rows so. #}
-{% macro name_what_tests_found(results) -%}
-    {%- set found = [] -%}
+{# What a data test found, for people. #}
+{% macro log_test_failures(results) -%}
+    {%- set failed = [] -%}
     {%- for result in results if result.node.resource_type == "test" and result.failures -%}
-        {%- if result.status in ("warn", "fail") -%} {%- do found.append(result) -%} {%- endif -%}
+        {%- if result.status in ("warn", "fail") -%} {%- do failed.append(result) -%} {%- endif -%}
     {%- endfor -%}
-    {%- set personal = personal_columns() if found else [] -%}
-    {%- for result in found -%}
-        {%- set told = [] if result.node.column_name in personal else failing_rows(result.node, personal) -%}
-        {%- set others = result.failures - told | length -%}
+    {%- set personal = personal_columns() if failed else [] -%}
+    {%- for result in failed -%}
+        {%- set rows = [] if result.node.column_name in personal else failing_rows(result.node, personal) -%}
+        {%- set others = result.failures - rows | length -%}
         {%- if others > 0 -%}
-            {%- do told.append(
-                ("and " ~ others ~ " more") if told else (others ~ " rows of personal data")
+            {%- do rows.append(
+                ("and " ~ others ~ " more") if rows else (others ~ " rows of personal data")
             ) -%}
         {%- endif -%}
-        {%- do log(result.node.name ~ ": " ~ told | join("; "), info=true) -%}
+        {%- do log(result.node.name ~ ": " ~ rows | join("; "), info=true) -%}
     {%- endfor -%}
 {%- endmacro %}
 
-{# The first rows that a test finds, each as text, without what stands in columns of these names. #}
 {% macro failing_rows(test, personal) -%}
     {%- set query -%}
         select * from (
@@ -37,7 +35,6 @@
     {{ return(rows) }}
 {%- endmacro %}
 
-{# The names of all columns that are tagged as personal. #}
 {% macro personal_columns() -%}
     {%- set names = [] -%}
     {%- for node in (graph.nodes.values() | list) + (graph.sources.values() | list) -%}
@@ -48,8 +45,6 @@
     {{ return(names) }}
 {%- endmacro %}
 
-{# A cell as text of one line, at most 80 characters, without phone numbers and addresses: platforms put them into any field.
-   The patterns take linear time: an address is looked for once a word, and a number has an end. #}
 {% macro without_numbers_of_people(cell) -%}
     {%- set text = modules.re.sub("\\s+", " ", "null" if cell is none else cell | string) -%}
     {%- if cell is string -%}

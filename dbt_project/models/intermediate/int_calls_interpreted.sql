@@ -9,7 +9,7 @@
 
 with
 
-    -- Transcripts, variables and measures stay where they are: what follows reads this table for every call.
+    -- Without transcripts, variables and measures, because later models read this table for every call.
     calls as (
         select
             call_key,
@@ -59,44 +59,44 @@ with
             turn_count,
             customer_turn_count,
             has_speakers
-        from {{ ref("int_calls") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_merged") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
-    said_reasons as (select distinct source, end_reason from calls where end_reason is not null),
+    sent_reasons as (select distinct source, end_reason from calls where end_reason is not null),
 
-    -- Of several patterns that match, the first in the order of the seed.
+    -- The first matching pattern in the order of the seed wins.
     matched_reasons as (
         select
-            said_reasons.source,
-            said_reasons.end_reason,
+            sent_reasons.source,
+            sent_reasons.end_reason,
             patterns.category,
             patterns.is_error,
             row_number() over (
-                partition by said_reasons.source, said_reasons.end_reason order by patterns.position
+                partition by sent_reasons.source, sent_reasons.end_reason order by patterns.position
             ) as match_number
-        from said_reasons
+        from sent_reasons
         inner join
             {{ ref("end_reason_patterns") }} as patterns
-            on lower(said_reasons.end_reason) like patterns.pattern
-            and coalesce(patterns.source, said_reasons.source) = said_reasons.source
+            on lower(sent_reasons.end_reason) like patterns.pattern
+            and coalesce(patterns.source, sent_reasons.source) = sent_reasons.source
     ),
 
     categories as (
         select
-            said_reasons.source,
-            said_reasons.end_reason,
+            sent_reasons.source,
+            sent_reasons.end_reason,
             coalesce(known.category, matched_reasons.category) as category,
             coalesce(known.is_error, matched_reasons.is_error) as is_error
-        from said_reasons
+        from sent_reasons
         left join
             {{ ref("end_reasons") }} as known
-            on said_reasons.source = known.source
-            and lower(said_reasons.end_reason) = known.end_reason
+            on sent_reasons.source = known.source
+            and lower(sent_reasons.end_reason) = known.end_reason
         left join
             matched_reasons
-            on said_reasons.source = matched_reasons.source
-            and said_reasons.end_reason = matched_reasons.end_reason
+            on sent_reasons.source = matched_reasons.source
+            and sent_reasons.end_reason = matched_reasons.end_reason
             and matched_reasons.match_number = 1
     ),
 
@@ -121,7 +121,7 @@ with
                 then 'in_progress'
                 else 'unknown'
             end as status,
-            {{ to_boolean("calls.issue_resolved_text") }} as said_resolved,
+            {{ to_boolean("calls.issue_resolved_text") }} as reported_resolved,
             dispositions.is_resolved as mapped_resolved,
             case
                 when {{ to_number("calls.satisfaction_text") }} in (1, 2, 3, 4, 5)
@@ -130,7 +130,7 @@ with
             case
                 when lower(calls.sentiment_text) in ('positive', 'neutral', 'negative')
                 then lower(calls.sentiment_text)
-            end as said_sentiment,
+            end as reported_sentiment,
             coalesce(calls.disposition = 'transferred', false)
             or coalesce({{ to_boolean("calls.measured_transfer_text") }}, false)
             or coalesce({{ to_boolean("calls.asked_transfer_text") }}, false) as is_transfer_requested,
@@ -145,8 +145,8 @@ with
         left join categories on calls.source = categories.source and calls.end_reason = categories.end_reason
     ),
 
-    -- The platform's own word of whom the dial reached counts over a transcript, which may hold what a
-    -- machine said; why the call ended does not.
+    -- The platform's own word for whom the dial reached wins over the transcript, which may hold what a
+    -- machine said. The reason why the call ended does not.
     answered as (
         select
             *,
@@ -177,7 +177,7 @@ with
         from read
     ),
 
-    -- True where the customer was spoken to, unknown while nothing tells.
+    -- True if somebody spoke with the customer; null while nothing says.
     reached as (
         select
             *,
@@ -190,35 +190,37 @@ with
         from answered
     ),
 
-    judged as (
+    interpreted as (
         select
             *,
-            -- A verdict on a call that reached nobody says nothing of an issue.
+            -- The disposition of a call that reached nobody says nothing about an issue.
             coalesce(
-                said_resolved, case when is_reached is not false then mapped_resolved end
+                reported_resolved, case when is_reached is not false then mapped_resolved end
             ) as is_resolved,
             coalesce(
-                said_sentiment,
+                reported_sentiment,
                 case
-                    when satisfaction_score >= {{ var("happy_from") }}
+                    when satisfaction_score >= {{ var("happy_min_score") }}
                     then 'positive'
-                    when satisfaction_score <= {{ var("unhappy_up_to") }}
+                    when satisfaction_score <= {{ var("unhappy_max_score") }}
                     then 'negative'
                     when satisfaction_score is not null
                     then 'neutral'
                 end,
                 'unknown'
             ) as sentiment,
-            satisfaction_score <= {{ var("unhappy_up_to") }} as is_unhappy,
-            satisfaction_score >= {{ var("happy_from") }} as is_happy
+            satisfaction_score <= {{ var("unhappy_max_score") }} as is_unhappy,
+            satisfaction_score >= {{ var("happy_min_score") }} as is_happy
         from reached
     ),
 
     final as (
         select
             *,
+            not is_resolved as is_unresolved,
+            satisfaction_score is not null as is_rated,
             coalesce(started_at, ended_at, last_occurred_at) as call_moment,
-            {{ sortable("coalesce(started_at, ended_at, last_occurred_at)") }}
+            {{ sort_key_timestamp("coalesce(started_at, ended_at, last_occurred_at)") }}
             || '-'
             || call_key as call_order,
             case
@@ -242,7 +244,7 @@ with
                 when is_happy and is_resolved
                 then 'thank_you'
             end as email_template
-        from judged
+        from interpreted
     )
 
 select *

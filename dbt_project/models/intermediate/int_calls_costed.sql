@@ -1,10 +1,10 @@
 with
 
-    calls as (select * from {{ ref("int_call_facts") }} where duration_seconds is not null),
+    calls as (select * from {{ ref("int_calls_measured") }} where duration_seconds is not null),
 
     rates as (select * from {{ ref("platform_rates") }}),
 
-    -- The rate of the day: of those that had begun by then, the last.
+    -- The rate of the day is the last that was valid by then.
     priced as (
         select
             calls.call_key,

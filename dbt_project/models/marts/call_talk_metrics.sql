@@ -1,6 +1,6 @@
 with
 
-    facts as (select * from {{ ref("int_call_facts") }}),
+    facts as (select * from {{ ref("int_calls_measured") }}),
 
     final as (
         select

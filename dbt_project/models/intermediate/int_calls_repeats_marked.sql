@@ -11,11 +11,11 @@ with
 
     news as (
         select call_key, customer_phone
-        from {{ ref("int_call_facts") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_measured") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
-    -- What is used twice DuckDB reads whole, unless it is told not to keep it.
+    -- DuckDB would materialise a CTE that is used twice, and so read the whole table.
     before as not materialized(
         {% if is_incremental() %}select * from {{ this }}
         {% else %}
@@ -31,7 +31,7 @@ with
         {% endif %}
     ),
 
-    -- A call that turns out to be another customer's changes what is said of the calls of both.
+    -- A call that moves to another customer changes the marks of both customers' calls.
     touched_customers as (
         select customer_phone
         from news
@@ -50,13 +50,11 @@ with
             call_date,
             is_resolved,
             last_loaded_at,
-            customer_phone is not null
-            and answer_status = 'answered'
-            and direction <> 'outbound' as is_contact
-        from {{ ref("int_call_facts") }}
+            customer_phone is not null and is_answered and not is_outbound as is_contact
+        from {{ ref("int_calls_measured") }}
     ),
 
-    -- Of unknown customers only the calls with news. In two parts: with an `or` the database reads every
+    -- Of unknown customers only the new calls. Two parts, because with an `or` the database reads every
     -- call.
     calls as (
         select *
@@ -78,7 +76,7 @@ with
         window same_issue as (partition by customer_phone, issue_type, is_contact order by began_at, call_key)
     ),
 
-    judged as (
+    compared as (
         select
             *,
             case
@@ -98,23 +96,24 @@ with
             case
                 when not is_repeat_call and is_resolved is not null then is_resolved and not is_repeated
             end as is_first_call_resolved
-        from judged
+        from compared
     ),
 
     judged_before as (
         select before.* from before where before.call_key in (select resolved.call_key from resolved)
     ),
 
-    -- Of the other calls of a customer most are judged as before; only those that are not have their days
-    -- counted anew.
+    -- Most other calls of a customer keep their marks. Only the days of changed calls are counted again.
     final as (
         select
             resolved.call_key,
             resolved.customer_phone,
             resolved.call_date,
+            resolved.is_contact,
             case when resolved.is_repeat_call then resolved.previous_call_key end as repeats_call_key,
             resolved.is_repeat_call,
             resolved.is_repeated,
+            resolved.is_first_call_resolved is not null as is_first_contact,
             resolved.is_first_call_resolved,
             resolved.last_loaded_at,
             case

@@ -9,13 +9,13 @@
 
 with
 
-    judged as (
+    interpreted as (
         select *, coalesce(call_moment, first_received_at) as began_at
-        from {{ ref("int_call_outcomes") }}
-        where {{ newer_than_this("last_loaded_at", "last_loaded_at") }}
+        from {{ ref("int_calls_interpreted") }}
+        where {{ incremental_filter("last_loaded_at", "last_loaded_at") }}
     ),
 
-    -- By the load time too: it lets the database pass over the transcripts of all other calls.
+    -- Joins by the load time too, so that the database skips the transcripts of all other calls.
     spoken as (
         select
             calls.call_key,
@@ -27,13 +27,16 @@ with
             list_sum({{ pauses("calls.turns") }}) as silence_seconds,
             list_max({{ pauses("calls.turns") }}) as longest_pause_seconds,
             {{ last_speaker("calls.turns") }} as last_speaker
-        from {{ ref("int_calls") }} as calls
-        inner join judged on calls.call_key = judged.call_key and calls.last_loaded_at = judged.last_loaded_at
+        from {{ ref("int_calls_merged") }} as calls
+        inner join
+            interpreted
+            on calls.call_key = interpreted.call_key
+            and calls.last_loaded_at = interpreted.last_loaded_at
     ),
 
-    known as (
+    counted as (
         select
-            judged.*,
+            interpreted.*,
             coalesce(spoken.agent_turn_count, 0) as agent_turn_count,
             coalesce(spoken.agent_characters, 0) as agent_characters,
             coalesce(spoken.customer_characters, 0) as customer_characters,
@@ -42,14 +45,17 @@ with
             spoken.silence_seconds,
             spoken.longest_pause_seconds,
             spoken.last_speaker,
-            {{ call_end("judged.began_at", "judged.ended_at", "judged.duration_seconds") }} as line_ended_at
-        from judged
-        left join spoken on judged.call_key = spoken.call_key
+            {{ call_end("interpreted.began_at", "interpreted.ended_at", "interpreted.duration_seconds") }}
+            as line_ended_at
+        from interpreted
+        left join spoken on interpreted.call_key = spoken.call_key
     ),
 
     left_early as (
         select
             *,
+            answer_status = 'answered' as is_answered,
+            answer_status = 'abandoned' as is_abandoned,
             case
                 when answer_status = 'answered' then not (is_transferred or is_transfer_requested)
             end as is_contained,
@@ -63,7 +69,7 @@ with
                 when answer_status = 'answered' and end_reason_category is not null
                 then end_reason_category = 'customer_hung_up' and not coalesce(is_resolved, false)
             end as is_dropped_off
-        from known
+        from counted
     ),
 
     earlier as (
@@ -109,6 +115,19 @@ with
             left_early.end_reason_category,
             left_early.is_ended_by_error,
             left_early.answer_status,
+            -- One boolean per count of macros/metrics.sql: the only place that says when a call counts.
+            coalesce(left_early.direction = 'inbound', false) as is_inbound,
+            coalesce(left_early.direction = 'outbound', false) as is_outbound,
+            left_early.answer_status <> 'open' as is_over,
+            left_early.answer_status not in ('open', 'unknown') as is_attempted,
+            left_early.is_answered or left_early.is_abandoned as is_connected,
+            left_early.is_answered,
+            left_early.is_abandoned,
+            left_early.answer_status
+            in ('no_answer', 'busy', 'declined', 'voicemail', 'cancelled') as is_unreached,
+            left_early.answer_status = 'failed' as is_failed,
+            left_early.is_answered and left_early.duration_seconds is not null as is_handled,
+            case when left_early.is_answered then left_early.duration_seconds end as handle_seconds,
             left_early.is_transferred,
             left_early.is_transfer_requested,
             left_early.transfer_reason,
@@ -116,8 +135,18 @@ with
             left_early.is_dropped_off,
             case when left_early.is_dropped_off then left_early.turn_count end as drop_off_turn,
             left_early.is_resolved,
+            left_early.is_unresolved,
+            left_early.is_resolved is not null as is_resolution_known,
             left_early.satisfaction_score,
+            left_early.is_rated,
+            {% for score in range(1, 6) %}
+                coalesce(left_early.satisfaction_score = {{ score }}, false) as is_rated_{{ score }},
+            {% endfor %}
+            coalesce(left_early.satisfaction_score in (4, 5), false) as is_satisfied,
             left_early.sentiment,
+            left_early.sentiment = 'positive' as is_positive,
+            left_early.sentiment = 'neutral' as is_neutral,
+            left_early.sentiment = 'negative' as is_negative,
             left_early.needs_follow_up,
             left_early.is_vip
         from left_early
