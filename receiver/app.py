@@ -39,7 +39,7 @@ def create_app(
     register_error_handlers(app)
     app.register_blueprint(webhooks_blueprint(settings, landing))
     app.register_blueprint(_operations(Readiness(landing, READY_SECONDS), metrics))
-    _say_what_is_unsigned(settings)
+    _warn_of_unsigned_sources(settings)
     return app
 
 
@@ -69,7 +69,7 @@ def _json(content: dict[str, str]) -> Response:
     return Response(orjson.dumps(content), content_type="application/json")
 
 
-def _say_what_is_unsigned(settings: ReceiverSettings) -> None:
+def _warn_of_unsigned_sources(settings: ReceiverSettings) -> None:
     """Warn at start, so that no operator learns from a lost call that a source is refused or open to everybody."""
     for name in sorted(SOURCES):
         if settings.secrets_for(name) and SOURCES[name].takes_address and not settings.receiver_public_url:

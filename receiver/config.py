@@ -15,8 +15,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from receiver.networks import Network, networks
-from receiver.networks import is_loopback as is_loopback  # what listens elsewhere asks it here
+from receiver.networks import Network, is_loopback, networks
 from receiver.sources import SOURCES
 
 ENV_FILE = ".env"

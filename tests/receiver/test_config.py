@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from receiver.config import Home, ReceiverSettings, is_loopback
+from receiver.config import Home, ReceiverSettings
+from receiver.networks import is_loopback
 
 
 @pytest.fixture(autouse=True)

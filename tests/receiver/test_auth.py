@@ -1,4 +1,4 @@
-"""Who may send without a signature: programs of this machine, and nobody else once the receiver is in earnest."""
+"""Who may send unsigned events: programs on this machine, and nobody once platforms reach the receiver."""
 
 import http.client
 import subprocess
