@@ -15,9 +15,7 @@ from orchestration.config import DBT_PROJECT, OrchestrationSettings
 from orchestration.warehouse import dbt
 
 PAGE = Path(__file__).with_name("data-dictionary.md")
-STALE = (
-    "docs/data-dictionary.md is older than the dbt project: run `make dictionary` and commit the page"
-)
+STALE = "docs/data-dictionary.md is older than the dbt project: run `make dictionary` and commit the page"
 _HEAD = """\
 # Data dictionary
 

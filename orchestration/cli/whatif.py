@@ -114,7 +114,9 @@ def _change(texts: Sequence[str], project: Path | None) -> "Change":
     from orchestration.tools.whatif import Change
 
     if not texts and project is None:
-        raise click.UsageError("say what would be different: --vars 'unhappy_max_score: 3', or --project PATH")
+        raise click.UsageError(
+            "say what would be different: --vars 'unhappy_max_score: 3', or --project PATH"
+        )
     if project is not None and not (project / _PROJECT_FILE).is_file():
         raise click.UsageError(f"--project {project}: no dbt project, it has no {_PROJECT_FILE}")
     variables: dict[str, Any] = {}
@@ -142,7 +144,9 @@ def _variables(text: str) -> dict[str, Any]:
             return {name.strip(): load_yaml_text(value)}
     except DbtBaseException as error:
         raise click.UsageError(f"--vars {text!r} is no YAML: {error}") from error
-    raise click.UsageError(f"--vars {text!r} names no var; write 'unhappy_max_score: 3' or unhappy_max_score=3")
+    raise click.UsageError(
+        f"--vars {text!r} names no var; write 'unhappy_max_score: 3' or unhappy_max_score=3"
+    )
 
 
 def _known(project: Path) -> set[str]:

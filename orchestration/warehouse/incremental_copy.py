@@ -109,7 +109,8 @@ def _marks(connection: duckdb.DuckDBPyConnection) -> Watermarks:
     found = connection.execute(
         """select
             (select coalesce(max(built_at), '-infinity') from warehouse.intermediate.int_calls_measured)::varchar,
-            (select coalesce(max(judged_through), '-infinity') from warehouse.intermediate.int_calls_repeats_marked)::varchar,
+            (select coalesce(max(judged_through), '-infinity')
+                from warehouse.intermediate.int_calls_repeats_marked)::varchar,
             (select coalesce(max(loaded_at), '-infinity') from warehouse.staging.stg_outbox__actions)::varchar"""
     ).fetchone()
     return Watermarks(dbt.project_version(), dbt.completed(connection, "warehouse"), *(found or ()))

@@ -51,7 +51,9 @@ def set_aside(settings: OrchestrationSettings, reasons: Mapping[str, str]) -> No
         for key, reason in reasons.items():
             connection.execute(_SET_ASIDE, {"reason": reason, "now": now, "key": key})
         connection.execute(f"delete from {EVENTS} where event_key in (select unnest($keys))", keys)  # noqa: S608
-        if _count(connection, "select count(*) from duckdb_tables() where table_name = 'int_events_unioned'", {}):
+        if _count(
+            connection, "select count(*) from duckdb_tables() where table_name = 'int_events_unioned'", {}
+        ):
             connection.execute(
                 "delete from intermediate.int_events_unioned where event_key in (select unnest($keys))", keys
             )

@@ -177,13 +177,13 @@ class Warehouse:
 
     def relations(self, schema: str) -> dict[str, list[str]]:
         """Columns of every relation of a schema."""
-        found: dict[str, list[str]] = {}
+        columns_by_relation: dict[str, list[str]] = {}
         for row in self.rows(
             "select table_name, column_name from information_schema.columns "
             f"where table_schema = '{schema}' order by table_name, ordinal_position"
         ):
-            found.setdefault(row["table_name"], []).append(row["column_name"])
-        return found
+            columns_by_relation.setdefault(row["table_name"], []).append(row["column_name"])
+        return columns_by_relation
 
 
 @pytest.fixture(scope="session")

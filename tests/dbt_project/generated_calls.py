@@ -49,8 +49,8 @@ def _call(call_id: str, chance: random.Random) -> Iterator[dict[str, Any]]:
         yield _body("call.start", began, {**who, "started_at": _text(began)})
     if has_end:
         tier = {"customer_tier": chance.choice(("vip", "standard", None, None))}
-        told = {**who, "variables": {**who["variables"], **tier}, **_end(began, ended, chance)}
-        yield _body("call.end", ended, told)
+        end_fields = {**who, "variables": {**who["variables"], **tier}, **_end(began, ended, chance)}
+        yield _body("call.end", ended, end_fields)
     if has_analytics:
         yield _body("analytics.completed", ended + timedelta(seconds=4), {**who, "metrics": _metrics(chance)})
 
@@ -80,7 +80,7 @@ def _transcript(began: datetime, chance: random.Random) -> Iterator[dict[str, An
 
 
 def _metrics(chance: random.Random) -> dict[str, Any]:
-    said = {
+    sent_metrics = {
         "satisfaction_score": chance.choice((1, 2, 3, 4, 5, None)),
         "issue_resolved": chance.choice((True, True, False, None)),
         "sentiment": chance.choice(("positive", "neutral", "negative", None, None)),
@@ -88,7 +88,7 @@ def _metrics(chance: random.Random) -> dict[str, Any]:
         "transfer_requested": chance.choice((True, False, None, None)),
         "transfer_reason": chance.choice(("wants_a_human", "too_hard", None)),
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in sent_metrics.items() if value is not None}
 
 
 def _body(event: str, moment: datetime, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,12 +99,12 @@ def _text(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds") + "Z"
 
 
-def calls_of(told: Sequence[Mapping[str, Any]]) -> list[Call]:
+def calls_of(landed_bodies: Sequence[Mapping[str, Any]]) -> list[Call]:
     """The calls of these bodies, whatever their order."""
     events: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
-    for body in told:
+    for body in landed_bodies:
         events[body["data"]["call_id"]][body["type"]] = body
-    return [_read(said) for said in events.values()]
+    return [_read(call_events) for call_events in events.values()]
 
 
 def _read(events: Mapping[str, Mapping[str, Any]]) -> Call:

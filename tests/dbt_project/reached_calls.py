@@ -22,17 +22,17 @@ Case = tuple[str, str, list[Delivery], str, bool | None]
 def cases() -> Iterator[Case]:
     """Every way of saying whom a call reached; the call's id is `<platform>-<way>`."""
     for platform, ways in _WAYS.items():
-        for way, (said, status) in ways.items():
+        for way, (overrides, status) in ways.items():
             call_id = f"{platform}-{way}"
             resolved = False if status == "answered" and platform not in _WITHOUT_VERDICT else None
-            yield platform, way, _BODIES[platform](call_id, said), status, resolved
+            yield platform, way, _BODIES[platform](call_id, overrides), status, resolved
 
 
 def _json(platform: str, body: Any) -> Delivery:
     return platform, json.dumps(body).encode(), False
 
 
-def _retell(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _retell(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     call: dict[str, Any] = {
         "call_id": call_id, "agent_id": "ag", "call_type": "phone_call", "direction": "outbound", "from_number": OURS,
         "to_number": THEIRS, "call_status": "ended", "start_timestamp": STARTED * 1000, "end_timestamp": ENDED * 1000,
@@ -40,12 +40,12 @@ def _retell(call_id: str, said: dict[str, Any]) -> list[Delivery]:
         "transcript_object": [{"role": role, "content": text, "words": []} for role, text in TURNS],
         "retell_llm_dynamic_variables": {"customer_email": MAIL},
     }  # fmt: skip
-    call |= {name: value for name, value in said.items() if name != "in_voicemail"}
+    call |= {name: value for name, value in overrides.items() if name != "in_voicemail"}
     analysis = {
         "custom_analysis_data": {},
         "user_sentiment": "Unknown",
         "call_successful": False,
-        "in_voicemail": said.get("in_voicemail", False),
+        "in_voicemail": overrides.get("in_voicemail", False),
     }
     return [
         _json("retell", {"event": "call_ended", "call": call}),
@@ -53,7 +53,7 @@ def _retell(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     ]
 
 
-def _vapi(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _vapi(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     message = {
         "type": "end-of-call-report", "timestamp": ENDED * 1000, "startedAt": "2026-11-02T09:00:00Z",
         "endedAt": "2026-11-02T09:00:42Z", "customer": {"number": THEIRS},
@@ -62,14 +62,19 @@ def _vapi(call_id: str, said: dict[str, Any]) -> list[Delivery]:
             "variableValues": {"customer_email": MAIL},
             "messages": [{"role": "bot" if who == "agent" else who, "message": text} for who, text in TURNS],
         },
-        "analysis": {"successEvaluation": "false"}, **said,
+        "analysis": {"successEvaluation": "false"}, **overrides,
     }  # fmt: skip
     return [_json("vapi", {"message": message})]
 
 
-def _elevenlabs(call_id: str, said: dict[str, Any]) -> list[Delivery]:
-    if "failure_reason" in said:
-        data = {"agent_id": "ag", "conversation_id": call_id, "metadata": {"body": {"To": THEIRS}}, **said}
+def _elevenlabs(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
+    if "failure_reason" in overrides:
+        data = {
+            "agent_id": "ag",
+            "conversation_id": call_id,
+            "metadata": {"body": {"To": THEIRS}},
+            **overrides,
+        }
         return [
             _json("elevenlabs", {"type": "call_initiation_failure", "event_timestamp": ENDED, "data": data})
         ]
@@ -78,9 +83,9 @@ def _elevenlabs(call_id: str, said: dict[str, Any]) -> list[Delivery]:
         "transcript": [{"role": role, "message": text, "time_in_call_secs": 0} for role, text in TURNS],
         "metadata": {
             "start_time_unix_secs": STARTED, "call_duration_secs": 42,
-            "termination_reason": said.get("termination_reason", "Client disconnected: 1000"),
+            "termination_reason": overrides.get("termination_reason", "Client disconnected: 1000"),
             "phone_call": {"direction": "outbound", "agent_number": OURS, "external_number": THEIRS,
-                           "call_result": said.get("call_result")},
+                           "call_result": overrides.get("call_result")},
         },
         "analysis": {"call_successful": "failure", "transcript_summary": "An invoice."},
         "conversation_initiation_client_data": {"dynamic_variables": {"customer_email": MAIL}},
@@ -88,7 +93,7 @@ def _elevenlabs(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     return [_json("elevenlabs", {"type": "post_call_transcription", "event_timestamp": ENDED, "data": data})]
 
 
-def _bland(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _bland(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     body = {
         "call_id": call_id, "to": THEIRS, "from": OURS, "inbound": False, "completed": True, "call_length": 0.7,
         "created_at": "2026-11-02T09:00:00Z", "started_at": "2026-11-02T09:00:00Z", "status": "completed",
@@ -96,65 +101,70 @@ def _bland(call_id: str, said: dict[str, Any]) -> list[Delivery]:
             {"id": place, "created_at": "2026-11-02T09:00:05Z", "text": text,
              "user": "assistant" if who == "agent" else who} for place, (who, text) in enumerate(TURNS)
         ],
-        "variables": {"customer_email": MAIL}, "disposition_tag": "UNSUCCESSFUL", "summary": "An invoice.", **said,
+        "variables": {"customer_email": MAIL}, "disposition_tag": "UNSUCCESSFUL", "summary": "An invoice.", **overrides,
     }  # fmt: skip
     return [_json("bland", body)]
 
 
-def _synthflow(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _synthflow(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     call = {
         "call_id": call_id, "model_id": "m", "status": "completed", "end_call_reason": "agent_goodbye",
         "start_time": "2026-11-02T09:00:00+00:00", "duration": 42,
         "transcript": "\n".join(f"{'bot' if who == 'agent' else 'human'}: {text}" for who, text in TURNS),
-    } | {name: value for name, value in said.items() if name != "analysis"}  # fmt: skip
-    body = {"status": "completed", "call": call, "analysis": said.get("analysis", {}),
+    } | {name: value for name, value in overrides.items() if name != "analysis"}  # fmt: skip
+    body = {"status": "completed", "call": call, "analysis": overrides.get("analysis", {}),
             "lead": {"name": "Ann", "phone_number": THEIRS, "prompt_variables": {"customer_email": MAIL}}}  # fmt: skip
     return [_json("synthflow", body)]
 
 
-def _telnyx(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _telnyx(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     events = [("call.initiated", {"direction": "outgoing"})]
-    if "detected" in said:
-        events.append((said["detected"], {"result": said["result"]}))
-    events.append(("call.hangup", {"hangup_cause": said.get("hangup_cause", "normal_clearing")}))
-    ids = {"call_session_id": call_id, "call_leg_id": said.get("leg", call_id), "from": OURS, "to": THEIRS}
+    if "detected" in overrides:
+        events.append((overrides["detected"], {"result": overrides["result"]}))
+    events.append(("call.hangup", {"hangup_cause": overrides.get("hangup_cause", "normal_clearing")}))
+    ids = {
+        "call_session_id": call_id,
+        "call_leg_id": overrides.get("leg", call_id),
+        "from": OURS,
+        "to": THEIRS,
+    }
     moments = [f"2026-11-02T09:00:{second:02d}.000000Z" for second in (0, 5, 42)]
     if len(events) == 2:
         moments.pop(1)
-    found = []
+    telnyx_events = []
     for moment, (kind, fields) in zip(moments, events, strict=True):
         own = ids if kind.startswith("call.machine") else ids | {"call_leg_id": call_id}
         data = {"event_type": kind, "id": f"{call_id}-{kind}", "occurred_at": moment}
-        found.append(_json("telnyx", {"data": data | {"payload": own | fields}}))
-    return found
+        telnyx_events.append(_json("telnyx", {"data": data | {"payload": own | fields}}))
+    return telnyx_events
 
 
-def _twilio(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _twilio(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     line = {"CallSid": call_id, "From": OURS, "To": THEIRS, "Direction": "outbound-api"}
-    forms = [line | {"CallStatus": "completed", "CallDuration": "42"} | said]
-    if said.get("CallStatus") == "alone":
+    forms = [line | {"CallStatus": "completed", "CallDuration": "42"} | overrides]
+    if overrides.get("CallStatus") == "alone":
         forms = [
             line | {"CallStatus": "completed", "CallDuration": "42"},
-            {"CallSid": call_id, "AnsweredBy": said["AnsweredBy"]},
+            {"CallSid": call_id, "AnsweredBy": overrides["AnsweredBy"]},
         ]
     return [("twilio", urlencode(form).encode(), True) for form in forms]
 
 
-def _ultravox(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _ultravox(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     call = {
         "callId": call_id, "created": "2026-11-02T09:00:00Z", "joined": "2026-11-02T09:00:00Z",
         "ended": "2026-11-02T09:00:42Z", "endReason": "hangup", "medium": {"twilio": {"outgoing": {"to": THEIRS}}},
-    } | said  # fmt: skip
+    } | overrides  # fmt: skip
     return [_json("ultravox", {"event": "call.ended", "call": call})]
 
 
-def _atoms(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _atoms(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     turns = [{"role": role, "content": text} for role, text in TURNS]
-    if "callStatus" in said:
+    if "callStatus" in overrides:
         metadata = {
             "agentId": "ag", "eventType": "post-conversation", "conversationType": "telephonyOutbound",
             "callId": call_id, "transcript": turns, "variables": {"customer_email": MAIL},
-            "callData": {"fromNumber": OURS, "toNumber": THEIRS, "callDuration": 42.0, **said},
+            "callData": {"fromNumber": OURS, "toNumber": THEIRS, "callDuration": 42.0, **overrides},
         }  # fmt: skip
         analytics = metadata | {
             "eventType": "analytics-completed",
@@ -167,15 +177,17 @@ def _atoms(call_id: str, said: dict[str, Any]) -> list[Delivery]:
     common = {"timestamp": "2026-11-02T09:00:42Z", "agent_id": "ag", "call_id": call_id}
     end = {"event": "call.end", "duration_seconds": 42, "disposition": "unsuccessful", "transcript": turns}
     return [
-        _json("atoms", common | end | {name: said[name] for name in ("disposition",) if name in said}),
-        _json("atoms", common | {"event": "analytics.completed", "metrics": said.get("metrics", {})}),
+        _json(
+            "atoms", common | end | {name: overrides[name] for name in ("disposition",) if name in overrides}
+        ),
+        _json("atoms", common | {"event": "analytics.completed", "metrics": overrides.get("metrics", {})}),
     ]
 
 
-def _generic(call_id: str, said: dict[str, Any]) -> list[Delivery]:
+def _generic(call_id: str, overrides: dict[str, Any]) -> list[Delivery]:
     data = {
         "call_id": call_id, "direction": "outbound", "customer_phone": THEIRS, "disposition": "unsuccessful",
-        "duration_seconds": 42, "transcript": [{"role": role, "content": text} for role, text in TURNS], **said,
+        "duration_seconds": 42, "transcript": [{"role": role, "content": text} for role, text in TURNS], **overrides,
     }  # fmt: skip
     return [_json("generic", {"type": "call.end", "timestamp": "2026-11-02T09:00:42Z", "data": data})]
 
@@ -313,8 +325,8 @@ _WAYS: dict[str, dict[str, tuple[dict[str, Any], str]]] = {
 
 def transferred_to_a_machine() -> list[Delivery]:
     """A customer who talked, and whose transfer, a later leg, reached a colleague's voicemail."""
-    said = {"detected": "call.machine.detection.ended", "result": "machine", "leg": _OTHER_LEG}
-    return _telnyx(_SESSION, said)
+    overrides = {"detected": "call.machine.detection.ended", "result": "machine", "leg": _OTHER_LEG}
+    return _telnyx(_SESSION, overrides)
 
 
 def named_by_analytics() -> list[Delivery]:

@@ -32,7 +32,7 @@ def concurrency(calls: Sequence[Call]) -> Figures:
         if call.ended and call.ended > call.began:
             for dimension in slices(call):
                 spans[dimension].append((call.began, call.ended))
-    found: Figures = {}
+    figures_by_key: Figures = {}
     for dimension, lines in spans.items():
         for quarter in {quarter for began, ended in lines for quarter, _ in _quarters(began, ended)}:
             inside = [
@@ -42,22 +42,22 @@ def concurrency(calls: Sequence[Call]) -> Figures:
             ]
             peak = max(sum(b <= moment < e for b, e in inside) for moment, _ in inside)
             seconds = sum((e - b).total_seconds() for b, e in inside)
-            found[(quarter, *dimension)] = peak, seconds / QUARTER.total_seconds()
-    return found
+            figures_by_key[(quarter, *dimension)] = peak, seconds / QUARTER.total_seconds()
+    return figures_by_key
 
 
 def volume(calls: Sequence[Call]) -> Figures:
     """By quarter of an hour, source, agent, direction and issue type: calls, answered ones, seconds on the line."""
-    found: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    figures_by_key: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0, 0.0])
     for call in calls:
         direction = call.outcome["direction"] or "unknown"
         for quarter, seconds in _quarters(call.began, call.ended or call.began):
-            row = found[quarter, call.source, call.agent, direction, call.outcome["issue_type"]]
+            row = figures_by_key[quarter, call.source, call.agent, direction, call.outcome["issue_type"]]
             begins = quarter <= call.began
             row[0] += begins
             row[1] += begins and call.is_answered
             row[2] += seconds
-    return {key: tuple(row) for key, row in found.items()}
+    return {key: tuple(row) for key, row in figures_by_key.items()}
 
 
 def transfer_reasons(calls: Sequence[Call]) -> Figures:
@@ -65,18 +65,18 @@ def transfer_reasons(calls: Sequence[Call]) -> Figures:
     groups: dict[tuple[Any, ...], list[Call]] = defaultdict(list)
     for call in calls:
         groups[call.day, call.source, call.agent, call.outcome["issue_type"]].append(call)
-    found: Figures = {}
+    figures_by_key: Figures = {}
     for group, members in groups.items():
         answered = sum(call.is_answered for call in members)
         wanting = [(call.transfer_reason or "not_said", call) for call in members if call.wants_a_person]
         for reason in {reason for reason, _ in wanting}:
-            of_it = [call for said, call in wanting if said == reason]
+            of_it = [call for given_reason, call in wanting if given_reason == reason]
             lost = sum(call.is_answered for call in of_it)
             asked = sum(bool(call.outcome["transferred"]) for call in of_it)
             transferred = sum(call.is_transferred for call in of_it)
             rates = share(lost, answered), share(len(of_it), len(wanting))
-            found[(*group, reason)] = len(of_it), transferred, asked, lost, answered, *rates
-    return found
+            figures_by_key[(*group, reason)] = len(of_it), transferred, asked, lost, answered, *rates
+    return figures_by_key
 
 
 def drop_off_points(calls: Sequence[Call]) -> Figures:
@@ -85,13 +85,17 @@ def drop_off_points(calls: Sequence[Call]) -> Figures:
     for call in calls:
         if call.is_dropped_off is not None:
             groups[call.source, call.agent, call.outcome["issue_type"]].append(call)
-    found: Figures = {}
+    figures_by_key: Figures = {}
     for group, members in groups.items():
         turns = [min(len(call.turns), DROP_OFF_LAST_TURN) for call in members]
         for number in set(turns):
             left = [call.is_dropped_off for call, had in zip(members, turns, strict=True) if had == number]
-            found[(*group, number)] = sum(had >= number for had in turns), len(left), sum(map(bool, left))
-    return found
+            figures_by_key[(*group, number)] = (
+                sum(had >= number for had in turns),
+                len(left),
+                sum(map(bool, left)),
+            )
+    return figures_by_key
 
 
 def conversation(call: Call) -> dict[str, Any]:
@@ -111,18 +115,18 @@ _ROLES = ("agent", "user")
 
 def costs(calls: Sequence[Call], rates: Sequence[tuple[str, date, float, str, int]]) -> Figures:
     """By day, source, agent and currency: calls, minutes, cost. Rates: platform, first day, price, currency, step."""
-    found: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
+    figures_by_key: dict[tuple[Any, ...], list[float]] = defaultdict(lambda: [0, 0.0, 0.0])
     for call in calls:
         valid = [rate for rate in rates if rate[0] == call.source and rate[1] <= call.day]
         if call.seconds is None or not valid:
             continue
         _, _, price, currency, step = max(valid, key=lambda rate: rate[1])
         minutes = math.ceil(call.seconds / step) * step / 60
-        row = found[call.day, call.source, call.agent, currency]
+        row = figures_by_key[call.day, call.source, call.agent, currency]
         row[0] += 1
         row[1] += minutes
         row[2] += minutes * price
-    return {key: tuple(row) for key, row in found.items()}
+    return {key: tuple(row) for key, row in figures_by_key.items()}
 
 
 def after_call_work(

@@ -60,9 +60,9 @@ class Call:
             return "voicemail"
         if any(turn.role == "user" for turn in self.turns):
             return "answered"
-        for said in (self.end_category, self.status):
-            if said in (*UNREACHED, "failed"):
-                return str(said)
+        for reason in (self.end_category, self.status):
+            if reason in (*UNREACHED, "failed"):
+                return str(reason)
         if self.turns or (self.seconds is not None and self.seconds <= ABANDONED_WITHIN_SECONDS):
             return "abandoned"
         return "answered" if self.seconds is not None or self.outcome["has_analytics"] else "unknown"
@@ -112,12 +112,12 @@ class Call:
 
 def calls_of(bodies: Iterable[Mapping[str, Any]], outcomes: Sequence[Mapping[str, Any]]) -> list[Call]:
     """The calls of all bodies, each told by its start, end and analytics, whatever their order and however often."""
-    said: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    events_by_call: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
     for body in bodies:
         inner = body.get("metadata") or body
         call_id = inner.get("callId") or inner["call_id"]
-        said[call_id][inner.get("eventType") or inner["event"]] = inner
-    return [_call(said[outcome["call_id"]], outcome) for outcome in outcomes]
+        events_by_call[call_id][inner.get("eventType") or inner["event"]] = inner
+    return [_call(events_by_call[outcome["call_id"]], outcome) for outcome in outcomes]
 
 
 def _call(events: Mapping[str, Mapping[str, Any]], outcome: Mapping[str, Any]) -> Call:
@@ -147,10 +147,10 @@ def _call(events: Mapping[str, Mapping[str, Any]], outcome: Mapping[str, Any]) -
 
 
 def _sentiment(events: Mapping[str, Mapping[str, Any]], satisfaction: int | None) -> str:
-    said = events.get("analytics.completed", {}).get("metrics", {})
+    sent_metrics = events.get("analytics.completed", {}).get("metrics", {})
     listed = events.get("analytics-completed", {}).get("analytics", {}).get("dispositionMetrics", ())
-    said = said or {metric["identifier"]: metric["value"] for metric in listed}
-    return str(said.get("sentiment") or sentiment_of(satisfaction))
+    sent_metrics = sent_metrics or {metric["identifier"]: metric["value"] for metric in listed}
+    return str(sent_metrics.get("sentiment") or sentiment_of(satisfaction))
 
 
 def sentiment_of(satisfaction: int | None) -> str:
@@ -299,11 +299,13 @@ def conversations(calls: Sequence[Call]) -> dict[str, float | None]:
     """How the calls were talked on, taken together."""
     turns = [turn for call in calls for turn in call.turns]
     agent, customer = ([turn for turn in turns if turn.role == role] for role in ("agent", "user"))
-    said = sum(len(turn.content) for turn in agent)
+    agent_characters = sum(len(turn.content) for turn in agent)
     talked = sum(bool(call.turns) for call in calls)
     pauses = [call.pauses for call in calls if call.pauses]
     return {
-        "agent_talk_share": share(said, said + sum(len(turn.content) for turn in customer)),
+        "agent_talk_share": share(
+            agent_characters, agent_characters + sum(len(turn.content) for turn in customer)
+        ),
         "average_agent_turns": share(len(agent), talked),
         "average_customer_turns": share(len(customer), talked),
         "average_silence_seconds": share(sum(map(sum, pauses)), len(pauses)),

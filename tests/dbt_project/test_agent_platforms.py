@@ -18,7 +18,7 @@ PLATFORMS = ("bland", "elevenlabs", "retell", "vapi")
 
 
 @pytest.fixture(scope="module")
-def told(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "Land") -> "Warehouse":
+def warehouse(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "Land") -> "Warehouse":
     """The bodies of these platforms, and of no other, in one pass."""
     warehouse = built_warehouse()
     warehouse.load([land(*body) for body in bodies if body[0] in PLATFORMS])
@@ -74,13 +74,13 @@ CALLS: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 
 
-def test_every_call_is_told_in_one_vocabulary(told: "Warehouse") -> None:
-    rows = told.rows(f"select call_key, {FACTS} from marts.calls")
+def test_every_call_is_told_in_one_vocabulary(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(f"select call_key, {FACTS} from marts.calls")
     assert {row.pop("call_key"): tuple(row.values()) for row in rows} == CALLS
 
 
-def test_one_event_is_end_and_analysis(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_one_event_is_end_and_analysis(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select source, has_end, has_analytics, count(*) from marts.calls group by all order by all"
     )
     assert [tuple(row.values()) for row in rows] == [
@@ -93,8 +93,8 @@ def test_one_event_is_end_and_analysis(told: "Warehouse") -> None:
     ]
 
 
-def test_outcomes(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_outcomes(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select call_key, disposition, is_resolved, satisfaction_score, sentiment, is_transfer_requested, "
         "needs_follow_up, issue_type, is_vip from marts.call_outcomes where satisfaction_score is not null order by all"
     )
@@ -106,8 +106,8 @@ def test_outcomes(told: "Warehouse") -> None:
     }
 
 
-def test_turns_have_a_role_and_times(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_turns_have_a_role_and_times(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select source, role, strftime(spoken_at, '%M:%S.%g'), strftime(spoken_until, '%M:%S.%g') "
         "from marts.call_turns order by source, turn_number"
     )
@@ -123,27 +123,27 @@ def test_turns_have_a_role_and_times(told: "Warehouse") -> None:
     ]  # fmt: skip
 
 
-def test_measures_keep_what_was_sent(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_measures_keep_what_was_sent(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select source || ' ' || measure as name, value_text, reasoning from marts.call_metrics "
         "where measure_number = 1"
     )
-    found = {row["name"]: (row["value_text"], row["reasoning"]) for row in rows}
-    assert found["elevenlabs issue_type"] == ("sales", "Asked what is for sale.")
-    assert found["elevenlabs stayed_polite"] == ("success", "No harsh word.")
-    assert found["elevenlabs user_rating"] == found["elevenlabs satisfaction_score"] == ("4", None)
+    by_name = {row["name"]: (row["value_text"], row["reasoning"]) for row in rows}
+    assert by_name["elevenlabs issue_type"] == ("sales", "Asked what is for sale.")
+    assert by_name["elevenlabs stayed_polite"] == ("success", "No harsh word.")
+    assert by_name["elevenlabs user_rating"] == by_name["elevenlabs satisfaction_score"] == ("4", None)
     unsaid = "select measure, value_type, reasoning from marts.call_metrics where measure_number = 2"
-    assert [tuple(row.values()) for row in told.rows(unsaid)] == [
+    assert [tuple(row.values()) for row in warehouse.rows(unsaid)] == [
         ("satisfaction_score", "empty", "Not said.")
     ]
-    assert found["vapi callback_wanted"] == ("false", None)
-    assert found["vapi success_evaluation"] == ("true", None)
-    assert found["retell refund_amount"] == ("39.9", None)
-    assert found["bland rooms"] == ("2", None)
+    assert by_name["vapi callback_wanted"] == ("false", None)
+    assert by_name["vapi success_evaluation"] == ("true", None)
+    assert by_name["retell refund_amount"] == ("39.9", None)
+    assert by_name["bland rooms"] == ("2", None)
 
 
-def test_what_users_measure_is_kept_and_what_has_no_name_reported(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_what_users_measure_is_kept_and_what_has_no_name_reported(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select source, measure, canonical_measure, value_type from marts.call_metrics where not is_mapped order by all"
     )
     assert [tuple(row.values()) for row in rows] == [
@@ -152,29 +152,29 @@ def test_what_users_measure_is_kept_and_what_has_no_name_reported(told: "Warehou
         ("retell", "refund_amount", "refund_amount", "number"),
         ("vapi", "callback_wanted", "callback_wanted", "boolean"),
     ]
-    warned = told.dbt("test", "--select", "warn_measures_without_a_name")
+    warned = warehouse.dbt("test", "--select", "warn_measures_without_a_name")
     assert warned == {"warn_measures_without_a_name": "warn"}
     score = (
         "select canonical_measure, value_number from marts.call_metrics where measure = 'call_success_score'"
     )
-    assert tuple(told.row(score).values()) == ("success_score", 0.9)
+    assert tuple(warehouse.row(score).values()) == ("success_score", 0.9)
 
 
-def test_variables_of_all_places_come_together(told: "Warehouse") -> None:
-    rows = told.rows(
+def test_variables_of_all_places_come_together(warehouse: "Warehouse") -> None:
+    rows = warehouse.rows(
         "select source, list(distinct variable order by variable) as names from marts.call_variables group by 1"
     )
-    found = {row["source"]: set(row["names"]) for row in rows}
-    assert found["retell"] == {
+    by_name = {row["source"]: set(row["names"]) for row in rows}
+    assert by_name["retell"] == {
         "customer_name",
         "customer_tier",
         "order_number",
         "shop",
         "transfer_destination",
     }
-    assert found["vapi"] == {"appointment", "customer_name", "now"}
-    assert found["elevenlabs"] >= {"customer_name", "language", "system__caller_id"}
-    assert found["bland"] >= {"campaign", "city", "customer_name", "transferred_to"}
+    assert by_name["vapi"] == {"appointment", "customer_name", "now"}
+    assert by_name["elevenlabs"] >= {"customer_name", "language", "system__caller_id"}
+    assert by_name["bland"] >= {"campaign", "city", "customer_name", "transferred_to"}
 
 
 # reasons that the package no longer lists, but Vapi's API description did between 2024 and 2025: calls of history have
@@ -210,14 +210,14 @@ def test_every_reason_of_the_vendors_packages_has_a_category(
     rows = warehouse.rows("select * from marts.call_end_reasons")
     assert Counter(row["source"] for row in rows) == {"retell": 39, "vapi": 605 + len(RETIRED)}
     assert [row["end_reason"] for row in rows if row["end_reason_category"] is None] == ["novel"]
-    found = {row["end_reason"]: (row["end_reason_category"], row["is_error"]) for row in rows}
-    assert found["pipeline-error-openai-voice-failed"] == ("failed", True)
-    assert found["call.in-progress.error-vapifault-worker-died"] == ("failed", True)
-    assert found["call.in-progress.error-warm-transfer-silence-timeout"] == ("timeout", False)
-    assert found["call.in-progress.error-warm-transfer-idle-timeout"] == ("timeout", False)
-    assert found["vapifault-transport-never-connected"] == ("failed", True)
-    assert found["voicemail"] == ("voicemail", False)
-    assert found["user_declined"] == ("declined", False)
+    by_reason = {row["end_reason"]: (row["end_reason_category"], row["is_error"]) for row in rows}
+    assert by_reason["pipeline-error-openai-voice-failed"] == ("failed", True)
+    assert by_reason["call.in-progress.error-vapifault-worker-died"] == ("failed", True)
+    assert by_reason["call.in-progress.error-warm-transfer-silence-timeout"] == ("timeout", False)
+    assert by_reason["call.in-progress.error-warm-transfer-idle-timeout"] == ("timeout", False)
+    assert by_reason["vapifault-transport-never-connected"] == ("failed", True)
+    assert by_reason["voicemail"] == ("voicemail", False)
+    assert by_reason["user_declined"] == ("declined", False)
     counted = Counter(row["end_reason_category"] for row in rows if row["source"] == "vapi")
     assert counted["failed"] > 500
     assert counted["other"] == 5

@@ -151,7 +151,9 @@ def test_call(awkward: "Warehouse", call_key: str, expected: dict[str, Any]) -> 
 
 
 def test_events_without_a_call_are_kept_and_belong_to_none(awkward: "Warehouse") -> None:
-    without = awkward.row("select count(*) as n from intermediate.int_events_unioned where call_id is null")["n"]
+    without = awkward.row("select count(*) as n from intermediate.int_events_unioned where call_id is null")[
+        "n"
+    ]
     assert without == 7
     assert awkward.rows("select * from marts.calls where call_id is null or call_key is null") == []
 
@@ -168,13 +170,13 @@ def test_turns_keep_every_script_and_their_order(awkward: "Warehouse") -> None:
 
 def test_variables_with_hostile_names_stay_as_they_are(awkward: "Warehouse") -> None:
     rows = awkward.rows("select variable, value_text from marts.call_variables where call_id = 'hostile'")
-    found = {row["variable"]: row["value_text"] for row in rows}
-    assert found["a"] == "2", "of a name that stands twice, the last counts"
-    assert found["$.b"] == "path"
-    assert found["/c"] == "pointer"
-    assert found['"'] == "quote"
-    assert found[""] == "empty"
-    assert found["שלום"] == "🙂"
+    values_by_name = {row["variable"]: row["value_text"] for row in rows}
+    assert values_by_name["a"] == "2", "of a name that stands twice, the last counts"
+    assert values_by_name["$.b"] == "path"
+    assert values_by_name["/c"] == "pointer"
+    assert values_by_name['"'] == "quote"
+    assert values_by_name[""] == "empty"
+    assert values_by_name["שלום"] == "🙂"
 
 
 def test_measures_have_typed_values(awkward: "Warehouse") -> None:

@@ -524,8 +524,8 @@ def test_the_first_leg_speaks_and_all_legs_count(built: "Warehouse") -> None:
         "calls.duration_seconds, calls.customer_name, calls.customer_tier"
     )
     calls = facts(built, columns, "%")
-    found = {call_id: calls[call_id] for call_id in LEGS}
-    assert found == {call_id: (*leg[:2], leg[2] + BEGAN, *leg[3:]) for call_id, leg in LEGS.items()}
+    facts_by_call = {call_id: calls[call_id] for call_id in LEGS}
+    assert facts_by_call == {call_id: (*leg[:2], leg[2] + BEGAN, *leg[3:]) for call_id, leg in LEGS.items()}
 
 
 def test_words_for_nothing_are_nothing(built: "Warehouse") -> None:
@@ -549,8 +549,8 @@ def test_words_that_mean_something_stay(built: "Warehouse") -> None:
 
 
 def test_an_address_counts_if_it_is_one(built: "Warehouse") -> None:
-    found = facts(built, "calls.customer_email", "email-%")
-    assert {sent: found[f"email-{number:02}"] for number, sent in enumerate(EMAILS)} == EMAILS
+    facts_by_call = facts(built, "calls.customer_email", "email-%")
+    assert {sent: facts_by_call[f"email-{number:02}"] for number, sent in enumerate(EMAILS)} == EMAILS
 
 
 def test_an_address_as_it_was_sent_is_kept(built: "Warehouse") -> None:
@@ -592,16 +592,16 @@ def test_a_customers_mail_quotes_only_a_written_summary(built: "Warehouse") -> N
 
 def test_times_that_are_not_believed(built: "Warehouse") -> None:
     columns = "calls.started_at, epoch(calls.ended_at) as ended, calls.duration_seconds"
-    found = facts(built, columns, "time-%")
+    facts_by_call = facts(built, columns, "time-%")
     # without times of its own, the call ended when its event says so
-    assert found["time-future"] == (
+    assert facts_by_call["time-future"] == (
         datetime.fromtimestamp(BEGAN + 40, UTC).replace(tzinfo=None),
         BEGAN + 60,
         20,
     )
-    assert found["time-tomorrow"][0] == datetime(2026, 11, 3, 9)  # noqa: DTZ001 - plain UTC
-    assert found["time-backwards"][1:] == (BEGAN + 30, 20)
-    assert found["time-backwards-later"][1:] == (BEGAN + 40, 30)
+    assert facts_by_call["time-tomorrow"][0] == datetime(2026, 11, 3, 9)  # noqa: DTZ001 - plain UTC
+    assert facts_by_call["time-backwards"][1:] == (BEGAN + 30, 20)
+    assert facts_by_call["time-backwards-later"][1:] == (BEGAN + 40, 30)
 
 
 def test_a_local_time_is_one_of_its_zone(built: "Warehouse") -> None:
@@ -617,6 +617,6 @@ def test_a_conversation_without_its_envelope_is_the_same(built: "Warehouse") -> 
         "calls.customer_phone, calls.direction, calls.summary, facts.turn_count, "
         "epoch(calls.ended_at), calls.has_analytics"
     )
-    found = facts(built, columns, "bare-%")
+    facts_by_call = facts(built, columns, "bare-%")
     wanted = (NUMBER, "inbound", "A parcel was lost.", 2, BEGAN + 30, True)
-    assert found == dict.fromkeys(["bare-whole", "bare-untyped", "bare-data"], wanted)
+    assert facts_by_call == dict.fromkeys(["bare-whole", "bare-untyped", "bare-data"], wanted)

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 FANOUT, JOINS, CHAINED_VIEWS = 3, 7, 5
 EXCEPTIONS = {
-    ("model_fanout", "int_calls_merged"): "a call's facts, found once; turns, measures and variables are views of them",
-    ("model_fanout", "int_calls_interpreted"): "what a call came to, decided once: every mart and every action reads it",
-    ("model_fanout", "int_calls_measured"): "the narrow table that every metric counts, so that all count the same calls",
+    ("model_fanout", "int_calls_merged"): "the facts of a call; turns, measures and variables are views of them",
+    ("model_fanout", "int_calls_interpreted"): "what became of a call: every mart and action reads it",
+    ("model_fanout", "int_calls_measured"): "the narrow table that every metric counts",
     ("model_fanout", "int_calls_repeats_marked"): "first-call resolution, judged once for every metric that counts it",
     ("model_fanout", "int_due_actions"): "the ledger: one sync model for each kind of record in another system",
     ("multiple_sources_joined", "stg_recovery__landed_events"): "reads the event log only for calls that a list names",
@@ -30,9 +30,9 @@ EXCEPTIONS = {
     ("source_fanout", "raw.listed_calls"): "one model of what a list promises, one of what came of it",
     ("too_many_joins", "int_events_unioned"): "a union of the platforms, no join",
     ("unused_sources", "raw.rejected_lines"): "no events, so nothing is built of them; a data test reports them",
-    ("primary_key", "stg_*__events"): "a view of raw.call_events, whose key is tested there and again in int_events_unioned",
+    ("primary_key", "stg_*__events"): "a view of raw.call_events, whose key is tested there and after the union",
     ("primary_key", "stg_recovery__*"): "calls by event, expected and landed; the mart of them has the key",
-    ("primary_key", "int_calls_interpreted"): "a row for each of int_calls_merged, by its key; that key is tested there",
+    ("primary_key", "int_calls_interpreted"): "a row per row of int_calls_merged, which tests the key",
     ("freshness", "raw.rejected_lines"): "none is the usual case",
     ("freshness", "raw.outbox_actions"): "as old as the newest action; waiting ones are alerted by the outbox itself",
     ("freshness", "raw.listed_calls"): "empty without an API key of a platform",
@@ -73,11 +73,11 @@ class Project:
 
     def tested(self, key: str) -> dict[str, set[str]]:
         """The generic tests of each column."""
-        found = defaultdict(set)
+        tests_by_column = defaultdict(set)
         for test in self.tests:
             if test.get("attached_node") == key and test.get("test_metadata"):
-                found[test["column_name"] or ""].add(test["test_metadata"]["name"])
-        return found
+                tests_by_column[test["column_name"] or ""].add(test["test_metadata"]["name"])
+        return tests_by_column
 
 
 Rule = Callable[[Project], Iterator[str]]
@@ -267,8 +267,8 @@ def project(awkward: "Warehouse") -> Project:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule.__name__))
 def test_the_rule_holds_but_for_what_has_a_reason(rule: Rule, project: Project) -> None:
     allowed = [pattern for name, pattern in EXCEPTIONS if name == rule.__name__]
-    found = list(rule(project))
-    broken = [subject for subject in found if not any(fnmatchcase(subject, one) for one in allowed)]
+    subjects = list(rule(project))
+    broken = [subject for subject in subjects if not any(fnmatchcase(subject, one) for one in allowed)]
     assert broken == []
-    idle = [one for one in allowed if not any(fnmatchcase(subject, one) for subject in found)]
+    idle = [one for one in allowed if not any(fnmatchcase(subject, one) for subject in subjects)]
     assert idle == [], "an exception that nothing needs any more"

@@ -33,7 +33,7 @@ FEW = settings(
 
 
 @dataclass(frozen=True)
-class Told:
+class RecordedCall:
     """All that a platform's documented bodies tell about one call."""
 
     platform: str
@@ -50,13 +50,13 @@ class Told:
 
 
 @pytest.fixture(scope="module")
-def told(bodies: list[tuple[str, bytes, bool]], land: "Land") -> list[Told]:
+def recorded(bodies: list[tuple[str, bytes, bool]], land: "Land") -> list[RecordedCall]:
     calls: dict[tuple[str, str], list[tuple[bytes, bool]]] = {}
     for platform, body, is_form in bodies:
         call_id = land(platform, body, is_form).call_id
         if call_id is not None:
             calls.setdefault((platform, call_id), []).append((body, is_form))
-    return [Told(*key, tuple(found)) for key, found in calls.items()]
+    return [RecordedCall(*key, tuple(events)) for key, events in calls.items()]
 
 
 def marts(warehouse: "Warehouse") -> dict[str, list[Any]]:
@@ -97,10 +97,12 @@ def received_anew(chance: random.Random, events: Sequence["Event"]) -> list["Eve
 
 
 def test_the_marts_depend_only_on_what_arrived(
-    built_warehouse: "Callable[[], Warehouse]", told: list[Told], land: "Land"
+    built_warehouse: "Callable[[], Warehouse]", recorded: list[RecordedCall], land: "Land"
 ) -> None:
-    events = [event for call in told for number in range(CALLS_OF_EACH) for event in call.again(number, land)]
-    assert {event.source for event in events} == {call.platform for call in told}
+    events = [
+        event for call in recorded for number in range(CALLS_OF_EACH) for event in call.again(number, land)
+    ]
+    assert {event.source for event in events} == {call.platform for call in recorded}
 
     # one draw, from which everything follows: what hypothesis would make of hundreds is one event or none
     @FEW
@@ -121,7 +123,7 @@ def test_the_marts_depend_only_on_what_arrived(
         in_order.load(second)
         in_order.build_pass()
         expected = marts(in_order)
-        assert {row["source"] for row in expected["calls"]} == {call.platform for call in told}
+        assert {row["source"] for row in expected["calls"]} == {call.platform for call in recorded}
         for mart, rows in marts(warehouse).items():
             assert rows == expected[mart], mart
 

@@ -99,8 +99,8 @@ def test_an_event_with_very_many_names_keeps_the_first_of_them(built: "Warehouse
         "select source, len(metrics) as measures, cardinality(variables) as variables, names_left_out, turn_count "
         "from intermediate.int_calls_merged where call_id = 'many' order by source"
     )
-    kept = {row["source"]: (row["measures"], row["variables"], row["turn_count"]) for row in rows}
-    assert kept == {
+    counts_by_source = {row["source"]: (row["measures"], row["variables"], row["turn_count"]) for row in rows}
+    assert counts_by_source == {
         "atoms": (KEPT, KEPT, 0),
         "elevenlabs": (KEPT, KEPT, TURNS),
         "retell": (KEPT, KEPT, TURNS),

@@ -120,12 +120,14 @@ COLUMNS = {
 @pytest.mark.parametrize("key", CALLS)
 def test_a_call_is_told_in_one_vocabulary(built: "Warehouse", key: str) -> None:
     row = call(built, key)
-    found = {}
+    values = {}
     for name in CALLS[key]:
         value = row[COLUMNS.get(name, name)]
         value = round(value, 6) if isinstance(value, float) else value
-        found[name] = f"{value:%H:%M:%S.%f}".removesuffix(".000000") if isinstance(value, datetime) else value
-    assert found == CALLS[key]
+        values[name] = (
+            f"{value:%H:%M:%S.%f}".removesuffix(".000000") if isinstance(value, datetime) else value
+        )
+    assert values == CALLS[key]
 
 
 def test_there_are_no_other_calls(built: "Warehouse") -> None:

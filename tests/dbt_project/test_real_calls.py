@@ -74,12 +74,12 @@ def real(
 
 
 def test_every_call(real: "Warehouse", expected: dict[str, Any]) -> None:
-    found = {row["call_id"]: row for row in real.rows(ONE_CALL)}
+    actual = {row["call_id"]: row for row in real.rows(ONE_CALL)}
     wanted = {
         call["call_id"]: {name: call[name] for name in call if name != "dialect"}
         for call in expected["calls"]
     }
-    assert found == wanted
+    assert actual == wanted
 
 
 def test_what_is_due(real: "Warehouse", expected: dict[str, Any]) -> None:
@@ -102,7 +102,10 @@ def test_totals(real: "Warehouse", expected: dict[str, Any]) -> None:
     )
     assert (days["n"], round(days["s"], 1)) == (summary["calls"], summary["total_duration_seconds"])
     assert real.row("select count(*) as n from marts.call_turns")["n"] == summary["total_turns"]
-    assert real.row("select count(*) as n from intermediate.int_events_unioned")["n"] == summary["distinct_events"]
+    assert (
+        real.row("select count(*) as n from intermediate.int_events_unioned")["n"]
+        == summary["distinct_events"]
+    )
     assert real.row("select count(*) as n from marts.customers")["n"] == summary["customers"]
 
 
@@ -116,8 +119,8 @@ def recounted(expected: dict[str, Any]) -> list[Call]:
 def test_every_metric_is_what_the_events_say(real: "Warehouse", recounted: list[Call], period: str) -> None:
     wanted = scorecard(recounted, period)
     names = ", ".join(next(iter(wanted.values())))
-    found = figures(real, f"scorecard_{period}", "period_start, dimension, dimension_value", names)
-    agree(found, {key: card.values() for key, card in wanted.items()})
+    actual = figures(real, f"scorecard_{period}", "period_start, dimension, dimension_value", names)
+    agree(actual, {key: card.values() for key, card in wanted.items()})
 
 
 def test_calls_at_once_are_what_the_events_say(real: "Warehouse", recounted: list[Call]) -> None:

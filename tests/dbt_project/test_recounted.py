@@ -34,18 +34,18 @@ SHOWN = (
     "call_count", "resolution_rate", "transfer_rate", "average_handle_seconds", "average_satisfaction",
     "rated_call_count", "rated_1_count", "rated_2_count", "rated_3_count", "rated_4_count", "rated_5_count",
 )  # fmt: skip
-"""What the board shows that the marts count, in the order of `said`."""
+"""What the board shows that the marts count, in the order of `figures_of`."""
 STATUSES = ("sent", "sent", "sent", "pending", "sending", "retrying", "dead", "skipped")
 
 
 @pytest.fixture(scope="module")
-def told() -> list[dict[str, Any]]:
+def landed_bodies() -> list[dict[str, Any]]:
     return bodies(6)
 
 
 @pytest.fixture(scope="module")
-def calls(told: list[dict[str, Any]]) -> list[Call]:
-    return calls_of(told)
+def calls(landed_bodies: list[dict[str, Any]]) -> list[Call]:
+    return calls_of(landed_bodies)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def actions(calls: list[Call]) -> list[dict[str, Any]]:
 
 def _action(number: int, call: Call, chance: random.Random) -> dict[str, Any]:
     status = chance.choice(STATUSES)
-    made = (call.ended or call.began) + timedelta(seconds=chance.randrange(1, 90))
+    created = (call.ended or call.began) + timedelta(seconds=chance.randrange(1, 90))
     return {
         "action_key": f"note:generic:{call.outcome['call_id']}:{number}",
         "channel": chance.choice(("crm", "email")),
@@ -67,9 +67,9 @@ def _action(number: int, call: Call, chance: random.Random) -> dict[str, Any]:
         "destination": chance.choice(("preview", "hubspot")),
         "status": status,
         "attempts": chance.randrange(6),
-        "due_at": chance.choice((made, None)),
-        "created_at": made + timedelta(seconds=2),
-        "sent_at": made + timedelta(milliseconds=chance.randrange(90_000)) if status == "sent" else None,
+        "due_at": chance.choice((created, None)),
+        "created_at": created + timedelta(seconds=2),
+        "sent_at": created + timedelta(milliseconds=chance.randrange(90_000)) if status == "sent" else None,
     }
 
 
@@ -77,12 +77,12 @@ def _action(number: int, call: Call, chance: random.Random) -> dict[str, Any]:
 def counted(
     built_warehouse: "Callable[[], Warehouse]",
     make_event: "type[Event]",
-    told: list[dict[str, Any]],
+    landed_bodies: list[dict[str, Any]],
     actions: list[dict[str, Any]],
 ) -> "Warehouse":
     """All of it, half the events in each of two passes."""
     warehouse = built_warehouse()
-    events = [make_event("generic", body["type"], body["data"]["call_id"], body) for body in told]
+    events = [make_event("generic", body["type"], body["data"]["call_id"], body) for body in landed_bodies]
     random.Random(6).shuffle(events)
     for half in (events[::2], events[1::2]):
         warehouse.load(half)
@@ -104,10 +104,10 @@ def test_scorecards(counted: "Warehouse", calls: list[Call], period: str) -> Non
     wanted = scorecard(calls, period)
     names = list(next(iter(wanted.values())))
     assert all(any(card[name] for card in wanted.values()) for name in names), "everything happens"
-    found = figures(
+    actual = figures(
         counted, f"scorecard_{period}", "period_start, dimension, dimension_value", ", ".join(names)
     )
-    agree(found, {key: card.values() for key, card in wanted.items()})
+    agree(actual, {key: card.values() for key, card in wanted.items()})
     shown = set(counted.relations("marts")[f"scorecard_{period}"]) - {"scorecard_key", "last_loaded_at"}
     assert shown - {"period_start", "dimension", "dimension_value"} == set(names), "no column is left out"
 
@@ -133,8 +133,8 @@ def test_days(counted: "Warehouse", calls: list[Call]) -> None:
     }
     shown = set(counted.relations("marts")["call_metrics_daily"])
     names = sorted(shown & next(iter(cards.values())).keys())
-    found = figures(counted, "call_metrics_daily", "call_date, source || ':' || agent_id", ", ".join(names))
-    agree(found, {key: [card[name] for name in names] for key, card in cards.items()})
+    actual = figures(counted, "call_metrics_daily", "call_date, source || ':' || agent_id", ", ".join(names))
+    agree(actual, {key: [card[name] for name in names] for key, card in cards.items()})
 
 
 def test_transfer_reasons(counted: "Warehouse", calls: list[Call]) -> None:
@@ -153,8 +153,8 @@ def test_drop_off_points(counted: "Warehouse", calls: list[Call]) -> None:
 def test_conversations(counted: "Warehouse", calls: list[Call]) -> None:
     wanted = {(call.outcome["call_id"],): again.conversation(call) for call in calls}
     names = ", ".join(next(iter(wanted.values())))
-    found = figures(counted, "call_talk_metrics", "call_id", names)
-    agree(found, {key: row.values() for key, row in wanted.items()})
+    actual = figures(counted, "call_talk_metrics", "call_id", names)
+    agree(actual, {key: row.values() for key, row in wanted.items()})
 
 
 def test_costs(counted: "Warehouse", calls: list[Call]) -> None:
@@ -166,13 +166,13 @@ def test_costs(counted: "Warehouse", calls: list[Call]) -> None:
 def test_after_call_work(counted: "Warehouse", calls: list[Call], actions: list[dict[str, Any]]) -> None:
     ended: dict[str, datetime | None] = {call.outcome["call_id"]: call.ended for call in calls}
     wanted = again.after_call_work(actions, ended)
-    found = figures(
+    actual = figures(
         counted,
         "after_call_work_daily",
         "due_date, channel, kind, destination",
         ", ".join(next(iter(wanted.values()))),
     )
-    agree(found, {key: row.values() for key, row in wanted.items()})
+    agree(actual, {key: row.values() for key, row in wanted.items()})
 
 
 @pytest.fixture(scope="module")
@@ -194,18 +194,18 @@ class Board:
     def on(self, day: datetime, published_at: datetime) -> Numbers:
         at = published_at.replace(tzinfo=UTC).timestamp()
         os.utime(self.path, (at, at))
-        found = numbers(Marts(self.path), ZoneInfo("UTC"), day.date())
-        assert found is not None
-        return found
+        actual = numbers(Marts(self.path), ZoneInfo("UTC"), day.date())
+        assert actual is not None
+        return actual
 
 
-def said(found: Numbers) -> Iterator[tuple[Any, Figures]]:
+def figures_of(actual: Numbers) -> Iterator[tuple[Any, Figures]]:
     """All figures on the page, by day, dimension and value; there are none for what has no call."""
     for period, days in PERIODS.items():
-        lines = [("all", "all", found), *(("agent", line.name, line) for line in found.agents)]
-        for dimension, value, line in (*lines, *(("issue_type", line.name, line) for line in found.issues)):
+        lines = [("all", "all", actual), *(("agent", line.name, line) for line in actual.agents)]
+        for dimension, value, line in (*lines, *(("issue_type", line.name, line) for line in actual.issues)):
             if (shown := getattr(line, period)) != Figures():
-                yield (found.day - timedelta(days=days), dimension, value), shown
+                yield (actual.day - timedelta(days=days), dimension, value), shown
 
 
 def rates(shown: Figures) -> list[Any]:
@@ -232,15 +232,15 @@ def test_the_board_says_of_days_what_the_scorecard_says(counted: "Warehouse", bo
     seen: dict[Any, Figures] = {}
     for number in range(7, 21):
         day = FIRST_DAY + timedelta(days=number)
-        found = board.on(day, published_at=FIRST_DAY + timedelta(days=30))
-        assert sum(found.hours) == found.today.completed
-        for key, shown in said(found):
+        actual = board.on(day, published_at=FIRST_DAY + timedelta(days=30))
+        assert sum(actual.hours) == actual.today.completed
+        for key, shown in figures_of(actual):
             assert seen.setdefault(key, shown) == shown, "one day says the same on whichever page"
         medians = counted.rows(
             "select percentile_cont(0.5) within group (order by seconds_from_call_end_to_sent) as median "
             f"from marts.actions where cast(call_ended_at as date) = '{day:%Y-%m-%d}'"
         )
-        assert found.median_seconds == pytest.approx(medians[0]["median"])
+        assert actual.median_seconds == pytest.approx(medians[0]["median"])
     assert len({day for day, _, _ in cards}) == 21
     wanted = {key: card for key, card in cards.items() if key[1] in ("all", "agent", "issue_type")}
     agree({key: rates(shown) for key, shown in seen.items()}, wanted)
@@ -250,11 +250,11 @@ def test_the_board_says_of_days_what_the_scorecard_says(counted: "Warehouse", bo
 def test_the_board_says_of_a_day_so_far_what_its_quarters_of_an_hour_say(
     counted: "Warehouse", board: Board
 ) -> None:
-    found: dict[Any, list[Any]] = {}
+    actual: dict[Any, list[Any]] = {}
     moment = timedelta(hours=14, minutes=45)
     for number in range(7, 21):
         at = FIRST_DAY + timedelta(days=number) + moment
-        found |= {key: rates(shown) for key, shown in said(board.on(at, published_at=at))}
+        actual |= {key: rates(shown) for key, shown in figures_of(board.on(at, published_at=at))}
     rows = counted.rows(
         f"""select
             call_date,
@@ -275,4 +275,4 @@ def test_the_board_says_of_a_day_so_far_what_its_quarters_of_an_hour_say(
     wanted = {tuple(row.values())[:3]: list(row.values())[3:] for row in rows}
     # the first week stands only beside the second, where that has the agent
     first = FIRST_DAY.date() + timedelta(days=7)
-    agree(found, {key: row for key, row in wanted.items() if key[0] >= first or key in found})
+    agree(actual, {key: row for key, row in wanted.items() if key[0] >= first or key in actual})

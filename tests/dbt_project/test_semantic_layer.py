@@ -66,8 +66,8 @@ def run(folder: Path, warehouse: "Warehouse", program: str, *arguments: str) -> 
 
 
 def test_every_model_dimension_and_metric_can_be_asked(project: Path, awkward: "Warehouse") -> None:
-    said = run(project, awkward, "mf", "validate-configs")
-    assert "validated metrics against data warehouse (ERRORS: 0" in said
+    output = run(project, awkward, "mf", "validate-configs")
+    assert "validated metrics against data warehouse (ERRORS: 0" in output
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def test_it_answers_what_the_scorecard_says(
     run(project, awkward, "mf", "query", "--metrics", ",".join(names), "--group-by", by, "--csv", str(answer))
     period, *parts = by.split(",")
     with answer.open(encoding="utf-8") as file:
-        told = {
+        row_by_key = {
             (row[period][:10], *(row[part] or "unknown" for part in parts)): row
             for row in csv.DictReader(file)
             if row["call_count"] not in ("", "0")
@@ -120,10 +120,10 @@ def test_it_answers_what_the_scorecard_says(
     card = "scorecard_weekly" if asked == "weekly" else "scorecard_daily"
     rows = awkward.rows(f"select * from marts.{card} where dimension = '{dimension}' and call_count > 0")
     wanted = {(str(row["period_start"]), row["dimension_value"])[: 1 + len(parts)]: row for row in rows}
-    assert told.keys() == wanted.keys()
+    assert row_by_key.keys() == wanted.keys()
     for key, row in wanted.items():
         for name in names:
             if row[name] is None:
-                assert told[key][name] in ("", "nan", "None"), (key, name)
+                assert row_by_key[key][name] in ("", "nan", "None"), (key, name)
             else:
-                assert float(told[key][name]) == pytest.approx(row[name], rel=1e-6), (key, name)
+                assert float(row_by_key[key][name]) == pytest.approx(row[name], rel=1e-6), (key, name)

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 def contents(warehouse: "Warehouse", schema: str, leave_out: Sequence[str] = ARRIVAL) -> dict[str, list[Any]]:
     """Every row of every relation of a schema, in a fixed order."""
-    found = {}
+    rows_by_relation = {}
     for relation, columns in warehouse.relations(schema).items():
-        kept = ", ".join(column for column in columns if column not in leave_out)
-        found[relation] = warehouse.rows(f"select {kept} from {schema}.{relation} order by all")
-    return found
+        compared = ", ".join(column for column in columns if column not in leave_out)
+        rows_by_relation[relation] = warehouse.rows(
+            f"select {compared} from {schema}.{relation} order by all"
+        )
+    return rows_by_relation
 
 
 def in_passes(built_warehouse: "NewWarehouse", chunks: Sequence[Sequence["Event"]]) -> "Warehouse":
@@ -121,7 +123,9 @@ def test_a_full_refresh_in_portions_builds_the_same_calls(
 ) -> None:
     warehouse = built_warehouse()
     warehouse.load(awkward_events)
-    warehouse.dbt("build", "--selector", "complete", "--full-refresh", "--vars", "full_refresh_portion_calls: 3")
+    warehouse.dbt(
+        "build", "--selector", "complete", "--full-refresh", "--vars", "full_refresh_portion_calls: 3"
+    )
     assert len(warehouse.rows("select distinct built_at from intermediate.int_calls_merged")) > 3
     assert contents(warehouse, "marts") == contents(awkward, "marts")
 

@@ -194,7 +194,11 @@ def _inserted(model: str, columns: list[str]) -> str:
 
 def _is_left_out(model: str, column: str) -> bool:
     """What differs with every build, and steps on the way to a column that is compared itself."""
-    is_step = column.startswith(("reported_", "mapped_")) or column.endswith("_text") or column in _STEPS | _RESTATED
+    is_step = (
+        column.startswith(("reported_", "mapped_"))
+        or column.endswith("_text")
+        or column in _STEPS | _RESTATED
+    )
     return column in _ALWAYS_DIFFER or (model == CALLS and is_step)
 
 

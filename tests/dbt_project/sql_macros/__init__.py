@@ -93,15 +93,15 @@ def _macros() -> dict[str, Callable[..., Any]]:
         "execute": False,
         "this": "this_model",
     }
-    found: dict[str, Callable[..., Any]] = {}
+    functions: dict[str, Callable[..., Any]] = {}
     for path in sorted(_MACROS.glob("*.sql")):
         text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
         for match in _MACRO.finditer(text):
             macro, name = match.group(0), match.group(1)
             is_called = _is_expression(macro) and name not in _NAME_A_TABLE
-            found[name] = _called(name) if is_called else _carried_out(environment, macro, name)
-    environment.globals |= found
-    return found
+            functions[name] = _called(name) if is_called else _carried_out(environment, macro, name)
+    environment.globals |= functions
+    return functions
 
 
 def var(name: str, default: str = "1") -> str:

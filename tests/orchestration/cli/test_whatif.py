@@ -67,7 +67,9 @@ def groups(differences: dict[str, Any]) -> dict[tuple[str, str | None, str], int
 @pytest.mark.timeout(1800)
 def test_another_var_changes_the_calls_and_actions_that_it_is_about(home: Path) -> None:
     before = state(home)
-    told = json.loads(command(home, "whatif", *SINCE, "--vars", "unhappy_max_score: 3", "--json", "--limit", "3"))
+    told = json.loads(
+        command(home, "whatif", *SINCE, "--vars", "unhappy_max_score: 3", "--json", "--limit", "3")
+    )
     assert state(home) == before
     assert not (home / "whatif" / "scratch").exists()
 
@@ -185,7 +187,10 @@ def test_answer_status_and_first_call_resolution_are_compared(tmp_path: Path) ->
                     "int_calls_measured",
                     f"'{status}' as answer_status, [date '2026-11-0{len(side) % 9}'] as dates",
                 ),
-                ("int_calls_repeats_marked", f"{is_repeat} as is_repeat_call, null as is_first_call_resolved"),
+                (
+                    "int_calls_repeats_marked",
+                    f"{is_repeat} as is_repeat_call, null as is_first_call_resolved",
+                ),
             ):
                 connection.execute(
                     f"create table intermediate.{table} as select 'atoms:1' as call_key, {columns}"
@@ -217,7 +222,11 @@ def test_what_cannot_be_tried_is_said_before_anything_is_built(home: Path, tmp_p
     var = ("--vars", "unhappy_max_score: 3")
     for arguments, said, code in (
         ((*SINCE,), "say what would be different", 2),
-        ((*SINCE, "--vars", "unhappy_maxscore: 3"), "--vars unhappy_maxscore: the project has no such var", 2),
+        (
+            (*SINCE, "--vars", "unhappy_maxscore: 3"),
+            "--vars unhappy_maxscore: the project has no such var",
+            2,
+        ),
         ((*SINCE, "--vars", "unhappy_maxscore: 3"), "unhappy_max_score", 2),
         ((*SINCE, "--vars", "unhappy_max_score"), "names no var", 2),
         ((*SINCE, "--vars", "{unhappy_max_score: "), "is no YAML", 2),

@@ -36,7 +36,9 @@ from tests.conftest import Installation
 SUSPECTS = [Suspect(f"e{number}", ("atoms", f"c{number // 3}")) for number in range(200)]
 
 
-def builds(breaking: Iterable[int], words: str = "model.aftercall.int_calls_merged: Conversion Error: no") -> Any:
+def builds(
+    breaking: Iterable[int], words: str = "model.aftercall.int_calls_merged: Conversion Error: no"
+) -> Any:
     """A build that fails with any of these suspects, and the sizes of what was built."""
     keys, sizes = {SUSPECTS[number].event_key for number in breaking}, list[int]()
 
@@ -81,7 +83,9 @@ def test_a_failure_that_does_not_come_again_is_no_event_s_fault() -> None:
 def test_memory_that_only_all_of_them_together_lack_is_no_event_s_fault() -> None:
     def too_many(some: Sequence[Suspect]) -> str | None:
         return (
-            "model.aftercall.int_calls_merged: Out of Memory Error: failed to allocate" if len(some) > 90 else None
+            "model.aftercall.int_calls_merged: Out of Memory Error: failed to allocate"
+            if len(some) > 90
+            else None
         )
 
     with pytest.raises(CannotTell, match="together"):
@@ -90,14 +94,18 @@ def test_memory_that_only_all_of_them_together_lack_is_no_event_s_fault() -> Non
 
 def test_one_event_that_takes_all_memory_is_to_blame() -> None:
     words = (
-        "model.aftercall.int_calls_merged: Runtime Error in model int_calls_merged\n  Out of Memory Error: failed to pin"
+        "model.aftercall.int_calls_merged: Runtime Error in model int_calls_merged\n"
+        "  Out of Memory Error: failed to pin"
     )
-    assert find(SUSPECTS, builds([60], words)[0]) == {"e60": "model.aftercall.int_calls_merged: Out of Memory Error"}
+    assert find(SUSPECTS, builds([60], words)[0]) == {
+        "e60": "model.aftercall.int_calls_merged: Out of Memory Error"
+    }
 
 
 def test_a_reason_has_no_value_of_the_event() -> None:
     words = (
-        "model.aftercall.int_events_unioned: Runtime Error in model int_events_unioned (models/intermediate/int_events_unioned.sql)\n"
+        "model.aftercall.int_events_unioned: Runtime Error in model int_events_unioned "
+        "(models/intermediate/int_events_unioned.sql)\n"
         "  Conversion Error: Could not convert string 'ann@example.com' to INT64"
     )
     assert short_reason(words) == "model.aftercall.int_events_unioned: Conversion Error"
