@@ -95,8 +95,8 @@ def test_strange_forms(open_receiver: tuple[str, Path], body: bytes, status: int
     before = len(landed(home))
     answer = post(url, body)
     assert answer.status_code == status, answer.text
-    kept = landed(home)[before:]
-    assert [line["payload"]["encoded"].encode() for line in kept] == ([body] if status == 200 else [])
+    lines = landed(home)[before:]
+    assert [line["payload"]["encoded"].encode() for line in lines] == ([body] if status == 200 else [])
 
 
 def test_only_twilio_sends_forms(open_receiver: tuple[str, Path]) -> None:

@@ -85,12 +85,12 @@ def post(url: str, body: bytes, source: str = "atoms") -> requests.Response:
 
 def payloads(home: Path) -> dict[str, bytes]:
     """What the landing store holds, by event id."""
-    store, found = open_landing(home), {}
+    store, payloads = open_landing(home), {}
     for segment in store.segments():
         for line in store.read(segment.path, 0, 1 << 30).data.splitlines():
             head, _, payload = line.partition(b',"payload":')
-            found[json.loads(head + b"}")["event_id"]] = payload[:-1]
-    return found
+            payloads[json.loads(head + b"}")["event_id"]] = payload[:-1]
+    return payloads
 
 
 def in_warehouse(home: Path) -> dict[str, str]:
@@ -110,21 +110,21 @@ def value(text: str) -> str:
 
 def test_every_case_of_the_public_suite(receiver: tuple[str, Path]) -> None:
     url, home = receiver
-    kept: dict[str, bytes] = {}
+    sent: dict[str, bytes] = {}
     wrong = []
     for name, body in suite().items():
         answer = post(url, body)
         if answer.status_code != expected(name, body):
             wrong.append(f"{name}: {answer.status_code} {answer.text[:200]}")
         elif answer.status_code == 200:
-            kept[answer.json()["event_id"]] = body.removeprefix(b"\xef\xbb\xbf")
+            sent[answer.json()["event_id"]] = body.removeprefix(b"\xef\xbb\xbf")
     assert wrong == []
     assert payloads(home) == {
-        key: body.translate(bytes.maketrans(b"\r\n", b"  ")) for key, body in kept.items()
+        key: body.translate(bytes.maketrans(b"\r\n", b"  ")) for key, body in sent.items()
     }
     loaded = in_warehouse(home)
     assert {key: value(text) for key, text in loaded.items()} == {
-        key: value(body.decode()) for key, body in kept.items()
+        key: value(body.decode()) for key, body in sent.items()
     }
 
 
@@ -187,7 +187,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
 
 def test_every_case_of_our_own(receiver: tuple[str, Path]) -> None:
     url, home = receiver
-    kept: dict[str, str] = {}
+    sent: dict[str, str] = {}
     wrong = []
     for source in ("atoms", "generic"):
         for name, (body, status) in BODIES.items():
@@ -195,11 +195,11 @@ def test_every_case_of_our_own(receiver: tuple[str, Path]) -> None:
             if answer.status_code != status:
                 wrong.append(f"{source}, {name}: {answer.status_code} {answer.text[:200]}")
             elif status == 200:
-                kept[answer.json()["event_id"]] = body.decode("utf-8-sig")
+                sent[answer.json()["event_id"]] = body.decode("utf-8-sig")
     assert wrong == []
     loaded = in_warehouse(home)
-    assert loaded.keys() == kept.keys()
-    assert {key: value(loaded[key]) for key in kept} == {key: value(text) for key, text in kept.items()}
+    assert loaded.keys() == sent.keys()
+    assert {key: value(loaded[key]) for key in sent} == {key: value(text) for key, text in sent.items()}
 
 
 HEAD = b"POST /webhooks/atoms HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"

@@ -202,7 +202,7 @@ def test_an_id_of_thousands_of_digits_becomes_a_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("timestamp", "expected"),
     [
         ("2026-11-21T10:00:00Z", "2026-11-21T10:00:00.000000Z"),
         ("2026-11-21T10:02:00Z", None),
@@ -211,8 +211,8 @@ def test_an_id_of_thousands_of_digits_becomes_a_digest() -> None:
         ("2016-01-01T00:00:00Z", "2016-01-01T00:00:00.000000Z"),
     ],
 )  # fmt: skip
-def test_a_time_more_than_a_day_after_it_came_is_not_believed(said: str, expected: str | None) -> None:
-    assert sealed("generic", {"type": "call.end", "timestamp": said}).occurred_at == expected
+def test_a_time_more_than_a_day_after_it_came_is_not_believed(timestamp: str, expected: str | None) -> None:
+    assert sealed("generic", {"type": "call.end", "timestamp": timestamp}).occurred_at == expected
 
 
 @pytest.mark.parametrize(

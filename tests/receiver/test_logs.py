@@ -141,6 +141,6 @@ def test_the_death_of_workers_is_told_in_json_too(start_receiver: Callable[..., 
     os.kill(int(second[0]), signal.SIGKILL)
     assert process.wait(20) == 1
     lines = [json.loads(line) for line in (home / "log").read_text().splitlines()]
-    told = [line["message"] for line in lines if line["level"] == "error"]
-    assert told == [*["Unexpected exit from worker-1"] * 2, "Worker crash loop detected, exiting"]
+    messages = [line["message"] for line in lines if line["level"] == "error"]
+    assert messages == [*["Unexpected exit from worker-1"] * 2, "Worker crash loop detected, exiting"]
     assert (home / "stdout").read_text() == ""

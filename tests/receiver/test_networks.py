@@ -10,7 +10,7 @@ PROXIES = networks("10.0.0.0/8, 2001:db8:aaaa::/48, 127.0.0.1")
 ALLOWED = networks("192.0.2.0/24, 2001:db8:5::/48, 203.0.113.7")
 
 
-def found(peer: str, forwarded: str | None) -> str | None:
+def sender_text(peer: str, forwarded: str | None) -> str | None:
     address = sender(peer, forwarded, PROXIES)
     return None if address is None else str(address)
 
@@ -83,7 +83,7 @@ def test_an_address_inside_a_network_is_named_with_both_ways_out() -> None:
     ],
 )  # fmt: skip
 def test_sender(peer: str, forwarded: str | None, expected: str | None) -> None:
-    assert found(peer, forwarded) == expected
+    assert sender_text(peer, forwarded) == expected
 
 
 def test_the_zone_of_a_link_local_address_does_not_matter() -> None:

@@ -25,8 +25,8 @@ def rights(path: Path) -> int:
 
 
 def left_open(home: Path) -> list[str]:
-    found = (path for path in (home, *home.rglob("*")) if not path.is_symlink())
-    return [f"{rights(path):o} {path.relative_to(home)}" for path in found if rights(path) & 0o077]
+    paths = (path for path in (home, *home.rglob("*")) if not path.is_symlink())
+    return [f"{rights(path):o} {path.relative_to(home)}" for path in paths if rights(path) & 0o077]
 
 
 def test_what_a_receiver_lands_is_for_its_owner_alone_and_so_is_what_was_there(

@@ -129,9 +129,9 @@ def test_what_was_wrong_is_for_the_operator_alone(guarded: tuple[str, Path]) -> 
         assert status(answer) == 401, name
         answers.add(re.sub(rb"(?im)^(date|x-request-id): .*\r\n", b"", answer))
     assert len(answers) == 1
-    told = answers.pop().decode().lower()
+    only_answer = answers.pop().decode().lower()
     assert not any(
-        word in told for word in ("missing", "malformed", "wrong", "expired", "secret", "aftercall")
+        word in only_answer for word in ("missing", "malformed", "wrong", "expired", "secret", "aftercall")
     )
     after = refusals(url)
     assert {name: after[name] - before[1].get(name, 0) for name in tries} == dict.fromkeys(tries, 1)
@@ -262,19 +262,19 @@ def test_behind_a_proxy_loopback_is_no_proof(start_receiver: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "said"),
+    ("setting", "value", "message"),
     [("ALLOW_FROM_ATOM", "192.0.2.0/24", "AFTERCALL_ALLOW_FROM_ATOM names no source; known are atoms, "),
      ("ALLOW_FROM_ATOMS", "192.0.2.1/24", "write 192.0.2.0/24, or the address alone"),
      ("ALLOW_FROM_ATOMS", ",", "AFTERCALL_ALLOW_FROM_ATOMS holds no network"),
      ("TRUSTED_PROXIES", "proxy.example", "write for example 192.0.2.0/24")],
 )  # fmt: skip
 def test_a_list_that_would_guard_nothing_stops_the_start(
-    setting: str, value: str, said: str, tmp_path: Path
+    setting: str, value: str, message: str, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         patch.setenv(f"AFTERCALL_{setting}", value)
-        with pytest.raises(ValueError, match=re.escape(said)):
+        with pytest.raises(ValueError, match=re.escape(message)):
             ReceiverSettings()
 
 

@@ -58,8 +58,8 @@ def read_wire(call: dict[str, Any], data: dict[str, Any]) -> None:
         call["turns"] = len(data["transcript"])
         call["variables"] = data["variables"]
     else:
-        found = data["analytics"]["dispositionMetrics"] + data["analytics"]["successMetrics"]
-        call["metrics"] = {metric["identifier"]: metric["value"] for metric in found}
+        measures = data["analytics"]["dispositionMetrics"] + data["analytics"]["successMetrics"]
+        call["metrics"] = {metric["identifier"]: metric["value"] for metric in measures}
 
 
 def totals(calls: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -71,15 +71,15 @@ def totals(calls: dict[str, dict[str, Any]]) -> dict[str, Any]:
     scores: list[int] = []
     phones: set[str] = set()
     for call in calls.values():
-        told, found = call.get("variables", {}), call.get("metrics", {})
-        disposition = found.get("call_outcome", call.get("said"))
-        resolved = found.get("issue_resolved", SPOKEN_FOR.get(disposition))
-        score = found.get("satisfaction_score")
+        variables, metrics = call.get("variables", {}), call.get("metrics", {})
+        disposition = metrics.get("call_outcome", call.get("said"))
+        resolved = metrics.get("issue_resolved", SPOKEN_FOR.get(disposition))
+        score = metrics.get("satisfaction_score")
         transfer = disposition == "transferred" or any(
-            fields.get("transfer_requested") in (True, "true") for fields in (told, found)
+            fields.get("transfer_requested") in (True, "true") for fields in (variables, metrics)
         )
-        vip = told.get("customer_tier") == "vip"
-        phone = call.get("phone") or told.get("user_number")
+        vip = variables.get("customer_tier") == "vip"
+        phone = call.get("phone") or variables.get("user_number")
         if phone:
             phones.add(phone)
         for event, name in (
@@ -91,23 +91,23 @@ def totals(calls: dict[str, dict[str, Any]]) -> dict[str, Any]:
         count["turns"] += call.get("turns", 0)
         count["resolved"] += resolved is True
         count["tickets"] += resolved is False
-        count["crm_tasks"] += resolved is False or bool(found.get("follow_up_needed"))
+        count["crm_tasks"] += resolved is False or bool(metrics.get("follow_up_needed"))
         if score is not None:
             scores.append(score)
         if resolved is False:
-            step = {"positive": 0, "neutral": 1, "negative": 2}.get(found.get("sentiment", ""))
+            step = {"positive": 0, "neutral": 1, "negative": 2}.get(metrics.get("sentiment", ""))
             if step is None:
                 step = 1 if score is None or score == 3 else 0 if score > 3 else 2
             priorities[["low", "normal", "high", "urgent"][step + transfer]] += 1
         template = None
-        if found:
+        if metrics:
             if score is not None and score <= 2:
                 template = "apology_escalation"
             elif resolved is False:
                 template = "additional_resources"
             elif resolved and score is not None and score >= 4:
                 template = "thank_you"
-        if template and told.get("customer_email"):
+        if template and variables.get("customer_email"):
             emails[template] += 1
         elif template:
             count["emails_without_address"] += 1
@@ -128,10 +128,10 @@ def totals(calls: dict[str, dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize(("calls", "seed"), [(0, 1), (1, 2), (200, 1), (200, 42), (2000, 7)])
 def test_the_promised_totals_are_those_that_the_bodies_tell(calls: int, seed: int) -> None:
     promised = expected(calls, seed, START)
-    told = totals(read(delivery.body for delivery in simulate(calls, seed, START)))
+    counted = totals(read(delivery.body for delivery in simulate(calls, seed, START)))
     differing = {
         name: (getattr(promised, name), value)
-        for name, value in told.items()
+        for name, value in counted.items()
         if getattr(promised, name) != value
     }
     assert not differing
@@ -159,11 +159,11 @@ def test_events_and_actions_are_counted() -> None:
 )
 def test_the_reader_finds_what_is_known_of_the_recorded_calls() -> None:
     with (RECORDED / "sgd.ndjson").open(encoding="utf-8") as lines:
-        told = totals(read(json.dumps(json.loads(line)["body"]).encode() for line in lines))
+        counted = totals(read(json.dumps(json.loads(line)["body"]).encode() for line in lines))
     known = json.loads((RECORDED / "sgd.expected.json").read_text(encoding="utf-8"))["summary"]
     for name in ("calls", "started", "analysed", "tickets", "emails", "emails_without_address", "slack"):
-        assert told[name] == known[name], name
+        assert counted[name] == known[name], name
     for name in ("crm_contacts", "crm_notes", "crm_tasks"):
-        assert told[name] == known[name], name
-    assert told["turns"] == known["total_turns"]
-    assert told["resolved"] == known["by_resolved"]["True"]
+        assert counted[name] == known[name], name
+    assert counted["turns"] == known["total_turns"]
+    assert counted["resolved"] == known["by_resolved"]["True"]

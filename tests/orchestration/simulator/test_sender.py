@@ -191,16 +191,16 @@ def test_with_the_start_of_a_simulation_nothing_is_posted_before_it_happened(
 ) -> None:
     late: list[float] = []
 
-    def told() -> Iterator[Delivery]:
+    def measured() -> Iterator[Delivery]:
         for delivery in simulate(10, 1, start, rate=20, lead_seconds=1):
             yield delivery
             late.append((datetime.now(UTC) - delivery.at).total_seconds())
 
     start = datetime.now(UTC)
-    made = sum(1 for _ in simulate(10, 1, start, rate=20, lead_seconds=1))
+    count = sum(1 for _ in simulate(10, 1, start, rate=20, lead_seconds=1))
     # only the first deliveries: late ones come many seconds after
-    report = post_all(islice(told(), made // 2), listen().url, clients=2, speed=1, since=start)
-    assert report.accepted == made // 2
+    report = post_all(islice(measured(), count // 2), listen().url, clients=2, speed=1, since=start)
+    assert report.accepted == count // 2
     assert late
     assert min(late) >= 0
 

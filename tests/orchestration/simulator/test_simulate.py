@@ -57,8 +57,8 @@ def call_of(event: dict[str, Any]) -> str:
 
 
 def ends() -> list[dict[str, Any]]:
-    found = (event.get("metadata", event) for event in events() if kind_of(event) == "end")
-    return list(found)
+    ends = (event.get("metadata", event) for event in events() if kind_of(event) == "end")
+    return list(ends)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process() -> None:
@@ -141,11 +141,13 @@ def test_the_seed_bodies_have_the_documented_fields_and_no_others() -> None:
 
 def test_every_number_and_address_belongs_to_nobody() -> None:
     text = b"\n".join(delivery.body for delivery in morning()).decode()
-    numbers = {re.sub(r"[^+\d]", "", found) for found in re.findall(r'"(\+\d[\d ()-]+)"', text)}
+    numbers = {re.sub(r"[^+\d]", "", written) for written in re.findall(r'"(\+\d[\d ()-]+)"', text)}
     assert len(numbers) > 500
     ours = "+18005550199"
-    assert not [found for found in numbers if found != ours and not any(r.fullmatch(found) for r in RESERVED)]
-    hosts = {found.split("@")[1] for found in re.findall(r"[\w.+-]+@[\w.-]+", text)}
+    assert not [
+        number for number in numbers if number != ours and not any(r.fullmatch(number) for r in RESERVED)
+    ]
+    hosts = {address.split("@")[1] for address in re.findall(r"[\w.+-]+@[\w.-]+", text)}
     assert hosts == {"example.com", "example.org", "example.net"}
 
 

@@ -26,8 +26,8 @@ def digest(body: bytes = BODY) -> str:
 
 def token(body: bytes = BODY, secret: str = SECRET, lives: int = 60) -> str:
     """As the vendor's package makes it."""
-    made = AccessToken(KEY, secret).with_sha256(digest(body)).with_ttl(timedelta(seconds=lives))
-    return made.to_jwt()
+    token = AccessToken(KEY, secret).with_sha256(digest(body)).with_ttl(timedelta(seconds=lives))
+    return token.to_jwt()
 
 
 def test_signed_by_the_vendors_package() -> None:

@@ -18,8 +18,8 @@ KEY = "a shared secret"
 
 def signed(key: str = KEY, timestamp: str | None = "1790932519", body: bytes = BODY) -> dict[str, str]:
     """By the defaults of the vendor's HMAC credential: hex, sha256, `{timestamp}.{body}`; or `{body}` alone."""
-    said = body if timestamp is None else timestamp.encode() + b"." + body
-    headers = {"x-signature": hmac.new(key.encode(), said, "sha256").hexdigest()}
+    signed = body if timestamp is None else timestamp.encode() + b"." + body
+    headers = {"x-signature": hmac.new(key.encode(), signed, "sha256").hexdigest()}
     return headers if timestamp is None else headers | {"x-timestamp": timestamp}
 
 
