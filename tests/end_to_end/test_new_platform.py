@@ -1,4 +1,4 @@
-"""docs/sources/new.md, followed to the letter in a copy of the project, until its call stands in the marts."""
+"""docs/sources/new.md, followed to the letter in a copy of the project: its call is in the marts, and tests pass."""
 
 import os
 import re
@@ -17,6 +17,25 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "sources" / "new.md").read_text(encoding="utf-8")
 FILES = re.compile(r"^`([^`\n]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PRODUCT = ("receiver", "integrations", "orchestration", "dbt_project")
+FILES_OF_A_PLATFORM = {
+    "receiver/sources/parley.py",
+    "dbt_project/models/staging/parley/stg_parley__events.sql",
+    "dbt_project/models/staging/_staging.yml",
+    "dbt_project/dbt_project.yml",
+    "dbt_project/seeds/end_reasons.csv",
+    "dbt_project/seeds/event_types.csv",
+}
+TESTS_OF_ALL_PLATFORMS = (
+    "tests/receiver/sources",
+    "tests/receiver/test_identity.py",
+    "tests/receiver/test_openapi.py",
+    "tests/receiver/test_signatures.py",
+    "tests/integrations/board/test_live_calls.py",
+    "tests/dbt_project/test_live_durations.py",
+    "tests/dbt_project/test_project.py",
+    "tests/dbt_project/test_source_facts.py",
+)
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "logs", ".*", "node_modules")
 
 
@@ -24,11 +43,8 @@ LEFT_OUT = shutil.ignore_patterns("__pycache__", "target", "logs", ".*", "node_m
 def copy(tmp_path: Path, free_port_of_receiver: int) -> tuple[Path, dict[str, str]]:
     """A copy of the project, and the environment of somebody who works in it."""
     folder = tmp_path / "project"
-    for name in ("receiver", "integrations", "orchestration", "dbt_project"):
+    for name in (*PRODUCT, "tests", "docs"):
         shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
-    shutil.copytree(
-        ROOT / "tests" / "receiver" / "sources", folder / "tests" / "receiver" / "sources", ignore=LEFT_OUT
-    )
     for name in ("pyproject.toml", "workspace.yaml"):
         shutil.copy(ROOT / name, folder / name)
     programs = tmp_path / "bin"
@@ -61,10 +77,12 @@ def free_port_of_receiver() -> int:
     return int(port)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_page_adds_a_platform(copy: tuple[Path, dict[str, str]]) -> None:
     folder, environment = copy
     files, commands = FILES.findall(PAGE), COMMANDS.findall(PAGE)
-    assert [len(files), len(commands)] == [4, 4]
+    assert [len(files), len(commands)] == [5, 5]
     for path, content in files:
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +110,7 @@ def test_the_page_adds_a_platform(copy: tuple[Path, dict[str, str]]) -> None:
     assert "6 passed" in printed[0]
     assert "Workspace > Hooks: add http://127.0.0.1" in printed[2]
     assert "a signed trial came through" in printed[2]
+    assert changed_files(folder) == FILES_OF_A_PLATFORM
     home = Path(environment["AFTERCALL_HOME"])
     with duckdb.connect(str(home / "published" / "marts.duckdb"), read_only=True) as connection:
         calls = connection.execute(
@@ -105,6 +124,27 @@ def test_the_page_adds_a_platform(copy: tuple[Path, dict[str, str]]) -> None:
     ]  # fmt: skip
     assert outcome == [(False, 2)]
     assert "ticket" in printed[3]
+    suite = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS_OF_ALL_PLATFORMS],
+        cwd=folder,
+        env={name: value for name, value in environment.items() if not name.startswith("AFTERCALL_")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=900,
+    )
+    assert suite.returncode == 0, suite.stdout.decode()[-5_000:]
+
+
+def changed_files(folder: Path) -> set[str]:
+    """The product's files that are new in a copy, or differ from the original."""
+    copies = [path for name in PRODUCT for path in (folder / name).rglob("*") if path.is_file()]
+    originals = {path: ROOT / path.relative_to(folder) for path in copies}
+    return {
+        str(path.relative_to(folder))
+        for path, original in originals.items()
+        if not {"__pycache__", "target", "logs"} & set(path.parts)
+        and (not original.exists() or path.read_bytes() != original.read_bytes())
+    }
 
 
 def start_receiver(folder: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
