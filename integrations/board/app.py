@@ -9,7 +9,7 @@ from integrations.board.config import BoardSettings
 from integrations.board.health import Watch
 from integrations.board.landing_feed import Tail
 from integrations.board.page import Parts, Render
-from integrations.board.published import Marts
+from integrations.board.published import PublishedCopy
 from integrations.board.routes import views
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
@@ -19,22 +19,22 @@ from receiver.landing import open_landing
 class Board:
     """One running board; `start` and `stop` its threads."""
 
-    def __init__(self, settings: BoardSettings) -> None:
+    def __init__(self, settings: BoardSettings, copy: PublishedCopy) -> None:
         self._former_state = settings.home / "board" / "live.state"
         self.access, self.hub = Access(settings), Hub()
         self.app = _flask(settings)
         systems = IntegrationSettings(home=settings.home)
         self._outbox = open_outbox(systems.outbox_url)
-        marts, landing = Marts(settings.published), open_landing(settings.home)
-        self._parts = Parts(settings, systems, self.hub, marts, self._outbox, _renderer(self.app))
-        self._watch = Watch(settings, self._parts.show_around)
-        self._tail = Tail(settings, landing, self._parts.show_live)
+        landing = open_landing(settings.home)
+        self._parts = Parts(settings, systems, self.hub, copy, self._outbox, _renderer(self.app))
+        self._watch = Watch(settings, copy, self._parts.show_around)
+        self._tail = Tail(settings, landing, copy, self._parts.show_live)
         self.app.register_blueprint(
-            views(settings, systems, self.access, self.hub, marts, landing, self._outbox)
+            views(settings, systems, self.access, self.hub, copy, landing, self._outbox)
         )
 
     def start(self) -> None:
-        """Begin to follow the landing store, the marts and the outbox."""
+        """Begin to follow the landing store, the published copy and the outbox."""
         # earlier versions kept phone numbers there, which nothing would ever delete
         self._former_state.unlink(missing_ok=True)
         self._tail.start()
@@ -42,7 +42,7 @@ class Board:
         self._parts.start()
 
     def stop(self) -> None:
-        """End, and keep the live state for the next start."""
+        """End the threads."""
         self._watch.stop()
         self._parts.stop()
         self._tail.stop()

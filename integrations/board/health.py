@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import requests
 
 from integrations import receiver_watch
 from integrations.board.config import BoardSettings
+from integrations.board.published import PublishedCopy
 from integrations.outbox import Finding
 
 LOOK_SECONDS = 5.0
@@ -37,10 +37,10 @@ class Around:
 class Watch(threading.Thread):
     """Looks around every five seconds, in a thread of its own: what does not answer holds up nothing else."""
 
-    def __init__(self, settings: BoardSettings, show: Callable[[Around], None]) -> None:
-        """`show` is called with what each look brought, from this thread."""
+    def __init__(self, settings: BoardSettings, copy: PublishedCopy, show: Callable[[Around], None]) -> None:
+        """`show` is called with the result of each look, from this thread."""
         super().__init__(name="watch", daemon=True)
-        self._settings, self._show = settings, show
+        self._settings, self._copy, self._show = settings, copy, show
         self._samples: list[receiver_watch.Sample] = []
         self._down_since: datetime | None = None
         self._ended = threading.Event()
@@ -62,7 +62,7 @@ class Watch(threading.Thread):
         if newest is not None:
             self._samples = receiver_watch.watched(self._samples, newest)
         return Around(
-            _changed(settings.dlt / "landing" / "state.json"),
+            self._copy.loaded_at(),
             _answers(settings.dagster_bind),
             (*findings, *receiver_watch.refused_webhooks(self._samples)),
         )
@@ -70,14 +70,6 @@ class Watch(threading.Thread):
     def stop(self) -> None:
         """End within a moment."""
         self._ended.set()
-
-
-def _changed(path: Path) -> datetime | None:
-    """Dlt writes its state with every load."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
-        return None
 
 
 def _answers(bind: str) -> bool:

@@ -21,7 +21,7 @@ from integrations.board.config import BoardSettings
 from integrations.board.daily_metrics import Numbers, durations, numbers, scores
 from integrations.board.health import Around
 from integrations.board.live_calls import LiveView
-from integrations.board.published import Marts, MartsUnreadable
+from integrations.board.published import CopyUnreadable, PublishedCopy
 from integrations.config import IntegrationSettings
 from integrations.outbox import Attention, Outbox, needs_attention
 
@@ -46,13 +46,13 @@ class Parts(threading.Thread):
         settings: BoardSettings,
         systems: IntegrationSettings,
         hub: Hub,
-        marts: Marts,
+        copy: PublishedCopy,
         outbox: Outbox,
         render: Render,
     ) -> None:
         super().__init__(name="parts", daemon=True)
         self._settings, self._systems = settings, systems
-        self._hub, self._marts, self._outbox = hub, marts, outbox
+        self._hub, self._copy, self._outbox = hub, copy, outbox
         self._render = render
         self._live = LiveView()
         self._around = Around()
@@ -79,7 +79,7 @@ class Parts(threading.Thread):
 
     def run(self) -> None:
         """Until `stop`."""
-        marts_version: Any = ()
+        copy_version: Any = ()
         outbox_version: Any = ()
         looked: tuple[Any, ...] = ()
         looked_at = 0.0
@@ -87,13 +87,13 @@ class Parts(threading.Thread):
             today = datetime.now(self._settings.zone).date()
             try:
                 # what is told from now on is in no copy before the next
-                if (version := (self._marts.version(), today, self._live.is_current)) != marts_version:
-                    self._numbers = numbers(self._marts, self._settings.zone)
+                if (version := (self._copy.version(), today, self._live.is_current)) != copy_version:
+                    self._numbers = numbers(self._copy, self._settings.zone)
                     told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
-                    self._scores = scores(self._marts, told)
-                    self._durations = durations(self._marts, told)
+                    self._scores = scores(self._copy, told)
+                    self._durations = durations(self._copy, told)
                     self._draw_feed()
-                    marts_version = version
+                    copy_version = version
                 if (written := (actions.version(self._outbox), today)) != outbox_version:
                     midnight = datetime.combine(today, clock_time(), self._settings.zone)
                     self._summary = actions.summary(self._outbox, midnight.astimezone(UTC))
@@ -105,10 +105,10 @@ class Parts(threading.Thread):
                         self._outbox, self._systems, datetime.now(UTC), findings
                     )
                 self._problem = ""
-            except (OSError, SQLAlchemyError, MartsUnreadable) as error:
+            except (OSError, SQLAlchemyError, CopyUnreadable) as error:
                 self._problem = f"cannot be read: {type(error).__name__}"
                 LOG.error("the board cannot read the marts or the outbox", exc_info=error)
-                marts_version = outbox_version = looked = ()
+                copy_version = outbox_version = looked = ()
                 self._ended.wait(RETRY_SECONDS)
             self._put("after", summary=self._summary)
             self._put(

@@ -16,7 +16,7 @@ from integrations.board.broadcaster import Hub
 from integrations.board.config import BoardSettings
 from integrations.board.daily_metrics import numbers
 from integrations.board.page import PARTS
-from integrations.board.published import Marts, MartsUnreadable
+from integrations.board.published import CopyUnreadable, PublishedCopy
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from integrations.outbox import Action, NotPossible, Outbox, why_waiting
@@ -41,7 +41,7 @@ def views(
     systems: IntegrationSettings,
     access: Access,
     hub: Hub,
-    marts: Marts,
+    copy: PublishedCopy,
     landing: LandingStore,
     outbox: Outbox,
 ) -> Blueprint:
@@ -86,7 +86,7 @@ def views(
             "error.html.j2", title="Something broke", text="It is in the board's log. The calls go on."
         ), 500
 
-    @pages.app_errorhandler(MartsUnreadable)
+    @pages.app_errorhandler(CopyUnreadable)
     def unreadable(error: Exception) -> tuple[str, int]:
         LOG.error("the marts cannot be read", exc_info=error)
         text = "The copy is of another version of aftercall, or damaged. The next pass makes it anew: aftercall run."
@@ -110,12 +110,12 @@ def views(
         except ValueError:
             abort(404)
         return render_template(
-            "numbers.html.j2", numbers=numbers(marts, settings.zone, chosen), delta=timedelta
+            "daily_metrics.html.j2", numbers=numbers(copy, settings.zone, chosen), delta=timedelta
         )
 
     @pages.get("/calls/<source>/<path:call_id>")
     def call(source: str, call_id: str) -> str:
-        told = call_detail.told(marts, source, call_id)
+        told = call_detail.modelled(copy, source, call_id)
         landed = call_detail.landed(landing, source, call_id, told.call)
         found = actions.of_call(outbox, source, call_id, told.call.get("customer_phone"))
         if landed.is_whole and not (told.call or landed.events or found):

@@ -1,7 +1,7 @@
 """Running the board under granian: a page in a thread, the stream of a viewer as a coroutine.
 
-A viewer keeps the stream open all day. Under WSGI that would be a thread a viewer; as RSGI it is a few objects, and
-a rendering is shared by all. What is on a page belongs to `views`, what is in the stream to `parts`.
+A viewer keeps the stream open all day. Under WSGI that would be one thread per viewer; under RSGI it is a few objects,
+and all viewers share a rendering. What is on a page belongs to `routes`, what is in the stream to `page`.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from integrations.board.access import Access, NotAllowed, refuse_open, without_t
 from integrations.board.broadcaster import Hub
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import home_token
+from integrations.board.published import OpenCopy
 from receiver import private
 from receiver.rsgi import (
     ask,
@@ -50,10 +51,11 @@ _STREAM_HEADERS = [
 ]
 
 
-def serve(settings: BoardSettings | None = None) -> None:
+def serve(open_copy: OpenCopy, settings: BoardSettings | None = None) -> None:
     """Serve until SIGTERM or SIGINT; must run in the main thread.
 
-    Raises SystemExit when the address cannot be bound, or others could reach a board that asks only for its token.
+    `open_copy` goes to the worker process, so it must be picklable. Raises SystemExit when the address cannot be bound,
+    or others could reach a board that asks only for its token.
     """
     settings = settings or BoardSettings()
     refuse_open(settings)
@@ -74,17 +76,17 @@ def serve(settings: BoardSettings | None = None) -> None:
         workers_kill_timeout=_GRACE_SECONDS,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+    server.serve(target_loader=partial(_load, open_copy, settings), wrap_loader=False)
 
 
-def _load(settings: BoardSettings) -> Any:
+def _load(open_copy: OpenCopy, settings: BoardSettings) -> Any:
     """Runs in the worker process."""
     from integrations.board.app import Board
     from receiver import logs
 
     logs.configure()
     end_with_parent(_GRACE_SECONDS)
-    board = Board(settings)
+    board = Board(settings, open_copy())
     return Server(board.app, board.access, board.hub, settings, board.start, board.stop)
 
 
@@ -148,7 +150,7 @@ class Server:
                 return
 
     def _end(self) -> None:
-        """SIGTERM: end the streams, which would else outlast the grace, and keep the state."""
+        """SIGTERM: end the streams, which would else outlast the grace, and then the threads."""
         self._hub.end()
         threading.Thread(target=self._leave, daemon=True).start()
 

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from integrations.board.call_state import digest_of
 from integrations.board.durations import ONE_EVENT_PER_LEG, Duration
 from integrations.board.live_calls import Live
 from receiver.envelope import line, seal
@@ -96,7 +95,7 @@ def both(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "La
                 event.source, SOURCES[event.source].facts(orjson.loads(event.payload), {}), body, at
             )
             landed = line(envelope, event.payload.encode())
-            live.take(landed, digest_of(landed, is_old=live.is_old))
+            live.read(landed)
         for item in live.view(NOW).feed:
             if item.what == "ended":
                 feed[f"{item.source}:{item.call_id}"] = item.duration

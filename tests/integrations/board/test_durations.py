@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from integrations.board.call_state import digest_of
 from integrations.board.durations import Duration
 from integrations.board.live_calls import Live, LiveView
 from receiver.envelope import line, seal
@@ -25,7 +24,7 @@ def seen(*events: tuple[float, dict[str, Any]], source: str = "atoms") -> LiveVi
         payload = orjson.dumps(body)
         facts = SOURCES[source].facts(body, {})
         landed = line(seal(source, facts, payload, NOW - timedelta(seconds=seconds_ago)), payload)
-        live.take(landed, digest_of(landed, is_old=live.is_old))
+        live.read(landed)
     return live.view(NOW)
 
 
