@@ -4,13 +4,13 @@ from flask import Flask
 
 from integrations.board import actions, formatting, masking
 from integrations.board.access import Access
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
-from integrations.board.health import Watch
-from integrations.board.landing_feed import Tail
-from integrations.board.page import Parts, Render
+from integrations.board.health import HealthWatch
+from integrations.board.landing_feed import LandingFeed
+from integrations.board.page import Page, Render
 from integrations.board.published import PublishedCopy
-from integrations.board.routes import views
+from integrations.board.routes import board_pages
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox
 from receiver.landing import open_landing
@@ -21,31 +21,31 @@ class Board:
 
     def __init__(self, settings: BoardSettings, copy: PublishedCopy) -> None:
         self._former_state = settings.home / "board" / "live.state"
-        self.access, self.hub = Access(settings), Hub()
+        self.access, self.broadcaster = Access(settings), Broadcaster()
         self.app = _flask(settings)
         systems = IntegrationSettings(home=settings.home)
         self._outbox = open_outbox(systems.outbox_url)
         landing = open_landing(settings.home)
-        self._parts = Parts(settings, systems, self.hub, copy, self._outbox, _renderer(self.app))
-        self._watch = Watch(settings, copy, self._parts.show_around)
-        self._tail = Tail(settings, landing, copy, self._parts.show_live)
+        self._page = Page(settings, systems, self.broadcaster, copy, self._outbox, _renderer(self.app))
+        self._health_watch = HealthWatch(settings, copy, self._page.show_around)
+        self._landing_feed = LandingFeed(settings, landing, copy, self._page.show_live)
         self.app.register_blueprint(
-            views(settings, systems, self.access, self.hub, copy, landing, self._outbox)
+            board_pages(settings, systems, self.access, self.broadcaster, copy, landing, self._outbox)
         )
 
     def start(self) -> None:
         """Begin to follow the landing store, the published copy and the outbox."""
         # earlier versions kept phone numbers there, which nothing would ever delete
         self._former_state.unlink(missing_ok=True)
-        self._tail.start()
-        self._watch.start()
-        self._parts.start()
+        self._landing_feed.start()
+        self._health_watch.start()
+        self._page.start()
 
     def stop(self) -> None:
         """End the threads."""
-        self._watch.stop()
-        self._parts.stop()
-        self._tail.stop()
+        self._health_watch.stop()
+        self._page.stop()
+        self._landing_feed.stop()
 
 
 def _flask(settings: BoardSettings) -> Flask:

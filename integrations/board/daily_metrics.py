@@ -1,7 +1,7 @@
-"""The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
+"""The day's numbers, from the published copy alone, so that the board and BI tools show the same.
 
-Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the
-two together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
+Every figure is defined as in `scorecard_daily`; a test compares the two. A day is the board's
+(AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
 """
 
 from dataclasses import dataclass, field

@@ -1,7 +1,7 @@
 """How long a call took, as its platform says: the places in a body, and which of several answers counts.
 
-The same order as in the models: a duration that the platform sent, then the call's own start and end. What only the
-arrival of webhooks tells is a lower bound. Where a body comes from, and how a duration looks, does not belong here.
+The order is that of the models: a duration that the platform sent, then the call's own start and end. The time between
+two webhooks is a lower bound. Formatting belongs to `formatting`.
 """
 
 import re
@@ -83,7 +83,7 @@ _PLACES = {
     ),
 }
 ONE_EVENT_PER_LEG = frozenset({"livekit", "telnyx"})
-"""Sources that tell of each person who comes and goes. Their first end says nothing of the call; the models do."""
+"""Sources that send an event for each person who joins or leaves: their first end is not the end of the call."""
 
 
 def span_of(source: str, payload: bytes, received: str, occurred: str | None) -> Span:

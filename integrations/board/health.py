@@ -1,4 +1,4 @@
-"""Whether the parts around the board work: Dagster and the receiver answer, and how old the last load is."""
+"""Whether the systems around the board work: Dagster and the receiver answer, and how old the last load is."""
 
 import threading
 from collections.abc import Callable
@@ -16,9 +16,10 @@ LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Around:
-    """What the board does not follow by itself; times are aware UTC, None if there was none yet.
+class Surroundings:
+    """The state of the systems around the board.
 
+    `loaded_at`: when events were loaded last, UTC; None before the first load. `dagster`: whether it answers.
     `findings`: what is wrong with the receiver; None: not known yet.
     """
 
@@ -34,10 +35,12 @@ class Around:
         return all(finding.key != receiver_watch.RECEIVER for finding in self.findings)
 
 
-class Watch(threading.Thread):
-    """Looks around every five seconds, in a thread of its own: what does not answer holds up nothing else."""
+class HealthWatch(threading.Thread):
+    """Checks every five seconds, in a thread of its own: a system that does not answer holds up nothing else."""
 
-    def __init__(self, settings: BoardSettings, copy: PublishedCopy, show: Callable[[Around], None]) -> None:
+    def __init__(
+        self, settings: BoardSettings, copy: PublishedCopy, show: Callable[[Surroundings], None]
+    ) -> None:
         """`show` is called with the result of each look, from this thread."""
         super().__init__(name="watch", daemon=True)
         self._settings, self._copy, self._show = settings, copy, show
@@ -51,8 +54,8 @@ class Watch(threading.Thread):
             self._show(self.look())
             self._ended.wait(LOOK_SECONDS)
 
-    def look(self) -> Around:
-        """A look at what the board does not follow; takes some seconds where nobody answers."""
+    def look(self) -> Surroundings:
+        """Check each system once; takes some seconds if one does not answer."""
         settings = self._settings
         bind = settings.receiver_bind
         findings = receiver_watch.receiver_findings(bind)
@@ -61,7 +64,7 @@ class Watch(threading.Thread):
         newest = receiver_watch.sample(bind, datetime.now(UTC)) if not findings else None
         if newest is not None:
             self._samples = receiver_watch.watched(self._samples, newest)
-        return Around(
+        return Surroundings(
             self._copy.loaded_at(),
             _answers(settings.dagster_bind),
             (*findings, *receiver_watch.refused_webhooks(self._samples)),

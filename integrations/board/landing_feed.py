@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from integrations.board.config import BoardSettings
-from integrations.board.live_calls import Live, LiveView
+from integrations.board.live_calls import LiveCalls, LiveView
 from integrations.board.published import CopyUnreadable, PublishedCopy, copied_calls, details
 from receiver.landing import LandingStore, Segment, SegmentDamaged
 
@@ -33,7 +33,7 @@ _PIECE = 8 << 20
 _RECENT = timedelta(hours=2)
 
 
-class Tail(threading.Thread):
+class LandingFeed(threading.Thread):
     """Reads for as long as the process lives; calls `show` after every change, a few times a second at most."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Tail(threading.Thread):
         self._skipped: dict[str, tuple[float, str]] = {}
         self._is_current = self._is_read = self._is_new = False
         self._ended = threading.Event()
-        self._live = Live(settings.zone, settings.no_end_after, datetime.now(UTC))
+        self._live = LiveCalls(settings.zone, settings.no_end_after, datetime.now(UTC))
 
     def run(self) -> None:
         """Until `stop`. Nothing else follows the landing store, so no error may end it."""
@@ -101,7 +101,7 @@ class Tail(threading.Thread):
             LOG.warning(
                 "The board starts from the landing store alone: the published copy is unreadable: %s", error
             )
-            self._live = Live(self._settings.zone, self._settings.no_end_after, datetime.now(UTC))
+            self._live = LiveCalls(self._settings.zone, self._settings.no_end_after, datetime.now(UTC))
 
     def _read_after(self) -> str:
         """The hour whose segments are the first to be read, as the beginning of a path."""

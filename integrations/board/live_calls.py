@@ -89,7 +89,7 @@ class LiveView:
         return self.receipts[place] if place < len(self.receipts) else None
 
 
-class Live:
+class LiveCalls:
     """The calls of one day and the day before it. For one thread."""
 
     def __init__(self, zone: ZoneInfo, no_end_after: timedelta, now: datetime) -> None:

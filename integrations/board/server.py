@@ -22,7 +22,7 @@ from granian.log import LogLevels
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 from integrations.board.access import Access, NotAllowed, refuse_open, without_token
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import home_token
 from integrations.board.published import OpenCopy
@@ -87,7 +87,7 @@ def _load(open_copy: OpenCopy, settings: BoardSettings) -> Any:
     logs.configure()
     end_with_parent(_GRACE_SECONDS)
     board = Board(settings, open_copy())
-    return Server(board.app, board.access, board.hub, settings, board.start, board.stop)
+    return Server(board.app, board.access, board.broadcaster, settings, board.start, board.stop)
 
 
 class Server:
@@ -97,12 +97,12 @@ class Server:
         self,
         app: WSGIApplication,
         access: Access,
-        hub: Hub,
+        broadcaster: Broadcaster,
         settings: BoardSettings,
         start: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
-        self._app, self._access, self._hub = app, access, hub
+        self._app, self._access, self._broadcaster = app, access, broadcaster
         self._is_open = settings.is_open
         self._start, self._stop = start, stop
         self._threads = ThreadPoolExecutor(_THREADS, "page")
@@ -111,7 +111,7 @@ class Server:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian in the worker, before it takes requests."""
         self._loop = loop
-        self._hub.attach(loop)
+        self._broadcaster.attach(loop)
         loop.add_signal_handler(signal.SIGTERM, self._end)
         self._start()
 
@@ -143,7 +143,7 @@ class Server:
 
     async def _stream(self, protocol: HTTPProtocol) -> None:
         transport = protocol.response_stream(200, _STREAM_HEADERS)
-        async for frame in self._hub.frames():
+        async for frame in self._broadcaster.frames():
             try:
                 await transport.send_bytes(frame)
             except Exception:  # the viewer went away: granian has no exception of its own for it
@@ -151,7 +151,7 @@ class Server:
 
     def _end(self) -> None:
         """SIGTERM: end the streams, which would else outlast the grace, and then the threads."""
-        self._hub.end()
+        self._broadcaster.end()
         threading.Thread(target=self._leave, daemon=True).start()
 
     def _leave(self) -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from integrations.board.durations import ONE_EVENT_PER_LEG, Duration
-from integrations.board.live_calls import Live
+from integrations.board.live_calls import LiveCalls
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 
@@ -87,7 +87,7 @@ def both(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "La
     }
     feed: dict[str, Duration | None] = {}
     for group in {(name, event.source) for name, event, _ in events}:
-        live = Live(ZoneInfo("UTC"), timedelta(hours=2), NOW)
+        live = LiveCalls(ZoneInfo("UTC"), timedelta(hours=2), NOW)
         own = [(event, body) for name, event, body in events if (name, event.source) == group]
         for number, (event, body) in enumerate(own):
             at = NOW + timedelta(seconds=number - len(own))

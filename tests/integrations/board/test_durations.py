@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from integrations.board.durations import Duration
-from integrations.board.live_calls import Live, LiveView
+from integrations.board.live_calls import LiveCalls, LiveView
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 from tests.integrations.board.conftest import Worked, until
@@ -19,7 +19,7 @@ START = {"event": "call.start", "call_id": "c", "call_direction": "inbound"}
 
 def seen(*events: tuple[float, dict[str, Any]], source: str = "atoms") -> LiveView:
     """The live state after events, each with how many seconds ago it arrived."""
-    live = Live(ZoneInfo("UTC"), timedelta(hours=2), NOW)
+    live = LiveCalls(ZoneInfo("UTC"), timedelta(hours=2), NOW)
     for seconds_ago, body in events:
         payload = orjson.dumps(body)
         facts = SOURCES[source].facts(body, {})

@@ -17,8 +17,8 @@ def health(home: Path, seconds: float | None, problem: str = "") -> str:
     at = datetime.now(UTC) - timedelta(seconds=seconds or 0)
     receipts = (at,) if seconds is not None else ()
     board = board_of(BoardSettings(home=home, dagster_bind=f"127.0.0.1:{free_port()}"))
-    board._parts.show_live(LiveView(receipts=receipts, is_current=True, is_read=True, problem=problem))
-    return board.hub.html("health")
+    board._page.show_live(LiveView(receipts=receipts, is_current=True, is_read=True, problem=problem))
+    return board.broadcaster.html("health")
 
 
 def text(html: str) -> str:

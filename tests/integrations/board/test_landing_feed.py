@@ -1,4 +1,4 @@
-"""A tail tells what the landing store says, whatever cannot be read in it."""
+"""The landing feed shows what the landing store holds, whatever cannot be read in it."""
 
 import time
 import zlib
@@ -66,7 +66,7 @@ def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
     landing = tmp_path / "landing"
     landing.symlink_to(landing)
     views: list[LiveView] = []
-    thread = landing_feed.Tail(
+    thread = landing_feed.LandingFeed(
         BoardSettings(home=tmp_path), open_landing(tmp_path), copy_of(tmp_path), views.append
     )
     thread.start()
@@ -122,9 +122,9 @@ def write_segment(home: Path, name: str, at: datetime) -> None:
 
 
 def shown(store: LandingStore, home: Path) -> list[LiveView]:
-    """What a tail shows until it has read everything; it is then ended."""
+    """What the feed shows until it has read everything; it is then ended."""
     views: list[LiveView] = []
-    thread = landing_feed.Tail(BoardSettings(home=home), store, copy_of(home), views.append)
+    thread = landing_feed.LandingFeed(BoardSettings(home=home), store, copy_of(home), views.append)
     thread.start()
     deadline = time.monotonic() + 30
     while not (views and views[-1].is_read):

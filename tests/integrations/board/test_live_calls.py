@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from integrations.board.call_state import ANALYTICS, CALL_END, CALL_START, ENDED_BY_ANALYTICS, Step, agent_of
 from integrations.board.durations import Duration
-from integrations.board.live_calls import FEED, SHOWN, Live, LiveCall, LiveView
+from integrations.board.live_calls import FEED, SHOWN, LiveCall, LiveCalls, LiveView
 from receiver.envelope import Facts, line, seal
 from tests.conftest import ROOT
 
@@ -33,7 +33,7 @@ def landing_line(
 
 
 def seen(lines: list[bytes], now: datetime = NOW) -> LiveView:
-    live = Live(ZoneInfo("UTC"), TIMEOUT, now)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, now)
     for each in lines:
         live.read(each)
     return live.view(now)
@@ -148,7 +148,7 @@ def test_the_feed_knows_whose_call_was_analysed_long_after_it_ended() -> None:
         b'"customer_phone":"+12025550143"', b'"customer_phone":null'
     )
     others = [landing_line(CALL_START, f"other-{number}", 60 - number / 10) for number in range(500)]
-    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, NOW)
     for each in [landing_line(CALL_END, "a", 70), *others, nameless]:
         live.read(each)
         live.view(NOW)
@@ -163,7 +163,7 @@ def test_yesterdays_calls_do_not_count_today_even_when_they_are_sent_again() -> 
 
 
 def test_a_new_day_starts_at_nothing_and_keeps_who_is_on_the_line() -> None:
-    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, NOW)
     before_midnight, after = NOW + timedelta(hours=11.9), NOW + timedelta(hours=12.1)
     live.read(landing_line(CALL_START, "a", -11.9 * 60))
     assert active(live.view(before_midnight)) == ["a"]
@@ -239,8 +239,8 @@ def test_a_line_that_the_receiver_did_not_write_is_passed_over() -> None:
     assert seen([b"{}", b"", b"\xff\xfe", b'{"event_id":"x"']) == seen([])
 
 
-def fresh(now: datetime = NOW) -> Live:
-    return Live(ZoneInfo("UTC"), TIMEOUT, now)
+def fresh(now: datetime = NOW) -> LiveCalls:
+    return LiveCalls(ZoneInfo("UTC"), TIMEOUT, now)
 
 
 def length_line(kind: str, call: str, second: int, seconds: int, is_recovered: bool = False) -> bytes:
