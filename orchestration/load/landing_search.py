@@ -1,18 +1,15 @@
-"""Finding one call's lines in the landing store: their place, their envelope, their bytes.
+"""Finding one call's lines in the landing store: their place, their event, their bytes.
 
 Looks for the call's id in the bytes before it parses anything, so a whole store is read at the speed of the disk.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from receiver.envelope import safe_id
+from receiver.envelope import LandedEvent, read_line, safe_id
 from receiver.landing import LandingStore, Segment
-
-_PAYLOAD = b',"payload":'
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class LandedLine:
     segment: str
     offset: int
     line: bytes
-    envelope: dict[str, Any]
+    event: LandedEvent
 
 
 def lines_of(
@@ -40,23 +37,10 @@ def lines_of(
     for segment in segments:
         for start, data in _pieces(store, segment):
             for offset, line in _lines_with(needle, data):
-                envelope = envelope_of(line)
-                if envelope.get("call_id") == known_as and source in (None, envelope.get("source")):
-                    yield LandedLine(segment.path, start + offset, line, envelope)
+                event = read_line(line)
+                if event and event.call_id == known_as and source in (None, event.source):
+                    yield LandedLine(segment.path, start + offset, line, event)
             advance(len(data))
-
-
-def envelope_of(line: bytes) -> dict[str, Any]:
-    """The fields of a landing line before its payload; empty if it is none.
-
-    The payload stays unread: it may hold what a strict parser refuses (half an emoji), and it may be long.
-    """
-    head, separator, _ = line.partition(_PAYLOAD)
-    try:
-        parsed = orjson.loads(head + b"}" if separator else line)
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def _pieces(store: LandingStore, segment: Segment) -> Iterator[tuple[int, bytes]]:

@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.load.landing_search import envelope_of
 from orchestration.load.tables import ensure_tables
 from orchestration.recovery.platform import MARK, Bounds
 from orchestration.warehouse import duckdb_file
+from receiver.envelope import read_line
 from receiver.landing import open_landing
 
 _LANDED = pa.schema([("call_id", pa.string()), ("event_type", pa.string()), ("event_id", pa.string())])
@@ -151,10 +151,10 @@ def _not_loaded(settings: OrchestrationSettings, source: str) -> pa.Table:
                 break
             position = chunk.next_offset
             for line in chunk.data.splitlines():
-                envelope = envelope_of(line)
-                if envelope.get("source") == source and envelope.get("event_id"):
+                event = read_line(line)
+                if event is not None and event.source == source and event.event_id:
                     for name, values in found.items():
-                        values.append(envelope.get(name))
+                        values.append(getattr(event, name))
     return pa.table(found, _LANDED)
 
 

@@ -166,19 +166,12 @@ def _add_landed(told: Trace, settings: OrchestrationSettings, state: dict[str, A
 
     known = {(name, event.event_id): event for name, call in told.calls.items() for event in call.events}
     for landed in lines_of(store, told.call_id, filter(may_hold, store.segments())):
-        said = landed.envelope
-        source, event_id, received_at = (
-            said.get("source"),
-            said.get("event_id"),
-            _moment(said.get("received_at")),
-        )
-        if not isinstance(source, str) or not isinstance(event_id, str) or received_at is None:
+        source, event_id, received_at = landed.event.source, landed.event.event_id, landed.event.received_at
+        if event_id is None:
             continue  # a line that the load rejects
         event = known.get((source, event_id))
         if event is None:
-            event = TracedEvent(
-                event_id, said.get("event_type"), _moment(said.get("occurred_at")), received_at
-            )
+            event = TracedEvent(event_id, landed.event.event_type, landed.event.occurred_at, received_at)
             known[source, event_id] = event
             told.of(source).events.append(event)
         event.places.append(Place(landed.segment, landed.offset, received_at))
@@ -221,12 +214,3 @@ def _add_actions(told: Trace, outbox: Outbox) -> None:
             told.of(name).actions.append(TracedAction(parent, outbox.attempts(key), is_shared=True))
     for call in told.calls.values():
         call.actions.sort(key=lambda traced: (traced.action.created_at, traced.action.action_key))
-
-
-def _moment(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None

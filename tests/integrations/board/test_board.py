@@ -184,6 +184,6 @@ def test_a_copy_of_another_version_is_said_to_be_one(office: Office) -> None:
         if aside:
             aside.rename(published)
     assert answer.status_code == 503
-    assert "The marts cannot be read" in answer.text
+    assert "The published copy cannot be read" in answer.text
     assert "aftercall run" in answer.text
     assert requests.get(f"{office.board.url}/numbers", timeout=10).ok

@@ -14,11 +14,10 @@ from integrations.config import IntegrationSettings
 from integrations.errors import Rejected, TransientError
 from integrations.outbox import Delivery, DueAction, dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
-from orchestration.load.landing_search import envelope_of
 from orchestration.tools import retention
 from orchestration.tools.trace import trace
 from orchestration.warehouse import duckdb_file
-from receiver.envelope import Facts, line, seal
+from receiver.envelope import Facts, line, read_line, seal
 from receiver.landing import open_landing
 from tests.conftest import Installation
 
@@ -90,8 +89,9 @@ def test_every_loaded_event_leads_to_its_line(home: Path, archived: bool) -> Non
         assert found.received_at == found.places[0].received_at == received_at.replace(tzinfo=UTC)
         for place in found.places:
             landed = store.read(place.segment, place.offset, 1).data
-            assert envelope_of(landed)["event_id"] == event_id
-            assert envelope_of(landed)["call_id"] == call_id
+            event = read_line(landed)
+            assert event is not None
+            assert (event.event_id, event.call_id) == (event_id, call_id)
         traced += 1
     assert traced > 15
 
