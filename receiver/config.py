@@ -77,11 +77,6 @@ class Home(BaseSettings):
         return self.landing_url or (self.home / "landing").as_uri()
 
     @property
-    def published(self) -> Path:
-        """The read-only copy of the marts for BI tools."""
-        return self.home / "published" / "marts.duckdb"
-
-    @property
     def outbox(self) -> Path:
         """The SQLite ledger of actions."""
         return self.home / "outbox.sqlite"

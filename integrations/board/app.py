@@ -4,13 +4,13 @@ from flask import Flask
 
 from integrations.board import actions, formatting, masking
 from integrations.board.access import Access
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
-from integrations.board.health import Watch
-from integrations.board.landing_feed import Tail
-from integrations.board.page import Parts, Render
-from integrations.board.published import Marts
-from integrations.board.routes import views
+from integrations.board.health import HealthWatch
+from integrations.board.landing_feed import LandingFeed
+from integrations.board.page import Page, Render
+from integrations.board.published import PublishedCopy
+from integrations.board.routes import board_pages
 from integrations.config import IntegrationSettings
 from integrations.outbox import open_outbox, state_of
 from receiver.landing import open_landing
@@ -19,33 +19,33 @@ from receiver.landing import open_landing
 class Board:
     """One running board; `start` and `stop` its threads."""
 
-    def __init__(self, settings: BoardSettings) -> None:
+    def __init__(self, settings: BoardSettings, copy: PublishedCopy) -> None:
         self._former_state = settings.home / "board" / "live.state"
-        self.access, self.hub = Access(settings), Hub()
+        self.access, self.broadcaster = Access(settings), Broadcaster()
         self.app = _flask(settings)
         systems = IntegrationSettings(home=settings.home)
         self._outbox = open_outbox(systems.outbox_url)
-        marts, landing = Marts(settings.published), open_landing(settings.landing)
-        self._parts = Parts(settings, systems, self.hub, marts, self._outbox, _renderer(self.app))
-        self._watch = Watch(settings, self._parts.show_around)
-        self._tail = Tail(settings, landing, self._parts.show_live)
+        landing = open_landing(settings.landing)
+        self._page = Page(settings, systems, self.broadcaster, copy, self._outbox, _renderer(self.app))
+        self._health_watch = HealthWatch(settings, copy, self._page.show_around)
+        self._landing_feed = LandingFeed(settings, landing, copy, self._page.show_live)
         self.app.register_blueprint(
-            views(settings, systems, self.access, self.hub, marts, landing, self._outbox)
+            board_pages(settings, systems, self.access, self.broadcaster, copy, landing, self._outbox)
         )
 
     def start(self) -> None:
-        """Begin to follow the landing store, the marts and the outbox."""
+        """Begin to follow the landing store, the published copy and the outbox."""
         # earlier versions kept phone numbers there, which nothing would ever delete
         self._former_state.unlink(missing_ok=True)
-        self._tail.start()
-        self._watch.start()
-        self._parts.start()
+        self._landing_feed.start()
+        self._health_watch.start()
+        self._page.start()
 
     def stop(self) -> None:
-        """End, and keep the live state for the next start."""
-        self._watch.stop()
-        self._parts.stop()
-        self._tail.stop()
+        """End the threads."""
+        self._health_watch.stop()
+        self._page.stop()
+        self._landing_feed.stop()
 
 
 def _flask(settings: BoardSettings) -> Flask:

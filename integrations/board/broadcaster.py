@@ -1,6 +1,6 @@
-"""The parts of the page as they are now, and those who watch them: one rendering for all viewers.
+"""The parts of the page as they are now, sent to every viewer: one rendering for all.
 
-A part is a piece of HTML with a name. Who renders it does not belong here.
+A part is a piece of HTML with a name. Rendering belongs to `page`.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ GATHER_SECONDS = 0.1
 BEAT = b"event: beat\ndata: 1\n\n"
 
 
-class Hub:
-    """Parts come from any thread; streams run on the loop, one coroutine and no thread a viewer."""
+class Broadcaster:
+    """Takes parts from any thread; streams run on the event loop, one coroutine per viewer and no thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -28,11 +28,11 @@ class Hub:
         self._ended = False
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Name the loop on which streams run."""
+        """Set the event loop on which streams run."""
         self._loop = loop
 
     def put(self, name: str, html: str) -> None:
-        """Show a part; the same again is no news."""
+        """Show a part. The same HTML again is not sent."""
         with self._lock:
             if name in self._parts and self._parts[name][1] == html:
                 return
@@ -43,7 +43,7 @@ class Hub:
         self._wake_soon()
 
     def html(self, name: str) -> str:
-        """A part as it is now; empty until it was put."""
+        """A part as it is now; empty until it was first put."""
         return self._parts.get(name, (0, ""))[1]
 
     def snapshot(self) -> tuple[str, bytes]:
@@ -58,7 +58,7 @@ class Hub:
         self._wake_soon()
 
     async def frames(self) -> AsyncIterator[bytes]:
-        """What one viewer gets: all parts, then whatever is new, and a beat when nothing is."""
+        """Yield what one viewer gets: all parts, then every change, and a beat while nothing changes."""
         seen = 0
         yield b"retry: 1000\n\n"
         while not self._ended:

@@ -1,4 +1,4 @@
-"""Everything about one call: what the marts say of it, and its events as they landed."""
+"""Everything about one call: what the published copy has of it, and its events as they landed."""
 
 import time
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from integrations.board.envelope import Envelope, envelope
-from integrations.board.published import Marts, rows
+from integrations.board.published import PublishedCopy
+from receiver.envelope import LandedEvent, read_line
 from receiver.landing import LandingStore, SegmentDamaged
 
 LOOK_SECONDS = 2.0
@@ -19,8 +19,8 @@ _PIECE = 8 << 20
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the marts say; `call` is empty for a call that they do not have yet."""
+class ModelledCall:
+    """What the published copy has of a call; `call` is empty for one that it does not have yet."""
 
     call: dict[str, Any] = field(default_factory=dict)
     turns: list[dict[str, Any]] = field(default_factory=list)
@@ -32,31 +32,30 @@ class Told:
 class Landed:
     """A call's events in order of receipt, once each; `is_whole` is False if the search took too long."""
 
-    events: list[Envelope]
+    events: list[LandedEvent]
     is_whole: bool
 
 
-def told(marts: Marts, source: str, call_id: str) -> Told:
-    """What the published marts say of a call."""
+def modelled(copy: PublishedCopy, source: str, call_id: str) -> ModelledCall:
+    """What the published copy has of a call."""
     key = [source, call_id]
-    with marts.opened() as connection:
-        if connection is None:
-            return Told()
-        found = rows(
-            connection,
+    with copy.opened() as snapshot:
+        if snapshot is None:
+            return ModelledCall()
+        calls = snapshot.rows(
             "select calls.*, outcomes.* exclude (call_key, source, call_id, updated_at), customers.customer_name "
             "from calls left join call_outcomes as outcomes on calls.call_key = outcomes.call_key "
             "left join customers on calls.customer_phone = customers.customer_phone "
             "where calls.source = ? and calls.call_id = ?",
             key,
         )
-        if not found:
-            return Told()
-        return Told(
-            found[0],
-            rows(connection, _of("call_turns", "turn_number"), key),
-            rows(connection, _of("call_metrics", "measure, metric_key"), key),
-            rows(connection, _of("call_variables", "variable"), key),
+        if not calls:
+            return ModelledCall()
+        return ModelledCall(
+            calls[0],
+            snapshot.rows(_of("call_turns", "turn_number"), key),
+            snapshot.rows(_of("call_metrics", "measure, metric_key"), key),
+            snapshot.rows(_of("call_variables", "variable"), key),
         )
 
 
@@ -77,7 +76,7 @@ def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any])
         since = until - timedelta(days=1)
     ends_at = time.monotonic() + LOOK_SECONDS
     wanted = orjson.dumps(call_id)[1:-1]  # as a line has it
-    events: dict[tuple[str | None, str | None], Envelope] = {}
+    events: dict[tuple[str | None, str | None], LandedEvent] = {}
     last = f"{until + _MARGIN:%Y-%m-%d/%H}~"
     for segment in reversed(list(store.segments(after=f"{since - _MARGIN:%Y-%m-%d/%H}"))):
         if segment.path > last:
@@ -100,18 +99,18 @@ def _take(
     wanted: bytes,
     source: str,
     call_id: str,
-    events: dict[tuple[str | None, str | None], Envelope],
+    events: dict[tuple[str | None, str | None], LandedEvent],
 ) -> None:
     at = data.find(wanted)
     while at >= 0:
         start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
-        found = envelope(data[start:end])
-        if found and found.call_id == call_id and found.source == source:
-            events.setdefault((found.event_id, found.event_type), found)
+        event = read_line(data[start:end])
+        if event and event.call_id == call_id and event.source == source:
+            events.setdefault((event.event_id, event.event_type), event)
         at = data.find(wanted, end)
 
 
-def _in_order(events: dict[tuple[str | None, str | None], Envelope]) -> list[Envelope]:
+def _in_order(events: dict[tuple[str | None, str | None], LandedEvent]) -> list[LandedEvent]:
     return sorted(events.values(), key=lambda event: event.received_at)[:EVENTS]
 
 

@@ -1,7 +1,7 @@
-"""The day's numbers, from the published marts alone: what a BI tool reads there is what the board shows.
+"""The day's numbers, from the published copy alone, so that the board and BI tools show the same.
 
-Every figure is defined as in `scorecard_daily`, whose conditions are repeated here for a day so far: a test holds the
-two together. A day is the board's (AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
+Every figure is defined as in `scorecard_daily`; a test compares the two. A day is the board's
+(AFTERCALL_BOARD_TIME_ZONE); a call belongs to the day in which it began.
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from integrations.board.published import Marts, rows
+from integrations.board.published import PublishedCopy
 
 PERIODS = {"today": 0, "yesterday": 1, "last_week": 7}
 
@@ -76,10 +76,12 @@ group by all
 """
 
 _MEDIAN = """
-select median(seconds_from_call_end_to_sent)
+select median(seconds_from_call_end_to_sent) as seconds
 from actions
 where call_ended_at >= $start and call_ended_at < $until
 """
+
+_NEWEST = "select max(updated_at) as received_at, max(call_date) as call_date from calls"
 
 _SCORES = """
 select call_key, satisfaction_score
@@ -141,27 +143,23 @@ class Numbers:
     issues: list[Line] = field(default_factory=list)
 
 
-def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | None:
-    """The numbers of a day, by default of the day in which the copy was published; None before the first."""
-    with marts.opened() as connection:
-        published_at = marts.published_at()
-        if connection is None or published_at is None:
+def numbers(copy: PublishedCopy, zone: ZoneInfo, day: date | None = None) -> Numbers | None:
+    """The numbers of a day, by default of today; None before the first publish."""
+    with copy.opened() as snapshot:
+        published_at = copy.published_at()
+        if snapshot is None or published_at is None:
             return None
         today = datetime.now(zone).date()
         chosen = day or today
         until = _until(chosen, published_at.astimezone(zone), zone)
         spans = _spans(chosen, until, zone)
-        found = rows(connection, _QUERY, spans)
-        here = {"start": spans["today_from"], "until": spans["today_to"]}
-        by_hour = {row["hour"]: row for row in rows(connection, _HOURS, here)}
-        timing = connection.execute(_MEDIAN, here).fetchone()
-        newest, latest = connection.execute(
-            "select max(updated_at), max(call_date) from calls"
-        ).fetchone() or (
-            None,
-            None,
-        )
-    figures = {(row["period"], row["grain"], row["name"]): _figures(row) for row in found}
+        figures = {
+            (row["period"], row["grain"], row["name"]): _figures(row) for row in snapshot.rows(_QUERY, spans)
+        }
+        day_so_far = {"start": spans["today_from"], "until": spans["today_to"]}
+        by_hour = {row["hour"]: row for row in snapshot.rows(_HOURS, day_so_far)}
+        (timing,) = snapshot.rows(_MEDIAN, day_so_far)
+        (newest,) = snapshot.rows(_NEWEST)
     hours = max(1, -(-int((spans["today_to"] - spans["today_from"]).total_seconds()) // 3600))
     in_turn = [by_hour.get(hour, {}) for hour in range(min(hours, 25))]
     return Numbers(
@@ -169,31 +167,32 @@ def numbers(marts: Marts, zone: ZoneInfo, day: date | None = None) -> Numbers | 
         is_today=chosen == today,
         until=until.astimezone(UTC),
         published_at=published_at,
-        newest_at=newest.replace(tzinfo=UTC) if newest else None,
-        latest_day=latest,
+        newest_at=newest["received_at"].replace(tzinfo=UTC) if newest["received_at"] else None,
+        latest_day=newest["call_date"],
         **{period: figures.get((period, "all", None), Figures()) for period in PERIODS},
         hours=[hour.get("completed", 0) for hour in in_turn],
         resolved_hours=[_resolved(hour) if hour else None for hour in in_turn],
-        median_seconds=timing[0] if timing else None,
+        median_seconds=timing["seconds"],
         agents=_lines(figures, "agent"),
         issues=_lines(figures, "issue"),
     )
 
 
-def scores(marts: Marts, call_keys: list[str]) -> dict[str, int]:
+def scores(copy: PublishedCopy, call_keys: list[str]) -> dict[str, int]:
     """How satisfied the customers of these calls were, 1 to 5, where the copy has it."""
-    with marts.opened() as connection:
-        if connection is None:
-            return {}
-        return dict(connection.execute(_SCORES, {"keys": call_keys}).fetchall())
+    return _by_call(copy, _SCORES, "satisfaction_score", call_keys)
 
 
-def durations(marts: Marts, call_keys: list[str]) -> dict[str, float]:
+def durations(copy: PublishedCopy, call_keys: list[str]) -> dict[str, float]:
     """How long these calls took, in seconds, where the copy has it."""
-    with marts.opened() as connection:
-        if connection is None:
+    return _by_call(copy, _DURATIONS, "duration_seconds", call_keys)
+
+
+def _by_call(copy: PublishedCopy, query: str, column: str, call_keys: list[str]) -> dict[str, Any]:
+    with copy.opened() as snapshot:
+        if snapshot is None:
             return {}
-        return dict(connection.execute(_DURATIONS, {"keys": call_keys}).fetchall())
+        return {row["call_key"]: row[column] for row in snapshot.rows(query, {"keys": call_keys})}
 
 
 def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:

@@ -1,7 +1,7 @@
 """How long a call took, as its platform says: which of several answers counts.
 
-The same order as in the models: a duration that the platform sent, then the call's own start and end. What only the
-arrival of webhooks tells is a lower bound. Where a body holds its answers belongs to `receiver.sources`.
+The order is that of the models: a duration that the platform sent, then the call's own start and end. The time between
+two webhooks is a lower bound. Where a body holds these belongs to `receiver.sources`, formatting to `formatting`.
 """
 
 import re

@@ -1,24 +1,25 @@
-"""Whether the parts around the board work: Dagster and the receiver answer, and how old the last load is."""
+"""Whether the systems around the board work: Dagster and the receiver answer, and how old the last load is."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import requests
 
 from integrations import receiver_watch
 from integrations.board.config import BoardSettings
+from integrations.board.published import PublishedCopy
 from integrations.outbox import Finding
 
 LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Around:
-    """What the board does not follow by itself; times are aware UTC, None if there was none yet.
+class Surroundings:
+    """The state of the systems around the board.
 
+    `loaded_at`: when events were loaded last, UTC; None before the first load. `dagster`: whether it answers.
     `findings`: what is wrong with the receiver; None: not known yet.
     """
 
@@ -34,13 +35,15 @@ class Around:
         return all(finding.key != receiver_watch.RECEIVER for finding in self.findings)
 
 
-class Watch(threading.Thread):
-    """Looks around every five seconds, in a thread of its own: what does not answer holds up nothing else."""
+class HealthWatch(threading.Thread):
+    """Checks every five seconds, in a thread of its own: a system that does not answer holds up nothing else."""
 
-    def __init__(self, settings: BoardSettings, show: Callable[[Around], None]) -> None:
-        """`show` is called with what each look brought, from this thread."""
+    def __init__(
+        self, settings: BoardSettings, copy: PublishedCopy, show: Callable[[Surroundings], None]
+    ) -> None:
+        """`show` is called with the result of each look, from this thread."""
         super().__init__(name="watch", daemon=True)
-        self._settings, self._show = settings, show
+        self._settings, self._copy, self._show = settings, copy, show
         self._samples: list[receiver_watch.Sample] = []
         self._down_since: datetime | None = None
         self._ended = threading.Event()
@@ -51,8 +54,8 @@ class Watch(threading.Thread):
             self._show(self.look())
             self._ended.wait(LOOK_SECONDS)
 
-    def look(self) -> Around:
-        """A look at what the board does not follow; takes some seconds where nobody answers."""
+    def look(self) -> Surroundings:
+        """Check each system once; takes some seconds if one does not answer."""
         settings = self._settings
         bind = settings.receiver_bind
         findings = receiver_watch.receiver_findings(bind)
@@ -61,8 +64,8 @@ class Watch(threading.Thread):
         newest = receiver_watch.sample(bind, datetime.now(UTC)) if not findings else None
         if newest is not None:
             self._samples = receiver_watch.watched(self._samples, newest)
-        return Around(
-            _changed(settings.dlt / "landing" / "state.json"),
+        return Surroundings(
+            self._copy.loaded_at(),
             _answers(settings.dagster_bind),
             (*findings, *receiver_watch.refused_webhooks(self._samples)),
         )
@@ -70,14 +73,6 @@ class Watch(threading.Thread):
     def stop(self) -> None:
         """End within a moment."""
         self._ended.set()
-
-
-def _changed(path: Path) -> datetime | None:
-    """Dlt writes its state with every load."""
-    try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    except OSError:
-        return None
 
 
 def _answers(bind: str) -> bool:

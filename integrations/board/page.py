@@ -1,6 +1,6 @@
 """The parts of the first page: rendered once for all viewers, whenever what they show has changed.
 
-One thread follows the marts and the outbox, the tail brings the live state. What a part looks like is in
+One thread follows the published copy and the outbox; `landing_feed` brings the live state. What a part looks like is in
 `templates/parts/`.
 """
 
@@ -16,12 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from integrations.board import actions
 from integrations.board.actions import Summary
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
 from integrations.board.daily_metrics import Numbers, durations, numbers, scores
-from integrations.board.health import Around
+from integrations.board.health import Surroundings
 from integrations.board.live_calls import LiveView
-from integrations.board.published import Marts, MartsUnreadable
+from integrations.board.published import CopyUnreadable, PublishedCopy
 from integrations.config import IntegrationSettings
 from integrations.outbox import Attention, Outbox
 
@@ -38,24 +38,24 @@ SHOWN_UNENDED = 10
 Render = Callable[..., str]
 
 
-class Parts(threading.Thread):
-    """Puts parts into the hub for as long as the process lives."""
+class Page(threading.Thread):
+    """Puts parts into the broadcaster for as long as the process lives."""
 
     def __init__(
         self,
         settings: BoardSettings,
         systems: IntegrationSettings,
-        hub: Hub,
-        marts: Marts,
+        broadcaster: Broadcaster,
+        copy: PublishedCopy,
         outbox: Outbox,
         render: Render,
     ) -> None:
         super().__init__(name="parts", daemon=True)
         self._settings, self._systems = settings, systems
-        self._hub, self._marts, self._outbox = hub, marts, outbox
+        self._broadcaster, self._copy, self._outbox = broadcaster, copy, outbox
         self._render = render
         self._live = LiveView()
-        self._around = Around()
+        self._around = Surroundings()
         self._numbers: Numbers | None = None
         self._scores: dict[str, int] = {}
         self._durations: dict[str, float] = {}
@@ -66,34 +66,34 @@ class Parts(threading.Thread):
         self._drawing = threading.RLock()
 
     def show_live(self, view: LiveView) -> None:
-        """Take the newest live state; called by the tail's thread."""
+        """Take the newest live state; called by the thread of the landing feed."""
         self._live = view
         shown = {"live": view, "calls": view.active[:SHOWN_CALLS], "unended": view.unended[:SHOWN_UNENDED]}
         self._put("active", **shown)
         self._draw_feed()
         self._draw_shared()
 
-    def show_around(self, around: Around) -> None:
-        """Take the newest look around; called by the watch's thread."""
+    def show_around(self, around: Surroundings) -> None:
+        """Take the newest look around; called by the thread of the health watch."""
         self._around = around
 
     def run(self) -> None:
         """Until `stop`."""
-        marts_version: Any = ()
+        copy_version: Any = ()
         outbox_version: Any = ()
         looked: tuple[Any, ...] = ()
         looked_at = 0.0
         while not self._ended.is_set():
             today = datetime.now(self._settings.zone).date()
             try:
-                # what is told from now on is in no copy before the next
-                if (version := (self._marts.version(), today, self._live.is_current)) != marts_version:
-                    self._numbers = numbers(self._marts, self._settings.zone)
-                    told = [f"{item.source}:{item.call_id}" for item in self._live.feed]
-                    self._scores = scores(self._marts, told)
-                    self._durations = durations(self._marts, told)
+                # what arrives from now on is in no copy before the next
+                if (version := (self._copy.version(), today, self._live.is_current)) != copy_version:
+                    self._numbers = numbers(self._copy, self._settings.zone)
+                    call_keys = [f"{item.source}:{item.call_id}" for item in self._live.feed]
+                    self._scores = scores(self._copy, call_keys)
+                    self._durations = durations(self._copy, call_keys)
                     self._draw_feed()
-                    marts_version = version
+                    copy_version = version
                 if (written := (self._outbox.version(), today)) != outbox_version:
                     midnight = datetime.combine(today, clock_time(), self._settings.zone)
                     self._summary = actions.summary(self._outbox, midnight.astimezone(UTC))
@@ -103,10 +103,10 @@ class Parts(threading.Thread):
                     looked, looked_at = (written, findings), time.monotonic()
                     self._attention = self._outbox.needs_attention(self._systems, datetime.now(UTC), findings)
                 self._problem = ""
-            except (OSError, SQLAlchemyError, MartsUnreadable) as error:
+            except (OSError, SQLAlchemyError, CopyUnreadable) as error:
                 self._problem = f"cannot be read: {type(error).__name__}"
-                LOG.error("the board cannot read the marts or the outbox", exc_info=error)
-                marts_version = outbox_version = looked = ()
+                LOG.error("The board cannot read the published copy or the outbox.", exc_info=error)
+                copy_version = outbox_version = looked = ()
                 self._ended.wait(RETRY_SECONDS)
             self._put("after", summary=self._summary)
             self._put(
@@ -134,16 +134,16 @@ class Parts(threading.Thread):
 
     def _draw_shared(self) -> None:
         """The tiles and the line at the top, of which the latter shows both the live state and the marts."""
-        live, found = self._live, self._numbers
+        live, day = self._live, self._numbers
         # not one part: whoever shows the numbers of a day asks for them anew when that part has news
         self._put("floor", live=live)
-        self._put("numbers", numbers=found)
-        waiting = live.oldest_after(found.newest_at if found else None)
+        self._put("numbers", numbers=day)
+        waiting = live.oldest_after(day.newest_at if day else None)
         late = waiting is not None and (datetime.now(UTC) - waiting).total_seconds() > LATE_SECONDS
         self._put(
             "health",
             live=live,
-            numbers=found,
+            numbers=day,
             around=self._around,
             waiting=waiting,
             is_late=late,
@@ -153,4 +153,4 @@ class Parts(threading.Thread):
 
     def _put(self, name: str, **shown: Any) -> None:
         with self._drawing:
-            self._hub.put(name, self._render(f"parts/{name}.html.j2", **shown))
+            self._broadcaster.put(name, self._render(f"parts/{name}.html.j2", **shown))

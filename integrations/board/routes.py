@@ -13,11 +13,11 @@ from flask import Blueprint, Response, abort, redirect, render_template, request
 from integrations import former_names
 from integrations.board import actions, call_detail, masking
 from integrations.board.access import LONGEST_NAME, Access, User
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
 from integrations.board.daily_metrics import numbers
 from integrations.board.page import PARTS
-from integrations.board.published import Marts, MartsUnreadable
+from integrations.board.published import CopyUnreadable, PublishedCopy
 from integrations.config import IntegrationSettings
 from integrations.destinations import CHANNELS
 from integrations.outbox import STATES, Action, NotPossible, Outbox
@@ -37,12 +37,12 @@ MOST_TURNS = 1000
 LOG = logging.getLogger("aftercall.board")
 
 
-def views(
+def board_pages(
     settings: BoardSettings,
     systems: IntegrationSettings,
     access: Access,
-    hub: Hub,
-    marts: Marts,
+    broadcaster: Broadcaster,
+    copy: PublishedCopy,
     landing: LandingStore,
     outbox: Outbox,
 ) -> Blueprint:
@@ -51,13 +51,18 @@ def views(
     mask = settings.board_mask
 
     def user() -> User:
-        found = request.environ[USER_KEY]
-        assert isinstance(found, User)  # noqa: S101 - the server put it there
-        return found
+        known = request.environ[USER_KEY]
+        assert isinstance(known, User)  # noqa: S101 - the server put it there
+        return known
 
     @pages.context_processor
     def shared() -> dict[str, object]:
-        return {"user": user(), "token": access.token(user()), "health": hub.html("health"), "mask": mask}
+        return {
+            "user": user(),
+            "token": access.token(user()),
+            "health": broadcaster.html("health"),
+            "mask": mask,
+        }
 
     @pages.after_app_request
     def secure(answer: Response) -> Response:
@@ -73,7 +78,7 @@ def views(
     @pages.app_errorhandler(404)
     def missing(_: Exception) -> tuple[str, int]:
         return render_template(
-            "error.html.j2", title="Not here", text="There is no such page, call or action."
+            "error.html.j2", title="Not found", text="There is no such page, call or action."
         ), 404
 
     @pages.app_errorhandler(403)
@@ -84,22 +89,22 @@ def views(
     @pages.app_errorhandler(500)
     def failed(_: Exception) -> tuple[str, int]:
         return render_template(
-            "error.html.j2", title="Something broke", text="It is in the board's log. The calls go on."
+            "error.html.j2", title="Something broke", text="The error is in the board's log. Calls go on."
         ), 500
 
-    @pages.app_errorhandler(MartsUnreadable)
+    @pages.app_errorhandler(CopyUnreadable)
     def unreadable(error: Exception) -> tuple[str, int]:
-        LOG.error("the marts cannot be read", exc_info=error)
-        text = "The copy is of another version of aftercall, or damaged. The next pass makes it anew: aftercall run."
-        return render_template("error.html.j2", title="The marts cannot be read", text=text), 503
+        LOG.error("The published copy cannot be read.", exc_info=error)
+        text = "The copy is damaged, or of another version of aftercall. Run a pass to publish it again: aftercall run."
+        return render_template("error.html.j2", title="The published copy cannot be read", text=text), 503
 
     @pages.get("/")
     def now() -> str:
-        return render_template("now.html.j2", parts={name: hub.html(name) for name in PARTS})
+        return render_template("now.html.j2", parts={name: broadcaster.html(name) for name in PARTS})
 
     @pages.get("/parts")
     def parts() -> Response:
-        tag, body = hub.snapshot()
+        tag, body = broadcaster.snapshot()
         answer = Response(body, content_type="application/json")
         answer.set_etag(tag)
         return answer.make_conditional(request)  # type: ignore[return-value]
@@ -111,56 +116,58 @@ def views(
         except ValueError:
             abort(404)
         return render_template(
-            "numbers.html.j2", numbers=numbers(marts, settings.zone, chosen), delta=timedelta
+            "daily_metrics.html.j2", numbers=numbers(copy, settings.zone, chosen), delta=timedelta
         )
 
     @pages.get("/calls/<source>/<path:call_id>")
     def call(source: str, call_id: str) -> str:
-        told = call_detail.told(marts, source, call_id)
-        landed = call_detail.landed(landing, source, call_id, told.call)
-        phone = told.call.get("customer_phone")
-        found = outbox.actions_of_call(source, call_id, phone, actions.ACTIONS_OF_A_CALL)
-        if landed.is_whole and not (told.call or landed.events or found):
+        modelled = call_detail.modelled(copy, source, call_id)
+        landed = call_detail.landed(landing, source, call_id, modelled.call)
+        call_actions = outbox.actions_of_call(
+            source, call_id, modelled.call.get("customer_phone"), actions.ACTIONS_OF_A_CALL
+        )
+        if landed.is_whole and not (modelled.call or landed.events or call_actions):
             abort(404)
         return render_template(
-            "call.html.j2", source=source, call_id=call_id, told=told, landed=landed, actions=found,
-            line=_timeline(landed, found), pretty=_pretty, turns=told.turns[:MOST_TURNS],
-            more_turns=len(told.turns) - MOST_TURNS,
+            "call.html.j2", source=source, call_id=call_id, modelled=modelled, landed=landed, actions=call_actions,
+            line=_timeline(landed, call_actions), pretty=_pretty, turns=modelled.turns[:MOST_TURNS],
+            more_turns=len(modelled.turns) - MOST_TURNS,
         )  # fmt: skip
 
-    @pages.get("/actions", endpoint="actions")
-    def list_of_actions() -> str:
+    @pages.get("/actions")
+    def action_list() -> str:
         wanted = {name: request.args.get(name, "") for name in ("channel", "status", "time")}
         page = request.args.get("page", 0, type=int)
         since = datetime.now(UTC) - TIMES[wanted["time"]] if wanted["time"] in TIMES else None
         wanted["channel"] = former_names.channel(wanted["channel"])
-        found = actions.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
+        matching = actions.listed(outbox, wanted["channel"], wanted["status"], since, max(page, 0))
         return render_template(
-            "actions.html.j2", actions=found[: actions.PAGE], more=len(found) > actions.PAGE, page=page,
+            "actions.html.j2", actions=matching[: actions.PAGE], more=len(matching) > actions.PAGE, page=page,
             wanted=wanted, channels=CHANNELS, statuses=STATES, times=TIMES,
             stops=[stop for stop in outbox.pauses() if wanted["channel"] in ("", stop.channel)],
         )  # fmt: skip
 
     def wanted_action(ref: str) -> Action:
-        found = actions.by_reference(outbox, ref)
-        if found is None:
+        wanted = actions.by_reference(outbox, ref)
+        if wanted is None:
             abort(404)
-        return found
+        return wanted
 
     @pages.get("/actions/<path:ref>")
     def action(ref: str) -> str:
-        found = wanted_action(ref)
-        look = actions.look(outbox, found, systems)
-        reason = outbox.why_waiting([found], systems).get(found.action_key)
+        wanted = wanted_action(ref)
+        look = actions.look(outbox, wanted, systems)
+        reason = outbox.why_waiting([wanted], systems).get(wanted.action_key)
         return render_template(
-            "action.html.j2", action=found, refusal=look.refusal, attempts=outbox.attempts(found.action_key),
-            interventions=outbox.interventions(found.action_key), reason=reason, mail=_mail(look), record=_record(look),
+            "action.html.j2", action=wanted, refusal=look.refusal, attempts=outbox.attempts(wanted.action_key),
+            interventions=outbox.interventions(wanted.action_key), reason=reason, mail=_mail(look),
+            record=_record(look),
         )  # fmt: skip
 
     @pages.get("/mail/<path:ref>")
     def mail(ref: str) -> Response:
-        made = _mail(actions.look(outbox, wanted_action(ref), systems))
-        body = made.get_body(("html", "plain")) if made else None
+        message = _mail(actions.look(outbox, wanted_action(ref), systems))
+        body = message.get_body(("html", "plain")) if message else None
         if body is None:
             abort(404)
         html = masking.text(str(body.get_content()), mask=mask)
@@ -182,7 +189,7 @@ def views(
     def resume(channel: str, destination: str) -> Response:
         only_own_forms()
         outbox.resume(channel, destination)
-        return redirect(url_for("board.actions", channel=channel, status="waiting", done="resume"), 303)  # type: ignore[return-value]
+        return redirect(url_for("board.action_list", channel=channel, status="waiting", done="resume"), 303)  # type: ignore[return-value]
 
     @pages.post("/operate/<what>/<path:ref>")
     def operate(what: str, ref: str) -> Response:
@@ -193,16 +200,16 @@ def views(
         name = who.name if who.is_known else " ".join(request.form.get("who", "").split())[:LONGEST_NAME]
         if not name:
             abort(403, "Say who you are: the record of an action names the person.")
-        found = wanted_action(ref)
+        wanted = wanted_action(ref)
         by = name if who.is_known else f"{name} (as typed)"
         try:
             if what == "retry":
-                outbox.retry(found.action_key, by=by)
+                outbox.retry(wanted.action_key, by=by)
             else:
-                outbox.give_up(found.action_key, by=by)
+                outbox.give_up(wanted.action_key, by=by)
         except NotPossible as error:
             abort(403, masking.text(str(error), mask=mask))
-        return redirect(url_for("board.action", ref=actions.reference(found.action_key), done=what), 303)  # type: ignore[return-value]
+        return redirect(url_for("board.action", ref=actions.reference(wanted.action_key), done=what), 303)  # type: ignore[return-value]
 
     pages.add_app_template_filter(lambda value: quote(str(value), safe=""), "path")
     return pages
@@ -217,10 +224,10 @@ class Moment:
     action: Action | None = None
 
 
-def _timeline(landed: call_detail.Landed, found: list[Action]) -> list[Moment]:
+def _timeline(landed: call_detail.Landed, call_actions: list[Action]) -> list[Moment]:
     """Everything that happened to a call, in every system, in order."""
     events = [Moment(event.received_at, event.event_type or "event") for event in landed.events]
-    done = [Moment(action.sent_at or action.updated_at, action.kind, action) for action in found]
+    done = [Moment(action.sent_at or action.updated_at, action.kind, action) for action in call_actions]
     return sorted([*events, *done], key=lambda moment: moment.at)
 
 
@@ -239,13 +246,13 @@ def _pretty(payload: bytes) -> str:
 def _mail(look: actions.Look) -> email.message.EmailMessage | None:
     if look.rendered is None or look.rendered.media_type != "message/rfc822":
         return None
-    made = email.message_from_bytes(look.rendered.body.encode(), policy=email.policy.default)
-    return made if isinstance(made, email.message.EmailMessage) else None
+    message = email.message_from_bytes(look.rendered.body.encode(), policy=email.policy.default)
+    return message if isinstance(message, email.message.EmailMessage) else None
 
 
 def _record(look: actions.Look) -> dict[str, object]:
     """The fields of a ticket, a CRM record or a Slack message."""
     if look.rendered is None or look.rendered.media_type != "application/json":
         return {}
-    made = orjson.loads(look.rendered.body)
-    return made if isinstance(made, dict) else {}
+    record = orjson.loads(look.rendered.body)
+    return record if isinstance(record, dict) else {}

@@ -1,7 +1,7 @@
 """Running the board under granian: a page in a thread, the stream of a viewer as a coroutine.
 
-A viewer keeps the stream open all day. Under WSGI that would be a thread a viewer; as RSGI it is a few objects, and
-a rendering is shared by all. What is on a page belongs to `views`, what is in the stream to `parts`.
+A viewer keeps the stream open all day. Under WSGI that would be one thread per viewer; under RSGI it is a few objects,
+and all viewers share a rendering. What is on a page belongs to `routes`, what is in the stream to `page`.
 """
 
 import asyncio
@@ -22,9 +22,10 @@ from granian.log import LogLevels
 from granian.rsgi import HTTPProtocol, Scope  # type: ignore[attr-defined]
 
 from integrations.board.access import Access, NotAllowed, refuse_open, without_token
-from integrations.board.broadcaster import Hub
+from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import home_token
+from integrations.board.published import OpenCopy
 from receiver import private
 from receiver.rsgi import (
     ask,
@@ -50,10 +51,11 @@ _STREAM_HEADERS = [
 ]
 
 
-def serve(settings: BoardSettings | None = None) -> None:
+def serve(open_copy: OpenCopy, settings: BoardSettings | None = None) -> None:
     """Serve until SIGTERM or SIGINT; must run in the main thread.
 
-    Raises SystemExit when the address cannot be bound, or others could reach a board that asks only for its token.
+    `open_copy` goes to the worker process, so it must be picklable. Raises SystemExit when the address cannot be bound,
+    or others could reach a board that asks only for its token.
     """
     settings = settings or BoardSettings()
     refuse_open(settings)
@@ -74,18 +76,18 @@ def serve(settings: BoardSettings | None = None) -> None:
         workers_kill_timeout=_GRACE_SECONDS,
         log_level=LogLevels.error,
     )
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+    server.serve(target_loader=partial(_load, open_copy, settings), wrap_loader=False)
 
 
-def _load(settings: BoardSettings) -> Any:
+def _load(open_copy: OpenCopy, settings: BoardSettings) -> Any:
     """Runs in the worker process."""
     from integrations.board.app import Board
     from receiver import logs
 
     logs.configure()
     end_with_parent(_GRACE_SECONDS)
-    board = Board(settings)
-    return Server(board.app, board.access, board.hub, settings, board.start, board.stop)
+    board = Board(settings, open_copy())
+    return Server(board.app, board.access, board.broadcaster, settings, board.start, board.stop)
 
 
 class Server:
@@ -95,12 +97,12 @@ class Server:
         self,
         app: WSGIApplication,
         access: Access,
-        hub: Hub,
+        broadcaster: Broadcaster,
         settings: BoardSettings,
         start: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
-        self._app, self._access, self._hub = app, access, hub
+        self._app, self._access, self._broadcaster = app, access, broadcaster
         self._is_open = settings.is_open
         self._start, self._stop = start, stop
         self._threads = ThreadPoolExecutor(_THREADS, "page")
@@ -109,7 +111,7 @@ class Server:
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called by granian in the worker, before it takes requests."""
         self._loop = loop
-        self._hub.attach(loop)
+        self._broadcaster.attach(loop)
         loop.add_signal_handler(signal.SIGTERM, self._end)
         self._start()
 
@@ -141,15 +143,15 @@ class Server:
 
     async def _stream(self, protocol: HTTPProtocol) -> None:
         transport = protocol.response_stream(200, _STREAM_HEADERS)
-        async for frame in self._hub.frames():
+        async for frame in self._broadcaster.frames():
             try:
                 await transport.send_bytes(frame)
             except Exception:  # the viewer went away: granian has no exception of its own for it
                 return
 
     def _end(self) -> None:
-        """SIGTERM: end the streams, which would else outlast the grace, and keep the state."""
-        self._hub.end()
+        """SIGTERM: end the streams, which would else outlast the grace, and then the threads."""
+        self._broadcaster.end()
         threading.Thread(target=self._leave, daemon=True).start()
 
     def _leave(self) -> None:

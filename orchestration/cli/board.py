@@ -1,10 +1,16 @@
 """`aftercall board`: run the live board."""
 
+from functools import partial
+from pathlib import Path
+
 import click
 
 from integrations.board.access import refuse_open
 from integrations.board.config import BoardSettings
 from integrations.board.server import serve
+from orchestration.config import OrchestrationSettings
+from orchestration.warehouse import open_warehouse
+from orchestration.warehouse.board_copy import BoardCopy
 
 
 @click.command("board")
@@ -12,20 +18,31 @@ from integrations.board.server import serve
     "--address",
     "only_address",
     is_flag=True,
-    help="Print the addresses of the board and of Dagster, and end.",
+    help="Print the addresses of the board and of Dagster, and exit.",
 )
-def board_command(only_address: bool) -> None:
+@click.option(
+    "--quiet", is_flag=True, help="Print no address: it carries the token, and a log would keep it."
+)
+def board_command(only_address: bool, quiet: bool) -> None:
     """Run the live board alone, in the foreground.
 
     Where no password is set, the printed address carries the token that the board asks for.
     """
-    from orchestration.tools import processes
+    settings = BoardSettings()
+    refuse_open(settings)
+    if only_address or not quiet:
+        from orchestration.tools import processes
 
-    refuse_open(BoardSettings())
-    pages = processes.pages()
-    if only_address:
-        for name, url in pages.items():
-            click.echo(f"{name:<10}{url}")
-        return
-    click.echo(f"board     {pages['board']}")
-    serve()
+        pages = processes.pages()
+        if only_address:
+            for name, url in pages.items():
+                click.echo(f"{name:<10}{url}")
+            return
+        click.echo(f"board     {pages['board']}")
+    home = OrchestrationSettings()
+    copy = Path(open_warehouse(home).published.location)
+    serve(partial(BoardCopy, copy, home.dlt / "landing" / "state.json"), settings)
+
+
+if __name__ == "__main__":  # how `aftercall up` starts it: without the other commands
+    board_command()

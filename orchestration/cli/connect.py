@@ -1,8 +1,7 @@
 """`aftercall connect`: prints what to enter at a platform, sends a signed trial, waits for the first real event."""
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import click
 from rich.console import Console
@@ -14,6 +13,7 @@ from orchestration.recovery.platform import MARK
 from orchestration.tools.connect import Arrivals, NotConnected, attempt, refusals
 from receiver import probe_event
 from receiver.config import SECRET_PREFIX, ReceiverSettings, setting_name
+from receiver.envelope import LandedEvent
 from receiver.landing import open_landing
 from receiver.sources import SOURCES, Source
 
@@ -99,9 +99,7 @@ def _confirm(console: Console, arrivals: Arrivals, identity: str | None, setting
             "    nobody else can sign for this platform, so the first event will show whether the key is right"
         )
         return
-    if not _until(
-        lambda: any(envelope["event_id"] == identity for envelope in arrivals.new()), LANDS_WITHIN_SECONDS
-    ):
+    if not _until(lambda: any(event.event_id == identity for event in arrivals.new()), LANDS_WITHIN_SECONDS):
         raise click.ClickException(
             f"the receiver took the trial, but it is not in {settings.landing}: run this where that receiver runs, "
             "with its AFTERCALL_HOME"
@@ -131,9 +129,9 @@ def _await_first(
                 f"waiting for the first event of {source.setup.platform}: make a call (Ctrl-C ends)"
             )
             while time.monotonic() < deadline:
-                for envelope in arrivals.new():
-                    if _is_sent_by_platform(envelope):
-                        _show_first(console, envelope)
+                for event in arrivals.new():
+                    if _is_sent_by_platform(event):
+                        _show_first(console, event)
                         return
                 if time.monotonic() - looked_at > _REFUSALS_SECONDS:
                     looked_at, newest = time.monotonic(), refusals(settings.receiver_bind, source.name)
@@ -151,17 +149,17 @@ def _await_first(
     )
 
 
-def _is_sent_by_platform(envelope: Mapping[str, Any]) -> bool:
+def _is_sent_by_platform(event: LandedEvent) -> bool:
     """True for an event that is neither a trial nor recovered: a recovery may land events at any time."""
-    is_recovered = str(envelope["event_id"]).startswith(f"{MARK}:")
-    return envelope["event_type"] != probe_event.EVENT_TYPE and not is_recovered
+    is_recovered = str(event.event_id).startswith(f"{MARK}:")
+    return event.event_type != probe_event.EVENT_TYPE and not is_recovered
 
 
-def _show_first(console: Console, envelope: dict[str, object]) -> None:
+def _show_first(console: Console, event: LandedEvent) -> None:
     """Print the first event; a stranger's text becomes one line."""
-    call = f" of call {line(envelope['call_id'])}" if envelope["call_id"] else ", which names no call"
+    call = f" of call {line(event.call_id)}" if event.call_id else ", which names no call"
     console.print(
         "[green]ok[/]  first event: ",
-        Text(f"{line(envelope['event_type']) or 'of no known type'}{call}"),
+        Text(f"{line(event.event_type) or 'of no known type'}{call}"),
         sep="",
     )

@@ -1,18 +1,15 @@
-"""Finding one call's lines in the landing store: their place, their envelope, their bytes.
+"""Finding one call's lines in the landing store: their place, their event, their bytes.
 
 Looks for the call's id in the bytes before it parses anything, so a whole store is read at the speed of the disk.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from receiver.envelope import safe_id
+from receiver.envelope import LandedEvent, read_line, safe_id
 from receiver.landing import LandingStore, Segment
-
-_PAYLOAD = b',"payload":'
 
 
 @dataclass(frozen=True)
@@ -22,7 +19,7 @@ class LandedLine:
     segment: str
     offset: int
     line: bytes
-    envelope: dict[str, Any]
+    event: LandedEvent
 
 
 def lines_of(
@@ -39,23 +36,10 @@ def lines_of(
     needle = orjson.dumps(known_as)
     for piece in store.read_all((segment, 0) for segment in segments):
         for offset, line in _lines_with(needle, piece.data):
-            envelope = envelope_of(line)
-            if envelope.get("call_id") == known_as and source in (None, envelope.get("source")):
-                yield LandedLine(piece.segment.path, piece.offset + offset, line, envelope)
+            event = read_line(line)
+            if event and event.call_id == known_as and source in (None, event.source):
+                yield LandedLine(piece.segment.path, piece.offset + offset, line, event)
         advance(len(piece.data))
-
-
-def envelope_of(line: bytes) -> dict[str, Any]:
-    """The fields of a landing line before its payload; empty if it is none.
-
-    The payload stays unread: it may hold what a strict parser refuses (half an emoji), and it may be long.
-    """
-    head, separator, _ = line.partition(_PAYLOAD)
-    try:
-        parsed = orjson.loads(head + b"}" if separator else line)
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def _lines_with(needle: bytes, data: bytes) -> Iterator[tuple[int, bytes]]:

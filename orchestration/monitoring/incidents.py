@@ -16,12 +16,12 @@ from integrations.config import IntegrationSettings
 from integrations.outbox import Finding, Outbox, Reconciled
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor
-from orchestration.load.landing_search import envelope_of
 from orchestration.load.pipeline import landing_backlog, positions
 from orchestration.load.quarantined import QuarantinedEvent, noticed
 from orchestration.monitoring.paused_sensors import switched_off
 from orchestration.warehouse import WarehouseError, open_warehouse, publish
 from receiver.config import ReceiverSettings
+from receiver.envelope import read_line
 from receiver.landing import SegmentDamaged, open_landing
 
 RAW = "raw/call_events"
@@ -204,9 +204,9 @@ def oldest_unloaded(settings: OrchestrationSettings) -> datetime | None:
             line, end, _ = store.read(segment.path, position, 1 << 16).data.partition(b"\n")
         except (FileNotFoundError, SegmentDamaged):
             continue
-        received_at = envelope_of(line).get("received_at") if end else None
-        if isinstance(received_at, str):
-            return datetime.fromisoformat(received_at).astimezone(UTC)
+        event = read_line(line) if end else None
+        if event is not None:
+            return event.received_at
     return None
 
 

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
-from orchestration.load.landing_search import envelope_of
 from orchestration.load.tables import ensure_tables
 from orchestration.recovery.platform import MARK, Bounds
 from orchestration.warehouse import open_warehouse
+from receiver.envelope import read_line
 from receiver.landing import open_landing
 
 _LANDED = pa.schema([("call_id", pa.string()), ("event_type", pa.string()), ("event_id", pa.string())])
@@ -138,10 +138,10 @@ def _not_loaded(settings: OrchestrationSettings, source: str) -> pa.Table:
     found: dict[str, list[str | None]] = {name: [] for name in _LANDED.names}
     for piece in store.read_all(cursor.unread(store, state)):
         for line in piece.data.splitlines():
-            envelope = envelope_of(line)
-            if envelope.get("source") == source and envelope.get("event_id"):
+            event = read_line(line)
+            if event is not None and event.source == source and event.event_id:
                 for name, values in found.items():
-                    values.append(envelope.get(name))
+                    values.append(getattr(event, name))
     return pa.table(found, _LANDED)
 
 

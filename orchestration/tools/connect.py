@@ -7,13 +7,12 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import requests
 
 from integrations import receiver_watch
-from orchestration.load.landing_search import envelope_of
 from receiver import probe_event
+from receiver.envelope import LandedEvent, read_line
 from receiver.landing import LandingStore, Segment
 from receiver.signatures import BadSignature
 from receiver.sources import Source
@@ -126,16 +125,16 @@ class Arrivals:
         self._source = source
         self._positions = {segment.path: segment.size for segment in self._segments()}
 
-    def new(self) -> Iterator[dict[str, Any]]:
-        """The envelopes that have landed since the last look."""
+    def new(self) -> Iterator[LandedEvent]:
+        """The events that have landed since the last look."""
         for segment in self._segments():
             position = self._positions.get(segment.path, 0)
             while (chunk := self._store.read(segment.path, position)).data:
                 position = self._positions[segment.path] = chunk.next_offset
                 for entry in chunk.data.splitlines():
-                    envelope = envelope_of(entry)
-                    if envelope.get("source") == self._source:
-                        yield envelope
+                    event = read_line(entry)
+                    if event is not None and event.source == self._source:
+                        yield event
 
     def _segments(self) -> Iterator[Segment]:
         """The segments of the last hours; older ones are closed."""

@@ -28,7 +28,7 @@ def receiver_process() -> list[str]:
 
 def board_process() -> list[str]:
     """The command of the live board."""
-    return [sys.executable, "-m", "integrations.board"]
+    return [sys.executable, "-m", "orchestration.cli.board", "--quiet"]
 
 
 def start_receiver(children: Children) -> None:

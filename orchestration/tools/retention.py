@@ -1,22 +1,18 @@
 """Keeping house in the landing store: what is closed and loaded is compressed, and removed when its time is over.
 
-Decides which segments; how one is compressed or removed without being lost belongs to `receiver.landing`, what the
-board keeps beside one to `integrations.board.kept`.
+Decides which segments; how one is compressed or removed without being lost belongs to `receiver.landing`.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from integrations.board import kept
 from orchestration.config import OrchestrationSettings
 from orchestration.load import cursor, pipeline
 from orchestration.warehouse import open_warehouse
 from receiver.landing import LandingStore, Segment, SegmentDamaged, SegmentOpen, open_landing
 
-LOG = logging.getLogger("aftercall.housekeeping")
 NOT_LOADED = "not loaded yet"
 
 
@@ -88,8 +84,6 @@ def _tidy_one(
             report.keep(NOT_LOADED)
             return
         if not segment.is_archived:
-            if not is_old:
-                _keep_digest(store, segment)
             archived = store.compact(segment)
             report.archived += 1
             report.bytes_before += segment.stored_bytes
@@ -105,11 +99,3 @@ def _tidy_one(
         return  # another housekeeper has just seen to it
     except OSError as error:
         report.keep(error.strerror or str(error))
-
-
-def _keep_digest(store: LandingStore, segment: Segment) -> None:
-    """So that a board which did not run starts as fast as one that did; where it fails, only that is lost."""
-    try:
-        kept.complete(store, segment)
-    except OSError as error:
-        LOG.warning("no digest of %s for the board: %s", segment.path, error)

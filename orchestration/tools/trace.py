@@ -164,19 +164,12 @@ def _add_landed(story: Trace, settings: OrchestrationSettings, state: dict[str, 
 
     known = {(name, event.event_id): event for name, call in story.calls.items() for event in call.events}
     for landed in lines_of(store, story.call_id, filter(may_hold, store.segments())):
-        envelope = landed.envelope
-        source, event_id, received_at = (
-            envelope.get("source"),
-            envelope.get("event_id"),
-            _moment(envelope.get("received_at")),
-        )
-        if not isinstance(source, str) or not isinstance(event_id, str) or received_at is None:
+        source, event_id, received_at = landed.event.source, landed.event.event_id, landed.event.received_at
+        if event_id is None:
             continue  # a line that the load rejects
         event = known.get((source, event_id))
         if event is None:
-            event = TracedEvent(
-                event_id, envelope.get("event_type"), _moment(envelope.get("occurred_at")), received_at
-            )
+            event = TracedEvent(event_id, landed.event.event_type, landed.event.occurred_at, received_at)
             known[source, event_id] = event
             story.of(source).events.append(event)
         event.places.append(Place(landed.segment, landed.offset, received_at))
@@ -216,12 +209,3 @@ def _add_actions(story: Trace, outbox: Outbox) -> None:
             story.of(name).actions.append(TracedAction(parent, outbox.attempts(key), is_shared=True))
     for call in story.calls.values():
         call.actions.sort(key=lambda traced: (traced.action.created_at, traced.action.action_key))
-
-
-def _moment(text: object) -> datetime | None:
-    if not isinstance(text, str):
-        return None
-    try:
-        return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
-        return None

@@ -1,8 +1,8 @@
 """The landing store on a local disk: NDJSON segments, `YYYY-MM-DD/HH/<utc stamp>-<8 hex>.ndjson`.
 
 Joins a reader (paths and bytes, no state) to a writer (`receiver.landing.segment`) behind a lock, and to the
-archive (`receiver.landing.archive`), which puts `.zst` behind the name of a segment. What a reader keeps beside it is
-`.digest`. What lines mean does not belong here.
+archive (`receiver.landing.archive`), which puts `.zst` behind the name of a segment. What lines
+mean does not belong here.
 """
 
 import contextlib
@@ -30,7 +30,6 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _HOUR = re.compile(r"\d{2}")
 _SEGMENT = r"\d{8}T\d{12}Z-[0-9a-f]{8}\.ndjson"
 _FILE = re.compile(f"{_SEGMENT}({re.escape(archive.SUFFIX)})?")
-_DIGEST, _DIGEST_PART = ".digest", ".digest.part"
 _PATH = re.compile(f"{_DAY.pattern}/{_HOUR.pattern}/{_SEGMENT}")
 
 
@@ -117,33 +116,17 @@ class LocalLandingStore:
             raise FileNotFoundError(f"{segment.path} was removed as soon as it was archived")
         return archived
 
-    def keep_digest(self, path: str, data: bytes) -> None:
-        """See `LandingStore.keep_digest`."""
-        segment = self._file(path)
-        part = segment.with_name(segment.name + _DIGEST_PART)
-        private = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(private, "wb") as file:
-            file.write(data)
-        part.replace(segment.with_name(segment.name + _DIGEST))
-        if self._look(path) is None:  # removed meanwhile, and what is kept of it must not stay
-            self._remove_digest(segment)
-            raise FileNotFoundError(f"{path} is gone")
-
-    def digest(self, path: str) -> bytes:
-        """See `LandingStore.digest`."""
-        segment = self._file(path)
-        return segment.with_name(segment.name + _DIGEST).read_bytes()
-
     def remove(self, path: str) -> None:
         """See `LandingStore.remove`; folders that it leaves empty go too."""
         segment = self._file(path)
-        self._remove_digest(segment)
+        # earlier versions of the board kept phone numbers there
+        for digest in segment.parent.glob(f"{segment.name}.digest*"):
+            digest.unlink(missing_ok=True)
         stored = archive.archive_of(segment)
         try:
             stored.unlink()
         except FileNotFoundError:
             return
-        self._remove_digest(segment)  # again: one may have been kept in between
         archive.sync_folder(stored.parent)
         with contextlib.suppress(OSError):  # other segments are in it
             stored.parent.rmdir()
@@ -183,10 +166,6 @@ class LocalLandingStore:
         if not _PATH.fullmatch(path):
             raise ValueError(f"{path!r} is not the path of a landing segment")
         return self._root / path
-
-    def _remove_digest(self, segment: Path) -> None:
-        for suffix in (_DIGEST, _DIGEST_PART):
-            segment.with_name(segment.name + suffix).unlink(missing_ok=True)
 
     def _look(self, path: str) -> Segment | None:
         """A segment as it is now; None if it is gone, as an empty one is whose first write failed."""

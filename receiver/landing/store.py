@@ -113,20 +113,8 @@ class LandingStore(Protocol):
         """
         ...
 
-    def keep_digest(self, path: str, data: bytes) -> None:
-        """Put beside a segment what a reader wants to know of it the next time, in place of what was there.
-
-        It goes when its segment goes, and is in no listing. It is not synced, and nobody vouches for it: whoever asks
-        for it checks it. Raises FileNotFoundError when the segment is gone, OSError when the disk fails.
-        """
-        ...
-
-    def digest(self, path: str) -> bytes:
-        """What was last put beside a segment. Raises FileNotFoundError when nothing was, OSError when that fails."""
-        ...
-
     def remove(self, path: str) -> None:
-        """Delete a compacted segment for good, and its digest; one that is gone already is no error."""
+        """Delete a compacted segment for good; one that is gone already is no error."""
         ...
 
     def check(self) -> None:

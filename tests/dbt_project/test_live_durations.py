@@ -9,9 +9,8 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from integrations.board.call_state import digest_of
 from integrations.board.durations import Duration
-from integrations.board.live_calls import Live
+from integrations.board.live_calls import LiveCalls
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 
@@ -89,7 +88,7 @@ def both(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "La
     }
     feed: dict[str, Duration | None] = {}
     for group in {(name, event.source) for name, event, _ in events}:
-        live = Live(ZoneInfo("UTC"), timedelta(hours=2), NOW)
+        live = LiveCalls(ZoneInfo("UTC"), timedelta(hours=2), NOW)
         own = [(event, body) for name, event, body in events if (name, event.source) == group]
         for number, (event, body) in enumerate(own):
             at = NOW + timedelta(seconds=number - len(own))
@@ -97,7 +96,7 @@ def both(built_warehouse: "Callable[[], Warehouse]", bodies: "Bodies", land: "La
                 event.source, SOURCES[event.source].facts(orjson.loads(event.payload), {}), body, at
             )
             landed = line(envelope, event.payload.encode())
-            live.take(landed, digest_of(landed, is_old=live.is_old))
+            live.read(landed)
         for item in live.view(NOW).feed:
             if item.what == "ended":
                 feed[f"{item.source}:{item.call_id}"] = item.duration

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     "receiver": {"integrations", "orchestration", "dagster", "dlt", "dbt", "duckdb"},
-    "integrations": {"orchestration", "dagster", "dlt", "dbt"},
+    "integrations": {"orchestration", "dagster", "dlt", "dbt", "duckdb"},
 }
 
 

@@ -80,6 +80,7 @@ with
             first_legs.first_joined_at,
             first_legs.last_left_at,
             first_legs.has_everybody_left,
+            coalesce(events.event_id like 'recovered:%', false) as is_recovered,
             events.leg_id is null or events.leg_id = first_legs.first_leg_id as is_first_leg,
             events.leg_id is null
             or events.leg_id = first_legs.first_leg_id
@@ -102,6 +103,16 @@ with
             max(occurred_at) as last_occurred_at,
             min(received_at) as first_received_at,
             max(received_at) as last_received_at,
+            min(case when event_type = 'call.start' then received_at end) as start_received_at,
+            min(case when ends_call then received_at end) as any_end_received_at,
+            min(case when ends_call and not is_recovered then received_at end) as end_webhook_at,
+            min(
+                case when event_type = 'analytics.completed' then received_at end
+            ) as any_analytics_received_at,
+            min(
+                case when event_type = 'analytics.completed' and not is_recovered then received_at end
+            ) as analytics_webhook_at,
+            max(case when not is_recovered then received_at end) as last_webhook_at,
             max(loaded_at) as last_loaded_at,
             {{ latest_value("agent_id") }} as agent_id,
             {{ latest_value("case when is_first_leg then direction end") }} as direction,
@@ -297,6 +308,13 @@ with
             last_occurred_at,
             first_received_at,
             last_received_at,
+            start_received_at,
+            -- Recovered events of a call whose start never came are history, not news.
+            case when has_start then any_end_received_at else end_webhook_at end as end_received_at,
+            case
+                when has_start then any_analytics_received_at else analytics_webhook_at
+            end as analytics_received_at,
+            last_webhook_at,
             last_loaded_at,
             {{ built_at() }} as built_at,
             agent_id,

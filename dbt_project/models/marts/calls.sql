@@ -41,6 +41,10 @@ with
             calls.has_start,
             calls.has_end,
             calls.has_analytics,
+            calls.start_received_at,
+            calls.end_received_at,
+            calls.analytics_received_at,
+            calls.last_webhook_at,
             calls.last_received_at as updated_at
         from calls
         inner join facts on calls.call_key = facts.call_key

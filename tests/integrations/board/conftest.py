@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,9 +14,12 @@ import requests
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
+from integrations.board import app
 from integrations.board.access import Access
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import path_of
+from orchestration.tools import processes
+from orchestration.warehouse.board_copy import BoardCopy
 from tests.conftest import ROOT, Installation, Receiver, free_port
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -40,6 +42,16 @@ def know_token(home: Path) -> BoardSettings:
     path_of(settings).write_text(TOKEN, encoding="ascii")
     path_of(settings).chmod(0o600)
     return settings
+
+
+def copy_of(home: Path) -> BoardCopy:
+    """The published copy of a home."""
+    return BoardCopy(home / "published" / "marts.duckdb", home / "dlt" / "landing" / "state.json")
+
+
+def board_of(settings: BoardSettings) -> app.Board:
+    """A board in this process, not started."""
+    return app.Board(settings, copy_of(settings.home))
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +82,7 @@ class Board:
         self.port = self.port or free_port()
         know_token(self.of.home)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "integrations.board"],
+            processes.board_process(),
             cwd=ROOT,
             env=self.of.environment(
                 AFTERCALL_BOARD_BIND=f"127.0.0.1:{self.port}",

@@ -117,7 +117,7 @@ def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) 
 
 def test_it_does_not_listen_beyond_loopback_for_everybody(installation: Installation) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "integrations.board"],
+        [sys.executable, "-m", "orchestration.cli.board"],
         cwd=ROOT,
         env=installation.environment(AFTERCALL_BOARD_BIND=f"0.0.0.0:{free_port()}"),
         capture_output=True,
@@ -184,6 +184,6 @@ def test_a_copy_of_another_version_is_said_to_be_one(office: Office) -> None:
         if aside:
             aside.rename(published)
     assert answer.status_code == 503
-    assert "The marts cannot be read" in answer.text
+    assert "The published copy cannot be read" in answer.text
     assert "aftercall run" in answer.text
     assert requests.get(f"{office.board.url}/numbers", timeout=10).ok

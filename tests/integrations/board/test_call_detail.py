@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from integrations.board import call_detail
-from integrations.board.envelope import CALL_END, CALL_START
+from integrations.board.call_state import CALL_END, CALL_START
 from integrations.board.routes import LONGEST_BODY, _pretty
 from receiver.envelope import Facts, line, seal
 from receiver.landing.local import LocalLandingStore

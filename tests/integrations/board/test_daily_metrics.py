@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from integrations.board.daily_metrics import Figures, Line, Numbers, numbers, scores
-from integrations.board.published import Marts
+from orchestration.warehouse.board_copy import BoardCopy
 
 MONDAY = date(2026, 11, 2)
 THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
@@ -42,24 +42,24 @@ create table actions as select * from (values
 
 
 @pytest.fixture
-def marts(tmp_path: Path) -> Marts:
+def copy(tmp_path: Path) -> BoardCopy:
     path = tmp_path / "marts.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute(CALLS)
     os.utime(path, (THREE.timestamp(), THREE.timestamp()))
-    return Marts(path)
+    return BoardCopy(path, path)
 
 
-def of(marts: Marts, day: date = MONDAY, zone: str = "UTC") -> Numbers:
-    found = numbers(marts, ZoneInfo(zone), day)
+def of(copy: BoardCopy, day: date = MONDAY, zone: str = "UTC") -> Numbers:
+    found = numbers(copy, ZoneInfo(zone), day)
     assert found is not None
     return found
 
 
 def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_days_before(
-    marts: Marts,
+    copy: BoardCopy,
 ) -> None:
-    found = of(marts)
+    found = of(copy)
     assert (found.published_at, found.until) == (THREE, THREE)
     assert found.today == Figures(3, 2, 0.5, 1 / 3, 90.0, 3.5, 2, (0, 1, 0, 0, 1))
     assert found.yesterday == Figures(1, 1, 1.0, 0.0, 30.0, 4.0, 1, (0, 0, 0, 1, 0))
@@ -69,8 +69,8 @@ def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_d
     assert found.resolved_hours == [0.0, *[None] * 13, 1.0]
 
 
-def test_agents_and_issue_types_have_the_same_three_periods(marts: Marts) -> None:
-    found = of(marts)
+def test_agents_and_issue_types_have_the_same_three_periods(copy: BoardCopy) -> None:
+    found = of(copy)
     nora = Line(
         "atoms:nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), found.yesterday, Figures()
     )
@@ -79,21 +79,23 @@ def test_agents_and_issue_types_have_the_same_three_periods(marts: Marts) -> Non
     assert {line.name: line.last_week.calls for line in found.issues} == {"billing": 1, "general": 0}
 
 
-def test_a_day_that_is_over_is_whole(marts: Marts) -> None:
-    found = of(marts, date(2026, 11, 1))
+def test_a_day_that_is_over_is_whole(copy: BoardCopy) -> None:
+    found = of(copy, date(2026, 11, 1))
     assert (found.today.completed, found.is_today, len(found.hours)) == (2, False, 24)
 
 
-def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_another_day(marts: Marts) -> None:
-    new_york = of(marts, zone="America/New_York")
+def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_another_day(
+    copy: BoardCopy,
+) -> None:
+    new_york = of(copy, zone="America/New_York")
     assert (new_york.today.calls, new_york.yesterday.calls, new_york.last_week.calls) == (2, 1, 0)
-    assert len(of(marts, date(2026, 11, 1), "America/New_York").hours) == 25
+    assert len(of(copy, date(2026, 11, 1), "America/New_York").hours) == 25
 
 
-def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(marts: Marts) -> None:
-    assert scores(marts, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
-    assert scores(marts, []) == {}
+def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(copy: BoardCopy) -> None:
+    assert scores(copy, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
+    assert scores(copy, []) == {}
 
 
 def test_without_a_copy_there_are_none(tmp_path: Path) -> None:
-    assert numbers(Marts(tmp_path / "none.duckdb"), ZoneInfo("UTC")) is None
+    assert numbers(BoardCopy(tmp_path / "none.duckdb", tmp_path), ZoneInfo("UTC")) is None

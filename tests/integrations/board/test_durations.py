@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 
-from integrations.board.call_state import digest_of
 from integrations.board.durations import Duration
-from integrations.board.live_calls import Live, LiveView
+from integrations.board.live_calls import LiveCalls, LiveView
 from receiver.envelope import line, seal
 from receiver.sources import SOURCES
 from tests.integrations.board.conftest import Worked, until
@@ -20,12 +19,12 @@ START = {"event": "call.start", "call_id": "c", "call_direction": "inbound"}
 
 def seen(*events: tuple[float, dict[str, Any]], source: str = "atoms") -> LiveView:
     """The live state after events, each with how many seconds ago it arrived."""
-    live = Live(ZoneInfo("UTC"), timedelta(hours=2), NOW)
+    live = LiveCalls(ZoneInfo("UTC"), timedelta(hours=2), NOW)
     for seconds_ago, body in events:
         payload = orjson.dumps(body)
         facts = SOURCES[source].facts(body, {})
         landed = line(seal(source, facts, payload, NOW - timedelta(seconds=seconds_ago)), payload)
-        live.take(landed, digest_of(landed, is_old=live.is_old))
+        live.read(landed)
     return live.view(NOW)
 
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from integrations.board.app import Board
 from integrations.board.config import BoardSettings
 from integrations.board.live_calls import LiveView
 from tests.conftest import free_port
+from tests.integrations.board.conftest import board_of
 
 
 def health(home: Path, seconds: float | None, problem: str = "") -> str:
     """The line over a landing store whose oldest event has waited so long."""
     at = datetime.now(UTC) - timedelta(seconds=seconds or 0)
-    receipts = (b'"%s"' % at.strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode(),) if seconds is not None else ()
-    board = Board(BoardSettings(home=home, dagster_bind=f"127.0.0.1:{free_port()}"))
-    board._parts.show_live(LiveView(receipts=receipts, is_current=True, is_read=True, problem=problem))
-    return board.hub.html("health")
+    receipts = (at,) if seconds is not None else ()
+    board = board_of(BoardSettings(home=home, dagster_bind=f"127.0.0.1:{free_port()}"))
+    board._page.show_live(LiveView(receipts=receipts, is_current=True, is_read=True, problem=problem))
+    return board.broadcaster.html("health")
 
 
 def text(html: str) -> str:
@@ -54,7 +54,7 @@ def test_phone_numbers_that_an_earlier_version_kept_are_deleted_at_the_start(tmp
     former = tmp_path / "board" / "live.state"
     former.parent.mkdir()
     former.write_text("+12025550143")
-    board = Board(BoardSettings(home=tmp_path))
+    board = board_of(BoardSettings(home=tmp_path))
     board.start()
     board.stop()
     assert not former.exists()

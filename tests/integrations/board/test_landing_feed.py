@@ -1,4 +1,4 @@
-"""A tail tells what the landing store says, whatever cannot be read in it."""
+"""The landing feed shows what the landing store holds, whatever cannot be read in it."""
 
 import time
 import zlib
@@ -8,18 +8,17 @@ from pathlib import Path
 import orjson
 import pytest
 
-from integrations.board import kept, landing_feed
+from integrations.board import landing_feed
+from integrations.board.call_state import CALL_END, CALL_START
 from integrations.board.config import BoardSettings
-from integrations.board.envelope import CALL_END, CALL_START
-from integrations.board.live_calls import LiveView
+from integrations.board.live_calls import FEED, LiveView
 from receiver.envelope import Facts, line, seal
-from receiver.landing import Chunk, LandingStore
-from receiver.landing.local import LocalLandingStore
+from receiver.landing import LandingStore
 from tests.homes import landing_of
-from tests.integrations.board.conftest import until
+from tests.integrations.board.conftest import copy_of, until
 
 
-def test_calls_on_the_line_are_known_before_the_day_is_counted_and_a_restart_knows_both_at_once(
+def test_calls_on_the_line_are_known_before_the_day_is_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(landing_feed, "READ_SECONDS", 0)
@@ -31,20 +30,15 @@ def test_calls_on_the_line_are_known_before_the_day_is_counted_and_a_restart_kno
     assert not early.unended
     assert (early.active, early.feed[:5]) == (cold[-1].active, cold[-1].feed[:5])
     assert [call.call_id for call in early.active] == ["0h-4", "0h-2", "0h-0"]
-    store = Counting(tmp_path / "landing")
-    assert shown(store, tmp_path)[0] == cold[-1]
-    assert store.lines == 4, "more was read than the last line of each segment"
 
 
-def test_a_line_that_is_no_text_stops_neither_the_tail_nor_a_digest(tmp_path: Path) -> None:
+def test_a_line_that_is_no_text_does_not_stop_the_tail(tmp_path: Path) -> None:
     write_segment(tmp_path, "a", datetime.now(UTC))
     (segment,) = (tmp_path / "landing").rglob("*.ndjson")
     lines = segment.read_bytes().splitlines(keepends=True)
     segment.write_bytes(b"".join([lines[0].replace(b"a-0", b"\xff"), *lines]))
     store = landing_of(tmp_path)
     assert [call.call_id for call in shown(store, tmp_path)[-1].active] == ["a-4", "a-2", "a-0"]
-    (path,) = (each.path for each in store.segments())
-    assert kept.load(store, path) is not None
 
 
 def test_one_segment_that_cannot_be_read_is_named_and_passed_over(
@@ -73,7 +67,9 @@ def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
     landing = tmp_path / "landing"
     landing.symlink_to(landing)
     views: list[LiveView] = []
-    thread = landing_feed.Tail(BoardSettings(home=tmp_path), landing_of(tmp_path), views.append)
+    thread = landing_feed.LandingFeed(
+        BoardSettings(home=tmp_path), landing_of(tmp_path), copy_of(tmp_path), views.append
+    )
     thread.start()
     until(lambda: len(views) > 2, "the third look")
     assert all("Too many levels of symbolic links" in view.problem for view in views)
@@ -85,6 +81,28 @@ def test_a_landing_store_that_cannot_be_read_is_asked_now_and_then_until_it_can(
     thread.stop()
     assert (len(views[-1].active), views[-1].problem) == (3, "")
     assert len(views) < 30, "it was asked without a pause"
+
+
+def test_news_among_more_repeats_than_the_feed_holds_are_news_after_a_restart(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+
+    def land(segment: int, ids: list[str], seconds_ago: float) -> None:
+        lines = []
+        for n, call_id in enumerate(ids):
+            at = now - timedelta(seconds=seconds_ago - n / 1000)
+            facts = Facts(event_type=CALL_END, call_id=call_id)
+            lines.append(line(seal("atoms", facts, b"{}", at), b"{}"))
+        path = tmp_path / "landing" / f"{now:%Y-%m-%d/%H}" / f"{now:%Y%m%dT%H%M%S%f}Z-{segment:08x}.ndjson"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.writelines(lines)
+
+    calls, news = [f"call-{n}" for n in range(FEED + 500)], [f"new-{n}" for n in range(100)]
+    land(1, calls, 60)
+    for segment in (1, 2):
+        land(segment, [*news, *calls], 30)
+        view = shown(landing_of(tmp_path), tmp_path)[-1]
+        assert [each.call_id for each in view.feed] == news[::-1][:60]
 
 
 def write_segment(home: Path, name: str, at: datetime) -> None:
@@ -104,21 +122,10 @@ def write_segment(home: Path, name: str, at: datetime) -> None:
                 segment.write(line(seal("atoms", facts, body, at), body))
 
 
-class Counting(LocalLandingStore):
-    """A landing store that counts the lines which are read."""
-
-    lines = 0
-
-    def read(self, path: str, offset: int = 0, max_bytes: int = 8 << 20) -> Chunk:
-        chunk = super().read(path, offset, max_bytes)
-        self.lines += chunk.data.count(b"\n")
-        return chunk
-
-
 def shown(store: LandingStore, home: Path) -> list[LiveView]:
-    """What a tail tells until it has read everything; it is then ended, and keeps what it read."""
+    """What the feed shows until it has read everything; it is then ended."""
     views: list[LiveView] = []
-    thread = landing_feed.Tail(BoardSettings(home=home), store, views.append)
+    thread = landing_feed.LandingFeed(BoardSettings(home=home), store, copy_of(home), views.append)
     thread.start()
     deadline = time.monotonic() + 30
     while not (views and views[-1].is_read):

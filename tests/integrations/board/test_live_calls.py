@@ -1,19 +1,24 @@
 """The live state is the same whatever the order in which lines come, and however often."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from integrations.board.call_state import FEED, digest_of
-from integrations.board.envelope import ANALYTICS, CALL_END, CALL_START
-from integrations.board.live_calls import Live, LiveCall, LiveView
+from integrations.board.call_state import ANALYTICS, CALL_END, CALL_START, Step
+from integrations.board.durations import Duration
+from integrations.board.live_calls import FEED, SHOWN, LiveCall, LiveCalls, LiveView
 from receiver.envelope import Facts, line, seal
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TIMEOUT = timedelta(hours=2)
+DAY = timedelta(days=1)
+MIDNIGHT = b'"%s"' % NOW.strftime("%Y-%m-%dT00:00:00").encode()
+KINDS = (CALL_START, CALL_END, ANALYTICS)
 
 
 def landing_line(
@@ -26,14 +31,10 @@ def landing_line(
     return line(seal(source, facts, payload, at), payload)
 
 
-def fold(live: Live, lines: bytes) -> None:
-    live.take(lines, digest_of(lines, is_old=live.is_old))
-
-
 def seen(lines: list[bytes], now: datetime = NOW) -> LiveView:
-    live = Live(ZoneInfo("UTC"), TIMEOUT, now)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, now)
     for each in lines:
-        fold(live, each)
+        live.read(each)
     return live.view(now)
 
 
@@ -120,9 +121,9 @@ def test_the_feed_knows_whose_call_was_analysed_long_after_it_ended() -> None:
         b'"customer_phone":"+12025550143"', b'"customer_phone":null'
     )
     others = [landing_line(CALL_START, f"other-{number}", 60 - number / 10) for number in range(500)]
-    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, NOW)
     for each in [landing_line(CALL_END, "a", 70), *others, nameless]:
-        fold(live, each)
+        live.read(each)
         live.view(NOW)
     view = live.view(NOW)
     assert (view.feed[0].what, view.feed[0].phone) == ("analysed", "+12025550143")
@@ -135,14 +136,14 @@ def test_yesterdays_calls_do_not_count_today_even_when_they_are_sent_again() -> 
 
 
 def test_a_new_day_starts_at_nothing_and_keeps_who_is_on_the_line() -> None:
-    live = Live(ZoneInfo("UTC"), TIMEOUT, NOW)
+    live = LiveCalls(ZoneInfo("UTC"), TIMEOUT, NOW)
     before_midnight, after = NOW + timedelta(hours=11.9), NOW + timedelta(hours=12.1)
-    fold(live, landing_line(CALL_START, "a", -11.9 * 60))
+    live.read(landing_line(CALL_START, "a", -11.9 * 60))
     assert active(live.view(before_midnight)) == ["a"]
     assert live.roll(after)
     view = live.view(after)
     assert (active(view), view.started) == (["a"], 0)
-    fold(live, landing_line(CALL_END, "a", -12.1 * 60))
+    live.read(landing_line(CALL_END, "a", -12.1 * 60))
     assert active(live.view(after)) == []
 
 
@@ -203,3 +204,104 @@ def test_a_line_whose_fields_are_no_text_is_passed_over_and_the_others_are_not()
 
 def test_a_line_that_the_receiver_did_not_write_is_passed_over() -> None:
     assert seen([b"{}", b"", b"\xff\xfe", b'{"event_id":"x"']) == seen([])
+
+
+def fresh(now: datetime = NOW) -> LiveCalls:
+    return LiveCalls(ZoneInfo("UTC"), TIMEOUT, now)
+
+
+def length_line(kind: str, call: str, second: int, seconds: int, is_recovered: bool = False) -> bytes:
+    """An event that says how long its call took."""
+    event_id = f"recovered:{kind}:{call}" if is_recovered else None
+    facts, body = Facts(event_id, kind, call), orjson.dumps({"duration_seconds": seconds})
+    return line(seal("atoms", facts, body, NOW - timedelta(hours=1) + timedelta(seconds=second)), body)
+
+
+def others(second: int) -> list[bytes]:
+    """More ends of other calls than the feed shows, the same calls each time."""
+    return [length_line(CALL_END, f"other-{n}", second, n) for n in range(SHOWN + 20)]
+
+
+CALL_STARTED = length_line(CALL_START, "c", 0, 0)
+FAR_APART: dict[str, list[bytes]] = {
+    "the end long before the analytics": [
+        length_line(CALL_END, "c", 1, 181),
+        *others(2),
+        length_line(ANALYTICS, "c", 3, 180),
+    ],
+    "the analytics long before the end": [
+        length_line(ANALYTICS, "c", 1, 180),
+        *others(2),
+        length_line(CALL_END, "c", 3, 181),
+    ],
+    "the end before many repeats": [*others(1), length_line(CALL_END, "c", 2, 181), *others(3)],
+    "an end and its repeat": [
+        length_line(CALL_END, "c", 1, 181),
+        *others(2),
+        length_line(CALL_END, "c", 3, 190),
+    ],
+    "a recovered end, then the end": [
+        length_line(CALL_END, "c", 1, 181, is_recovered=True),
+        length_line(CALL_END, "c", 2, 190),
+        *others(3),
+    ],
+    "the end, then a recovered end": [
+        length_line(CALL_END, "c", 1, 181),
+        length_line(CALL_END, "c", 2, 190, is_recovered=True),
+    ],
+    "both received at once": [
+        length_line(CALL_END, "c", 1, 181, is_recovered=True),
+        length_line(CALL_END, "c", 1, 190),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FAR_APART)
+def test_lengths_of_calls_are_the_same_in_however_many_pieces_lines_are_read(name: str) -> None:
+    lines = [CALL_STARTED, *FAR_APART[name]]
+    after_events = [n for n, each in enumerate(lines, 1) if b'"call_id":"c"' in each]
+    views = []
+    for cuts in ([], [max(2, len(lines) // 2)], after_events[1:], list(range(len(lines)))):
+        live = fresh()
+        for begin, end in pairwise([0, *cuts, len(lines)]):
+            live.read(b"".join(lines[begin:end]))
+        # more than the feed shows came after it
+        live.read(b"".join(length_line(CALL_START, "newest", -60 + n, 0) for n in range(3)))
+        views.append((live.view(NOW), live._happening(NOW, Step.END, "atoms:c").duration))
+    assert views[1:] == views[:1] * 3
+    assert views[0][1] == Duration(180 if "analytics" in name else 181)
+
+
+def test_deliveries_that_came_again_in_a_later_segment_fill_no_feed() -> None:
+    calls = FEED + 500
+    first = [landing_line(CALL_START, f"call-{number}", 100 - number / 100) for number in range(calls)]
+    again = [landing_line(CALL_START, f"call-{number}", 50 - number / 100) for number in range(calls)]
+    running, restarted = fresh(), fresh()
+    running.read(b"".join([*first, *again]))
+    for segment in (again, first):
+        restarted.read(b"".join(segment))
+    restarted.settle()
+    assert running.view(NOW).feed[0].at == NOW - timedelta(minutes=100 - (calls - 1) / 100)
+    assert restarted.view(NOW) == running.view(NOW)
+
+
+@settings(deadline=None)
+@given(st.lists(EVENTS, max_size=12), st.lists(st.sampled_from(KINDS), max_size=6))
+def test_what_was_read_before_midnight_is_what_would_be_read_after_it(
+    old: list[bytes], late: list[str]
+) -> None:
+    tomorrow = NOW + DAY
+    new = [landing_line(kind, "a", -24 * 60 + 5 + number) for number, kind in enumerate(late)]
+    rolled, read_then = fresh(), fresh(tomorrow)
+    rolled.read(b"".join(old))
+    rolled.roll(tomorrow)
+    rolled.read(b"".join(new))
+    today = [
+        each for each in old if b'"received_at":' + MIDNIGHT[:-1] <= each[each.index(b'"received_at":') :]
+    ]
+    read_then.read(b"".join([*today, *new]))
+    assert numbers(rolled.view(tomorrow)) == numbers(read_then.view(tomorrow))
+
+
+def numbers(view: LiveView) -> tuple[object, ...]:
+    return since(view.active), since(view.unended), view.started, view.ended, view.analysed

@@ -99,7 +99,7 @@ def test_one_signal_ends_every_process(tmp_path: Path, command: list[str], send:
         ):
             assert part in names(found), f"{part} is not among\n{names(found)}"
         if command == ["up"]:
-            die_and_live_again(home, "-m integrations.board", "-m orchestration.runtime.webserver")
+            die_and_live_again(home, "-m orchestration.cli.board", "-m orchestration.runtime.webserver")
             found = processes_of(home)
         asked = time.monotonic()
         send(pid, number)

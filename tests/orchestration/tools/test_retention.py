@@ -17,7 +17,6 @@ import dagster as dg
 import pytest
 import requests
 
-from integrations.board import kept
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 from orchestration.tools import retention
@@ -143,26 +142,6 @@ def test_a_segment_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     assert retention.tidy(settings, now=LATER).archived == 1
 
 
-def test_what_is_compressed_has_a_digest_of_all_its_lines_and_what_is_removed_has_none(
-    tmp_path: Path, land: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    settings = settings_of(tmp_path, landing_retention_days=1)
-    land(tmp_path, calls=12)
-    pipeline.load_events(settings)
-    store = landing_of(tmp_path)
-    first, second = store.segments()
-    (tmp_path / "landing" / f"{second.path}.digest.part").mkdir()  # no digest can be written there
-    assert retention.tidy(settings, now=datetime(2026, 11, 2, 12, tzinfo=UTC)).archived == 2
-    digest = kept.load(store, first.path)
-    assert digest is not None
-    assert (digest.end, len(digest.marks) > 0) == (first.size, True)
-    assert kept.load(store, second.path) is None
-    assert f"no digest of {second.path}" in caplog.text
-    (tmp_path / "landing" / f"{second.path}.digest.part").rmdir()
-    assert retention.tidy(settings, now=LATER).removed == 2
-    assert not list((tmp_path / "landing").rglob("*.digest"))
-
-
 KILLED_LOAD = """
 import os, signal
 from dlt.pipeline.pipeline import Pipeline
@@ -196,7 +175,6 @@ def test_what_a_killed_load_had_only_read_is_not_loaded(installation: Any, land:
 
 LOAD_AND_TIDY = """
 import time
-from integrations.board import kept
 from orchestration.tools import retention
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
@@ -304,12 +282,12 @@ def test_the_command_lists_prints_and_tidies(installation: Any, land: Any) -> No
 CALL_IDS = """
 import json
 from orchestration.config import OrchestrationSettings
-from orchestration.load.landing_search import envelope_of
+from receiver.envelope import read_line
 from receiver.config import ReceiverSettings
 from receiver.landing import LandingUnavailable, open_landing
 store = open_landing(OrchestrationSettings().landing)
 print(json.dumps([
-    envelope_of(line)["call_id"]
+    read_line(line).call_id
     for segment in store.segments() for line in store.read(segment.path).data.splitlines(keepends=True)
 ]))
 """

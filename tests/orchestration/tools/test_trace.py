@@ -15,11 +15,10 @@ from integrations.destinations import Delivery
 from integrations.errors import Rejected, TransientError
 from integrations.outbox import DueAction, dispatch, open_outbox
 from orchestration.config import OrchestrationSettings
-from orchestration.load.landing_search import envelope_of
 from orchestration.tools import retention
 from orchestration.tools.trace import trace
 from orchestration.warehouse import open_warehouse
-from receiver.envelope import Facts, line, seal
+from receiver.envelope import Facts, line, read_line, seal
 from tests.conftest import Installation
 from tests.homes import landing_of
 from tests.warehouse_files import published_file
@@ -92,8 +91,9 @@ def test_every_loaded_event_leads_to_its_line(home: Path, archived: bool) -> Non
         assert found.received_at == found.places[0].received_at == received_at.replace(tzinfo=UTC)
         for place in found.places:
             landed = store.read(place.segment, place.offset, 1).data
-            assert envelope_of(landed)["event_id"] == event_id
-            assert envelope_of(landed)["call_id"] == call_id
+            event = read_line(landed)
+            assert event is not None
+            assert (event.event_id, event.call_id) == (event_id, call_id)
         traced += 1
     assert traced > 15
 

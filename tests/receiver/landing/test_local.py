@@ -284,42 +284,14 @@ def test_not_ready_below_the_wanted_space(tmp_path: Path) -> None:
     assert list(LocalLandingStore(tmp_path).segments()) == []
 
 
-def test_a_digest_lies_beside_its_segment_is_not_listed_and_goes_with_it(store: LocalLandingStore) -> None:
+def test_what_earlier_versions_kept_beside_a_segment_goes_with_it(store: LocalLandingStore) -> None:
     store.append([b"{}\n"])
     store.close()
     (segment,) = store.segments()
-    with pytest.raises(FileNotFoundError):
-        store.digest(segment.path)
-    for data in (b"first", b"second"):
-        store.keep_digest(segment.path, data)
-        assert store.digest(segment.path) == data
+    path = store._file(segment.path)
+    for name in (".digest", ".digest.part"):
+        path.with_name(path.name + name).write_bytes(b"+12025550143")
     archived = store.compact(segment)
     assert list(store.segments()) == [archived]
-    assert store.digest(segment.path) == b"second"
     store.remove(segment.path)
-    with pytest.raises(FileNotFoundError):
-        store.digest(segment.path)
-
-
-class KeepsWhileRemoving(LocalLandingStore):
-    """Another process keeps a digest after `remove` has deleted it, and before the segment goes."""
-
-    def _remove_digest(self, segment: Path) -> None:
-        super()._remove_digest(segment)
-        if segment.with_name(segment.name + ".zst").exists():
-            self.keep_digest(segment.relative_to(self._root).as_posix(), b"late")
-
-
-def test_a_digest_that_is_kept_while_its_segment_is_removed_does_not_stay(tmp_path: Path) -> None:
-    store = KeepsWhileRemoving(tmp_path / "landing")
-    store.append([b"{}\n"])
-    store.close()
-    (segment,) = store.segments()
-    store.compact(segment)
-    store.remove(segment.path)
-    assert list((tmp_path / "landing").rglob("*")) == []
-    folder = tmp_path / "landing" / segment.path[:13]
-    folder.mkdir(parents=True)
-    with pytest.raises(FileNotFoundError):
-        store.keep_digest(segment.path, b"too late")
-    assert list(folder.iterdir()) == []
+    assert not path.parent.exists()
