@@ -77,7 +77,8 @@ select
     *, 'atoms:' || call_id as call_key, 'atoms' as source, '+12025550143' as customer_phone,
     cast(null as varchar) as direction, cast(null as varchar) as agent_id, start_received_at as started_at,
     greatest(start_received_at, end_received_at, analytics_received_at) as updated_at, updated_at as last_webhook_at,
-    updated_at as began_at, cast(updated_at as date) as call_date, cast(null as double) as duration_seconds,
+    updated_at as began_at, cast(updated_at as date) as call_date,
+    epoch(end_received_at - start_received_at) as duration_seconds,
     'completed' as status, 'answered' as answer_status
 from received
 where coalesce(start_received_at, end_received_at, analytics_received_at) is not null

@@ -2,13 +2,13 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Generator
 
 import duckdb
 import pytest
 import requests
 
+from orchestration.tools import processes
 from tests.conftest import ROOT, Installation, free_port
 from tests.integrations.board.conftest import TOKEN, Board, Office, until
 
@@ -82,8 +82,8 @@ def test_another_name_for_this_machine_is_refused(office: Office) -> None:
         assert answer.status_code == 403
 
 
-def test_after_an_end_a_kill_and_from_the_lines_alone_the_same_is_shown(office: Office) -> None:
-    board, landing = office.board, office.installation.home / "landing"
+def test_after_an_end_and_a_kill_the_same_is_shown(office: Office) -> None:
+    board = office.board
     for number in range(30):
         office.start(f"call-{number}")
         if number % 3:
@@ -96,13 +96,10 @@ def test_after_an_end_a_kill_and_from_the_lines_alone_the_same_is_shown(office: 
         until(lambda: [board.part("active"), board.part("feed")] == before, "the same as before")
 
     board.__exit__()
-    (digest,) = landing.rglob("*.digest")
     starts_again()
     board.kill()
     starts_again()
-    board.__exit__()
-    digest.unlink()
-    starts_again()
+    assert not list(office.installation.home.rglob("*.digest"))
 
 
 def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) -> None:
@@ -117,7 +114,7 @@ def test_a_call_without_an_end_leaves_after_the_configured_time(office: Office) 
 
 def test_it_does_not_listen_beyond_loopback_for_everybody(installation: Installation) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "orchestration.cli.board"],
+        processes.board_process(),
         cwd=ROOT,
         env=installation.environment(AFTERCALL_BOARD_BIND=f"0.0.0.0:{free_port()}"),
         capture_output=True,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -211,8 +210,7 @@ def test_a_board_that_is_killed_and_started_again_shows_the_same_after_a_pass(tm
             lines = segment.read_bytes().splitlines(keepends=True)
             segment.write_bytes(lines[-1])
         with Board(installation) as board:
-            for name, html in before.items():
-                until(partial(lambda name, html: board.part(name) == html, name, html), name)
+            until(lambda: {name: board.part(name) for name in before} == before, "the same state")
     assert "4 started" in " ".join(
         before["floor"].replace('<span class="num">', "").replace("</span>", "").split()
     )
