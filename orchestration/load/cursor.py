@@ -1,4 +1,4 @@
-"""How far the load has read: a byte position in each landing segment, kept in dlt's own state.
+"""How far the load has read: a byte position in each landing segment, stored in dlt's own state.
 
 The positions travel in the same package as the rows, so both are in the warehouse or neither is.
 """
@@ -76,7 +76,7 @@ def forget(store: LandingStore, state: dict[str, Any]) -> None:
             before = segment.path[:10]
     settled = f"{store.settled_before(datetime.now(UTC)):%Y-%m-%d}"
     done_before = max(state.get("done_before", ""), min(before, settled))
-    kept = {segment.path for segment in segments if not segment.is_archived or segment.path > done_before}
+    needed = {segment.path for segment in segments if not segment.is_archived or segment.path > done_before}
     cursors: dict[str, int] = state.get("cursors", {})
-    state["cursors"] = {path: position for path, position in cursors.items() if path in kept}
+    state["cursors"] = {path: position for path, position in cursors.items() if path in needed}
     state["done_before"] = done_before

@@ -110,8 +110,8 @@ def parse(connection: Connection, data: bytes, start: int) -> Parsed:
             }
         ),
     )
-    kept = table.filter(pc.fill_null(pc.not_equal(table["reason"], "not JSON"), True))
-    whole = pa.concat_tables([kept, again]).sort_by("position")
+    valid = table.filter(pc.fill_null(pc.not_equal(table["reason"], "not JSON"), True))
+    whole = pa.concat_tables([valid, again]).sort_by("position")
     is_event = pc.is_null(whole["reason"])
     return Parsed(_events(whole.filter(is_event)), _rejected(whole.filter(pc.invert(is_event))))
 

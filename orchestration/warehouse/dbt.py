@@ -230,9 +230,9 @@ def invoke(
 
 def found_by_tests(events: Iterable[dict[str, Any]]) -> dict[str, str]:
     """What the data tests that warned or failed found, by their names: the words of `log_test_failures`."""
-    said = (event["data"]["msg"] for event in events if event["info"]["name"] == "JinjaLogInfo")
-    found = (text.partition(": ") for text in said)
-    return {name: rows for name, colon, rows in found if colon}
+    messages = (event["data"]["msg"] for event in events if event["info"]["name"] == "JinjaLogInfo")
+    parts = (message.partition(": ") for message in messages)
+    return {name: rows for name, colon, rows in parts if colon}
 
 
 def _invoke(
