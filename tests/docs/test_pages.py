@@ -1,16 +1,21 @@
 """The pages agree with the tree: links lead somewhere, commands exist, and the changelog ends at the version."""
 
+import importlib
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from pydantic import AliasChoices
+from pydantic_settings import BaseSettings
 
 from orchestration.cli import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+_BY_SOURCE = ("AFTERCALL_SECRET_", "AFTERCALL_ALLOW_FROM_", "AFTERCALL_API_KEY_", "AFTERCALL_API_URL_")
 _FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 
 
@@ -63,6 +68,51 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         assert command is not None, span
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if re.fullmatch(r"--[a-z-]+", word)} <= options, span
+
+
+def settings() -> Iterator[str]:
+    """The environment variables that hold a setting: of every settings class, wherever it is."""
+    folders = [ROOT / folder for folder in ("receiver", "integrations", "orchestration")]
+    channels = [path.parent for path in (ROOT / "integrations").glob("*/preview.py")]
+    files = [path for folder in folders for path in folder.rglob("config.py")]
+    for path in [*files, *(path for channel in channels for path in channel.glob("*.py"))]:
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    classes = [BaseSettings]
+    for one in classes:
+        classes += one.__subclasses__()
+        for name, field in one.model_fields.items():
+            yield f"AFTERCALL_{name.upper()}"
+            if isinstance(field.validation_alias, AliasChoices):
+                yield from map(str, field.validation_alias.choices)
+
+
+def test_settings_exist() -> None:
+    """Names of `AFTERCALL_…` in every page but the records of decisions; a `*` or `<SOURCE>` stands for the rest."""
+    known = set(settings())
+    unknown = [
+        f"{page.name}: {name}"
+        for page in [page for page in PAGES if page.parent.name != "decisions"] + [ROOT / ".env.example"]
+        for name in sorted(set(re.findall(r"\bAFTERCALL_[A-Z0-9_]+", page.read_text(encoding="utf-8"))))
+        if name not in known
+        and not (name.endswith("_") and any(one.startswith(name) for one in known))
+        and not name.startswith(_BY_SOURCE)
+    ]
+    assert unknown == []
+
+
+def test_named_files_exist() -> None:
+    """Paths in code spans; `new.md` makes its files as it goes, and S3 is an example of a store to add."""
+    pages = [page for page in PAGES if page.parent.name != "decisions" and page.name != "new.md"]
+    missing = [
+        path
+        for page in pages
+        for path in re.findall(
+            r"`((?:receiver|integrations|orchestration|dbt_project|tests|docs)/[\w./-]+)`",
+            page.read_text(encoding="utf-8"),
+        )
+        if not (ROOT / path).exists()
+    ]
+    assert missing == ["receiver/landing/s3.py"]
 
 
 def test_the_newest_release_is_the_version() -> None:
