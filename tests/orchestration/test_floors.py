@@ -76,10 +76,6 @@ ROOMS = {"duckdb": "orchestration/warehouse"}
 """The only folder that may import a library, whose words stay behind that folder's interface."""
 
 
-NOT_YET = {"integrations/board/published.py"}
-"""Until `aftercall board` hands in the reader of the published copy."""
-
-
 def strangers(root: Path, library: str, room: str) -> set[str]:
     """Modules outside a room that import what only the room may."""
     return {
@@ -93,7 +89,7 @@ def strangers(root: Path, library: str, room: str) -> set[str]:
 @pytest.mark.parametrize(("library", "room"), ROOMS.items())
 def test_a_library_stays_in_its_room(library: str, room: str) -> None:
     assert any(library in imports(path) for path in (ROOT / room).rglob("*.py"))
-    assert strangers(ROOT, library, room) <= NOT_YET
+    assert strangers(ROOT, library, room) == set()
 
 
 @pytest.mark.parametrize("statement", ["import duckdb", "def f():\n    from duckdb import Error"])
