@@ -173,14 +173,14 @@ def test_what_a_killed_load_had_only_read_is_not_loaded(installation: Any, land:
 
 LOAD_AND_TIDY = """
 import time
-from orchestration import housekeeping
+from orchestration.tools import retention
 from orchestration.config import OrchestrationSettings
 from orchestration.load import pipeline
 settings = OrchestrationSettings()
 archived = 0
 while not (settings.home / "enough").exists():
     pipeline.load_events(settings)
-    archived += housekeeping.tidy(settings).archived
+    archived += retention.tidy(settings).archived
 pipeline.load_events(settings)
 print(archived)
 """
