@@ -18,7 +18,7 @@ from integrations.chat.message import channel_of, message
 from integrations.chat.slack_message import arguments
 from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.destinations import CheckResult, Delivery, Limits
-from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
+from integrations.errors import DestinationUnavailable, Forbidden, Rejected, TransientError, Unreachable
 from integrations.rendering import line
 from integrations.slack.errors import BUSY, MENDABLE, NOT_NOW, WRONG_FOR_ALL, slack_error
 
@@ -60,7 +60,7 @@ class SlackWebhook(IncomingWebhooks):
         client = self.client(channel)
         try:
             answer = client.request("POST", json=self.body(delivery, external_id))
-        except (Rejected, DestinationUnavailable) as error:
+        except (Rejected, DestinationUnavailable, Forbidden) as error:
             raise self.of_one(coded_error(str(error), channel) or error) from None
         if answer.text.strip() != "ok":
             problem = f"Slack's webhook for {channel} answered 200, but not ok: {line(answer.text, 200)}"

@@ -63,7 +63,7 @@ def circle(edges: Mapping[str, Iterable[str]]) -> list[str]:
     "floor",
     [
         "receiver",
-        pytest.param("integrations", marks=pytest.mark.xfail(reason="the outbox has circles", strict=True)),
+        "integrations",
         "orchestration",
     ],
 )

@@ -89,14 +89,14 @@ def test_a_stop_that_mended_itself_was_never_told(
 def test_what_failed_is_listed_until_a_person_closes_it_and_so_are_alerts_that_failed(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
-    settings = make_settings(tickets="north", slack="south", alert_look_minutes=0, stop_after_refusals=100)
+    settings = make_settings(tickets="north", chat="south", alert_look_minutes=0, stop_after_refusals=100)
     for name in ("north", "south"):
         say(systems, name, "fails", "refused")
     outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW)
     look(outbox, settings)
     dispatch(outbox, "chat", settings, now=NOW)
-    assert listed(outbox, settings) == [("dead:ticket:north", True), ("dead:alerts:slack:south", False)]
+    assert listed(outbox, settings) == [("dead:ticket:north", True), ("dead:alerts:chat:south", False)]
     look(outbox, settings)
     (alert,) = outbox.actions(kind="pipeline_alert")
     outbox.give_up(alert.action_key, by="Grace")

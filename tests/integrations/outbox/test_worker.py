@@ -46,7 +46,7 @@ def test_contact_note_task_and_messages_of_a_call_do_not_overtake_each_other(
 ) -> None:
     limit(systems, concurrency=8)
     say(systems, "north", "slow", "0.01")
-    settings = make_settings(crm="north", slack="north")
+    settings = make_settings(crm="north", chat="north")
     due = []
     for number in range(12):
         call, phone = f"{number}", f"+1202555{number:04}"

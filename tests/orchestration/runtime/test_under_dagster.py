@@ -79,7 +79,7 @@ def test_init_says_when_dagster_dev_would_look_elsewhere(checkout: Path, tmp_pat
     said = subprocess.run(
         again, cwd=checkout, env=environment_of(checkout), check=True, capture_output=True, text=True
     )
-    assert f"`dagster dev` will use /elsewhere: {env_file} says so" in said.stderr
+    assert f"`dagster dev` will use /elsewhere, the DAGSTER_HOME in {env_file}" in said.stderr
     assert env_file.read_text() == "DAGSTER_HOME=/elsewhere\n"
 
 
