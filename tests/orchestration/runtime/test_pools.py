@@ -116,7 +116,7 @@ def test_a_holder_that_dies_while_the_command_waits_is_noticed(
     installation: Any, dagster: dg.DagsterInstance, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
-    hurried = COMMAND.replace("sys.argv[1:]", "passes.pools.LOOKS_EVERY_SECONDS = 0.5; sys.argv[1:]")
+    hurried = COMMAND.replace("sys.argv[1:]", "in_process.pools.LOOKS_EVERY_SECONDS = 0.5; sys.argv[1:]")
     with started(installation, HOLDER, go) as holder:
         wait_until(lambda: len(holders(dagster)) == 1, "the run holds the pool")
         with started(installation, hurried, go) as command:
