@@ -144,7 +144,8 @@ class Warehouse:
         os.environ["AFTERCALL_HOME"] = str(address)
         folders = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
         folders += ["--target-path", str(self.target), "--log-path", str(self.target / "logs")]
-        result = dbtRunner(_read(self.parse)).invoke([*arguments, *folders, "--quiet"])
+        parsed = None if "--vars" in arguments else _read(self.parse)
+        result = dbtRunner(parsed).invoke([*arguments, *folders, "--quiet"])
         # dbt keeps the file open in this process, with settings of its own.
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         ran = [one for one in getattr(result.result, "results", []) if one.node.resource_type != "operation"]

@@ -106,7 +106,11 @@ def test_settings_exist() -> None:
 
 def test_named_files_exist() -> None:
     """Paths in code spans; two pages make their files as they go, and S3 is an example of a store to add."""
-    pages = [page for page in PAGES if page.parent.name != "decisions" and page.name not in {"new.md", "new-destination.md"}]
+    pages = [
+        page
+        for page in PAGES
+        if page.parent.name != "decisions" and page.name not in {"new.md", "new-destination.md"}
+    ]
     missing = [
         path
         for page in pages
