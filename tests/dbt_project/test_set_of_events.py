@@ -159,5 +159,6 @@ def test_dbt_by_hand_gives_the_rows_of_passes(
 
     berlin = "select customer_phone from marts.calls where call_id = 'berlin'"
     assert by_hand.row(berlin) == {"customer_phone": "+493012345678"}
+    leave_out = (*ARRIVAL, "built_at")
     for schema in ("marts", "sync"):
-        assert contents(by_hand, schema, ("built_at",)) == contents(passes, schema, ("built_at",))
+        assert contents(by_hand, schema, leave_out) == contents(passes, schema, leave_out)
