@@ -154,8 +154,8 @@ def _delivery(
 
 
 def _slack(delivery: Delivery, settings: IntegrationSettings) -> str:
-    made = arguments(message(delivery, settings))
-    return _page(blocks=made["blocks"], channel=made["channel"])
+    request = arguments(message(delivery, settings))
+    return _page(blocks=request["blocks"], channel=request["channel"])
 
 
 def _page(**values: Any) -> str:

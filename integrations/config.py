@@ -90,23 +90,27 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
     )
 
     retry_base_seconds: float = Field(
-        10.0, gt=0, description="Longest wait before the second try, in seconds."
+        10.0, gt=0, description="Longest wait before the second attempt, in seconds."
     )
-    retry_cap_seconds: float = Field(3600.0, gt=0, description="Longest wait between two tries, in seconds.")
+    retry_cap_seconds: float = Field(
+        3600.0, gt=0, description="Longest wait between two attempts, in seconds."
+    )
     retry_max_attempts: int = Field(
-        15, ge=1, description="Failed tries in a row after which an action is dead."
+        15, ge=1, description="Failed attempts in a row after which an action is dead."
     )
     pause_base_seconds: float = Field(
         60.0,
         gt=0,
-        description="How long a channel stops when its key or address is wrong, in seconds; doubles.",
+        description="Seconds that a destination first stops; the wait doubles with each failed probe.",
     )
-    pause_cap_seconds: float = Field(900.0, gt=0, description="Longest such stop before one action is tried.")
+    pause_cap_seconds: float = Field(
+        900.0, gt=0, description="Longest wait of a stopped destination before the next probe, in seconds."
+    )
     stop_after_refusals: int = Field(
-        10, ge=1, description="Refusals in a row after which a destination stops: it is hardly their content."
+        10, ge=1, description="Refused actions in a row after which a destination stops."
     )
     stop_after_unreachable: int = Field(
-        5, ge=1, description="Network failures in a row after which a destination stops."
+        5, ge=1, description="Failures of the system in a row after which a destination stops."
     )
 
     outbox_lease_seconds: float = Field(
@@ -122,7 +126,7 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
     email_most_per_domain_day: int = Field(
         500,
         ge=0,
-        description="Most mails that become due to one domain within a day, but for free-mail providers; 0: no limit.",
+        description="Most mails that become due to one domain within a day, except free-mail providers; 0: no limit.",
     )
     email_most_per_hour: int = Field(
         1000, ge=0, description="Most mails to customers that become due within an hour; 0: no limit."
@@ -131,20 +135,20 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
     alerts: str = Field(
         "chat", description="Where alerts go: chat, email, or both, comma separated; off: nowhere."
     )
-    alert_email: str = Field("", description="Address that gets them by e-mail.")
+    alert_email: str = Field("", description="E-mail address that receives alerts.")
     alert_waiting_minutes: float = Field(
-        30.0, gt=0, description="An action that has been due for longer is a problem."
+        30.0, gt=0, description="Minutes after which a due action raises an alert."
     )
     alert_look_minutes: float = Field(
         5.0,
         ge=0,
-        description="Minutes without a look for problems after which that is one itself; 0: never. "
+        description="Minutes without a look for problems after which that is a problem itself; 0: never. "
         "Dagster's daemon looks every minute, aftercall run after each pass.",
     )
     alert_silence_calls: int = Field(
         5,
         ge=0,
-        description="Calls that a source must usually have in an hour for none to be a problem; 0: never.",
+        description="Usual calls per hour from which on an hour without events raises an alert; 0: never.",
     )
 
     email_max_age_hours: float = Field(
@@ -162,7 +166,7 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
 
     webhook_url: SecretStr = Field(
         SecretStr(""),
-        description="Address of the signed webhook destination; masked, as its path may be a key.",
+        description="Address of the signed webhook; masked, because its path may be a key.",
     )
     webhook_url_ticket: SecretStr = Field(SecretStr(""), description="Address for tickets, if it is another.")
     webhook_url_email: SecretStr = Field(SecretStr(""), description="Address for e-mails, if it is another.")
@@ -176,11 +180,13 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
     )
     webhook_secret: SecretStr = Field(
         SecretStr(""),
-        description="Its secrets, whsec_ and base64; two, separated by a comma, while a secret is rotated.",
+        description="Secret of the signed webhook, whsec_ and base64; two, separated by a comma, while you rotate it.",
     )
 
     http_connect_seconds: float = Field(5.0, gt=0, description="Longest wait for a connection, in seconds.")
-    http_read_seconds: float = Field(20.0, gt=0, description="Longest silence of a system asked, in seconds.")
+    http_read_seconds: float = Field(
+        20.0, gt=0, description="Longest wait between two bytes of an answer, in seconds."
+    )
     http_whole_seconds: float = Field(
         60.0, gt=0, description="Longest time one request may take, in seconds."
     )

@@ -91,12 +91,12 @@ class CheckResult:
     Args:
         name: what was looked at, for instance `credentials` or `may create tickets`.
         is_fine: true if it is as it must be.
-        told: what was seen; if it is not fine, what to do.
+        message: what was seen; if it is not fine, what to do.
     """
 
     name: str
     is_fine: bool
-    told: str
+    message: str
 
 
 def check_result(name: str, ask: Callable[[], str]) -> CheckResult:

@@ -38,7 +38,7 @@ class OrchestrationSettings(Home):
     )
     warehouse_memory_limit: str = Field(
         default="400MB",
-        description="DuckDB's memory limit while loading and publishing; more is taken when large bodies need it",
+        description="DuckDB's memory limit while loading and publishing; large bodies may take more",
     )
     duckdb_memory: str = Field(default="2GB", description="DuckDB's memory limit while dbt builds")
     lock_timeout_seconds: float = Field(
@@ -66,7 +66,7 @@ class OrchestrationSettings(Home):
     landing_retention_days: int = Field(
         default=0,
         ge=0,
-        description="days after its last line when a loaded landing segment is removed; 0: kept for ever",
+        description="days after its last line when a loaded landing segment is removed; 0: kept forever",
     )
 
     run_retention_count: int = Field(
@@ -78,27 +78,27 @@ class OrchestrationSettings(Home):
         description="days after which a finished run is removed; the newest ten of a job stay",
     )
     tick_retention_hours: int = Field(
-        default=24, ge=1, description="hours after which a look of a sensor is removed from Dagster's history"
+        default=24, ge=1, description="hours after which a sensor's tick is removed from Dagster's history"
     )
     log_max_bytes: int = Field(
         default=50 << 20,
         ge=1 << 10,
-        description="size in bytes from which a log of `aftercall up` is begun anew; its end stays beside",
+        description="size in bytes at which `aftercall up` starts a new log file; the end of the old one stays",
     )
 
     publish_every_seconds: float = Field(
         default=30,
         ge=0,
-        description="shortest time between two published copies that runs under Dagster make, in seconds",
+        description="shortest time between two published copies under Dagster, in seconds",
     )
     publish_parquet: bool = Field(
-        default=False, description="1: every published copy also as Parquet, a file a mart and day"
+        default=False, description="1: also write each published copy as Parquet, one file per mart and day"
     )
 
     failed_run_pause_seconds: int = Field(
         default=300,
         ge=1,
-        description="pause after a run and its retries failed, before a sensor starts the next, in seconds",
+        description="seconds that a sensor waits after a run and its retries have failed",
     )
 
     @property
@@ -122,7 +122,7 @@ class DagsterSettings(Guarded):
     dagster_bind: Bind = Field(default="127.0.0.1:3000", description="host:port of the Dagster UI")
     dagster_password: SecretStr = Field(
         default=SecretStr(""),
-        description="password of the Dagster UI, with any name; default: the board's. Needed to listen beyond loopback",
+        description="password of the Dagster UI; default: the board's; needed to listen beyond this machine",
     )
 
     @property

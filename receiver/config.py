@@ -50,7 +50,7 @@ class Home(BaseSettings):
 
     home: Path = Field(
         default=Path(".aftercall"),
-        description="directory of all state; made absolute from the working directory",
+        description="directory of all state; a relative path starts at the working directory",
     )
 
     landing_url: str = Field(
@@ -182,17 +182,19 @@ class ReceiverSettings(Listening):
         default=10.0, gt=0, description="seconds that a body may take to arrive; then it is answered 408"
     )
     receiver_commit_seconds: float = Field(
-        default=10.0, gt=0, description="seconds that the disk may take; then those who wait are answered 503"
+        default=10.0,
+        gt=0,
+        description="seconds that the disk may take; after that, waiting requests are answered 503",
     )
     receiver_grace_seconds: int = Field(
         default=5, ge=1, le=600, description="seconds that requests in hand may take after SIGTERM"
     )
     receiver_worker_hours: float = Field(
-        default=0, ge=0, description="hours after which a process is replaced by a fresh one; 0 is never"
+        default=0, ge=0, description="hours after which a new process replaces an old one; 0: never"
     )
     receiver_allow_unsigned: bool = Field(
         default=False,
-        description="accept sources without a secret from anybody who reaches the receiver",
+        description="1: accept events of sources without a secret from anybody",
     )
     receiver_unproven_bytes: int = Field(
         default=256 << 10,
@@ -209,12 +211,12 @@ class ReceiverSettings(Listening):
     landing_segment_bytes: int = Field(
         default=64 << 20,
         ge=1,
-        description="size in bytes at which a landing segment is closed and the next begun",
+        description="size in bytes at which the receiver closes a landing segment and starts the next",
     )
     landing_min_free_bytes: int = Field(
         default=512 << 20,
         ge=0,
-        description="bytes of the landing disk that are kept free for loading and tidying; events that would need "
+        description="bytes of the landing disk that stay free for loading and housekeeping; events that would need "
         "them are answered 503",
     )
     secrets: Mapping[str, tuple[SecretStr, ...]] = Field(

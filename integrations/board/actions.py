@@ -44,10 +44,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Look:
-    """What goes out, or why nothing can; `is_kept` if it is what a preview destination kept."""
+    """What goes out, or why nothing can."""
 
     rendered: Rendered | None
-    is_kept: bool = False
     refusal: str = ""
 
 
@@ -82,10 +81,10 @@ def by_reference(outbox: Outbox, ref: str) -> Action | None:
 
 
 def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
-    """What was kept of an action, else what its channel would send now."""
-    kept = outbox.preview(action.action_key)
-    if kept:
-        return Look(Rendered(kept.media_type, kept.title, kept.body), is_kept=True)
+    """The stored preview of an action, or else what its channel would send now."""
+    preview = outbox.preview(action.action_key)
+    if preview:
+        return Look(Rendered(preview.media_type, preview.title, preview.body))
     render = _RENDER.get(action.channel)
     if render is None:
         return Look(None, refusal=f"the channel {action.channel} has no preview")

@@ -42,7 +42,7 @@ def modelled(copy: PublishedCopy, source: str, call_id: str) -> ModelledCall:
     with copy.opened() as snapshot:
         if snapshot is None:
             return ModelledCall()
-        calls = snapshot.rows(
+        calls = snapshot.records(
             "select calls.*, outcomes.* exclude (call_key, source, call_id, updated_at), customers.customer_name "
             "from calls left join call_outcomes as outcomes on calls.call_key = outcomes.call_key "
             "left join customers on calls.customer_phone = customers.customer_phone "
@@ -53,9 +53,9 @@ def modelled(copy: PublishedCopy, source: str, call_id: str) -> ModelledCall:
             return ModelledCall()
         return ModelledCall(
             calls[0],
-            snapshot.rows(_of("call_turns", "turn_number"), key),
-            snapshot.rows(_of("call_metrics", "measure, metric_key"), key),
-            snapshot.rows(_of("call_variables", "variable"), key),
+            snapshot.records(_of("call_turns", "turn_number"), key),
+            snapshot.records(_of("call_metrics", "measure, metric_key"), key),
+            snapshot.records(_of("call_variables", "variable"), key),
         )
 
 

@@ -22,7 +22,7 @@ class Guarded(Listening):
 
     board_password: SecretStr = Field(
         default=SecretStr(""),
-        description="password of the board, with any name; needed to listen beyond loopback",
+        description="password of the board, with any user name; needed to listen beyond this machine",
     )
     board_user_header: str = Field(
         default="",

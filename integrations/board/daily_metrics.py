@@ -154,12 +154,13 @@ def numbers(copy: PublishedCopy, zone: ZoneInfo, day: date | None = None) -> Num
         until = _until(chosen, published_at.astimezone(zone), zone)
         spans = _spans(chosen, until, zone)
         figures = {
-            (row["period"], row["grain"], row["name"]): _figures(row) for row in snapshot.rows(_QUERY, spans)
+            (row["period"], row["grain"], row["name"]): _figures(row)
+            for row in snapshot.records(_QUERY, spans)
         }
         day_so_far = {"start": spans["today_from"], "until": spans["today_to"]}
-        by_hour = {row["hour"]: row for row in snapshot.rows(_HOURS, day_so_far)}
-        (timing,) = snapshot.rows(_MEDIAN, day_so_far)
-        (newest,) = snapshot.rows(_NEWEST)
+        by_hour = {row["hour"]: row for row in snapshot.records(_HOURS, day_so_far)}
+        (timing,) = snapshot.records(_MEDIAN, day_so_far)
+        (newest,) = snapshot.records(_NEWEST)
     hours = max(1, -(-int((spans["today_to"] - spans["today_from"]).total_seconds()) // 3600))
     in_turn = [by_hour.get(hour, {}) for hour in range(min(hours, 25))]
     return Numbers(
@@ -192,7 +193,7 @@ def _by_call(copy: PublishedCopy, query: str, column: str, call_keys: list[str])
     with copy.opened() as snapshot:
         if snapshot is None:
             return {}
-        return {row["call_key"]: row[column] for row in snapshot.rows(query, {"keys": call_keys})}
+        return {row["call_key"]: row[column] for row in snapshot.records(query, {"keys": call_keys})}
 
 
 def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:

@@ -43,7 +43,7 @@ def text(value: str, *, mask: bool) -> str:
     if not mask:
         return value
     value = _without_addresses(value) if "@" in value else value
-    return _PHONE.sub(lambda found: phone(found[0], mask=True), value)
+    return _PHONE.sub(lambda match: phone(match[0], mask=True), value)
 
 
 def _without_addresses(value: str) -> str:

@@ -39,7 +39,7 @@ class CopyUnreadable(Exception):
 class Snapshot(Protocol):
     """The published copy of one moment. Every call raises CopyUnreadable."""
 
-    def rows(
+    def records(
         self, query: str, values: Mapping[str, Any] | Sequence[Any] | None = None
     ) -> list[dict[str, Any]]:
         """Return the rows of a query, by column name."""
@@ -88,11 +88,11 @@ class CopiedCalls:
 
 def copied_calls(copy: PublishedCopy, snapshot: Snapshot, since: datetime) -> CopiedCalls | None:
     """The calls of which the copy has an event received since a moment, the newest first; None without any call."""
-    received_until = snapshot.rows("select max(updated_at) as newest from calls")[0]["newest"]
+    received_until = snapshot.records("select max(updated_at) as newest from calls")[0]["newest"]
     if received_until is None:
         return None
     values = {"since": since.astimezone(UTC).replace(tzinfo=None)}
-    sources = {row["source"]: _aware(row["heard_at"]) for row in snapshot.rows(_SOURCES, values)}
+    sources = {row["source"]: _aware(row["heard_at"]) for row in snapshot.records(_SOURCES, values)}
     # a clock that was ahead must not hide what comes after it was set right
     until = min(_aware(received_until), copy.published_at() or datetime.now(UTC))
     calls = (
@@ -112,7 +112,7 @@ def details(snapshot: Snapshot, keys: list[CallKey]) -> dict[CallKey, Detail]:
             row["agent_id"],
             _aware(row["started_at"]).isoformat() if row["started_at"] else None,
         )
-        for row in snapshot.rows(_DETAILS, {"keys": keys})
+        for row in snapshot.records(_DETAILS, {"keys": keys})
     }
 
 

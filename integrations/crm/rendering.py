@@ -120,10 +120,10 @@ def record_of(delivery: Delivery) -> Record:
 def moment(value: Any) -> datetime | None:
     """A time from its ISO 8601 text, as UTC; without a zone it is UTC; None if it is none."""
     try:
-        made = datetime.fromisoformat(str(value or ""))
+        parsed = datetime.fromisoformat(str(value or ""))
     except ValueError:
         return None
-    return made.astimezone(UTC) if made.tzinfo else made.replace(tzinfo=UTC)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def fields(delivery: Delivery) -> dict[str, Any]:

@@ -14,14 +14,14 @@ class EmailSettings(Home):
     email_from_name: str = Field(
         "Customer Support", description="Sender's name, and the signature of every e-mail."
     )
-    email_reply_to: str | None = Field(None, description="Where answers go, if not to the sender.")
+    email_reply_to: str | None = Field(None, description="Address for replies, if not the sender's.")
     email_allow_example_domains: bool = Field(
         False,
         description="1: send to and from example.com, .test and .invalid too (a mail server for tests).",
     )
     email_suppression_file: Path | None = Field(
         None,
-        description="Addresses and @domains that get no mail, one a line; default: suppressed.txt in the home.",
+        description="Addresses and @domains that get no mail, one per line; default: suppressed.txt in the home.",
     )
     email_list_unsubscribe: str = Field(
         "",
@@ -30,21 +30,22 @@ class EmailSettings(Home):
     )
     email_require_consent: bool = Field(
         False,
-        description="1: no e-mail to a customer of whom the call's variable email_consent does not say yes.",
+        description="1: no e-mail to a customer unless the call's variable email_consent says yes.",
     )
     email_only_known: bool = Field(
         False,
         description="1: write only to addresses that the CRM of AFTERCALL_CRM already holds for the caller's number; "
         "then no address that a caller names gets into the CRM.",
     )
-    email_quotes_summary: bool = Field(True, description="0: no e-mail quotes what was noted about the call.")
+    email_quotes_summary: bool = Field(True, description="0: no e-mail quotes the notes about the call.")
     brand_name: str = Field("", description="Name on top of every e-mail; default: the sender's name.")
     brand_logo_url: str = Field(
-        "", description="https address of a logo (PNG, up to 180 x 48 pixels are shown); empty: the name."
+        "",
+        description="https address of a logo (PNG, shown 40 pixels high and at most 180 wide); empty: the name.",
     )
     brand_color: str = Field("#2b59c3", description="Colour of the e-mails' edge and button, as #rrggbb.")
     brand_address: str = Field("", description="Postal address in one line, for the small print.")
-    support_phone: str = Field("", description="Number that customers may call, as it is to be read.")
+    support_phone: str = Field("", description="Phone number for customers, as they should read it.")
     support_url: str = Field("", description="https address of your help pages; empty: no button.")
     # Not in `smtp`, because a dispatcher's lease must outlast it.
     smtp_whole_seconds: float = Field(

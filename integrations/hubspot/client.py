@@ -18,7 +18,7 @@ from integrations.rest import Missing, RestClient
 
 SETTING = "AFTERCALL_HUBSPOT_TOKEN"
 # Types of association that HubSpot itself defines (its reference "Associations v4, association type ids").
-TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT, CALL_TO_CONTACT = 16, 202, 204, 194
+TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT = 16, 202, 204
 # "Migration in progress" (HubSpot, "HTTP error codes").
 MOVING = 477
 

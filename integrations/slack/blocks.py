@@ -27,14 +27,14 @@ def escape(text: str, limit: int) -> str:
     whole = "".join(_ESCAPES.get(char, char) for char in text)
     if units(whole) <= limit:
         return whole
-    kept, room = [], limit - units(CUT)
+    pieces, room = [], limit - units(CUT)
     for char in text:
         piece = _ESCAPES.get(char, char)
         room -= units(piece)
         if room < 0:
             break
-        kept.append(piece)
-    return "".join(kept) + CUT
+        pieces.append(piece)
+    return "".join(pieces) + CUT
 
 
 def units(text: str) -> int:

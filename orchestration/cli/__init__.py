@@ -55,4 +55,4 @@ class _Lazy(click.Group):
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="aftercall")
 def main() -> None:
-    """After-call work for voice agents: webhooks in; tickets, mails, CRM records and numbers out."""
+    """After-call work for voice agents: webhooks come in; tickets, mails, CRM records and numbers come out."""

@@ -28,9 +28,9 @@ STYLES = {"sent": "green", "dead": "red", "retrying": "yellow", "skipped": "dim"
 @click.option("--json", "as_json", is_flag=True, help="One JSON array, for programs.")
 @click.pass_context
 def actions_command(context: click.Context, /, limit: int, as_json: bool, **wanted: Any) -> None:
-    """List actions, the last changed first, below what needs a person; with a command, look at them or act upon them.
+    """List what needs a person, then the actions, the last changed first. The commands below show or change actions.
 
-    With a filter the actions stand alone.
+    With a filter, list only the actions.
     """
     if context.invoked_subcommand is not None:
         if any(wanted.values()):
@@ -67,10 +67,10 @@ def actions_command(context: click.Context, /, limit: int, as_json: bool, **want
 @actions_command.command("show")
 @click.argument("key")
 @click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object with the action, its tries and its history."
+    "--json", "as_json", is_flag=True, help="One JSON object with the action, its attempts and its history."
 )
 def show_command(key: str, as_json: bool) -> None:
-    """Show one action: what goes out, exactly; why it waits; every try; and what people did to it."""
+    """Show one action: exactly what goes out, why it waits, every attempt, and what people did with it."""
     settings = IntegrationSettings()
     with open_outbox(settings.outbox_url) as outbox:
         action = outbox.action(key)
@@ -97,24 +97,24 @@ def _reasons(outbox: Outbox, actions: list[Action], settings: IntegrationSetting
 def _ahead(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Action:
     """The action as the next pass finds it, because the configuration may lead it elsewhere by now."""
     try:
-        found = outbox.reroute_preview(action, settings, datetime.now(UTC))
+        current = outbox.reroute_preview(action, settings, datetime.now(UTC))
     except BadRoutes as error:
         raise click.ClickException(str(error)) from error
-    if found.destination != action.destination:
-        say(f"goes to {found.destination} now", "bold")
-    elif found.status != action.status:
-        say(found.last_error or f"is due at {found.destination} again", "bold")
-    return found
+    if current.destination != action.destination:
+        say(f"goes to {current.destination} now", "bold")
+    elif current.status != action.status:
+        say(current.last_error or f"is due at {current.destination} again", "bold")
+    return current
 
 
 def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
     preview = open_destination(action.channel, settings, PREVIEW)
     try:
-        made = render(outbox.delivery(action, preview, settings), settings)
+        rendered = render(outbox.delivery(action, preview, settings), settings)
     except (Rejected, DestinationUnavailable, Suppressed) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
-    say(f"\n{whole(made.title)} {made.media_type}", "bold")
-    click.echo(prose(made.body, WHOLE))
+    say(f"\n{whole(rendered.title)} {rendered.media_type}", "bold")
+    click.echo(prose(rendered.body, WHOLE))
     try:
         target = open_destination(action.channel, settings, action.destination)
         delivery = outbox.delivery(action, target, settings)
@@ -136,16 +136,16 @@ def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings)
 def _show_body(target: SupportsPreview, action: Action, delivery: Delivery) -> None:
     known = (action.external_id or target.find(delivery)) if action.kind in UPDATABLE else None
     body = target.body(delivery, known)
-    told = f"the request to {target.name}" + (f", for {known}" if known else "")
-    say(f"\n{told}", "bold")
-    said = (
+    title = f"the request to {target.name}" + (f", for {known}" if known else "")
+    say(f"\n{title}", "bold")
+    content = (
         "nothing: it says all this already"
         if body is None
         else body
         if isinstance(body, str)
         else _json(body)
     )
-    click.echo(prose(said, WHOLE))
+    click.echo(prose(content, WHOLE))
 
 
 def _json(body: Any) -> str:

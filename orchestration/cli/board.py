@@ -1,7 +1,6 @@
 """`aftercall board`: run the live board."""
 
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -9,8 +8,8 @@ from integrations.board.access import refuse_open
 from integrations.board.config import BoardSettings
 from integrations.board.server import serve
 from orchestration.config import OrchestrationSettings
+from orchestration.tools.board_copy import BoardCopy
 from orchestration.warehouse import open_warehouse
-from orchestration.warehouse.board_copy import BoardCopy
 
 
 @click.command("board")
@@ -40,8 +39,7 @@ def board_command(only_address: bool, quiet: bool) -> None:
             return
         click.echo(f"board     {pages['board']}")
     home = OrchestrationSettings()
-    copy = Path(open_warehouse(home).published.location)
-    serve(partial(BoardCopy, copy, home.dlt / "landing" / "state.json"), settings)
+    serve(partial(BoardCopy, open_warehouse(home).published, home.dlt / "landing" / "state.json"), settings)
 
 
 if __name__ == "__main__":  # how `aftercall up` starts it: without the other commands

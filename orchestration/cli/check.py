@@ -28,9 +28,9 @@ from orchestration.config import DBT_PROJECT
 @click.argument("destinations", nargs=-1, metavar="[DESTINATION]...")
 @click.option("--channel", type=ChannelChoice(), help="Only this channel.")
 def check_command(destinations: Sequence[str], channel: str | None) -> None:
-    """Verify credentials and permissions by harmless calls, of those named or of all that are configured.
+    """Verify the credentials and permissions of destinations with harmless calls; default: all that are configured.
 
-    Prints what is missing; exit code 1 when something is.
+    Prints what is missing. Exit code 1 if something is.
     """
     settings, console, bad = IntegrationSettings(), Console(soft_wrap=True), 0
     channels = (channel,) if channel else CHANNELS
@@ -47,7 +47,7 @@ def check_command(destinations: Sequence[str], channel: str | None) -> None:
                 bad += not finding.is_fine
                 mark = "[green]ok[/]  " if finding.is_fine else "[red]bad[/] "
                 console.print(
-                    f"{mark} {where}/{name}: {escape(finding.name)}: {escape(redact(finding.told, settings))}"
+                    f"{mark} {where}/{name}: {escape(finding.name)}: {escape(redact(finding.message, settings))}"
                 )
     unknown = [
         name

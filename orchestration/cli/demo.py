@@ -37,7 +37,7 @@ _LISTENERS = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PR
 
 @click.command("demo")
 @click.option("--calls", default=200, show_default=True, help="How many calls.")
-@click.option("--rate", default=8.0, show_default=True, help="Calls that end in a second.")
+@click.option("--rate", default=8.0, show_default=True, help="Calls that end per second.")
 @click.option("--seed", default=7, show_default=True, help="The same seed gives the same calls.")
 @click.option(
     "--exit", "exit_when_done", is_flag=True, help="End by itself; exit code 1 if anything was lost."
@@ -46,7 +46,7 @@ _LISTENERS = re.compile("AFTERCALL_(RECEIVER_BIND|DAGSTER_.*|BOARD_.*|TRUSTED_PR
     "--patience", default=300.0, show_default=True, help="Longest wait for the last action, seconds."
 )
 def demo_command(calls: int, rate: float, seed: int, exit_when_done: bool, patience: float) -> None:
-    """Start everything in a fresh state directory, simulate a busy morning, wait for the last action.
+    """Start everything in a fresh state directory, simulate a busy morning and wait for the last action.
 
     Every channel is at `preview`, whatever the environment and `.env` say.
     """

@@ -32,7 +32,11 @@ _BY_SOURCE = {
 
 @click.command("doctor")
 @click.option(
-    "--all", "every", is_flag=True, help="Settings at their default too.", show_default="without a terminal"
+    "--all",
+    "every",
+    is_flag=True,
+    help="Also list settings that have their default.",
+    show_default="without a terminal",
 )
 def doctor_command(every: bool) -> None:
     """Check every part, count the open doors, and print the settings (secrets masked).
@@ -106,7 +110,9 @@ def _show_settings(every: bool) -> None:
                 listing.add(name, value, meaning)
     listing.show()
     if left_out:
-        say(f"{left_out} settings are at their defaults; with their meaning: aftercall doctor --all")
+        say(
+            f"{left_out} settings have their defaults. To list them with their meaning: aftercall doctor --all"
+        )
 
 
 def _of_destinations() -> Iterator[BaseSettings]:
@@ -147,11 +153,11 @@ def _checks() -> Iterator[tuple[str, str | None]]:
     unknown = (
         None if not region or phones.is_region(region) else "set AFTERCALL_PHONE_REGION to one like US or DE"
     )
-    yield f"phone numbers that name no country are {region or 'nobody'}'s", unknown
+    yield f"phone numbers without a country are read as {region or 'no country'}", unknown
     yield from _destinations(IntegrationSettings())
     unsigned = not ReceiverSettings().is_loopback and not ReceiverSettings().secrets
     hint = "set AFTERCALL_SECRET_<SOURCE>: every delivery would be refused"
-    yield "senders can be verified, or are on this machine", hint if unsigned else None
+    yield "the receiver can verify senders, or listens on this machine only", hint if unsigned else None
     for name, url in addresses().items():
         up = answers(f"{url}/server_info" if name == "dagster" else f"{url}/healthz")
         yield f"{name} {'answers at' if up else 'is not running at'} {url}", None
@@ -176,6 +182,6 @@ def _destinations(settings: IntegrationSettings) -> Iterator[tuple[str, str | No
             yield what, str(error)
     try:
         ways = ", ".join(sorted(alert_channels(settings)))
-        yield f"problems are told by {ways or 'nobody'}", None
+        yield f"alerts go to {ways or 'nobody'}", None
     except BadAlerts as error:
-        yield "problems are told", str(error)
+        yield "alerts can go out", str(error)

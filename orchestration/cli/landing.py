@@ -44,7 +44,7 @@ class _Row:
 def landing_command(
     context: click.Context, since: datetime | None, until: datetime | None, as_json: bool
 ) -> None:
-    """List the landing store's segments: lines, sizes, and how far each is loaded."""
+    """List the landing store's segments with lines, sizes and how much of each is loaded."""
     if context.invoked_subcommand is not None:
         return
     settings = OrchestrationSettings()
@@ -118,7 +118,7 @@ def tidy_command() -> None:
         f"{decimal(report.bytes_after)}), removed {report.removed} ({decimal(report.removed_bytes)}); "
         f"{report.segments} segments take {decimal(report.stored_bytes)}"
     )
-    for reason, count in sorted(report.kept.items()):
+    for reason, count in sorted(report.untouched.items()):
         click.echo(f"left alone: {count}, {reason}")
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group("quarantine")
 def quarantine_command() -> None:
-    """Show the events that are set aside because each alone breaks the build, or bring them back."""
+    """Show events that were set aside because they break the build, or bring them back."""
 
 
 @quarantine_command.command("list")

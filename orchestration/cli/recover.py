@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 )
 @click.option("--until", type=MOMENT, help="Calls created before this time.", show_default="now")
 @click.option("--again", is_flag=True, help="With --since: list days again that were imported before.")
-@click.option("--dry-run", is_flag=True, help="List and compare; land nothing.")
+@click.option("--dry-run", is_flag=True, help="List and compare only; land nothing.")
 def recover_command(
     sources: Sequence[str], since: datetime | None, until: datetime | None, again: bool, dry_run: bool
 ) -> None:

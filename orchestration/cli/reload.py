@@ -17,7 +17,7 @@ from orchestration.config import OrchestrationSettings
     "--build/--no-build",
     default=True,
     show_default=True,
-    help="Make a pass when rows came back, or leave it to the next.",
+    help="Run a pass if rows came back, or leave them to the next pass.",
 )
 def reload_command(since: datetime, until: datetime | None, build: bool) -> None:
     """Load a window of the landing store again: events that the warehouse lost come back, the others stay."""

@@ -18,7 +18,7 @@ from orchestration.config import OrchestrationSettings
     "--limit", default=200, show_default=True, help="Most actions per channel that a dry run looks at."
 )
 def run_command(full_refresh: bool, dry_run: bool, limit: int) -> None:
-    """One pass without a daemon: load, build, act, publish, until nothing is due."""
+    """Run one pass without a daemon: load, build, act and publish, until nothing is due."""
     if dry_run:
         from orchestration.cli.dry_run import show
 

@@ -23,8 +23,8 @@ def _default_url() -> str:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--url", default=_default_url, help="Base URL of the receiver.", show_default="receiver's bind")
 @click.option("--clients", default=16, show_default=True, help="Connections at the same time.")
-@click.option("--rate", type=float, help="Deliveries a second; default: as fast as it answers.")
-@click.option("--speed", type=float, help="Keep the recorded times, divided by this.")
+@click.option("--rate", type=float, help="Deliveries per second; default: as fast as the receiver answers.")
+@click.option("--speed", type=float, help="Keep the recorded times, so many times as fast.")
 @click.option("--reverse", is_flag=True, help="Last delivery first.")
 def replay_command(
     file: Path, url: str, clients: int, rate: float | None, speed: float | None, reverse: bool
@@ -45,14 +45,14 @@ def replay_command(
 
 @click.command("simulate")
 @click.option("--calls", default=200, show_default=True, help="How many calls.")
-@click.option("--rate", default=2.0, show_default=True, help="Calls that end in a second.")
+@click.option("--rate", default=2.0, show_default=True, help="Calls that end per second.")
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same calls.")
 @click.option("--url", default=_default_url, help="Base URL of the receiver.", show_default="receiver's bind")
 @click.option("--clients", default=16, show_default=True, help="Connections at the same time.")
 def simulate_command(calls: int, rate: float, seed: int, url: str, clients: int) -> None:
-    """Make believable calls of aftercall's own and post them as they happen.
+    """Invent calls and post their events as they happen.
 
-    Their actions go wherever the receiver's settings lead them: to real systems, unless the channels are at `preview`.
+    Their actions go where the settings send them: to real systems, unless every channel is at `preview`.
     """
     start = datetime.now(UTC)
     deliveries = list(simulate(calls, seed, start, rate=rate))

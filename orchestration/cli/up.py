@@ -17,10 +17,10 @@ _LOOKS_SECONDS = 0.5
 
 @click.command("up")
 def up_command() -> None:
-    """Start the receiver, the live board and Dagster; one Ctrl-C ends all.
+    """Start the receiver, the live board and Dagster; Ctrl-C ends all.
 
     They listen on 127.0.0.1 at the ports 8080, 8081 and 3000, unless AFTERCALL_RECEIVER_BIND, AFTERCALL_BOARD_BIND and
-    AFTERCALL_DAGSTER_BIND say where. A process that ends by itself is started again; the others go on meanwhile.
+    AFTERCALL_DAGSTER_BIND say where. If a process ends by itself, aftercall starts it again.
     """
     settings = OrchestrationSettings()
     processes.refuse_to_start()

@@ -48,7 +48,7 @@ _PROJECT_FILE = "dbt_project.yml"
     "--limit", default=10, show_default=True, help="Most calls, and most actions, to show one by one."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-@click.option("--keep", is_flag=True, help="Keep the scratch warehouse, and say where.")
+@click.option("--keep", is_flag=True, help="Keep the scratch warehouse and print its path.")
 def whatif_command(
     since: datetime,
     until: datetime | None,
@@ -58,7 +58,7 @@ def whatif_command(
     as_json: bool,
     keep: bool,
 ) -> None:
-    """Try a change of rule on history before it acts: which calls and actions would differ.
+    """Try a changed rule on history before it acts: show which calls and actions would differ.
 
     Builds the calls of a window in a scratch warehouse, once as configured and once as proposed. Nothing is sent, and
     the warehouse is only read, for the time of a copy.
@@ -156,6 +156,6 @@ def _as_json(change: "Change", window: "Window", report: "Report") -> dict[str, 
         "vars": change.variables,
         "project": str(change.project) if change.project else None,
         "calls": report.calls,
-        "kept": str(report.kept) if report.kept else None,
+        "kept": str(report.folder) if report.folder else None,
         "differences": asdict(report.differences),
     }

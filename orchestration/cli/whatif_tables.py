@@ -47,8 +47,8 @@ def show(report: Report, window: Window) -> None:
             f"{young} of the new ones are within their channel's age limit: those that were not done before go out "
             "at the first pass under the new rule"
         )
-    if report.kept_warehouse:
-        click.echo(f"kept: {report.kept_warehouse} (schemas configured, proposed; table differences)")
+    if report.warehouse:
+        click.echo(f"kept: {report.warehouse} (schemas configured, proposed; table differences)")
 
 
 def _of_calls(calls: dict[str, int], differing: int) -> str:

@@ -159,12 +159,12 @@ def _freshness_checks() -> Iterator[dg.AssetChecksDefinition]:
 
 @dg.asset_check(
     asset=dg.AssetKey(["raw", "call_events"]),
-    name="events_look_as_documented",
+    name="events_look_as_before",
     description=f"The newest {unseen_fields.SAMPLE} events per source and type, loaded within a day, have only fields, "
     "and types of fields, that the two weeks before had too. Events that differ are loaded as far as possible; look at "
     "what changed on the platform.",
 )
-def events_look_as_documented(settings: Settings) -> dg.AssetCheckResult:
+def events_look_as_before(settings: Settings) -> dg.AssetCheckResult:
     """A warning that names the changed fields and shows outlines, in which a type replaces each value."""
     report = unseen_fields.find(settings.orchestration())
     rows = [
@@ -197,4 +197,4 @@ def events_look_as_documented(settings: Settings) -> dg.AssetCheckResult:
 incident_checks = [_incident_check(asset, name) for asset, name in INCIDENT_CHECKS]
 anomaly_checks = [_anomaly_check(kind) for kind in anomalies.KINDS]
 freshness_checks = list(_freshness_checks())
-hourly_checks = [events_look_as_documented, *anomaly_checks, *freshness_checks]
+hourly_checks = [events_look_as_before, *anomaly_checks, *freshness_checks]

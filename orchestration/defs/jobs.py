@@ -54,7 +54,7 @@ reconcile_job = dg.define_asset_job(
 housekeeping_job = dg.define_asset_job(
     "landing_housekeeping",
     selection=_TIDY,
-    description="Compress and remove landing segments; remove old runs; check that events arrive, look as documented, "
+    description="Compress and remove landing segments; remove old runs; check that events arrive, look as before, "
     "and were usual on the last day.",
     tags=_RETRIES,
 )

@@ -28,7 +28,7 @@ _NAMES = {
 _LOOK_AT = {
     "volume": "Look at whether its webhooks arrive (`aftercall doctor`), whether its list knows more calls "
     "(docs/recovery.md), and whether an agent or a number was switched on or off.",
-    "null_rate": "Look at whether the platform's bodies changed (the check `events_look_as_documented`), at the "
+    "null_rate": "Look at whether the platform's bodies changed (the check `events_look_as_before`), at the "
     "agent's post-call analysis, and at the model in dbt_project/models/staging/ that reads the field.",
     "satisfaction": "Look at its agents in `scorecard_daily` and read the lowest calls; if the scale moved rather "
     "than the customers, look at the agent's instructions for measuring.",

@@ -37,19 +37,19 @@ class RecoverySettings(Home):
         description="minutes after the end of a call in which its webhooks may still come; then it is recovered",
     )
     recovery_requests_per_second: float = Field(
-        default=4.0, gt=0, description="most requests a second to one platform's API"
+        default=4.0, gt=0, description="most requests per second to one platform's API"
     )
     recovery_attempts: int = Field(
         default=6,
         ge=1,
         le=20,
-        description="tries at one request when an API is down or too busy, Retry-After honoured up to 2 minutes",
+        description="attempts per request when an API is down or too busy; Retry-After is honoured up to 2 minutes",
     )
     recovery_loss_percent: float = Field(
         default=0.0,
         ge=0,
         le=100,
-        description="share of a day's calls, in percent, that may come without their webhooks before it is a warning",
+        description="percentage of a day's calls that may lack webhooks before the check warns",
     )
     recovery_history_since: date = Field(
         default=date(2025, 1, 1), description="first day (UTC) that can be imported from the Dagster UI"

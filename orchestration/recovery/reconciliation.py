@@ -135,14 +135,14 @@ def standing(settings: OrchestrationSettings, source: str, bounds: Bounds) -> St
 def _not_loaded(settings: OrchestrationSettings, source: str) -> pa.Table:
     """Events of a source behind the load's cursors, as the warehouse has them."""
     store, state = open_landing(settings.landing), pipeline.loaded_positions(settings)
-    found: dict[str, list[str | None]] = {name: [] for name in _LANDED.names}
+    columns: dict[str, list[str | None]] = {name: [] for name in _LANDED.names}
     for piece in store.read_all(cursor.unread(store, state)):
         for line in piece.data.splitlines():
             event = read_line(line)
             if event is not None and event.source == source and event.event_id:
-                for name, values in found.items():
+                for name, values in columns.items():
                     values.append(getattr(event, name))
-    return pa.table(found, _LANDED)
+    return pa.table(columns, _LANDED)
 
 
 def _naive(moment: datetime) -> datetime:

@@ -28,14 +28,14 @@ class TidyReport:
     bytes_after: int = 0
     removed: int = 0
     removed_bytes: int = 0
-    kept: dict[str, int] = field(default_factory=dict)
+    untouched: dict[str, int] = field(default_factory=dict)
     segments: int = 0
     stored_bytes: int = 0
     seconds: float = 0.0
 
-    def keep(self, reason: str) -> None:
+    def leave(self, reason: str) -> None:
         """Count a segment that is left as it is."""
-        self.kept[reason] = self.kept.get(reason, 0) + 1
+        self.untouched[reason] = self.untouched.get(reason, 0) + 1
 
 
 def tidy(
@@ -81,7 +81,7 @@ def _tidy_one(
         return
     try:
         if not cursor.is_loaded(store, segment, state):
-            report.keep(NOT_LOADED)
+            report.leave(NOT_LOADED)
             return
         if not segment.is_archived:
             archived = store.compact(segment)
@@ -94,8 +94,8 @@ def _tidy_one(
             report.removed += 1
             report.removed_bytes += segment.stored_bytes
     except (SegmentOpen, SegmentDamaged) as reason:
-        report.keep(str(reason))
+        report.leave(str(reason))
     except FileNotFoundError:
         return  # another housekeeper has just seen to it
     except OSError as error:
-        report.keep(error.strerror or str(error))
+        report.leave(error.strerror or str(error))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Options = Mapping[str, Any]
+_BATCH = 2048
 
 
 class DuckdbConnection:
@@ -40,6 +41,13 @@ class DuckdbConnection:
             result = self._duckdb.execute(query, values)
             names = [column[0] for column in result.description or []]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+    def batches(self, query: str, values: Values = None) -> Iterator[list[tuple[Any, ...]]]:
+        """See `Connection.batches`."""
+        with _translated():
+            result = self._duckdb.execute(query, values)
+            while batch := result.fetchmany(_BATCH):
+                yield batch
 
     def value(self, query: str, values: Values = None) -> Any:
         """See `Connection.value`."""

@@ -4,7 +4,7 @@ Only the interface, its words and its errors. Engines are files beside this one,
 them. What is in a warehouse belongs to `orchestration/load/` (raw) and `dbt_project/` (everything else).
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,6 +58,10 @@ class Connection(Protocol):
 
     def records(self, query: str, values: Values = None) -> list[dict[str, Any]]:
         """Every row of a query, by the names of its columns."""
+        ...
+
+    def batches(self, query: str, values: Values = None) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows of a query, some thousand at a time. The connection runs no other query until the last."""
         ...
 
     def value(self, query: str, values: Values = None) -> Any:

@@ -15,7 +15,8 @@ import duckdb
 import pytest
 
 from integrations.board.daily_metrics import PERIODS, Figures, Numbers, numbers
-from orchestration.warehouse.board_copy import BoardCopy
+from orchestration.tools.board_copy import BoardCopy
+from orchestration.warehouse.copy_files import PublishedFile
 from tests.dbt_project import reference_marts as again
 from tests.dbt_project.compare_mart import agree, figures
 from tests.dbt_project.generated_calls import FIRST_DAY, bodies, calls_of
@@ -194,7 +195,7 @@ class Board:
     def on(self, day: datetime, published_at: datetime) -> Numbers:
         at = published_at.replace(tzinfo=UTC).timestamp()
         os.utime(self.path, (at, at))
-        actual = numbers(BoardCopy(self.path, self.path), ZoneInfo("UTC"), day.date())
+        actual = numbers(BoardCopy(PublishedFile(self.path), self.path), ZoneInfo("UTC"), day.date())
         assert actual is not None
         return actual
 

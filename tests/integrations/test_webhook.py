@@ -128,7 +128,7 @@ def test_a_check_posts_nothing(
     target = open_destination("ticket", make())
     assert isinstance(target, SupportsCheck)
     (found,) = target.check()
-    assert (found.is_fine, told in found.told) == (is_fine, True), found
+    assert (found.is_fine, told in found.message) == (is_fine, True), found
     assert [(request.method, request.body) for request in system.requests] == [("OPTIONS", b"")]
 
 

@@ -22,9 +22,9 @@ from orchestration.tools import retention
 def landing_archive(context: dg.AssetExecutionContext, settings: Settings) -> dg.MaterializeResult[None]:
     """Compress and remove segments; show those that stay, by reason."""
     report = retention.tidy(settings.orchestration())
-    for reason, count in report.kept.items():
+    for reason, count in report.untouched.items():
         context.log.info("left as they are: %d segments, %s", count, reason)
-    reasons = pd.DataFrame(sorted(report.kept.items()), columns=["kept back because", "segments"])
+    reasons = pd.DataFrame(sorted(report.untouched.items()), columns=["kept back because", "segments"])
     return dg.MaterializeResult(
         metadata={
             "segments": report.segments,
@@ -34,7 +34,7 @@ def landing_archive(context: dg.AssetExecutionContext, settings: Settings) -> dg
             "bytes_after": report.bytes_after,
             "removed": report.removed,
             "removed_bytes": report.removed_bytes,
-            "kept_back": sum(report.kept.values()),
+            "kept_back": sum(report.untouched.values()),
             "seconds": round(report.seconds, 2),
             "preview": metadata.table(reasons),
         }

@@ -47,13 +47,13 @@ class Change:
 class Report:
     """What differs between the two builds of the `calls` calls in the window.
 
-    `kept` is the folder where they are, and `kept_warehouse` the warehouse in it for people; None if they are gone.
+    `folder` is where they are, and `warehouse` the scratch warehouse in it, for people; None if they are gone.
     """
 
     calls: int
     differences: Differences
-    kept: Path | None
-    kept_warehouse: str | None
+    folder: Path | None
+    warehouse: str | None
 
 
 def try_out(
@@ -75,8 +75,8 @@ def try_out(
     if not open_warehouse(settings).exists():
         raise NothingToCompare(f"there is no warehouse in {settings.home} yet; aftercall run makes it")
     now = datetime.now(UTC)
-    kept = folder_of(settings) / f"{now:%Y%m%dT%H%M%SZ}" if keep else None
-    with scratch(settings, kept) as trial:
+    folder = folder_of(settings) / f"{now:%Y%m%dT%H%M%SZ}" if keep else None
+    with scratch(settings, folder) as trial:
         step("copying the events", 0, 0)
         calls = copy_events(settings, trial, window)
         if not calls:
@@ -89,8 +89,8 @@ def try_out(
         step("comparing", 0, 0)
         with open_warehouse(trial).connect(read_only=False) as connection:
             differences = compare(connection, integrations, now, limit)
-    kept_warehouse = open_warehouse(scratch_settings(settings, kept)).location if kept is not None else None
-    return Report(calls, differences, kept, kept_warehouse)
+    warehouse = open_warehouse(scratch_settings(settings, folder)).location if folder is not None else None
+    return Report(calls, differences, folder, warehouse)
 
 
 def _build(

@@ -19,7 +19,8 @@ from integrations.board.access import Access
 from integrations.board.config import BoardSettings
 from integrations.board.home_token import path_of
 from orchestration.tools import processes
-from orchestration.warehouse.board_copy import BoardCopy
+from orchestration.tools.board_copy import BoardCopy
+from orchestration.warehouse.copy_files import PublishedFile
 from tests.conftest import ROOT, Installation, Receiver, free_port
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -46,7 +47,9 @@ def know_token(home: Path) -> BoardSettings:
 
 def copy_of(home: Path) -> BoardCopy:
     """The published copy of a home."""
-    return BoardCopy(home / "published" / "marts.duckdb", home / "dlt" / "landing" / "state.json")
+    return BoardCopy(
+        PublishedFile(home / "published" / "marts.duckdb"), home / "dlt" / "landing" / "state.json"
+    )
 
 
 def board_of(settings: BoardSettings) -> app.Board:

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from integrations.board.daily_metrics import Figures, Line, Numbers, numbers, scores
-from orchestration.warehouse.board_copy import BoardCopy
+from orchestration.tools.board_copy import BoardCopy
+from orchestration.warehouse.copy_files import PublishedFile
 
 MONDAY = date(2026, 11, 2)
 THREE = datetime(2026, 11, 2, 15, tzinfo=UTC)
@@ -47,7 +48,7 @@ def copy(tmp_path: Path) -> BoardCopy:
     with duckdb.connect(str(path)) as connection:
         connection.execute(CALLS)
     os.utime(path, (THREE.timestamp(), THREE.timestamp()))
-    return BoardCopy(path, path)
+    return BoardCopy(PublishedFile(path), path)
 
 
 def of(copy: BoardCopy, day: date = MONDAY, zone: str = "UTC") -> Numbers:
@@ -98,4 +99,4 @@ def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(copy: B
 
 
 def test_without_a_copy_there_are_none(tmp_path: Path) -> None:
-    assert numbers(BoardCopy(tmp_path / "none.duckdb", tmp_path), ZoneInfo("UTC")) is None
+    assert numbers(BoardCopy(PublishedFile(tmp_path / "none.duckdb"), tmp_path), ZoneInfo("UTC")) is None

@@ -25,7 +25,7 @@ def looked(settings: IntegrationSettings) -> dict[str, tuple[bool, str]]:
     target = open_destination("chat", settings)
     assert isinstance(target, SupportsCheck)
     assert target.limits == Limits(1, 1.0)  # type: ignore[attr-defined]
-    return {found.name: (found.is_fine, found.told) for found in target.check()}
+    return {found.name: (found.is_fine, found.message) for found in target.check()}
 
 
 def bot(system: System, tmp_path: Path, scopes: str, **changes: Any) -> dict[str, tuple[bool, str]]:

@@ -327,11 +327,13 @@ def test_a_check_names_what_is_missing(hubspot: Open, portal: FakeHubSpot) -> No
     assert isinstance(crm, SupportsCheck)
     portal.scopes.remove("crm.schemas.contacts.write")
     portal.plain.add(("tasks", "aftercall_key"))
-    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    wrong = {one.name: one.message for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"scopes", "property aftercall_key of tasks", "property vip"}
     assert "crm.schemas.contacts.write" in wrong["scopes"]
     assert portal.made == set()
-    assert all("AFTERCALL_HUBSPOT_TOKEN" in one.told for one in list(hubspot(hubspot_token="no").check())[:3])
+    assert all(
+        "AFTERCALL_HUBSPOT_TOKEN" in one.message for one in list(hubspot(hubspot_token="no").check())[:3]
+    )
 
 
 def test_a_key_that_need_not_be_unique_stops_the_channel(hubspot: Open, portal: FakeHubSpot) -> None:

@@ -429,7 +429,7 @@ def test_a_check_names_what_is_missing(salesforce: Open, org: FakeSalesforce) ->
     crm = salesforce(crm_fields="call_count=Nothing__c")
     assert isinstance(crm, SupportsCheck)
     org.read_only |= {"Task.CallObject"}
-    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    wrong = {one.name: one.message for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"may write Contacts", "may write Tasks"}
     assert "Nothing__c" in wrong["may write Contacts"]
     assert "CallObject" in wrong["may write Tasks"]

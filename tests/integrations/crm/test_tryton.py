@@ -284,13 +284,13 @@ def test_a_check_names_what_is_missing(tryton: Open) -> None:
         one.name: one for one in tryton(tryton_company=99, crm_fields="is_vip=vip").check() if not one.is_fine
     }
     assert set(wrong) == {"company", "field vip"}
-    assert "AFTERCALL_TRYTON_COMPANY" in wrong["company"].told
-    assert all("AFTERCALL_TRYTON_KEY" in one.told for one in list(tryton(tryton_key="wrong").check())[:3])
+    assert "AFTERCALL_TRYTON_COMPANY" in wrong["company"].message
+    assert all("AFTERCALL_TRYTON_KEY" in one.message for one in list(tryton(tryton_key="wrong").check())[:3])
 
 
 def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open, phone: str) -> None:
     crm = tryton(tryton_key=office.clerk())
-    wrong = {one.name: one.told for one in crm.check() if not one.is_fine}
+    wrong = {one.name: one.message for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"may write tasks"}, wrong
     told = "user may not create project.work, write project.work: put it into a group that may"
     assert told in wrong["may write tasks"]

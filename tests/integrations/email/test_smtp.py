@@ -272,7 +272,7 @@ def looked(make: Settings, port: int, **changes: Any) -> dict[str, tuple[bool, s
     login: dict[str, Any] = {"smtp_username": "ada", "smtp_password": "hunter2"}
     target = opened(make(port, **(login | changes)))
     assert isinstance(target, SupportsCheck)
-    return {found.name: (found.is_fine, found.told) for found in target.check()}
+    return {found.name: (found.is_fine, found.message) for found in target.check()}
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])

@@ -180,7 +180,7 @@ def test_what_would_change(hubspot: FakeHubSpot, desk: Make) -> None:
 
 
 def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> None:
-    told = {one.name: one.told for one in desk().check()}
+    told = {one.name: one.message for one in desk().check()}
     assert told["credentials"] == "account 77"
     assert told["scopes"] == "all there"
     assert told["stage 12/34"] == "Pipeline 12, Billing"
@@ -188,12 +188,14 @@ def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> No
     assert hubspot.properties == {}
     hubspot.properties["aftercall_key"] = {"hasUniqueValue": False}
     hubspot.scopes.remove("tickets")
-    wrong = {one.name: one.told for one in desk(hubspot_ticket_stages="a=9/1,0/7").check() if not one.is_fine}
+    wrong = {
+        one.name: one.message for one in desk(hubspot_ticket_stages="a=9/1,0/7").check() if not one.is_fine
+    }
     assert set(wrong) == {"scopes", "property aftercall_key", "stage 9/1", "stage 0/7"}
     assert wrong["scopes"] == "the private app needs the scopes tickets too"
     assert "delete it, and it is made anew" in wrong["property aftercall_key"]
     assert wrong["stage 0/7"] == "pipeline 0 has no stage 7; it has 1, 2"
-    refused = next(iter(desk(hubspot_token="pat-wrong").check())).told
+    refused = next(iter(desk(hubspot_token="pat-wrong").check())).message
     assert "INVALID_AUTHENTICATION: Authentication credentials not found. (correlation id 6cb8" in refused
 
 

@@ -132,16 +132,16 @@ def test_what_would_change(jira: FakeJira, desk: Make) -> None:
 
 
 def test_the_check_names_what_is_missing(jira: FakeJira, desk: Make) -> None:
-    assert [one.told for one in desk().check() if not one.is_fine] == []
+    assert [one.message for one in desk().check() if not one.is_fine] == []
     jira.lacking, jira.screen = {"CREATE_ISSUES"}, ("summary", "description")
-    wrong = {one.name: one.told for one in desk(jira_projects="SUP,x=NO").check() if not one.is_fine}
+    wrong = {one.name: one.message for one in desk(jira_projects="SUP,x=NO").check() if not one.is_fine}
     assert set(wrong) == {"permissions in SUP", "fields of SUP", "permissions in NO", "fields of NO"}
     assert wrong["permissions in SUP"] == "the token's user lacks CREATE_ISSUES in project SUP"
     assert wrong["fields of SUP"] == "labels, priority: not on the screen on which Task is made in SUP"
     assert "No project could be found" in wrong["permissions in NO"]
-    types = {one.name: one.told for one in desk(jira_issue_type="Ticket").check()}
+    types = {one.name: one.message for one in desk(jira_issue_type="Ticket").check()}
     assert types["fields of SUP"] == "project SUP has no issue type 'Ticket'; it has Task, Bug"
-    assert "401" in next(iter(desk(jira_token="wrong-token").check())).told
+    assert "401" in next(iter(desk(jira_token="wrong-token").check())).message
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_its_own_words(redmine: Server, desk: Make) -> None:
 def test_the_check_tells_who_may_not_write(redmine: Server, desk: Make) -> None:
     def told(login: str, projects: str) -> list[tuple[bool, str]]:
         found = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
-        return [(one.is_fine, one.told) for one in found if one.name.startswith("permissions")]
+        return [(one.is_fine, one.message) for one in found if one.name.startswith("permissions")]
 
     assert told("reader", "desk") == [
         (False, "the key's user has no edit_issues, add_issue_notes by its roles in project desk")
@@ -241,13 +241,13 @@ def test_the_check_names_what_is_missing(desk: Make) -> None:
         "redmine_priorities": "high=Hoch",
         "redmine_tracker": "Task",
     }
-    wrong = {one.name: one.told for one in desk(**changes).check() if not one.is_fine}
+    wrong = {one.name: one.message for one in desk(**changes).check() if not one.is_fine}
     assert set(wrong) == {"project desk/Boats", "project nowhere", "permissions in nowhere", "priority Hoch"}
     assert "no 'Task' among its trackers (Bug, Feature, Support)" in wrong["project desk/Boats"]
     assert "Redmine has no priority 'Hoch' but Low, Normal" in wrong["priority Hoch"]
     refused = next(iter(desk(redmine_key="wrong").check()))
     assert (refused.name, refused.is_fine) == ("credentials", False)
-    assert "Look at AFTERCALL_REDMINE_KEY" in refused.told
+    assert "Look at AFTERCALL_REDMINE_KEY" in refused.message
 
 
 class UnderRedmine(TicketSystem):

@@ -159,22 +159,22 @@ def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
 
 
 def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:
-    assert [(one.name, one.told) for one in desk().check() if one.is_fine] == [
+    assert [(one.name, one.message) for one in desk().check() if one.is_fine] == [
         ("credentials", "aftercall, agent"), ("may write tickets", "yes"),
         ("group 123", "Billing"), ("group 456", "Desk"),
     ]  # fmt: skip
     zendesk.role = "end-user"
-    wrong = {one.name: one.told for one in desk(zendesk_groups="a=123,9").check() if not one.is_fine}
+    wrong = {one.name: one.message for one in desk(zendesk_groups="a=123,9").check() if not one.is_fine}
     assert set(wrong) == {"credentials", "group 9"}
     assert "must be an agent or admin. Look at AFTERCALL_ZENDESK_TOKEN" in wrong["credentials"]
     refused = next(iter(desk(zendesk_token="wrong-token").check()))
-    assert "Zendesk answered 401: Couldn't authenticate you. Look at" in refused.told
+    assert "Zendesk answered 401: Couldn't authenticate you. Look at" in refused.message
 
 
 def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> None:
     def told(**changes: Any) -> tuple[bool, str]:
         found = next(one for one in desk(**changes).check() if one.name == "may write tickets")
-        return found.is_fine, found.told
+        return found.is_fine, found.message
 
     oauth = {"zendesk_email": "", "zendesk_token": "oauth-token"}
     assert told(**oauth) == (True, "yes")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestration.config import OrchestrationSettings
-from orchestration.defs.checks import events_look_as_documented
+from orchestration.defs.checks import events_look_as_before
 from orchestration.defs.resources import resources
 from orchestration.load import pipeline
 from orchestration.monitoring import unseen_fields
@@ -109,10 +109,10 @@ def test_the_check_warns_and_shows_no_value(
 def _checked() -> dg.ExecuteInProcessResult:
     defs = dg.Definitions(
         assets=[dg.AssetSpec(["raw", "call_events"])],
-        asset_checks=[events_look_as_documented],
+        asset_checks=[events_look_as_before],
         resources=resources(),
     )
-    selection = dg.AssetSelection.checks(events_look_as_documented)
+    selection = dg.AssetSelection.checks(events_look_as_before)
     job = dg.define_asset_job("checked", selection=selection)
     defs = dg.Definitions.merge(defs, dg.Definitions(jobs=[job]))
     return defs.resolve_job_def("checked").execute_in_process()

@@ -43,13 +43,13 @@ def plain_and_archived(home: Path) -> tuple[int, int]:
 def test_what_is_loaded_is_compressed_and_the_load_never_notices(tmp_path: Path, land: Any) -> None:
     settings = settings_of(tmp_path)
     first = land(tmp_path, calls=12)
-    assert retention.tidy(settings).kept == {CLOSED: 2}
+    assert retention.tidy(settings).untouched == {CLOSED: 2}
     assert plain_and_archived(tmp_path) == (2, 0)
     loaded = pipeline.load_events(settings)
     before = pipeline.positions(settings)["cursors"]
 
     report = retention.tidy(settings)
-    assert (report.archived, report.removed, report.kept, report.segments) == (2, 0, {}, 2)
+    assert (report.archived, report.removed, report.untouched, report.segments) == (2, 0, {}, 2)
     assert report.bytes_before == loaded.read_bytes
     assert 0 < report.bytes_after == report.stored_bytes < report.bytes_before / 2
     assert retention.tidy(settings).archived == 0
@@ -103,7 +103,7 @@ def test_an_archive_is_loaded_into_a_new_warehouse(tmp_path: Path, land: Any) ->
     assert plain_and_archived(tmp_path) == (0, 2)
     warehouse_file(settings).unlink()
     # long past their time, but this warehouse has them not
-    assert retention.tidy(settings, now=LATER).kept == {CLOSED: 2}
+    assert retention.tidy(settings, now=LATER).untouched == {CLOSED: 2}
     assert pipeline.load_events(settings).rows == loaded.rows
     assert retention.tidy(settings, now=LATER).removed == 2
 
@@ -122,7 +122,7 @@ def test_only_what_is_loaded_and_old_is_removed(tmp_path: Path, land: Any) -> No
     days = [segment.path[:10] for segment in landing_of(tmp_path).segments()]
     assert sorted(set(days)) == ["2026-11-03", "2026-12-24"]
     assert report.removed == 2
-    assert set(report.kept) == {CLOSED}
+    assert set(report.untouched) == {CLOSED}
     assert not (tmp_path / "landing" / "2026-11-02").exists()
 
     pipeline.load_events(settings)
@@ -134,10 +134,10 @@ def test_a_segment_that_is_still_written_is_left_alone(tmp_path: Path) -> None:
     writer = LocalLandingStore(tmp_path / "landing")
     writer.append([b'{"event_id":"1","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n'])
     pipeline.load_events(settings)
-    assert retention.tidy(settings, now=LATER).kept == {"a process is writing it": 1}
+    assert retention.tidy(settings, now=LATER).untouched == {"a process is writing it": 1}
     writer.append([b'{"event_id":"2","source":"s","received_at":"2026-01-01T00:00:00Z","payload":{}}\n'])
     writer.close()
-    assert retention.tidy(settings, now=LATER).kept == {CLOSED: 1}
+    assert retention.tidy(settings, now=LATER).untouched == {CLOSED: 1}
     assert pipeline.load_events(settings).rows["call_events"] == 1
     assert retention.tidy(settings, now=LATER).archived == 1
 
@@ -163,7 +163,7 @@ def test_what_a_killed_load_had_only_read_is_not_loaded(installation: Any, land:
     assert {path[:10] for path in pipeline.positions(settings)["cursors"]} == {"2026-11-02", "2026-11-05"}
 
     report = retention.tidy(settings, now=LATER)
-    assert set(report.kept) == {CLOSED}
+    assert set(report.untouched) == {CLOSED}
     assert {segment.path[:10] for segment in landing_of(installation.home).segments()} == {"2026-11-05"}
     count = "select count(*) from raw.call_events"
     before = installation.warehouse(count)
@@ -310,7 +310,7 @@ def test_dagster_shows_what_was_done(tmp_path: Path, land: Any, monkeypatch: pyt
     events = result.get_asset_materialization_events()
     (event,) = [one for one in events if one.asset_key == dg.AssetKey("landing_archive")]
     shown: dict[str, Any] = {name: value.value for name, value in event.materialization.metadata.items()}
-    kept = shown.pop("preview")
-    assert (shown["compressed"], shown["removed"], shown["kept_back"]) == (2, 0, len(kept.records))
+    untouched = shown.pop("preview")
+    assert (shown["compressed"], shown["removed"], shown["kept_back"]) == (2, 0, len(untouched.records))
     assert shown["bytes_after"] < shown["bytes_before"]
-    assert kept.records[0].data["kept back because"] == CLOSED
+    assert untouched.records[0].data["kept back because"] == CLOSED
