@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.traffic import Traffic
 
 KILLS = 20
@@ -15,6 +17,7 @@ PARTS = 10
 LIVES = (0.05, 1.0)
 
 
+@pytest.mark.slow
 def test_killed_twenty_times_then_run_once(
     processed: Any, installation: Any, traffic: Traffic, tmp_path: Path
 ) -> None:

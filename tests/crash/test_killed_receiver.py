@@ -86,6 +86,7 @@ class Traffic:
                 thread.join()
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_is_kept_exactly(installation: Any) -> None:
     dice = random.Random(SEED)
     installation = replace(installation, port=_port_for_servers())

@@ -96,6 +96,7 @@ def received_anew(chance: random.Random, events: Sequence["Event"]) -> list["Eve
     ]
 
 
+@pytest.mark.slow
 def test_the_marts_depend_only_on_what_arrived(
     built_warehouse: "Callable[[], Warehouse]", recorded: list[RecordedCall], land: "Land"
 ) -> None:

@@ -155,6 +155,7 @@ def test_unit_tests_of_the_rules_hold(awkward: "Warehouse") -> None:
     assert set(outcomes.values()) == {"pass"}
 
 
+@pytest.mark.slow
 def test_dbt_build_by_hand_works_right_after_init(tmp_path: Path) -> None:
     """As the README has it, from the folder, with nothing loaded yet and no argument."""
     folders = {"AFTERCALL_HOME": "home", "DBT_TARGET_PATH": "target", "DBT_LOG_PATH": "logs"}

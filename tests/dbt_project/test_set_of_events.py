@@ -130,6 +130,7 @@ def test_a_full_refresh_in_portions_builds_the_same_calls(
     assert contents(warehouse, "marts") == contents(awkward, "marts")
 
 
+@pytest.mark.slow
 def test_dbt_by_hand_gives_the_rows_of_passes(
     new_warehouse: "NewWarehouse",
     awkward_events: list["Event"],

@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests import homes
 from tests.conftest import ARRIVAL, MARTS
 from tests.traffic import Traffic
@@ -115,6 +117,7 @@ def test_the_same_traffic_again_changes_nothing(processed: Any, installation: An
     assert (installation.marts(without=()), actions(installation)) == before
 
 
+@pytest.mark.slow
 def test_in_reverse_order_and_ten_passes_the_same_marts(
     processed: Any, installation: Any, traffic: Traffic, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_in_reverse_order_and_ten_passes_the_same_marts(
     assert installation.marts() == processed.marts()
 
 
+@pytest.mark.slow
 def test_in_reverse_order_and_forty_loads_and_builds_the_same_calls(
     processed: Any, installation: Any, traffic: Traffic, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_make_ends_by_itself_as_the_readme_says() -> None:
         assert recipe.splitlines()[-1].split()[1:] == ["demo", *flags]
 
 
+@pytest.mark.slow
 def test_a_morning_ends_with_0_and_reaches_nobody(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(
         "AFTERCALL_SECRET_ATOMS=of-the-real-platform\nAFTERCALL_TICKETS=zendesk\nAFTERCALL_HOME=state\n"

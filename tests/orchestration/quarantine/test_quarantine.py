@@ -218,6 +218,7 @@ That test looks at the newest load only: the event has to be later than what the
 """
 
 
+@pytest.mark.slow
 def test_a_pass_goes_on_without_the_event_that_breaks_it(installation: Installation) -> None:
     home = installation.built().home
     land(home, BODY | {"duration_seconds": 60, "disposition": "unsuccessful"})

@@ -44,6 +44,7 @@ def actions(installation: Any) -> list[tuple[object, ...]]:
     return rows
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_what_was_lost_comes_back_and_nothing_else_changes(loaded: Any) -> None:
     loaded.aftercall("run")
