@@ -170,7 +170,7 @@ class KnowsAddresses(Destination, Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a destination takes at once, by its vendor's word; a destination says so as its attribute `limits`.
+    """What a destination takes at once, according to its vendor: its attribute `limits`.
 
     Args:
         concurrency: most requests under way at a time; each has an opened destination of its own.
@@ -191,7 +191,7 @@ class Knockable(Destination, Protocol):
 
 
 def can_be_asked(destination: Destination) -> bool:
-    """False if the destination cannot say which records it has: its attribute `can_be_asked` says so.
+    """False if the destination cannot say which records it has: its attribute `can_be_asked`.
 
     Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
     """

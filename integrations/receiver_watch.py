@@ -1,6 +1,6 @@
 """Whether the receiver takes events: its own answer, and how many webhooks it refused lately.
 
-Asked over HTTP, as a load balancer would. What is done about it, and who is told, belongs to the callers.
+Asks over HTTP, as a load balancer would. Reactions and alerts belong to the callers.
 """
 
 import re

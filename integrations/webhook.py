@@ -1,4 +1,4 @@
-"""A signed webhook behind any channel, for n8n, Zapier or a service of one's own (Standard Webhooks).
+"""A signed webhook behind any channel, for n8n, Zapier or your own service (Standard Webhooks).
 
     AFTERCALL_TICKETS=webhook
     AFTERCALL_WEBHOOK_URL=https://n8n.example.com/webhook/…

@@ -43,7 +43,7 @@ class Span:
 
 
 def span_of(source: str, payload: bytes, received: str, occurred: str | None) -> Span:
-    """What an event of a call that is over says of its length; `occurred`: when the call ended, if it says so."""
+    """The length of a finished call according to one of its events; `occurred`: when the call ended, if known."""
     known = SOURCES.get(source)
     try:
         length = known.length_of(orjson.loads(payload)) if known else CallLength()

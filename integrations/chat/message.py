@@ -80,7 +80,7 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> Message:
 
 
 def channel_of(delivery: Delivery) -> str:
-    """Where the message goes. Raises Unsendable if nothing says so."""
+    """The channel that the message goes to. Raises Unsendable if the payload names none."""
     channel = line(delivery.payload.get("slack_channel"), 80)
     if not channel:
         raise Unsendable(

@@ -20,7 +20,7 @@ from integrations.http import HttpClient
 from integrations.optional_parts import Omission, Part, write_without_refused
 from integrations.rest import Conflict, Missing
 
-# What a contact may be told of besides name, address and number: AFTERCALL_CRM_FIELDS.
+# Fields of a contact besides name, address and number: AFTERCALL_CRM_FIELDS.
 OWN_FIELDS = ("call_count", "last_call_at", "is_vip")
 
 

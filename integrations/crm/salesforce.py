@@ -272,7 +272,7 @@ class SalesforceCrm(Crm):
             return True
 
     def _read(self, identity: str, names: Iterable[str]) -> Any:
-        """The record's fields; without fields of one's own where somebody deleted one of them."""
+        """The record's fields, without custom fields if somebody deleted one of them."""
         path = f"sobjects/{object_of(identity)}/{identity}"
         try:
             return self.client.api.restful(path, {"fields": ",".join(names)})

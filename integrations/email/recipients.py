@@ -110,7 +110,7 @@ def is_example(address: str) -> bool:
 
 
 def _address(mail: EmailMessage, header: str) -> str:
-    # Local parts are told apart by no mail server of today.
+    # No mail server in use distinguishes upper and lower case in local parts.
     return str(mail[header].addresses[0].addr_spec).lower()
 
 

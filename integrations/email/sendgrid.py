@@ -71,7 +71,7 @@ class SendGrid:
 
     name = "sendgrid"
     can_be_asked = False
-    # Mail Send names no limit of its own; what is too much answers 429 with the moment to go on.
+    # Mail Send documents no limit; too many requests get a 429 with the time to go on.
     limits = Limits(concurrency=8)
 
     def __init__(self, settings: IntegrationSettings) -> None:
@@ -147,7 +147,7 @@ class SendGrid:
 
 
 class _Client(RestClient):
-    """SendGrid says when to go on in a header of its own, as a Unix time."""
+    """SendGrid's own header says when to go on, as a Unix time."""
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """As for every system; a 429 without Retry-After waits for X-RateLimit-Reset."""

@@ -62,7 +62,7 @@ class AttentionItem:
         remedy: what to do.
         since: when it was first seen; None if nobody has recorded that yet.
         next_try_at: when aftercall tries again by itself; None: it waits for a person.
-        is_urgent: whether a person is needed now; else it may mend itself, and no alert tells of it yet.
+        is_urgent: True if a person is needed now. Otherwise it may resolve itself, and no alert has gone out yet.
     """
 
     key: str

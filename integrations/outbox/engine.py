@@ -108,7 +108,7 @@ def insistently(engine: Engine, work: Callable[[bool], T], *, seconds: float = R
         try:
             return work(is_again)
         except DBAPIError as error:
-            # A connection that never came about says so by its class alone.
+            # Only the class of the error shows that there was never a connection.
             is_broken = error.connection_invalidated or type(error.orig).__name__ == "OperationalError"
             if not is_shared(engine) or not is_broken or time.monotonic() > deadline:
                 raise

@@ -100,7 +100,7 @@ class Leases:
             return Claim.GRANTED if connection.execute(take).first() else Claim.HELD
 
     def extended(self, connection: Connection, chains: Iterable[str]) -> set[str]:
-        """Let leases last anew; those of the chains that are still one's own."""
+        """Renew the leases of these chains; return those that this process still holds."""
         wanted = set(chains)
         if not self.is_shared or not wanted:
             return wanted

@@ -202,7 +202,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Problem:
-    """A finding as the ledger has it: since when, when an alert told of it, and when it was over (UTC).
+    """A recorded finding: when it began, when an alert went out, and when it was over (all UTC).
 
     `alerted_at` is None while the problem is in the list of what needs attention only.
     """

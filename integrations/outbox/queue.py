@@ -42,7 +42,7 @@ from integrations.outbox.schema import (
 LINKED = ("ticket", "contact")
 """Kinds whose records a message leads to."""
 _PARENT = actions.alias("parent")
-# A note hangs on its contact, so contacts go first; every other kind is a row of its own.
+# A note belongs to its contact, so contacts go first; every other kind stands alone.
 _RANK = case((actions.c.kind == "note", 1), (actions.c.kind == "task", 2), else_=0)
 
 

@@ -22,7 +22,7 @@ _LEFT_OUT = "Left out"
 
 
 def without(ticket: Ticket, left_out: Omission) -> Ticket:
-    """The ticket without these parts; it says so itself."""
+    """The ticket without these parts, with a note that names them."""
     if not left_out:
         return ticket
     transcript = "" if TRANSCRIPT.name in left_out else ticket.transcript

@@ -55,7 +55,7 @@ class Ticket:
 
     @property
     def news(self) -> tuple[tuple[str, str], ...]:
-        """The facts that are told again when they change."""
+        """The facts that a comment repeats when they change."""
         return tuple(fact for fact in self.facts if fact[0] not in NO_NEWS)
 
 

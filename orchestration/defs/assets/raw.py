@@ -18,7 +18,7 @@ from orchestration.warehouse import RAW
 
 OWNERS = ["team:data"]
 WAREHOUSE_POOL = "warehouse"
-# a group of its own, so that the graph of groups has no cycle: the results of actions come back into the warehouse
+# a separate group, so that the graph of groups has no cycle: the results of actions come back into the warehouse
 OUTCOMES_GROUP = "outcomes"
 LANDING = dg.AssetSpec(
     "landing",
