@@ -1,6 +1,6 @@
 """Imported once by the process that `tests.commands` forks: whatever a command would import on its way.
 
-Nothing here opens a database or starts a thread, because each fork would share it.
+Nothing here holds a database or a thread, because each fork would share it.
 """
 
 import gc
@@ -22,7 +22,7 @@ for module in (
 ):
     import_module(module)
 import_module(CODE_LOCATION).defs.get_repository_def()
-dbt.hold_parsed(OrchestrationSettings())
+dbt.warm_up(OrchestrationSettings())
 # a fork shares each page until it is written, and the collector writes to all that it looks at
 gc.collect()
 gc.freeze()

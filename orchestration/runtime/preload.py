@@ -3,7 +3,7 @@
 The launcher starts `python -m orchestration.runtime.preload` with one end of a pipe. The server reports that it is
 ready, then receives for each run the argument of `dagster api execute_run`, Dagster's own command for a run in its own
 process, and replies with the id of that process. It ends when the launcher is gone, and when the code has changed
-since it was imported. Nothing in it opens a database or a socket or starts a thread: every fork would share it.
+since it was imported. Nothing in it holds a database, a socket or a thread: every fork would share it.
 """
 
 import gc
@@ -36,7 +36,7 @@ def serve(launcher: Connection) -> None:
     for module in (CODE_LOCATION, *_USED_LATER):
         import_module(module)
     import_module(CODE_LOCATION).defs.get_repository_def()
-    dbt.hold_parsed(OrchestrationSettings())
+    dbt.warm_up(OrchestrationSettings())
     # a fork shares each page until it is written, and the collector writes to all that it looks at
     gc.collect()
     gc.freeze()

@@ -275,8 +275,17 @@ def awkward_events() -> list[Event]:
 
 @pytest.fixture(scope="session")
 def awkward(new_warehouse: Callable[[], Warehouse], awkward_events: list[Event]) -> Warehouse:
-    """All awkward events in one load and one complete build."""
-    warehouse = new_warehouse()
-    warehouse.load(awkward_events)
-    warehouse.build()
+    """All awkward events in one load and one complete build, made once for all workers of a test run."""
+
+    def build(home: Path) -> None:
+        first = new_warehouse()
+        first.load(awkward_events)
+        first.build()
+        shutil.copytree(first.home, home)
+        shutil.copytree(first.target, home / "target", ignore=shutil.ignore_patterns("home"))
+
+    source, warehouse = homes.shared("awkward", build), new_warehouse()
+    shutil.copyfile(source / warehouse.path.name, warehouse.path)
+    shutil.copytree(source / "target", warehouse.target, dirs_exist_ok=True)
+    warehouse.loads = 1
     return warehouse

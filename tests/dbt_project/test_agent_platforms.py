@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from retell.types.phone_call_response import PhoneCallResponse
-from vapi.types.server_message_end_of_call_report_ended_reason import ServerMessageEndOfCallReportEndedReason
 
 if TYPE_CHECKING:
     from tests.dbt_project.conftest import Event, Warehouse
@@ -190,6 +188,12 @@ RETIRED = (
 
 def reasons() -> Iterator[tuple[str, dict[str, Any]]]:
     """An end for every reason that the vendors' packages list, for older ones, and for one that nobody lists."""
+    # here, because every worker of a test run would import all of Retell's package
+    from retell.types.phone_call_response import PhoneCallResponse
+    from vapi.types.server_message_end_of_call_report_ended_reason import (
+        ServerMessageEndOfCallReportEndedReason,
+    )
+
     (listed,) = get_args(PhoneCallResponse.model_fields["disconnection_reason"].annotation)[:1]
     for reason in get_args(listed):
         yield "retell", {"event": "call_ended", "call": {"call_id": reason, "disconnection_reason": reason}}

@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import orjson
 import pytest
-from livekit.protocol.models import DisconnectReason
-from livekit.protocol.webhook import WebhookEvent
-from telnyx.types.call_hangup import Payload
 
 from receiver import probe_event
 from receiver.body import FORM, parse, parse_form
@@ -184,6 +181,11 @@ def test_what_is_due(built: "Warehouse") -> None:
 
 def documented_reasons() -> set[tuple[str, str]]:
     """Why a call can end, by the vendors' own lists: their packages, and the documents where there is none."""
+    # here, because every worker of a test run would import all of Telnyx's package
+    from livekit.protocol.models import DisconnectReason
+    from livekit.protocol.webhook import WebhookEvent
+    from telnyx.types.call_hangup import Payload
+
     (cause,) = [each for each in get_args(Payload.model_fields["hangup_cause"].annotation) if get_args(each)]
     room_end = WebhookEvent.DESCRIPTOR.fields_by_name["room_end_reason"].enum_type
     assert room_end is not None

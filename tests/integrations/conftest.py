@@ -5,13 +5,16 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from integrations.config import IntegrationSettings
+from integrations.destinations import Limits
 from integrations.outbox import Outbox, open_outbox
+from integrations.routes import Routes, routes
 
 # Debian keeps its versions beside each other
 POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin/initdb"), default=Path("/nowhere/initdb")).parent
@@ -23,6 +26,21 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith("AFTERCALL_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+class _Unpaced:
+    """An installation's routes, with no pace but the file's: destinations' own would have tests wait for turns."""
+
+    def __init__(self, routes: Routes) -> None:
+        self._routes = routes
+
+    def limits_of(self, name: str, own: Limits) -> Limits:
+        return self._routes.limits_of(name, replace(own, per_second=None))
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.outbox.worker.routes", lambda settings: _Unpaced(routes(settings)))
 
 
 @pytest.fixture(scope="session")

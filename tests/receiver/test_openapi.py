@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import requests
-import schemathesis
 
 from receiver.openapi import ANSWERS, openapi
 from receiver.signatures import BadSignature
@@ -26,6 +25,8 @@ def test_every_source_is_described_and_nothing_else() -> None:
 
 
 def test_it_is_valid_openapi() -> None:
+    import schemathesis  # here, because it takes seconds, in every worker of a test run
+
     schemathesis.openapi.from_dict(openapi()).validate()
     broken = openapi() | {"paths": {"/x": {"post": {"responses": 7}}}}
     with pytest.raises(Exception, match="7 is not of type"):

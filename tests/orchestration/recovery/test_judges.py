@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from retell import Retell
 from smallestai import SmallestAI
 from smallestai.atoms.types.webhook_event_analytics_completed import WebhookEventAnalyticsCompleted
 from smallestai.atoms.types.webhook_event_post_conversation import WebhookEventPostConversation
@@ -19,6 +18,8 @@ NOW = datetime.now(UTC)
 
 @pytest.mark.parametrize("api", ["retell"], indirect=True)
 def test_retells_package_reads_the_fake(api: ListApi) -> None:
+    from retell import Retell  # here, because it takes seconds, in every worker of a test run
+
     api.calls = [api.dialect.call(number, NOW - timedelta(hours=2), 60) for number in range(5)]
     client = Retell(api_key=api.key, base_url=api.url, max_retries=0, _strict_response_validation=True)
     moment = PLATFORMS["retell"].moment
