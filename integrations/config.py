@@ -219,6 +219,14 @@ def _import_destinations() -> None:
                 import_module(module.name)
 
 
+def needed(secret: SecretStr, remedy: str) -> str:
+    """A secret in plain text. Raises DestinationUnavailable, which says what to do, if there is none."""
+    value = secret.get_secret_value().strip()
+    if not value:
+        raise DestinationUnavailable(remedy)
+    return value
+
+
 def _setting(channel: str) -> str:
     if channel not in CHANNEL_SETTINGS:
         raise ValueError(f"there is no channel {channel!r}; the channels are {', '.join(CHANNEL_SETTINGS)}")

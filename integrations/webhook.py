@@ -21,7 +21,7 @@ import orjson
 from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import CheckResult, Delivery, check_result
+from integrations.destinations import CannotBeAsked, CheckResult, Delivery, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import HttpClient, checked_url
 
@@ -33,7 +33,7 @@ _NOBODY_THERE = frozenset({404, 405, 410})
 Content = Callable[[Delivery], Mapping[str, Any]]
 
 
-class WebhookDestination:
+class WebhookDestination(CannotBeAsked):
     """Posts `{type, timestamp, data}`; every 2xx is a success, and an `id` in a JSON answer is kept.
 
     Args:
@@ -46,8 +46,6 @@ class WebhookDestination:
         DestinationUnavailable: if the URL or the secret is missing or unusable.
     """
 
-    can_be_asked = False
-
     def __init__(
         self, settings: IntegrationSettings, channel: str, content: Content, name: str = NAME
     ) -> None:
@@ -58,10 +56,6 @@ class WebhookDestination:
         self._signers = _signers(settings.webhook_secret.get_secret_value())
         self._open = partial(HttpClient, "The webhook's receiver", settings, url, setting=setting)
         self._client = self._open(wrong_for_all=_NOBODY_THERE)
-
-    def find(self, delivery: Delivery) -> str | None:
-        """Always None: a webhook cannot be asked. It is the receiver that recognises a repeat by its id."""
-        return None
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""

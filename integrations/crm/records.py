@@ -151,7 +151,7 @@ class Crm(ABC):
 
     def lessened(self, fields: Mapping[str, str], left_out: Omission) -> dict[str, str]:
         """The fields without what is left out."""
-        return {name: value for name, value in fields.items() if name not in left_out}
+        return left_out.of(fields)
 
     def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contacts that a refusal names as being there already, as they are now."""

@@ -237,9 +237,7 @@ class SalesforceCrm(Crm):
         yield check_result("credentials", self._may_log_in)
         persons = ("LastName", "Phone", "Email", *self.own.values())
         yield check_result(f"may write {self._new}s", lambda: self._may_write(self._new, persons))
-        yield check_result(
-            "may write Tasks", lambda: self._may_write("Task", ("WhoId", "Description", self._key))
-        )
+        yield check_result("may write Tasks", self._may_write, "Task", ("WhoId", "Description", self._key))
 
     def _may_log_in(self) -> str:
         self.client.log_in()

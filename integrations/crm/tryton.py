@@ -177,12 +177,12 @@ class TrytonCrm(Crm):
     def check(self) -> Iterator[CheckResult]:
         """Whether the key's user may read and write each record, and company and fields exist."""
         for kind, model in MODELS.items():
-            yield check_result(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
+            yield check_result(f"may read {kind}s", self._may_read, model)
         for kind, needed in RIGHTS.items():
-            yield check_result(f"may write {kind}s", lambda needed=needed: self._may_write(needed))  # type: ignore[misc]
+            yield check_result(f"may write {kind}s", self._may_write, needed)
         yield check_result("company", self._company_name)
         for field in self.own.values():
-            yield check_result(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
+            yield check_result(f"field {field}", self._may_read, PARTY, field)
 
     def _may_read(self, model: str, field: str = "id") -> str:
         parties = self.client.search(PARTY, [], [field if model == PARTY else "id"], most=1)
