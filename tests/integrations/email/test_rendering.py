@@ -183,7 +183,7 @@ def alert(headline: str, action_needed: str) -> EmailMessage:
     )
     settings = IntegrationSettings(email_list_unsubscribe="https://shop.de/stop", email_require_consent=True)
     mail = message(delivery(row), settings)
-    check_wish(mail, delivery(row), settings)
+    check_wish(delivery(row), settings)
     return mail
 
 
