@@ -68,14 +68,6 @@ _CONFIGURATION = "destinations:{}"
 """Name of the watermark that holds the configuration by which a channel's rows were placed."""
 
 
-def enqueue(
-    engine: Engine, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
-) -> EnqueueReport:
-    """Insert what is new, change what changed, leave the rest; of equal keys the last counts. Raises BadRoutes."""
-    with writing(engine) as write:
-        return enqueue_in(write, rows, now, settings)
-
-
 def enqueue_in(
     write: Write,
     rows: Iterable[DueAction],
@@ -83,22 +75,19 @@ def enqueue_in(
     settings: IntegrationSettings,
     known: Routes | None = None,
 ) -> EnqueueReport:
-    """The same within a transaction that writes more; by the routes given, if any are."""
+    """Insert what is new, change what changed, leave the rest; of equal keys the last counts. Raises BadRoutes.
+
+    `known`: routes instead of those of the settings.
+    """
     batch_writer = _Enqueue(write, now, settings, known or routes(settings))
     remaining = iter(rows)
     while batch := tuple(islice(remaining, SET_SIZE)):
         batch_writer.add({due_key_of(row.action_key): row for row in batch})
-    results = batch_writer.results
-    return EnqueueReport(
-        created=results[EnqueueResult.CREATED],
-        updated=results[EnqueueResult.UPDATED],
-        unchanged=results[EnqueueResult.UNCHANGED],
-        skipped=results[EnqueueResult.SKIPPED],
-    )
+    return EnqueueReport(**{result.value: batch_writer.results[result] for result in EnqueueResult})
 
 
 class _Enqueue:
-    """One call of `enqueue`: what it has to write of a set, and what became of all due actions."""
+    """One call of `enqueue_in`: what it has to write of a set, and what became of all due actions."""
 
     def __init__(self, write: Write, now: datetime, settings: IntegrationSettings, known: Routes) -> None:
         self.write, self.now, self.settings, self.routes = write, now, settings, known

@@ -16,8 +16,9 @@ from integrations.errors import (
     TransientError,
     Unreachable,
 )
-from integrations.outbox import Outbox, Pause, dispatch, incidents
+from integrations.outbox import Outbox, Pause, dispatch
 from tests.integrations.examples import NOW, Register, slack, ticket
+from tests.integrations.outbox.recorded import all_problems, previews_of
 
 MINUTE = timedelta(minutes=1)
 
@@ -220,7 +221,7 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
     busy.error = None
     dispatch(outbox, "ticket", settings, now=now, destination=busy)
     assert of_register(alerts(outbox, settings, now)) == told
-    assert incidents.all_problems(outbox.engine)[0].resolved_at == now
+    assert all_problems(outbox)[0].resolved_at == now
 
 
 def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
@@ -236,7 +237,7 @@ def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
     dispatch(outbox, "ticket", settings, now=until, destination=away)
     # Now the stop is told too; the waiting is not said to be over.
     assert len(of_register(alerts(outbox, settings, until))) == 2
-    assert all(one.resolved_at is None for one in incidents.all_problems(outbox.engine))
+    assert all(one.resolved_at is None for one in all_problems(outbox))
 
 
 def test_another_destination_is_not_stopped_by_it(
@@ -267,7 +268,7 @@ def test_other_channels_go_on_and_the_alert_goes_out(
     )
     assert len(alerts(outbox, settings)) == 1
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 2
-    assert {preview.title for preview in outbox.previews(channel="chat")} == {
+    assert {preview.title for preview in previews_of(outbox, "chat")} == {
         "#support: Transfer requested by Ada",
         "#alerts: The ticket channel has stopped at register",
     }

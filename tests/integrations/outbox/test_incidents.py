@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import BadAlerts, Finding, Outbox, dispatch, incidents
+from integrations.outbox import BadAlerts, Finding, Outbox, dispatch
 from tests.integrations.examples import NOW, ticket
+from tests.integrations.outbox.recorded import all_problems
 from tests.integrations.outbox.systems import say
 
 Settings = Callable[..., IntegrationSettings]
@@ -43,7 +44,7 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
     outbox.give_up("ticket:atoms:8", "Grace")
     assert look(outbox, settings, NOW + 5 * MINUTE) == []
     assert told(outbox)[1:] == ["Resolved: Actions of the ticket channel have failed"]
-    (over,) = incidents.all_problems(outbox.engine)
+    (over,) = all_problems(outbox)
     assert (over.since, over.resolved_at) == (NOW, NOW + 5 * MINUTE)
 
 

@@ -25,6 +25,7 @@ from integrations.outbox import engine as engines
 from integrations.outbox.leases import Claim, Leases, is_gone, lease_seconds, new_owner, take_from_the_gone
 from integrations.outbox.schema import claims
 from tests.integrations.examples import NOW, Register, contact, note, task, ticket
+from tests.integrations.outbox.recorded import previews_of
 
 pytestmark = pytest.mark.usefixtures("_on_postgres")
 Settings = Callable[..., IntegrationSettings]
@@ -337,7 +338,7 @@ def test_several_dispatchers_write_each_preview_once(
                 time.sleep(0.05)
 
     in_threads(3, work)
-    previews = outbox.previews(limit=1_000)
+    previews = previews_of(outbox, "ticket")
     assert (len(previews), {preview.revision for preview in previews}) == (600, {1})
     assert {action.attempts for action in outbox.actions(limit=1_000)} == {1}
 
