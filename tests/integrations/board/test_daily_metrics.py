@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from integrations.board.daily_metrics import Figures, Line, Numbers, numbers, scores
+from integrations.board.daily_metrics import Figures, Line, Numbers, copied, numbers
 from orchestration.tools.board_copy import BoardCopy
 from orchestration.warehouse.copy_files import PublishedFile
 
@@ -93,9 +93,11 @@ def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_anot
     assert len(of(copy, date(2026, 11, 1), "America/New_York").hours) == 25
 
 
-def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(copy: BoardCopy) -> None:
-    assert scores(copy, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
-    assert scores(copy, []) == {}
+def test_scores_and_durations_are_those_of_the_calls_that_are_asked_for(copy: BoardCopy) -> None:
+    calls = copied(copy, ["now 1", "now 3", "nobody's"])
+    known = {key: (call["satisfaction_score"], call["duration_seconds"]) for key, call in calls.items()}
+    assert known == {"now 1": (5, 60), "now 3": (None, None)}
+    assert copied(copy, []) == {}
 
 
 def test_without_a_copy_there_are_none(tmp_path: Path) -> None:
