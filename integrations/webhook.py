@@ -28,7 +28,7 @@ from integrations.http import HttpClient, checked_url
 NAME = "webhook"
 LONGEST_ID = 200
 # Nobody listens at this address (any more), or not for POST: so it is for the next action too.
-_NOBODY_THERE = frozenset({404, 405, 410})
+_NO_LISTENER = frozenset({404, 405, 410})
 
 Content = Callable[[Delivery], Mapping[str, Any]]
 
@@ -55,7 +55,7 @@ class WebhookDestination(CannotBeAsked):
         url = checked_url(own or settings.webhook_url.get_secret_value().strip(), setting)
         self._signers = _signers(settings.webhook_secret.get_secret_value())
         self._open = partial(HttpClient, "The webhook's receiver", settings, url, setting=setting)
-        self._client = self._open(wrong_for_all=_NOBODY_THERE)
+        self._client = self._open(wrong_for_all=_NO_LISTENER)
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""
@@ -99,7 +99,7 @@ class WebhookDestination(CannotBeAsked):
     def _listens(self) -> str:
         remark = "yes; whether it takes the signature shows with the first event"
         # A receiver that knows POST alone refuses OPTIONS by 405.
-        client = self._open(wrong_for_all=_NOBODY_THERE - {405})
+        client = self._open(wrong_for_all=_NO_LISTENER - {405})
         try:
             answer = client.request("OPTIONS")
         except Rejected:

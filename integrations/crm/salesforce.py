@@ -44,7 +44,7 @@ from integrations.rest import Conflict, Missing
 NUMBERS = ("Phone", "MobilePhone")
 PRIORITIES = {"high": "High", "normal": "Normal", "low": "Low"}
 DESCRIPTION = "Description"
-_FOUND = ("Id", "CreatedDate", *NUMBERS, "Email")
+_CANDIDATE_FIELDS = ("Id", "CreatedDate", *NUMBERS, "Email")
 _OF_TASKS = (
     "Subject", "Description", "ActivityDate", "Status", "Priority", "TaskSubtype", "CallDurationInSeconds",
     "CallDisposition",
@@ -96,7 +96,7 @@ class SalesforceCrm(Crm):
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
         """Contacts, and leads that are none yet, with the number or the address; a contact goes before a lead."""
-        written, names = phones.spellings(phone, self.region), ", ".join(_FOUND)
+        written, names = phones.spellings(phone, self.region), ", ".join(_CANDIDATE_FIELDS)
         where = " OR ".join(format_soql("{:literal} IN {}", name, [*written] or [phone]) for name in NUMBERS)
         where += format_soql(" OR Email = {}", email) if email else ""
         records = self._query(f"SELECT {names} FROM Contact WHERE {where}")  # noqa: S608 - quoted
@@ -114,7 +114,7 @@ class SalesforceCrm(Crm):
         """The contacts and leads of `DUPLICATES_DETECTED`, which a rule of the org takes for the same person."""
         for identity in duplicates(error.details):
             try:
-                yield self._candidate(self._read(identity, _FOUND) or {})
+                yield self._candidate(self._read(identity, _CANDIDATE_FIELDS) or {})
             except Missing:
                 continue
 

@@ -136,7 +136,9 @@ class TrytonCrm(Crm):
     def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
         """The values; a note's and a task's party is part of them."""
         if record.kind == "contact":
-            return self._party(record, {"name": phones.readable(record.phone, self.region), **_told(fields)})
+            return self._party(
+                record, {"name": phones.readable(record.phone, self.region), **_filled(fields)}
+            )
         if record.kind == "note":
             return dict(fields) | ({"resource": f"{PARTY},{contact_id}"} if contact_id else {})
         party = {"party": int(contact_id)} if contact_id else {}
@@ -249,7 +251,7 @@ def _time(value: Mapping[str, int]) -> str:
     return "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}".format_map(value)
 
 
-def _told(fields: Mapping[str, str]) -> dict[str, str]:
+def _filled(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 

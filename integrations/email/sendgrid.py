@@ -32,7 +32,7 @@ _KEY = "AFTERCALL_SENDGRID_API_KEY"
 _SCOPE = "mail.send"
 _ACCEPTED = 202
 # Something else answers at this address: so it will for the next mail.
-_NOT_THERE = frozenset({404, 405})
+_NO_SUCH_PATH = frozenset({404, 405})
 # The others are fields of the request, or SendGrid's own.
 _HEADERS = (
     "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted", "X-Auto-Response-Suppress",
@@ -85,7 +85,7 @@ class SendGrid(CannotBeAsked):
             checked_url(own_settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
             setting=f"{_KEY}, AFTERCALL_SENDGRID_URL and the verified senders of your account",
             headers=authorization(key),
-            wrong_for_all=_NOT_THERE,
+            wrong_for_all=_NO_SUCH_PATH,
             words_of=_words,
         )
 

@@ -35,7 +35,7 @@ from integrations.errors import (
 )
 from integrations.outbox.models import Action
 from integrations.outbox.queue import earlier_records, got_through_since, links, notes_before, parents
-from integrations.outbox.results import FOUND, STOPPED, Outcome
+from integrations.outbox.results import RECOGNISED, STOPPED, Outcome
 from integrations.outbox.retry import wait
 from integrations.outbox.schema import DEAD, RETRYING, SENT, SKIPPED, UPDATABLE, SkipReason
 from integrations.outbox.transitions import MOST_BEGUN, SKIP_TEXTS
@@ -212,7 +212,7 @@ class Sender:
 
     def _send(self, action: Action, delivery: Delivery, record: str | None) -> tuple[str, str]:
         if record is not None and self._is_final(action, record):
-            return record, FOUND
+            return record, RECOGNISED
         return self.target.send(delivery, record), SENT
 
     def _plan(self, action: Action, delivery: Delivery, record: str | None) -> Plan:

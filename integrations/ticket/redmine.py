@@ -32,7 +32,7 @@ SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
 NEEDED = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
 LONGEST_SUBJECT = 255
-_NOT_THERE = "aftercall-looks-for-nothing"
+_ABSENT_TEXT = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
 
@@ -176,7 +176,7 @@ class Redmine(TicketDestination):
     def check(self) -> Iterator[CheckResult]:
         """Whose key it is, what its roles may do, whether the list finds texts, and whether what is named exists."""
         yield check_result("credentials", self.who)
-        yield check_result("issues can be found by their text", self._can_be_found)
+        yield check_result("issues can be found by their text", self._texts_are_searched)
         for target in self._projects.all():
             yield check_result(f"project {target}", self._project, target)
         for project in dict.fromkeys(target.partition("/")[0] for target in self._projects.all()):
@@ -207,8 +207,8 @@ class Redmine(TicketDestination):
         answer = self.client.request("GET", f"/roles/{role}.json").json()
         return [str(name) for name in self.client.part(answer, "role", "permissions")]
 
-    def _can_be_found(self) -> str:
-        self._with_text(_NOT_THERE)
+    def _texts_are_searched(self) -> str:
+        self._with_text(_ABSENT_TEXT)
         return "yes"
 
     def _project(self, target: str) -> str:

@@ -38,8 +38,8 @@ def test_the_lag_is_that_of_the_oldest_event_and_amber_from_a_minute_on(
 
 
 def test_an_installation_that_has_done_nothing_says_so(tmp_path: Path) -> None:
-    said = text(health(tmp_path, None))
-    assert said == (
+    shown = text(health(tmp_path, None))
+    assert shown == (
         "no event yet data delay \N{EN DASH} loaded never numbers none yet 0 failed Dagster ○ does not answer"
     )
 

@@ -199,7 +199,7 @@ def test_who_claims_an_address_does_not_teach_it_to_the_crm(
             dispatch(outbox, "crm", settings, now=NOW)
             assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
     assert office.mails == []
-    assert fake.told(victim) == {"email": "victim@example.com", "firstname": "Vic"}
+    assert fake.properties_of(victim) == {"email": "victim@example.com", "firstname": "Vic"}
     assert [one["properties"].get("email") for one in fake.objects.values()] == ["victim@example.com", None]
 
 

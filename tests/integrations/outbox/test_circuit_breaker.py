@@ -39,13 +39,13 @@ class Counting(Register):
 def alerts(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[str]:
     """What is told when somebody looks now: problems, and that they are over."""
     outbox.reconcile(outbox.findings(settings, now), settings, now)
-    told = [action.payload for action in outbox.actions(kind="pipeline_alert")]
-    return sorted(str(one["summary"]) for one in told if not one["headline"].startswith("Resolved"))
+    payloads = [action.payload for action in outbox.actions(kind="pipeline_alert")]
+    return sorted(str(one["summary"]) for one in payloads if not one["headline"].startswith("Resolved"))
 
 
-def of_register(told: list[str]) -> list[str]:
+def of_register(summaries: list[str]) -> list[str]:
     """Those about the register: an alert that nobody sends waits too."""
-    return [one for one in told if "register" in one]
+    return [one for one in summaries if "register" in one]
 
 
 def pause_of(outbox: Outbox) -> Pause:
@@ -211,16 +211,16 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
     for _ in range(5):
         until = dispatch(outbox, "ticket", settings, now=now, destination=busy).paused_until
         assert until is not None
-        told = of_register(alerts(outbox, settings, now + 31 * MINUTE))
-        assert len(told) == 1
-        assert told[0].endswith("it is tried again at 14:00 UTC: 429")
+        summaries = of_register(alerts(outbox, settings, now + 31 * MINUTE))
+        assert len(summaries) == 1
+        assert summaries[0].endswith("it is tried again at 14:00 UTC: 429")
         now = until
     action = outbox.action(ticket("1").action_key)
     assert action is not None
     assert (action.status, action.attempts) == ("pending", 0)
     busy.error = None
     dispatch(outbox, "ticket", settings, now=now, destination=busy)
-    assert of_register(alerts(outbox, settings, now)) == told
+    assert of_register(alerts(outbox, settings, now)) == summaries
     assert all_problems(outbox)[0].resolved_at == now
 
 

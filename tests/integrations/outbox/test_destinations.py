@@ -54,9 +54,9 @@ def test_a_note_hangs_on_the_contact_of_its_own_system(
     later = NOW + timedelta(days=1)
     assert dispatch(outbox, "crm", settings, now=later).sent == 3
     for name in ("north", "south"):
-        told = [(line["key"], line["contact"]) for line in did(systems, name)]
+        contacts = [(line["key"], line["contact"]) for line in did(systems, name)]
         own = f"{name}/contact:+12025550143"
-        assert told == [
+        assert contacts == [
             (contact().action_key, None), (note().action_key, own), (task().action_key, own),
         ]  # fmt: skip
 
