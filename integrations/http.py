@@ -79,11 +79,19 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     @property
+    def start(self) -> str:
+        """As much of the text as is looked into."""
+        return self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
+
+    @property
     def is_page(self) -> bool:
         """True if the body is HTML, by its type or its first character."""
-        return is_page(
-            self.headers.get("Content-Type", ""), self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
-        )
+        return is_page(self.headers.get("Content-Type", ""), self.start)
+
+    @property
+    def words(self) -> str:
+        """What the system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
+        return line(text_of(self.start) if self.is_page else self.start, QUOTED)
 
     def json(self) -> dict[str, Any]:
         """The body as the JSON object that was promised; Unreachable if it is none, as of a page of maintenance."""
@@ -94,7 +102,7 @@ class Answer:
         if not isinstance(value, dict):
             raise Unreachable(
                 f"{self.system} answered {self.status} without the JSON object it promises: "
-                f"{words(self.headers, self.body) or 'nothing'}",
+                f"{self.words or 'nothing'}",
                 may_be_done=True,
             )
         return value
@@ -217,7 +225,7 @@ class HttpClient:
 
     def _words(self, answer: Answer) -> str:
         """What the system says for itself."""
-        return words(answer.headers, answer.body)
+        return answer.words
 
     def _failure(self, answer: Answer, message: str) -> Exception:
         """The failure kind of an answer that is not 2xx."""
@@ -255,13 +263,6 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     except ValueError:
         return None
     return max(timedelta(0), (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now)
-
-
-def words(headers: Mapping[str, str], body: bytes) -> str:
-    """What a system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
-    text = body[:LONGEST_DETAILS].decode("utf-8", "replace")
-    kind = headers.get("Content-Type", "")
-    return line(text_of(text) if is_page(kind, text) else text, QUOTED)
 
 
 def checked_url(value: str, setting: str) -> str:

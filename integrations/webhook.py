@@ -163,8 +163,5 @@ def _id_in(body: bytes) -> str | None:
     except orjson.JSONDecodeError:
         return None
     identity = value.get("id") if isinstance(value, dict) else None
-    return (
-        str(identity)
-        if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != ""
-        else None
-    )
+    is_id = isinstance(identity, str | int) and not isinstance(identity, bool) and identity != ""
+    return str(identity) if is_id else None

@@ -34,6 +34,7 @@ USER_KEY = "aftercall.user"
 LONGEST_BODY = 64 << 10
 """So much of a raw body is shown, in bytes: a page has up to 50 of them."""
 MOST_TURNS = 1000
+NOT_OWN = "This form is not from a page of the board, or the board was restarted. Reload, and try again."
 LOG = logging.getLogger("aftercall.board")
 
 
@@ -177,13 +178,9 @@ def board_pages(
         )
 
     def only_own_forms() -> None:
-        if not access.is_own(
-            user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
-        ):
-            abort(
-                403,
-                "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
-            )
+        headers = {name.lower(): value for name, value in request.headers}
+        if not access.is_own(user(), request.form.get("token", ""), headers):
+            abort(403, NOT_OWN)
 
     @pages.post("/resume/<channel>/<destination>")
     def resume(channel: str, destination: str) -> Response:

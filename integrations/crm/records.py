@@ -207,12 +207,9 @@ class Crm(ABC):
         except (Missing, NotFound):
             raise
         except (Rejected, Conflict) as error:
-            email = fields.get("email", "")
-            known = (
-                chosen(self.named_by(error), record.phone, email, self.region)
-                if record.kind == "contact"
-                else None
-            )
+            if record.kind != "contact":
+                raise
+            known = chosen(self.named_by(error), record.phone, fields.get("email", ""), self.region)
             remote = self.remote("contact", known) if known else None
             if remote is None:
                 raise

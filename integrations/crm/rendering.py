@@ -131,9 +131,8 @@ def fields(delivery: Delivery) -> dict[str, Any]:
     phone = line(delivery.payload.get("phone"), 32)
     if not phone:
         raise Unsendable(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
-    return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone} | _FIELDS[
-        delivery.kind
-    ](delivery.payload)
+    values = _FIELDS[delivery.kind](delivery.payload)
+    return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone, **values}
 
 
 def text(delivery: Delivery, values: dict[str, Any]) -> str:

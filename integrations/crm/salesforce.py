@@ -74,10 +74,8 @@ class SalesforceCrm(Crm):
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(SalesforceSettings)
         self._key, self._new = own_settings.salesforce_key_field.strip(), own_settings.salesforce_new.strip()
-        self._company, self._url = (
-            own_settings.salesforce_company,
-            own_settings.salesforce_url.strip().rstrip("/"),
-        )
+        self._company = own_settings.salesforce_company
+        self._url = own_settings.salesforce_url.strip().rstrip("/")
         if not re.fullmatch(r"[A-Za-z]\w*", self._key):
             raise DestinationUnavailable(
                 "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"

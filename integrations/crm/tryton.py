@@ -127,11 +127,9 @@ class TrytonCrm(Crm):
     def texts(self, record: Record) -> dict[str, str]:
         """The text, which ends with the key's line; a task's name."""
         text = record.text(LONGEST_TEXT) + _mark(record)
-        return (
-            {"message": text}
-            if record.kind == "note"
-            else {"name": record.values["subject"], "comment": text}
-        )
+        if record.kind == "note":
+            return {"message": text}
+        return {"name": record.values["subject"], "comment": text}
 
     def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
         """The values; a note's and a task's party is part of them."""

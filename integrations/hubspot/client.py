@@ -90,16 +90,12 @@ class HubSpot(RestClient):
 
         HubSpot's search is some seconds behind what was written, so it recognises no repeat.
         """
-        groups = [
-            {
-                "filters": [
-                    {"propertyName": name, "operator": "EQ", "value": value} for name, value in one.items()
-                ]
-            }
+        filters = [
+            [{"propertyName": name, "operator": "EQ", "value": value} for name, value in one.items()]
             for one in any_of
         ]
         body = {
-            "filterGroups": groups,
+            "filterGroups": [{"filters": all_of} for all_of in filters],
             "properties": list(properties),
             "sorts": ["createdate"],
             "limit": limit,

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -261,7 +260,8 @@ def _place_all(
     for row in write.connection.execute(query).mappings():
         rows_by_key[row["due_key"]].append({**row})
     for rows in rows_by_key.values():
-        wanted = tuple(only or destinations(channel, _facts(rows[0]), settings, known))
+        facts = facts_of(as_action(rows[0]))
+        wanted = tuple(only or destinations(channel, facts, settings, known))
         _place(write, rows, wanted, now)
     _end_idle_pauses(write, channel)
 
@@ -326,9 +326,3 @@ def _configuration(
         return f"only {','.join(only)}"
     routed = [route.model_dump_json() for route in known.route if route.channel == channel]
     return " ".join([",".join(settings.destinations_of(channel)), *routed])
-
-
-def _facts(row: Values) -> dict[str, Any]:
-    action = as_action(row)
-    origin = (action.due_key, action.channel, action.kind, action.source, action.call_id)
-    return facts_of(DueAction(*origin, action.payload, facts=action.facts))

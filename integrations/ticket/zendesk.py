@@ -277,11 +277,8 @@ def _html(ticket: Ticket) -> str:
             return f'<a href="{escape(value)}">{lines(value)}</a>' if is_link else lines(value)
 
         html = "".join(f"<p>{lines(part)}</p>" for part in ticket.summary.split("\n\n"))
-        html += (
-            "<ul>"
-            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in ticket.facts)
-            + "</ul>"
-        )
+        facts = "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in ticket.facts)
+        html += f"<ul>{facts}</ul>"
         transcript = shorten(ticket.transcript, room)
         return html + (f"<h4>Transcript</h4><p>{lines(transcript)}</p>" if transcript else "")
 

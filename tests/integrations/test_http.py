@@ -19,7 +19,7 @@ from integrations.errors import (
     TransientError,
     Unreachable,
 )
-from integrations.http import HttpClient, checked_url, retry_after, words
+from integrations.http import Answer, HttpClient, checked_url, retry_after
 from tests.integrations import servers
 from tests.integrations.examples import NOW
 from tests.integrations.servers import System, says
@@ -202,7 +202,7 @@ def test_a_success_that_is_not_what_was_promised(
     ],
 )  # fmt: skip
 def test_the_text_of_a_page(page: str, text: str) -> None:
-    assert words({"Content-Type": "text/html"}, page.encode()) == text
+    assert Answer("Desk", 200, {"Content-Type": "text/html"}, page.encode()).words == text
 
 
 def test_of_a_page_only_its_text_is_quoted(system: System, client: Make) -> None:

@@ -8,7 +8,7 @@ import pytest
 from integrations.chat.slack_webhook import coded_error
 from integrations.config import IntegrationSettings
 from integrations.errors import redact
-from integrations.http import words
+from integrations.http import Answer
 from integrations.ticket.redmine_text import harmless
 
 SETTINGS = IntegrationSettings()
@@ -20,7 +20,7 @@ HOSTILE = [
 ]  # fmt: skip
 WORK: dict[str, Callable[[str], object]] = {
     "redact": lambda text: redact(text, SETTINGS),
-    "words": lambda text: words(PAGE, text.encode()),
+    "words": lambda text: Answer("Desk", 200, PAGE, text.encode()).words,
     "harmless": harmless,
     "meant": lambda text: coded_error(text, "#support"),
 }
