@@ -63,11 +63,9 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
         """The settings of every destination, without those that have an impossible value."""
         _import_destinations()
         for kind in DestinationSettings.__subclasses__():
-            try:
+            # A destination that cannot be opened has used no secret.
+            with suppress(DestinationUnavailable):
                 yield self.of(kind)
-            except DestinationUnavailable:
-                # A destination that cannot be opened has used no secret.
-                continue
 
     outbox_url: str = Field(
         default="",

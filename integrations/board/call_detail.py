@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from integrations.board.published import PublishedCopy
+from integrations.board.published import PublishedCopy, aware
 from receiver.envelope import LandedEvent, read_line
 from receiver.landing import LandingStore, SegmentDamaged
 
@@ -72,8 +72,8 @@ def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any])
     of last year may have landed today.
     """
     now = datetime.now(UTC)
-    since = _aware(call.get("started_at") or call.get("ended_at")) or now - timedelta(days=2)
-    until = _aware(call.get("updated_at")) or now
+    since = aware(call.get("started_at") or call.get("ended_at")) or now - timedelta(days=2)
+    until = aware(call.get("updated_at")) or now
     if since > until:
         since = until - timedelta(days=1)
     ends_at = time.monotonic() + LOOK_SECONDS
@@ -108,7 +108,3 @@ def _take(data: bytes, wanted: bytes, source: str, call_id: str, events: _Events
 
 def _in_order(events: _Events) -> list[LandedEvent]:
     return sorted(events.values(), key=lambda event: event.received_at)[:EVENTS]
-
-
-def _aware(at: Any) -> datetime | None:
-    return at.replace(tzinfo=UTC) if isinstance(at, datetime) else None

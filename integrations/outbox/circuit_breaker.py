@@ -10,7 +10,6 @@ concerns that action alone. Several dispatchers share the rows: the streak is co
 a pause that is over is probed by the one that takes it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,7 +47,7 @@ def all_pauses(engine: Engine) -> list[Pause]:
     """Every pause, the oldest first."""
     query = select(pauses).order_by(pauses.c.since, pauses.c.channel, pauses.c.destination)
     with reading(engine) as connection:
-        return [_as_pause(row) for row in connection.execute(query).mappings()]
+        return [Pause(**row) for row in connection.execute(query).mappings()]
 
 
 def pause(
@@ -65,7 +64,7 @@ def pause(
     is_this = _at(pauses, channel, destination)
     with writing(engine) as write:
         row = write.connection.execute(select(pauses).where(is_this)).mappings().first()
-        before = _as_pause(row) if row else None
+        before = Pause(**row) if row else None
         times = before.times if before else 0
         if before and before.until > now and not is_probe:
             # Another dispatcher has stopped it at the same moment.
@@ -190,7 +189,3 @@ def _length(error: Stop, times: int, settings: IntegrationSettings) -> timedelta
     return timedelta(
         seconds=min(settings.pause_cap_seconds, settings.pause_base_seconds * 2.0 ** min(times, 64))
     )
-
-
-def _as_pause(row: Mapping[Any, Any]) -> Pause:
-    return Pause(**{str(name): row[name] for name in row})

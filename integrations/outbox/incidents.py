@@ -127,7 +127,7 @@ def _waiting(
         .group_by(*group)
     )
     with reading(engine) as connection:
-        rows = connection.execute(query).all()
+        rows: Sequence[Any] = connection.execute(query).all()
         before = open_in(connection)
     waiting = []
     for channel, destination, count, since, next_attempt_at in rows:

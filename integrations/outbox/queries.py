@@ -211,6 +211,15 @@ class Queries:
             rows = connection.execute(query.order_by(interventions.c.number))
             return [Intervention(**row) for row in rows.mappings()]
 
+    def previews(self, *, channel: str | None = None, limit: int = 100) -> list[Preview]:
+        """What would have gone out, the newest first."""
+        query = select(previews).order_by(previews.c.updated_at.desc(), previews.c.action_key)
+        if channel is not None:
+            query = query.where(previews.c.channel == channel)
+        with reading(self.engine) as connection:
+            rows = connection.execute(query.limit(limit)).mappings()
+            return [Preview(**row) for row in rows]
+
     def preview(self, action_key: str) -> Preview | None:
         """The preview of one action, by its row's key or its own."""
         is_shown = actions.c.destination == PREVIEW

@@ -1,10 +1,10 @@
-"""What stands in an outbox's tables, for tests: product code asks narrower questions."""
+"""The whole ledger of problems, for tests: product code asks narrower questions."""
 
 from sqlalchemy import select
 
-from integrations.outbox import Outbox, Preview, Problem
+from integrations.outbox import Outbox, Problem
 from integrations.outbox.engine import reading
-from integrations.outbox.schema import previews, problems
+from integrations.outbox.schema import problems
 
 
 def all_problems(outbox: Outbox) -> list[Problem]:
@@ -12,11 +12,3 @@ def all_problems(outbox: Outbox) -> list[Problem]:
     with reading(outbox.engine) as connection:
         rows = connection.execute(select(problems).order_by(problems.c.since, problems.c.key)).mappings()
         return [Problem(**row) for row in rows]
-
-
-def previews_of(outbox: Outbox, channel: str) -> list[Preview]:
-    """The stored previews of a channel, the newest first."""
-    query = select(previews).where(previews.c.channel == channel)
-    with reading(outbox.engine) as connection:
-        rows = connection.execute(query.order_by(previews.c.updated_at.desc(), previews.c.action_key))
-        return [Preview(**row) for row in rows.mappings()]

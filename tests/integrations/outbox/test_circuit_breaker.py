@@ -18,7 +18,7 @@ from integrations.errors import (
 )
 from integrations.outbox import Outbox, Pause, dispatch
 from tests.integrations.examples import NOW, Register, slack, ticket
-from tests.integrations.outbox.recorded import all_problems, previews_of
+from tests.integrations.outbox.recorded import all_problems
 
 MINUTE = timedelta(minutes=1)
 
@@ -268,7 +268,7 @@ def test_other_channels_go_on_and_the_alert_goes_out(
     )
     assert len(alerts(outbox, settings)) == 1
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 2
-    assert {preview.title for preview in previews_of(outbox, "chat")} == {
+    assert {preview.title for preview in outbox.previews(channel="chat", limit=1_000)} == {
         "#support: Transfer requested by Ada",
         "#alerts: The ticket channel has stopped at register",
     }

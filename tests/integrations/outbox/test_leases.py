@@ -20,7 +20,6 @@ from integrations.outbox.leases import Leases
 from integrations.outbox.schema import claims
 from tests.integrations.examples import NOW, Register, contact, note, task, ticket
 from tests.integrations.outbox.dispatchers import Blind, created, empty_database, in_threads
-from tests.integrations.outbox.recorded import previews_of
 
 pytestmark = pytest.mark.usefixtures("_on_postgres")
 Settings = Callable[..., IntegrationSettings]
@@ -190,7 +189,7 @@ def test_several_dispatchers_write_each_preview_once(
                 time.sleep(0.05)
 
     in_threads(3, work)
-    previews = previews_of(outbox, "ticket")
+    previews = outbox.previews(channel="ticket", limit=1_000)
     assert (len(previews), {preview.revision for preview in previews}) == (600, {1})
     assert {action.attempts for action in outbox.actions(limit=1_000)} == {1}
 
