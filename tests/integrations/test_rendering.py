@@ -56,8 +56,8 @@ def test_codes_as_words() -> None:
 
 
 def test_values_are_never_templates_and_html_is_escaped(tmp_path: Path) -> None:
-    (tmp_path / "t.html.j2").write_text("<p>{{ said }}</p>")
-    (tmp_path / "t.txt.j2").write_text("{{ said }}")
+    (tmp_path / "t.html.j2").write_text("<p>{{ hostile }}</p>")
+    (tmp_path / "t.txt.j2").write_text("{{ hostile }}")
     hostile = "{{ 7 * 7 }} <script>"
     assert (
         templates(tmp_path).get_template("t.html.j2").render(hostile=hostile)
