@@ -46,5 +46,5 @@ def test_four_times_as_much_takes_no_more_than_ten_times_as_long(name: str) -> N
             assert took < 0.02 or took < 10 * seconds(WORK[name], short), (piece, start, end)
 
 
-def test_the_text_beyond_what_is_kept_is_not_searched() -> None:
+def test_the_text_beyond_what_is_stored_is_not_searched() -> None:
     assert redact("x" * 10_000_000 + "password=hunter2", SETTINGS) == "x" * 1_999 + "…"

@@ -56,7 +56,7 @@ def test_notes_of_another_form_are_none(value: object) -> None:
     assert from_json(value) == []
 
 
-def test_nobody_there_is_a_finding(installation: Installation) -> None:
+def test_no_receiver_is_a_finding(installation: Installation) -> None:
     bind = f"127.0.0.1:{installation.port}"
     assert [finding.headline for finding in receiver_findings(bind)] == ["The receiver does not answer"]
     assert sample(bind, NOW) is None

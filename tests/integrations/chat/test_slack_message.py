@@ -140,7 +140,7 @@ def test_a_link_that_slack_does_not_take_is_left_out() -> None:
         message(row, IntegrationSettings(home=Path("/nowhere"), board_url="board.example"))
 
 
-def test_what_the_headline_says_whole_is_not_said_again() -> None:
+def test_what_the_headline_says_whole_is_not_repeated() -> None:
     def sections(summary: str) -> list[str]:
         row = slack(kind="unhappy_customer", headline=f"Unhappy customer: {summary}", summary=summary)
         return [

@@ -65,7 +65,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
 
 
 @pytest.mark.parametrize("answer", [400, 404])
-def test_the_property_is_made_when_it_is_first_needed(
+def test_the_property_is_created_when_it_is_first_needed(
     hubspot: Open, portal: FakeHubSpot, answer: int
 ) -> None:
     portal.unknown_property = answer
@@ -83,7 +83,7 @@ def test_the_property_is_made_when_it_is_first_needed(
 
 
 @pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
-def test_what_was_made_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
+def test_what_was_created_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
     record_id = put(hubspot(), action)
     assert hubspot().find(delivery(action)) == record_id
     assert put(hubspot(), action) == record_id

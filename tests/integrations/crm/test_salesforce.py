@@ -47,7 +47,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
 
 
 @pytest.mark.parametrize("action", [contact(), note("it's %_\\"), task()], ids=lambda action: action.kind)
-def test_what_was_made_is_found_although_sosl_is_behind(salesforce: Open, action: DueAction) -> None:
+def test_what_was_created_is_found_although_sosl_is_behind(salesforce: Open, action: DueAction) -> None:
     record_id = put(salesforce(), action)
     assert salesforce().find(delivery(action)) == record_id
     assert put(salesforce(), action) == record_id
@@ -127,7 +127,7 @@ def test_a_name_is_cut_to_what_salesforce_takes_and_stands_whole_in_the_descript
     assert (org.all("Contact")[0]["Description"], org.all("Contact")[0]["LastName"]) == ("Mine.", "Countess")
 
 
-def test_a_name_that_comes_later_is_cut_too_and_told_where_there_is_room(
+def test_a_name_that_comes_later_is_cut_too_and_reported_where_there_is_room(
     salesforce: Open, org: FakeSalesforce
 ) -> None:
     crm, name = salesforce(), "Ada " * 20 + "Lovelace"
@@ -168,7 +168,7 @@ def test_without_a_last_name_the_number_stands_in(salesforce: Open, org: FakeSal
     assert (person["FirstName"], person["LastName"]) == (None, "+1 202-555-0143")
 
 
-def test_an_address_that_is_too_long_is_told_in_the_description(
+def test_an_address_that_is_too_long_is_reported_in_the_description(
     salesforce: Open, org: FakeSalesforce
 ) -> None:
     address = f"{'a' * 70}@example.com"

@@ -57,7 +57,7 @@ def test_a_session_that_is_over_is_opened_anew(salesforce: Open, org: FakeSalesf
     assert len(org.all("Contact")) == 1
 
 
-def test_failures_are_told_apart(salesforce: Open, org: FakeSalesforce, system: System) -> None:
+def test_each_failure_has_its_kind(salesforce: Open, org: FakeSalesforce, system: System) -> None:
     with pytest.raises(DestinationUnavailable, match="invalid_client: invalid client credentials"):
         put(salesforce(salesforce_client_secret="wrong"), contact())
     crm = salesforce()

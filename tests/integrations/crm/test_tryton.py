@@ -77,7 +77,7 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
 
 
 @pytest.mark.parametrize("kind", ["contact", "note", "task"])
-def test_what_was_made_is_found_again(tryton: Open, phone: str, kind: str) -> None:
+def test_what_was_created_is_found_again(tryton: Open, phone: str, kind: str) -> None:
     action = {"contact": contact(phone), "note": note(phone, phone), "task": task(phone, phone)}[kind]
     record_id = put(tryton(), action)
     assert tryton().find(delivery(action)) == record_id

@@ -128,7 +128,9 @@ def test_a_server_that_lets_nobody_in_is_down_for_every_mail(make: Settings, say
     assert not error.value.may_be_done
 
 
-def test_a_connection_that_died_between_two_mails_is_made_anew(make: Settings, authority: trustme.CA) -> None:
+def test_a_connection_that_died_between_two_mails_is_created_anew(
+    make: Settings, authority: trustme.CA
+) -> None:
     office = Office()
     with serving(office, authority, "starttls", timeout=1.5) as port:
         target = opened(make(port))
@@ -170,7 +172,7 @@ def test_a_certificate_for_another_name_gets_neither_mail_nor_password(
     assert office.mails == []
 
 
-def test_never_less_encryption_than_was_said(make: Settings, authority: trustme.CA) -> None:
+def test_never_less_encryption_than_was_asked_for(make: Settings, authority: trustme.CA) -> None:
     office = Office()
     with serving(office, authority, "none", auth_require_tls=False) as port:
         with pytest.raises(DestinationUnavailable, match="AFTERCALL_SMTP_SECURITY=starttls"):

@@ -57,7 +57,7 @@ def test_what_the_outbox_knows_is_listed_before_anybody_looks_and_gone_at_once(
     assert listed(outbox, settings) == []
 
 
-def test_a_stop_that_may_mend_itself_is_listed_and_not_told(
+def test_a_stop_that_may_mend_itself_is_listed_and_not_reported(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2, alert_look_minutes=0)
@@ -74,7 +74,7 @@ def test_a_stop_that_may_mend_itself_is_listed_and_not_told(
     assert len(outbox.actions(kind="pipeline_alert")) == 1
 
 
-def test_a_stop_that_mended_itself_was_never_told(
+def test_a_stop_that_mended_itself_was_never_reported(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2, alert_look_minutes=0)
@@ -165,7 +165,9 @@ def test_an_action_that_waits_says_why(outbox: Outbox, make_settings: Settings, 
     assert reason.headline == off.headline
 
 
-def test_a_problem_that_ended_between_two_looks_is_told_once(outbox: Outbox, make_settings: Settings) -> None:
+def test_a_problem_that_ended_between_two_looks_is_reported_once(
+    outbox: Outbox, make_settings: Settings
+) -> None:
     settings = make_settings()
     words = ("raw/call_events:runs_succeed", "Runs of x fail", "so", "Open it")
     past = Finding("runs:x", *words, since=NOW, over_at=NOW + MINUTE / 2)

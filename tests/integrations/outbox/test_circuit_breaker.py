@@ -86,7 +86,7 @@ def test_the_probe_waits_longer_each_time_and_then_everything_goes_on(
     assert (report.sent, report.paused_until, outbox.pauses()) == (5, None, [])
 
 
-def test_a_second_trouble_is_told_again(
+def test_a_second_trouble_is_reported_again(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path
 ) -> None:
     outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
@@ -202,7 +202,7 @@ def test_a_key_that_is_refused_once_more_burns_no_more_than_a_row_of_refusals(
     assert pause_of(outbox).is_alerted
 
 
-def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
+def test_being_asked_to_wait_kills_nothing_and_is_reported_when_it_lasts(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(retry_max_attempts=3)
@@ -224,7 +224,7 @@ def test_being_told_to_wait_kills_nothing_and_is_told_when_it_lasts(
     assert all_problems(outbox)[0].resolved_at == now
 
 
-def test_a_system_that_stays_away_for_long_is_told_before_it_is_asked_again(
+def test_a_system_that_stays_away_for_long_is_reported_before_it_is_asked_again(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(stop_after_unreachable=1)
@@ -287,7 +287,7 @@ def test_a_person_can_end_it(
     assert dispatch(outbox, "ticket", settings, now=NOW, destination=door).sent == 2
 
 
-def test_no_secret_is_told(
+def test_no_secret_is_shown(
     outbox: Outbox, make_settings: Callable[..., IntegrationSettings], tmp_path: Path
 ) -> None:
     settings = make_settings(slack_bot_token="abc-def-1234")

@@ -203,7 +203,7 @@ def test_an_id_of_another_destination_is_not_used(
 
 
 @pytest.mark.parametrize("search_lists_it", [False, True])
-def test_a_record_that_is_gone_is_made_anew(
+def test_a_record_that_is_gone_is_created_anew(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, search_lists_it: bool
 ) -> None:
     class Forgetful(Register):

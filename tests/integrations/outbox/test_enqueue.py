@@ -179,7 +179,7 @@ def test_a_wait_after_a_failure_survives_new_content(
     assert (after.failures, after.payload["title"]) == (1, "new")
 
 
-def test_odd_content_is_kept_as_far_as_it_can_be(outbox: Outbox, settings: IntegrationSettings) -> None:
+def test_odd_content_is_stored_as_far_as_it_can_be(outbox: Outbox, settings: IntegrationSettings) -> None:
     deep: object = "end"
     for _ in range(300):
         deep = [deep]

@@ -49,7 +49,7 @@ def test_many_dead_actions_are_one_problem(outbox: Outbox, make_settings: Settin
 
 
 @pytest.mark.parametrize("apart", [MINUTE, MINUTE / 1000], ids=["a minute", "within a second"])
-def test_the_same_problem_again_is_told_again(
+def test_the_same_problem_again_is_reported_again(
     outbox: Outbox, make_settings: Settings, systems: Path, apart: timedelta
 ) -> None:
     settings = make_settings()
@@ -107,7 +107,7 @@ def test_where_alerts_go(outbox: Outbox, make_settings: Settings) -> None:
             outbox.reconcile([finding], make_settings(**wrong), NOW + MINUTE)
 
 
-def test_broken_routes_do_not_keep_it_from_being_told(
+def test_broken_routes_do_not_keep_it_from_being_reported(
     outbox: Outbox, settings: IntegrationSettings, systems: Path
 ) -> None:
     (systems / "destinations.toml").write_text("[[route]]\n")

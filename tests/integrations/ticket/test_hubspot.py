@@ -127,7 +127,7 @@ def test_a_contact_that_comes_later_gets_its_ticket(hubspot: FakeHubSpot, desk: 
     assert hubspot.hung == {(number, "6")}
 
 
-def test_it_is_found_again_and_the_properties_are_made_once(
+def test_it_is_found_again_and_the_properties_are_created_once(
     hubspot: FakeHubSpot, desk: Make, system: System
 ) -> None:
     row, target = delivery(ticket()), desk()
@@ -225,7 +225,7 @@ def test_what_hubspot_refuses_of_a_ticket_is_left_out_and_named(
     assert len(hubspot.tickets) == 1
 
 
-def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_made(
+def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_created(
     hubspot: FakeHubSpot, desk: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = desk()

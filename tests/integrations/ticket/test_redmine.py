@@ -73,7 +73,7 @@ def notes(redmine: Server, number: str) -> list[str]:
     return [one["notes"] for one in issue(redmine, number)["journals"] if one["notes"]]
 
 
-def test_a_ticket_is_made_where_its_queue_goes(redmine: Server, desk: Make) -> None:
+def test_a_ticket_is_created_where_its_queue_goes(redmine: Server, desk: Make) -> None:
     row = due(description=f"The car did not start.{TRANSCRIPT}", priority="urgent")
     number = desk(redmine_tracker="Support").send(delivery(row), None)
     stored = issue(redmine, number)

@@ -36,7 +36,7 @@ def test_when_it_was_who_answered_and_where_to_read_on() -> None:
         ticket_of(delivery(row), "board.example")
 
 
-def test_resolved_after_all_is_told() -> None:
+def test_resolved_after_all_is_shown() -> None:
     assert "was resolved" not in description(ticket_of(delivery(due())))
     assert "was resolved" in description(ticket_of(delivery(due(is_resolved=True))))
 

@@ -27,14 +27,14 @@ def test_when_it_was_is_no_news() -> None:
     assert update(after, fields, fields, first(before, fields)) is None
 
 
-def test_what_is_kept_survives_being_kept() -> None:
+def test_what_is_stored_survives_being_stored() -> None:
     written = first(ticket_with(), FIELDS)
     assert read(written.dumped()) == written
     assert len(written.dumped()) < 1_000
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "{}", "[]", '{"text": 1, "transcript": 2, "fields": 3}', 5])
-def test_what_is_kept_and_was_changed_is_nothing(text: object) -> None:
+def test_what_is_stored_and_was_changed_is_nothing(text: object) -> None:
     assert read(text) is None
 
 
@@ -48,7 +48,7 @@ def test_fields_alone_need_no_comment() -> None:
     assert (dict(due_now.fields), due_now.comment) == ({"priority": "high"}, None)
 
 
-def test_a_transcript_is_told_once() -> None:
+def test_a_transcript_is_sent_once() -> None:
     written = first(ticket_with("It broke."), FIELDS)
     arrived = update(ticket_with(), FIELDS, FIELDS, written)
     assert arrived is not None
@@ -82,7 +82,7 @@ def test_a_reference_is_one_word_of_its_key() -> None:
     assert reference("ticket:a b:\ud83d").removeprefix("aftercall-").isalnum()
 
 
-def test_names_over_there() -> None:
+def test_names_in_the_other_system() -> None:
     names = targets(" Billing=123, support = 456 ,789", "AFTERCALL_DESK")
     assert [names.of(name) for name in ("billing", "BILLING", "support", "cars")] == [
         "123",
