@@ -7,12 +7,10 @@ Whether a text is an address at all, and who gets no mail, belongs to `integrati
 FREE_MAIL = frozenset(
     {
         "126.com", "163.com", "aol.com", "comcast.net", "freenet.de", "gmail.com", "gmx.at", "gmx.ch", "gmx.de",
-        "gmx.net",
-        "hotmail.com", "hotmail.co.uk", "hotmail.de", "hotmail.fr", "icloud.com", "laposte.net", "libero.it",
-        "live.com",
-        "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr", "outlook.com", "outlook.de",
-        "proton.me", "protonmail.com", "qq.com", "t-online.de", "web.de", "yahoo.com", "yahoo.co.jp", "yahoo.co.uk",
-        "yahoo.de", "yahoo.fr", "yandex.ru",
+        "gmx.net", "hotmail.com", "hotmail.co.uk", "hotmail.de", "hotmail.fr", "icloud.com", "laposte.net",
+        "libero.it", "live.com", "mac.com", "mail.com", "mail.ru", "me.com", "msn.com", "naver.com", "orange.fr",
+        "outlook.com", "outlook.de", "proton.me", "protonmail.com", "qq.com", "t-online.de", "web.de", "yahoo.com",
+        "yahoo.co.jp", "yahoo.co.uk", "yahoo.de", "yahoo.fr", "yandex.ru",
     }
 )  # fmt: skip
 _WITHOUT_DOTS = frozenset({"gmail.com", "googlemail.com"})

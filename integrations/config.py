@@ -63,11 +63,9 @@ class IntegrationSettings(EmailSettings, CrmSettings, ChatSettings, Home):
         """The settings of every destination, without those that have an impossible value."""
         _import_destinations()
         for kind in DestinationSettings.__subclasses__():
-            try:
+            # A destination that cannot be opened has used no secret.
+            with suppress(DestinationUnavailable):
                 yield self.of(kind)
-            except DestinationUnavailable:
-                # A destination that cannot be opened has used no secret.
-                continue
 
     outbox_url: str = Field(
         default="",
@@ -217,6 +215,14 @@ def _import_destinations() -> None:
             # A destination whose client library is not installed has used no secret.
             with suppress(ImportError):
                 import_module(module.name)
+
+
+def needed(secret: SecretStr, remedy: str) -> str:
+    """A secret in plain text. Raises DestinationUnavailable, which says what to do, if there is none."""
+    value = secret.get_secret_value().strip()
+    if not value:
+        raise DestinationUnavailable(remedy)
+    return value
 
 
 def _setting(channel: str) -> str:

@@ -99,10 +99,10 @@ class CheckResult:
     message: str
 
 
-def check_result(name: str, ask: Callable[[], str]) -> CheckResult:
-    """The result of `ask`; any of the failure kinds is a result that is not fine."""
+def check_result(name: str, ask: Callable[..., object], *arguments: Any) -> CheckResult:
+    """What `ask` answers when it is called with these arguments; a failure kind is a result that is not fine."""
     try:
-        return CheckResult(name, True, ask())
+        return CheckResult(name, True, str(ask(*arguments)))
     except (Rejected, TransientError, DestinationUnavailable) as error:
         return CheckResult(name, False, str(error))
 
@@ -196,6 +196,16 @@ def can_be_asked(destination: Destination) -> bool:
     Then a durable "begun" precedes each send, and what began twice without a known end is left to a person.
     """
     return bool(getattr(destination, "can_be_asked", True))
+
+
+class CannotBeAsked:
+    """The base of a destination that cannot say which records it has: see `can_be_asked`."""
+
+    can_be_asked = False
+
+    def find(self, delivery: Delivery) -> str | None:
+        """Always None."""
+        return None
 
 
 @runtime_checkable

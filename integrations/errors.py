@@ -141,16 +141,8 @@ class DestinationUnavailable(Exception):
 
     The whole destination stops, one alert tells of it, and another action is tried later. It costs no attempt, unless
     others got through since it was raised for the same action before: then it is that action's own failure.
-    The message names the setting to look at.
-
-    Args:
-        message: what happened and what to do, without secrets.
-        after: how long to wait before the next look; default: the circuit's own, longer each time.
+    The message names the setting to look at, and holds no secret.
     """
-
-    def __init__(self, message: str, after: timedelta | None = None) -> None:
-        super().__init__(message)
-        self.after = after
 
 
 def is_no_connection(cause: BaseException) -> bool:

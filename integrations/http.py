@@ -7,14 +7,15 @@ words, never a URL, because in some URLs the path is the key; for the same reaso
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -78,11 +79,19 @@ class Answer:
         return self.body.decode("utf-8", "replace")
 
     @property
+    def start(self) -> str:
+        """As much of the text as is looked into."""
+        return self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
+
+    @property
     def is_page(self) -> bool:
         """True if the body is HTML, by its type or its first character."""
-        return is_page(
-            self.headers.get("Content-Type", ""), self.body[:LONGEST_DETAILS].decode("utf-8", "replace")
-        )
+        return is_page(self.headers.get("Content-Type", ""), self.start)
+
+    @property
+    def words(self) -> str:
+        """What the system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
+        return line(text_of(self.start) if self.is_page else self.start, QUOTED)
 
     def json(self) -> dict[str, Any]:
         """The body as the JSON object that was promised; Unreachable if it is none, as of a page of maintenance."""
@@ -93,7 +102,7 @@ class Answer:
         if not isinstance(value, dict):
             raise Unreachable(
                 f"{self.system} answered {self.status} without the JSON object it promises: "
-                f"{words(self.headers, self.body) or 'nothing'}",
+                f"{self.words or 'nothing'}",
                 may_be_done=True,
             )
         return value
@@ -107,7 +116,7 @@ class HttpClient:
         settings: time-outs.
         base_url: what paths are added to; http or https.
         setting: the setting that a person looks at when the address is wrong.
-        authorise: adds the credentials to a request's headers.
+        headers: of every request, such as the credentials.
         wrong_for_all: statuses that stop the channel, besides 401, 403, 407 and redirects.
     """
 
@@ -121,16 +130,15 @@ class HttpClient:
         base_url: str,
         *,
         setting: str,
-        authorise: Callable[[requests.PreparedRequest], requests.PreparedRequest] = lambda request: request,
+        headers: Mapping[str, str] | None = None,
         wrong_for_all: frozenset[int] = frozenset(),
     ) -> None:
         self.system, self.base_url, self.setting = system, base_url, setting
         self.connect, self.read = settings.http_connect_seconds, settings.http_read_seconds
         self.whole = settings.http_whole_seconds
         self.wrong_for_all = WRONG_FOR_ALL | wrong_for_all
-        # Always set, or requests would look into ~/.netrc and prefer what it finds there.
-        self._authorise = authorise
-        self._session = self._open()
+        self.headers = {"User-Agent": _user_agent(), **(headers or {})}
+        self._session = _session()
 
     def request(
         self,
@@ -143,7 +151,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Ask once. Raises an error of `integrations.errors` for everything that is not a whole 2xx."""
-        sent = dict(headers or {})
+        sent = {**self.headers, **(headers or {})}
         if json is not None:
             body = orjson.dumps(json)
             sent.setdefault("Content-Type", "application/json")
@@ -165,7 +173,7 @@ class HttpClient:
         try:
             answer = within(self.whole, ask)
         except (requests.RequestException, OSError, ValueError) as error:
-            self._not_answered(error)
+            raise self._unanswered(error) from None
         return self._judged(answer)
 
     def knock(self) -> None:
@@ -180,53 +188,44 @@ class HttpClient:
         """Close every connection."""
         self._session.close()
 
-    def _open(self) -> requests.Session:
-        session = requests.Session()
-        session.auth = self._authorise
-        session.headers["User-Agent"] = _user_agent()
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        return session
-
-    def _not_answered(self, error: Exception) -> NoReturn:
-        """Whatever kept an answer from coming, as one of the kinds; the cause is not chained: it holds the URL."""
+    def _unanswered(self, error: Exception) -> Exception:
+        """Whatever kept an answer from coming, as one of the kinds; not to be chained, because it holds the URL."""
         if isinstance(error, DeadlineExceeded):
             # Its thread still holds the connection.
-            self._session = self._open()
-            raise Unreachable(
-                f"{self.system} did not end its answer within {self.whole:g} s", may_be_done=True
-            ) from None
+            self._session = _session()
+            text = f"{self.system} did not end its answer within {self.whole:g} s"
+            return Unreachable(text, may_be_done=True)
         if isinstance(error, _TooLarge):
-            raise Unreachable(
-                f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB", may_be_done=True
-            ) from None
+            text = f"{self.system} answered with more than {LARGEST_ANSWER >> 20} MiB"
+            return Unreachable(text, may_be_done=True)
         cause = _root(error)
         if isinstance(error, failures.SSLError) and "certificate" in str(error).lower():
             reason = getattr(cause, "verify_message", "") or "certificate verify failed"
-            raise DestinationUnavailable(
+            return DestinationUnavailable(
                 f"{self.system} shows a certificate that is not to be trusted ({reason}); nothing was sent. "
                 f"Look at {self.setting}; a CA of your own goes into REQUESTS_CA_BUNDLE"
-            ) from None
+            )
         if isinstance(error, ValueError):
             # InvalidURL, MissingSchema, InvalidSchema, InvalidHeader: all of them are ValueErrors.
-            raise DestinationUnavailable(
-                f"{self.setting} is not an address that can be asked: {type(error).__name__}"
-            ) from None
+            kind = type(error).__name__
+            return DestinationUnavailable(f"{self.setting} is not an address that can be asked: {kind}")
         if isinstance(error, failures.ConnectTimeout):
-            raise Unreachable(f"{self.system}: no connection within {self.connect:g} s") from None
+            return Unreachable(f"{self.system}: no connection within {self.connect:g} s")
         if isinstance(error, failures.ReadTimeout) or "timed out" in str(error).lower():
-            raise Unreachable(
-                f"{self.system}: nothing was heard for {self.read:g} s", may_be_done=True
-            ) from None
+            return Unreachable(f"{self.system}: nothing was heard for {self.read:g} s", may_be_done=True)
         reason = getattr(cause, "strerror", None) or type(cause).__name__
-        raise Unreachable(
-            f"{self.system}: the connection failed ({reason})", may_be_done=not is_no_connection(cause)
-        ) from None
+        text = f"{self.system}: the connection failed ({reason})"
+        return Unreachable(text, may_be_done=not is_no_connection(cause))
 
     def _judged(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:
             return answer
-        quoted = words(answer.headers, answer.body)
+        quoted = self._words(answer)
         raise self._failure(answer, f"{self.system} answered {answer.status}{': ' if quoted else ''}{quoted}")
+
+    def _words(self, answer: Answer) -> str:
+        """What the system says for itself."""
+        return answer.words
 
     def _failure(self, answer: Answer, message: str) -> Exception:
         """The failure kind of an answer that is not 2xx."""
@@ -266,15 +265,8 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     return max(timedelta(0), (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now)
 
 
-def words(headers: Mapping[str, str], body: bytes) -> str:
-    """What a system says for itself, as one line of at most 300 characters; of an HTML page only its text."""
-    text = body[:LONGEST_DETAILS].decode("utf-8", "replace")
-    kind = headers.get("Content-Type", "")
-    return line(text_of(text) if is_page(kind, text) else text, QUOTED)
-
-
 def checked_url(value: str, setting: str) -> str:
-    """An http or https URL as it stands; Paused, naming the setting, for anything else."""
+    """An http or https URL as it stands; DestinationUnavailable, naming the setting, for anything else."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -283,6 +275,12 @@ def checked_url(value: str, setting: str) -> str:
     if not usable:
         raise DestinationUnavailable(f"set {setting} to a URL that begins with https://")
     return value
+
+
+def authorization(token: str, user: str = "") -> dict[str, str]:
+    """The header that carries a token: with its user by HTTP basic authentication, else as a bearer's."""
+    basic = b64encode(f"{user}:{token}".encode()).decode()
+    return {"Authorization": f"Basic {basic}" if user else f"Bearer {token}"}
 
 
 class _TooLarge(OSError):
@@ -307,6 +305,14 @@ def _root(error: BaseException) -> BaseException:
             break
         error = inner
     return error
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    # Always set, or requests would look into ~/.netrc and prefer what stands there.
+    session.auth = lambda request: request
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
 
 def _user_agent() -> str:

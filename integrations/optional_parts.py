@@ -5,7 +5,7 @@ refusal means belongs to `errors`.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -53,6 +53,10 @@ class Omission:
 
     def __bool__(self) -> bool:
         return bool(self.parts)
+
+    def of(self, values: Mapping[str, str]) -> dict[str, str]:
+        """What is left of a record's values, by the names of its parts."""
+        return {name: value for name, value in values.items() if name not in self.parts}
 
     @property
     def note(self) -> str:

@@ -42,9 +42,7 @@ class Sample:
 def receiver_findings(bind: str) -> list[Finding]:
     """A finding if the receiver at `host:port` does not take events now, else none; takes up to two seconds."""
     try:
-        with requests.get(
-            f"{_address(bind)}/readyz", timeout=_SECONDS, allow_redirects=False, stream=True
-        ) as answer:
+        with _asked(bind, "/readyz") as answer:
             status = answer.status_code
     except requests.RequestException as error:
         return [_down("The receiver does not answer", f"Asked at {bind}: {_reason(error)}.")]
@@ -60,9 +58,7 @@ def receiver_findings(bind: str) -> list[Finding]:
 def sample(bind: str, now: datetime) -> Sample | None:
     """The receiver's counts, or None while it gives none; takes a few seconds at most."""
     try:
-        with requests.get(
-            f"{_address(bind)}/metrics", timeout=_SECONDS, allow_redirects=False, stream=True
-        ) as answer:
+        with _asked(bind, "/metrics") as answer:
             if answer.status_code != 200:
                 return None
             text = answer.raw.read(_LARGEST_BYTES, decode_content=True).decode("utf-8", "replace")
@@ -168,10 +164,11 @@ def _down(headline: str, details: str) -> Finding:
     return Finding(RECEIVER, _SUBJECT, headline, details, remedy, alert_after=RESTART)
 
 
-def _address(bind: str) -> str:
+def _asked(bind: str, path: str) -> requests.Response:
     host, port = split_bind(bind)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - asked, not listened on
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = f"http://[{host}]:{port}{path}" if ":" in host else f"http://{host}:{port}{path}"
+    return requests.get(url, timeout=_SECONDS, allow_redirects=False, stream=True)
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -6,6 +6,7 @@ a message says is in the channels' folders.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -97,6 +98,17 @@ def fit(text: str, limit: int) -> str:
     return text[: _whole_letters(text, end)].rstrip() + CUT
 
 
+def fitted(make: Callable[[int], str], most: int, size_of: Callable[[str], int]) -> str:
+    """The text that `make` returns for as much room as keeps the text's size within `most`."""
+    room = most
+    while True:
+        text = make(room)
+        size = size_of(text)
+        if size <= most or room <= 0:
+            return text
+        room = max(0, min(room * most // size, room) - 100)
+
+
 def _whole_letters(text: str, end: int) -> int:
     """The last place up to `end` that is not inside what people see as one letter or picture."""
     while 0 < end < len(text) and _is_inside(text, end):
@@ -127,14 +139,19 @@ def is_address(text: str) -> bool:
     return len(text) <= LONGEST_ADDRESS and bool(_ADDRESS.fullmatch(text))
 
 
+def instant(value: Any) -> datetime | None:
+    """A moment, from its ISO 8601 text too, as UTC; without a zone it is UTC; None if it is none."""
+    try:
+        at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
 def moment(value: Any) -> str:
     """A moment as people write it, in UTC; text that is none as it stands."""
-    try:
-        instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    except ValueError:
-        return line(value, 40) if value else ""
-    instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return f"{instant.astimezone(UTC):%-d %b %Y, %H:%M} UTC"
+    at = instant(value)
+    return f"{at:%-d %b %Y, %H:%M} UTC" if at else line(value, 40)
 
 
 def words(value: Any, default: str) -> str:

@@ -12,7 +12,7 @@ from integrations.errors import Rejected, TransientError, Unreachable
 from integrations.http import LONGEST_DETAILS, Answer, HttpClient
 from integrations.rendering import line
 
-LONGEST_TOLD = 500
+LONGEST_QUOTE = 500
 
 
 class Missing(Rejected):
@@ -22,14 +22,10 @@ class Missing(Rejected):
 class Conflict(TransientError):
     """409: somebody else was faster. After a look at what is there now it may work.
 
-    Args:
-        message: what happened, without secrets.
-        details: the system's whole answer, which may name the record that is there already. Never shown.
+    `details`: the system's whole answer, which may name the record that is there already. Never shown.
     """
 
-    def __init__(self, message: str, details: str = "") -> None:
-        super().__init__(message)
-        self.details = details
+    details = ""
 
 
 class RestClient(HttpClient):
@@ -87,17 +83,11 @@ class RestClient(HttpClient):
             error.details = answer.text[:LONGEST_DETAILS]
         return error
 
-    def _judged(self, answer: Answer) -> Answer:
-        if not 200 <= answer.status < 300:
-            quoted = self._words(answer.body)
-            if quoted:
-                raise self._failure(answer, f"{self.system} answered {answer.status}: {quoted}")
-        return super()._judged(answer)
-
-    def _words(self, body: bytes) -> str:
+    def _words(self, answer: Answer) -> str:
         try:
-            error = orjson.loads(body)
-            return line(self._words_of(error), LONGEST_TOLD) if isinstance(error, dict) else ""
+            error = orjson.loads(answer.body)
+            quoted = line(self._words_of(error), LONGEST_QUOTE) if isinstance(error, dict) else ""
         except (ValueError, TypeError, AttributeError, KeyError):
             # Not the shape that its vendor describes: the body is quoted instead.
-            return ""
+            quoted = ""
+        return quoted or super()._words(answer)

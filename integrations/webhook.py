@@ -21,19 +21,19 @@ import orjson
 from standardwebhooks import Webhook
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import CheckResult, Delivery, check_result
+from integrations.destinations import CannotBeAsked, CheckResult, Delivery, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import HttpClient, checked_url
 
 NAME = "webhook"
 LONGEST_ID = 200
 # Nobody listens at this address (any more), or not for POST: so it is for the next action too.
-_NOBODY_THERE = frozenset({404, 405, 410})
+_NO_LISTENER = frozenset({404, 405, 410})
 
 Content = Callable[[Delivery], Mapping[str, Any]]
 
 
-class WebhookDestination:
+class WebhookDestination(CannotBeAsked):
     """Posts `{type, timestamp, data}`; every 2xx is a success, and an `id` in a JSON answer is kept.
 
     Args:
@@ -46,8 +46,6 @@ class WebhookDestination:
         DestinationUnavailable: if the URL or the secret is missing or unusable.
     """
 
-    can_be_asked = False
-
     def __init__(
         self, settings: IntegrationSettings, channel: str, content: Content, name: str = NAME
     ) -> None:
@@ -57,11 +55,7 @@ class WebhookDestination:
         url = checked_url(own or settings.webhook_url.get_secret_value().strip(), setting)
         self._signers = _signers(settings.webhook_secret.get_secret_value())
         self._open = partial(HttpClient, "The webhook's receiver", settings, url, setting=setting)
-        self._client = self._open(wrong_for_all=_NOBODY_THERE)
-
-    def find(self, delivery: Delivery) -> str | None:
-        """Always None: a webhook cannot be asked. It is the receiver that recognises a repeat by its id."""
-        return None
+        self._client = self._open(wrong_for_all=_NO_LISTENER)
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Post it, signed with every secret; returns the receiver's id, or the webhook's own."""
@@ -105,7 +99,7 @@ class WebhookDestination:
     def _listens(self) -> str:
         remark = "yes; whether it takes the signature shows with the first event"
         # A receiver that knows POST alone refuses OPTIONS by 405.
-        client = self._open(wrong_for_all=_NOBODY_THERE - {405})
+        client = self._open(wrong_for_all=_NO_LISTENER - {405})
         try:
             answer = client.request("OPTIONS")
         except Rejected:
@@ -169,8 +163,5 @@ def _id_in(body: bytes) -> str | None:
     except orjson.JSONDecodeError:
         return None
     identity = value.get("id") if isinstance(value, dict) else None
-    return (
-        str(identity)
-        if isinstance(identity, str | int) and not isinstance(identity, bool) and identity != ""
-        else None
-    )
+    is_id = isinstance(identity, str | int) and not isinstance(identity, bool) and identity != ""
+    return str(identity) if is_id else None

@@ -37,8 +37,15 @@ def _checked_bind(value: str) -> str:
     return value
 
 
+def _checked_networks(value: str) -> str:
+    networks(value)
+    return value
+
+
 Bind = Annotated[str, AfterValidator(_checked_bind)]
 """An address to listen on, as `split_bind` reads it."""
+Networks = Annotated[str, AfterValidator(_checked_networks)]
+"""Networks, as `receiver.networks.networks` reads them."""
 
 
 class Home(BaseSettings):
@@ -228,7 +235,7 @@ class ReceiverSettings(Listening):
         description="networks that may send, by source, from AFTERCALL_ALLOW_FROM_<SOURCE>: addresses and CIDR "
         "blocks, comma separated; a source without one may be sent from anywhere",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Networks = Field(
         default="",
         description="addresses and CIDR blocks of the proxies in front, comma separated, whose "
         "X-Forwarded-For is believed",
@@ -246,12 +253,6 @@ class ReceiverSettings(Listening):
     def _public_url_is_an_address(cls, value: str) -> str:
         value = value.strip().rstrip("/")
         return value if not value else _checked_address(value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_networks(cls, value: str) -> str:
-        networks(value)
-        return value
 
     @field_validator("allow_from", mode="after")
     @classmethod

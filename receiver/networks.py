@@ -29,7 +29,7 @@ def contains(listed: Iterable[Network], address: Address | None) -> bool:
 
 def is_loopback(host: str) -> bool:
     """True if only this machine can reach a listener on `host`; of names, only localhost counts."""
-    address = _address(host)
+    address = address_of(host)
     return host.lower() == "localhost" if address is None else address.is_loopback
 
 
@@ -41,13 +41,13 @@ def sender(peer: str, forwarded: str | None, proxies: Iterable[Network]) -> Addr
     address from the right that is not a trusted proxy; what stands left of it may be forged. Without the header a
     trusted proxy leaves the sender unknown: the server drops a header that is not ASCII, and a sender could hide so.
     """
-    address = _address(peer)
+    address = address_of(peer)
     if not contains(proxies, address):
         return address
     if forwarded is None:
         return None
     for entry in reversed(forwarded.split(",")):
-        address = _address(entry.strip())
+        address = address_of(entry.strip())
         if not contains(proxies, address):
             return address
     return address
@@ -65,7 +65,7 @@ def _network(text: str) -> Network:
     return network
 
 
-def _address(text: str) -> Address | None:
+def address_of(text: str) -> Address | None:
     """The address in a text, as IPv4 if it is IPv4 inside IPv6; None if there is none."""
     if ported := _WITH_PORT.fullmatch(text):
         text = ported[1] or ported[2]

@@ -11,12 +11,11 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from integrations.board.config import Guarded
 from integrations.board.home_token import home_token
-from receiver.networks import Address, contains, is_loopback
+from receiver.networks import address_of, contains, is_loopback
 
 LONGEST_NAME = 80
 TOKEN_PARAMETER = "token"  # noqa: S105 - the name of a parameter, not a secret
@@ -74,7 +73,7 @@ class Access:
         settings = self._settings
         if settings.is_open:
             return self._by_token(headers, query)
-        if settings.board_user_header and contains(settings.proxies, _address(peer)):
+        if settings.board_user_header and contains(settings.proxies, address_of(peer)):
             name = _name(headers.get(settings.board_user_header.lower(), ""))
             if name:
                 return User(name, is_known=True)
@@ -222,11 +221,3 @@ def _host(header: str) -> str:
 
 def _name(value: str) -> str:
     return " ".join("".join(char for char in value if char.isprintable()).split())[:LONGEST_NAME]
-
-
-def _address(peer: str) -> Address | None:
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address

@@ -1,30 +1,19 @@
 """What the board shows of the outbox: what was done today, what waits, what failed, and one action with its look."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 
 from integrations.board import masking
-from integrations.chat import message as chat
 from integrations.config import IntegrationSettings
-from integrations.crm import rendering as crm
-from integrations.destinations import CHANNELS, Delivery
-from integrations.email import rendering as email
+from integrations.destinations import CHANNELS
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed
 from integrations.outbox import UNSETTLED, UPDATABLE, Action, Outbox, state_of
 from integrations.rendering import Rendered
-from integrations.ticket import rendering as ticket
 
 PAGE = 50
 ACTIONS_OF_A_CALL = 100
 SHOWN_TROUBLED = 6
-_RENDER: dict[str, Callable[[Delivery, IntegrationSettings], Rendered]] = {
-    "email": email.render,
-    "ticket": lambda delivery, _: ticket.render(delivery),
-    "crm": lambda delivery, _: crm.render(delivery),
-    "chat": chat.render,
-}
 
 
 @dataclass(frozen=True)
@@ -81,24 +70,12 @@ def by_reference(outbox: Outbox, ref: str) -> Action | None:
 
 
 def look(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Look:
-    """The stored preview of an action, or else what its channel would send now."""
+    """The stored preview of an action, or else what its channel has sent, or would send now."""
     preview = outbox.preview(action.action_key)
     if preview:
         return Look(Rendered(preview.media_type, preview.title, preview.body))
-    render = _RENDER.get(action.channel)
-    if render is None:
-        return Look(None, refusal=f"the channel {action.channel} has no preview")
-    delivery = Delivery(
-        action.due_key,
-        action.channel,
-        action.kind,
-        action.source,
-        action.call_id,
-        action.payload,
-        at=action.sent_at or datetime.now(UTC),
-    )
     try:
-        return Look(render(delivery, settings))
+        return Look(outbox.rendered(action, settings))
     except (Rejected, DestinationUnavailable, Suppressed) as error:
         return Look(None, refusal=str(error))
 
@@ -113,9 +90,3 @@ def can_retry(action: Action) -> bool:
 def can_give_up(action: Action) -> bool:
     """Whether it is still open."""
     return action.status in UNSETTLED
-
-
-def masked(action: Action, mask: bool) -> Action:
-    """An action whose error may be shown."""
-    error = masking.text(action.last_error, mask=mask) if action.last_error else action.last_error
-    return replace(action, last_error=error)

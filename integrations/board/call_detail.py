@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from integrations.board.published import PublishedCopy
+from integrations.board.published import PublishedCopy, aware
 from receiver.envelope import LandedEvent, read_line
 from receiver.landing import LandingStore, SegmentDamaged
 
@@ -16,6 +16,8 @@ LOOK_SECONDS = 2.0
 EVENTS = 50
 _MARGIN = timedelta(hours=1)
 _PIECE = 8 << 20
+_Events = dict[tuple[str | None, str | None], LandedEvent]
+"""By id and type."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,13 @@ def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any])
     of last year may have landed today.
     """
     now = datetime.now(UTC)
-    since = _aware(call.get("started_at") or call.get("ended_at")) or now - timedelta(days=2)
-    until = _aware(call.get("updated_at")) or now
+    since = aware(call.get("started_at") or call.get("ended_at")) or now - timedelta(days=2)
+    until = aware(call.get("updated_at")) or now
     if since > until:
         since = until - timedelta(days=1)
     ends_at = time.monotonic() + LOOK_SECONDS
     wanted = orjson.dumps(call_id)[1:-1]  # as a line has it
-    events: dict[tuple[str | None, str | None], LandedEvent] = {}
+    events: _Events = {}
     last = f"{until + _MARGIN:%Y-%m-%d/%H}~"
     for segment in reversed(list(store.segments(after=f"{since - _MARGIN:%Y-%m-%d/%H}"))):
         if segment.path > last:
@@ -94,13 +96,7 @@ def landed(store: LandingStore, source: str, call_id: str, call: dict[str, Any])
     return Landed(_in_order(events), is_whole=True)
 
 
-def _take(
-    data: bytes,
-    wanted: bytes,
-    source: str,
-    call_id: str,
-    events: dict[tuple[str | None, str | None], LandedEvent],
-) -> None:
+def _take(data: bytes, wanted: bytes, source: str, call_id: str, events: _Events) -> None:
     at = data.find(wanted)
     while at >= 0:
         start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
@@ -110,9 +106,5 @@ def _take(
         at = data.find(wanted, end)
 
 
-def _in_order(events: dict[tuple[str | None, str | None], LandedEvent]) -> list[LandedEvent]:
+def _in_order(events: _Events) -> list[LandedEvent]:
     return sorted(events.values(), key=lambda event: event.received_at)[:EVENTS]
-
-
-def _aware(at: Any) -> datetime | None:
-    return at.replace(tzinfo=UTC) if isinstance(at, datetime) else None

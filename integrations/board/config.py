@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, field_validator
 
-from receiver.config import Bind, Listening
+from receiver.config import Bind, Listening, Networks
 from receiver.networks import Network, is_loopback, networks
 
 
@@ -29,15 +29,9 @@ class Guarded(Listening):
         description="header in which the reverse proxy in front names the user, for example X-Forwarded-User; "
         "believed from AFTERCALL_TRUSTED_PROXIES, or from this machine if that is empty",
     )
-    trusted_proxies: str = Field(
+    trusted_proxies: Networks = Field(
         default="", description="addresses and CIDR blocks of the proxies in front, comma separated"
     )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _proxies_are_networks(cls, value: str) -> str:
-        networks(value)
-        return value
 
     @property
     def bind(self) -> str:

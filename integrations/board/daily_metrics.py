@@ -83,16 +83,11 @@ where call_ended_at >= $start and call_ended_at < $until
 
 _NEWEST = "select max(updated_at) as received_at, max(call_date) as call_date from calls"
 
-_SCORES = """
-select call_key, satisfaction_score
-from call_outcomes
-where call_key in (select unnest($keys)) and satisfaction_score is not null
-"""
-
-_DURATIONS = """
-select call_key, duration_seconds
+_CALLS = """
+select calls.call_key, outcomes.satisfaction_score, calls.duration_seconds
 from calls
-where call_key in (select unnest($keys)) and duration_seconds is not null
+left join call_outcomes as outcomes on calls.call_key = outcomes.call_key
+where calls.call_key in (select unnest($keys))
 """
 
 
@@ -179,21 +174,11 @@ def numbers(copy: PublishedCopy, zone: ZoneInfo, day: date | None = None) -> Num
     )
 
 
-def scores(copy: PublishedCopy, call_keys: list[str]) -> dict[str, int]:
-    """How satisfied the customers of these calls were, 1 to 5, where the copy has it."""
-    return _by_call(copy, _SCORES, "satisfaction_score", call_keys)
-
-
-def durations(copy: PublishedCopy, call_keys: list[str]) -> dict[str, float]:
-    """How long these calls took, in seconds, where the copy has it."""
-    return _by_call(copy, _DURATIONS, "duration_seconds", call_keys)
-
-
-def _by_call(copy: PublishedCopy, query: str, column: str, call_keys: list[str]) -> dict[str, Any]:
+def copied(copy: PublishedCopy, call_keys: list[str]) -> dict[str, dict[str, Any]]:
+    """Of these calls, those in the copy: `satisfaction_score`, 1 to 5, and `duration_seconds`, each None if unknown."""
     with copy.opened() as snapshot:
-        if snapshot is None:
-            return {}
-        return {row["call_key"]: row[column] for row in snapshot.records(query, {"keys": call_keys})}
+        rows = snapshot.records(_CALLS, {"keys": call_keys}) if snapshot else []
+    return {row["call_key"]: row for row in rows}
 
 
 def _until(day: date, published_at: datetime, zone: ZoneInfo) -> datetime:

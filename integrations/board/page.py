@@ -18,7 +18,7 @@ from integrations.board import actions
 from integrations.board.actions import Summary
 from integrations.board.broadcaster import Broadcaster
 from integrations.board.config import BoardSettings
-from integrations.board.daily_metrics import Numbers, durations, numbers, scores
+from integrations.board.daily_metrics import Numbers, copied, numbers
 from integrations.board.health import Surroundings
 from integrations.board.live_calls import LiveView
 from integrations.board.published import CopyUnreadable, PublishedCopy
@@ -57,8 +57,7 @@ class Page(threading.Thread):
         self._live = LiveView()
         self._around = Surroundings()
         self._numbers: Numbers | None = None
-        self._scores: dict[str, int] = {}
-        self._durations: dict[str, float] = {}
+        self._copied: dict[str, dict[str, Any]] = {}
         self._summary: Summary | None = None
         self._attention: Attention | None = None
         self._problem = ""
@@ -90,8 +89,7 @@ class Page(threading.Thread):
                 if (version := (self._copy.version(), today, self._live.is_current)) != copy_version:
                     self._numbers = numbers(self._copy, self._settings.zone)
                     call_keys = [f"{item.source}:{item.call_id}" for item in self._live.feed]
-                    self._scores = scores(self._copy, call_keys)
-                    self._durations = durations(self._copy, call_keys)
+                    self._copied = copied(self._copy, call_keys)
                     self._draw_feed()
                     copy_version = version
                 if (written := (self._outbox.version(), today)) != outbox_version:
@@ -124,13 +122,7 @@ class Page(threading.Thread):
 
     def _draw_feed(self) -> None:
         with self._drawing:  # two threads draw it, and the older state must not come last
-            self._put(
-                "feed",
-                live=self._live,
-                scores=self._scores,
-                durations=self._durations,
-                receiver=self._settings.receiver_bind,
-            )
+            self._put("feed", live=self._live, copied=self._copied, receiver=self._settings.receiver_bind)
 
     def _draw_shared(self) -> None:
         """The tiles and the line at the top, of which the latter shows both the live state and the marts."""

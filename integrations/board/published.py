@@ -96,7 +96,7 @@ def copied_calls(copy: PublishedCopy, snapshot: Snapshot, since: datetime) -> Co
     # a clock that was ahead must not hide what comes after it was set right
     until = min(_aware(received_until), copy.published_at() or datetime.now(UTC))
     calls = (
-        (key, _time(start), _time(end), _time(analytics))
+        (key, aware(start), aware(end), aware(analytics))
         for batch in snapshot.batches(_CALLS, values)
         for key, start, end, analytics in batch
     )
@@ -120,5 +120,6 @@ def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC)
 
 
-def _time(moment: datetime | None) -> datetime | None:
+def aware(moment: datetime | None) -> datetime | None:
+    """A moment of the copy, which has UTC without a zone; None stays."""
     return moment and moment.replace(tzinfo=UTC)

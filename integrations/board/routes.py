@@ -34,6 +34,7 @@ USER_KEY = "aftercall.user"
 LONGEST_BODY = 64 << 10
 """So much of a raw body is shown, in bytes: a page has up to 50 of them."""
 MOST_TURNS = 1000
+NOT_OWN = "This form is not from a page of the board, or the board was restarted. Reload, and try again."
 LOG = logging.getLogger("aftercall.board")
 
 
@@ -77,26 +78,21 @@ def board_pages(
 
     @pages.app_errorhandler(404)
     def missing(_: Exception) -> tuple[str, int]:
-        return render_template(
-            "error.html.j2", title="Not found", text="There is no such page, call or action."
-        ), 404
+        return _error_page(404, "Not found", "There is no such page, call or action.")
 
     @pages.app_errorhandler(403)
     def refused(error: Exception) -> tuple[str, int]:
-        text = getattr(error, "description", "")
-        return render_template("error.html.j2", title="Not done", text=text), 403
+        return _error_page(403, "Not done", getattr(error, "description", ""))
 
     @pages.app_errorhandler(500)
     def failed(_: Exception) -> tuple[str, int]:
-        return render_template(
-            "error.html.j2", title="Something broke", text="The error is in the board's log. Calls go on."
-        ), 500
+        return _error_page(500, "Something broke", "The error is in the board's log. Calls go on.")
 
     @pages.app_errorhandler(CopyUnreadable)
     def unreadable(error: Exception) -> tuple[str, int]:
         LOG.error("The published copy cannot be read.", exc_info=error)
         text = "The copy is damaged, or of another version of aftercall. Run a pass to publish it again: aftercall run."
-        return render_template("error.html.j2", title="The published copy cannot be read", text=text), 503
+        return _error_page(503, "The published copy cannot be read", text)
 
     @pages.get("/")
     def now() -> str:
@@ -177,13 +173,9 @@ def board_pages(
         )
 
     def only_own_forms() -> None:
-        if not access.is_own(
-            user(), request.form.get("token", ""), {k.lower(): v for k, v in request.headers}
-        ):
-            abort(
-                403,
-                "This form is not from a page of the board, or the board was restarted. Reload, and try again.",
-            )
+        headers = {name.lower(): value for name, value in request.headers}
+        if not access.is_own(user(), request.form.get("token", ""), headers):
+            abort(403, NOT_OWN)
 
     @pages.post("/resume/<channel>/<destination>")
     def resume(channel: str, destination: str) -> Response:
@@ -213,6 +205,10 @@ def board_pages(
 
     pages.add_app_template_filter(lambda value: quote(str(value), safe=""), "path")
     return pages
+
+
+def _error_page(status: int, title: str, text: str) -> tuple[str, int]:
+    return render_template("error.html.j2", title=title, text=text), status
 
 
 @dataclass(frozen=True)

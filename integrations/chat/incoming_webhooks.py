@@ -7,7 +7,7 @@ posted, and what an answer means, belongs to the destination.
 import re
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery
+from integrations.destinations import CannotBeAsked
 from integrations.errors import DestinationUnavailable, Forbidden
 from integrations.http import HttpClient, checked_url
 
@@ -15,7 +15,7 @@ _EVERY_OTHER = ""
 _PAIR = re.compile(r"(?:(?P<channel>[^=:/\s]+)=)?(?P<url>\S+)")
 
 
-class IncomingWebhooks:
+class IncomingWebhooks(CannotBeAsked):
     """A client for each webhook; the base of a destination.
 
     Args:
@@ -28,16 +28,10 @@ class IncomingWebhooks:
         DestinationUnavailable: if no webhook is named, or one is no URL.
     """
 
-    can_be_asked = False
-
     def __init__(self, system: str, settings: IntegrationSettings, urls: str, setting: str) -> None:
         self._system, self._settings, self._setting = system, settings, setting
         self._urls = _urls(urls, setting)
         self._clients: dict[str, HttpClient] = {}
-
-    def find(self, delivery: Delivery) -> str | None:
-        """Always None: an incoming webhook cannot be asked."""
-        return None
 
     def knock(self) -> None:
         """Return if the system answers at the first address; posts nothing. Raises Unreachable or RateLimited."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from integrations import phones
 from integrations.config import IntegrationSettings
 from integrations.crm.matching import Candidate
 from integrations.crm.records import Crm, RemoteRecord, split
@@ -24,7 +23,6 @@ from integrations.hubspot.client import (
     NOTE_TO_CONTACT,
     TASK_TO_CONTACT,
     HubSpot,
-    HubSpotSettings,
     changed,
     new_object,
 )
@@ -37,7 +35,6 @@ OBJECTS = {"contact": "contacts", "note": "notes", "task": "tasks"}
 _BESIDE = {"contact": "phone", "note": "hs_note_body", "task": "hs_task_body"}
 _ASSOCIATIONS = {"note": NOTE_TO_CONTACT, "task": TASK_TO_CONTACT}
 PRIORITIES = {"high": "HIGH", "normal": "MEDIUM", "low": "LOW"}
-_NUMBERS, _ADDRESSES = ("phone", "mobilephone"), ("email", "hs_additional_emails")
 _EXISTING = re.compile(r"Existing ID: (\d{1,20})", re.IGNORECASE)
 # HubSpot takes 65,536 characters (its reference "Notes", "Tasks").
 LONGEST_HTML = 60_000
@@ -67,7 +64,6 @@ class HubSpotCrm(Crm):
     client: HubSpot
 
     def __init__(self, settings: IntegrationSettings) -> None:
-        self._portal = settings.of(HubSpotSettings).hubspot_portal.strip()
         super().__init__(HubSpot(settings), settings)
 
     def marked(self, record: Record) -> str | None:
@@ -82,23 +78,14 @@ class HubSpotCrm(Crm):
         return str(self.client.part(remote, "id")) if remote else None
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
-        """Contacts with the number, by HubSpot's own spelling without country code or as it is, or the address."""
-        digits = phones.significant(phone, self.region)
-        any_of = [{"phone": phone}, {"mobilephone": phone}]
-        if digits:
-            any_of += [{f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile")]
-        if email:
-            any_of.append({"email": email})
-        return map(
-            self._candidate, self.client.search("contacts", any_of, [*_NUMBERS, *_ADDRESSES], limit=100)
-        )
+        """Contacts with the number or the address."""
+        return self.client.contacts(phone, email, self.region)
 
     def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contact of `Contact already exists. Existing ID: 100`: the one that has the address."""
         existing = _EXISTING.search(error.details)
-        names = [*_NUMBERS, *_ADDRESSES]
-        contact = self.client.get("contacts", existing[1], names) if existing else None
-        return [self._candidate(contact)] if contact else []
+        known = self.client.contact(existing[1]) if existing else None
+        return [known] if known else []
 
     def optional(self, record: Record) -> tuple[Part, ...]:
         """Of a contact what every CRM's can do without, of a task its priority and type."""
@@ -179,37 +166,23 @@ class HubSpotCrm(Crm):
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The contact's page, which shows its notes and tasks; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
-        if not self._portal or kind != "contact":
-            return None
-        return f"https://app.hubspot.com/contacts/{self._portal}/record/0-1/{external_id}"
+        return self.client.page("0-1", external_id) if kind == "contact" else None
 
     def check(self) -> Iterator[CheckResult]:
         """Whether the token has the scopes, the objects may be read, and the properties are there."""
-        yield check_result("scopes", lambda: self.client.has_scopes(SCOPES))
+        yield check_result("scopes", self.client.has_scopes, SCOPES)
         for kind, objects in OBJECTS.items():
-            yield check_result(f"may read {objects}", lambda objects=objects: self._may_read(objects))  # type: ignore[misc]
-            yield check_result(f"property {KEY} of {objects}", lambda kind=kind: self._key(kind))  # type: ignore[misc]
+            yield check_result(f"may read {objects}", self.client.may_read, objects)
+            yield check_result(f"property {KEY} of {objects}", self._key, kind)
         for field in self.own.values():
-            yield check_result(f"property {field}", lambda field=field: self._own(field))  # type: ignore[misc]
+            yield check_result(f"property {field}", self._own, field)
 
     def _on(self, record: Record, contact_id: str | None) -> dict[str, int]:
         return {contact_id: _ASSOCIATIONS[record.kind]} if contact_id else {}
 
-    def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
-        values = self.client.part(contact, "properties")
-        numbers = tuple(str(values[name]) for name in _NUMBERS if values.get(name))
-        # HubSpot writes the further addresses of a contact into one text, with semicolons.
-        addresses = ";".join(str(values[name]) for name in _ADDRESSES if values.get(name)).split(";")
-        identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
-        return Candidate(str(identity), str(created), numbers, tuple(filter(None, addresses)))
-
-    def _may_read(self, objects: str) -> str:
-        self.client.request("GET", f"/crm/v3/objects/{objects}", params={"limit": "1"}).json()
-        return "yes"
-
     def _key(self, kind: str) -> str:
-        is_there = self.client.has_property(OBJECTS[kind], KEY, is_unique=True)
-        return "there" if is_there else f"not there yet; it is made with the first {kind}"
+        has_key = self.client.has_property(OBJECTS[kind], KEY, is_unique=True)
+        return "there" if has_key else f"not there yet; it is made with the first {kind}"
 
     def _own(self, field: str) -> str:
         if not self.client.has_property("contacts", field):

@@ -151,7 +151,7 @@ class Crm(ABC):
 
     def lessened(self, fields: Mapping[str, str], left_out: Omission) -> dict[str, str]:
         """The fields without what is left out."""
-        return {name: value for name, value in fields.items() if name not in left_out}
+        return left_out.of(fields)
 
     def named_by(self, error: Rejected | Conflict) -> Iterable[Candidate]:
         """The contacts that a refusal names as being there already, as they are now."""
@@ -207,12 +207,9 @@ class Crm(ABC):
         except (Missing, NotFound):
             raise
         except (Rejected, Conflict) as error:
-            email = fields.get("email", "")
-            known = (
-                chosen(self.named_by(error), record.phone, email, self.region)
-                if record.kind == "contact"
-                else None
-            )
+            if record.kind != "contact":
+                raise
+            known = chosen(self.named_by(error), record.phone, fields.get("email", ""), self.region)
             remote = self.remote("contact", known) if known else None
             if remote is None:
                 raise

@@ -5,10 +5,9 @@ a CRM knows the fields is in its own file.
 """
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,16 @@ import orjson
 
 from integrations.destinations import Delivery
 from integrations.errors import Unsendable
-from integrations.rendering import LONGEST_ADDRESS, Rendered, is_address, line, prose, templates
+from integrations.rendering import (
+    LONGEST_ADDRESS,
+    Rendered,
+    fitted,
+    instant,
+    is_address,
+    line,
+    prose,
+    templates,
+)
 
 LONGEST_KEY = 200
 LONGEST_NAME = 2_000
@@ -62,18 +70,18 @@ class Record:
         value = self.values.get(name)
         if isinstance(value, bool):
             return str(value).lower()
-        when = moment(value) if name == "last_call_at" else None
+        when = instant(value) if name == "last_call_at" else None
         return f"{when:%Y-%m-%dT%H:%M:%SZ}" if when else str("" if value is None else value)
 
     @property
     def started_at(self) -> datetime:
         """When the call began, UTC; if nobody knows, now."""
-        return moment(self.values.get("started_at")) or self.at
+        return instant(self.values.get("started_at")) or self.at
 
     @property
     def due_on(self) -> date:
         """The day on which a task is due; if nobody knows, today."""
-        due = moment(self.values.get("due_date"))
+        due = instant(self.values.get("due_date"))
         return (due or self.at).date()
 
     @property
@@ -98,12 +106,7 @@ class Record:
         # Only the body may be long; how long it becomes depends on what must be escaped in it.
         body = str(self.values.get("body") or "")
         body += f"\n\nLeft out: {self.left_out}" if self.left_out else ""
-        whole, rooms = rendered(len(body)), range(1, len(body) + 1)
-        return (
-            whole
-            if len(whole) <= most
-            else rendered(max(bisect_right(rooms, most, key=lambda room: len(rendered(room))), 1))
-        )
+        return fitted(rendered, most, len)
 
 
 def record_of(delivery: Delivery) -> Record:
@@ -117,15 +120,6 @@ def record_of(delivery: Delivery) -> Record:
     )
 
 
-def moment(value: Any) -> datetime | None:
-    """A time from its ISO 8601 text, as UTC; without a zone it is UTC; None if it is none."""
-    try:
-        parsed = datetime.fromisoformat(str(value or ""))
-    except ValueError:
-        return None
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
-
-
 def fields(delivery: Delivery) -> dict[str, Any]:
     """The record's fields, cleaned.
 
@@ -137,9 +131,8 @@ def fields(delivery: Delivery) -> dict[str, Any]:
     phone = line(delivery.payload.get("phone"), 32)
     if not phone:
         raise Unsendable(f"a CRM {delivery.kind} needs the customer's phone, and there is none")
-    return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone} | _FIELDS[
-        delivery.kind
-    ](delivery.payload)
+    values = _FIELDS[delivery.kind](delivery.payload)
+    return {"record": delivery.kind, "external_key": delivery.action_key, "phone": phone, **values}
 
 
 def text(delivery: Delivery, values: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ from integrations.rest import Conflict, Missing
 NUMBERS = ("Phone", "MobilePhone")
 PRIORITIES = {"high": "High", "normal": "Normal", "low": "Low"}
 DESCRIPTION = "Description"
-_FOUND = ("Id", "CreatedDate", *NUMBERS, "Email")
+_CANDIDATE_FIELDS = ("Id", "CreatedDate", *NUMBERS, "Email")
 _OF_TASKS = (
     "Subject", "Description", "ActivityDate", "Status", "Priority", "TaskSubtype", "CallDurationInSeconds",
     "CallDisposition",
@@ -74,10 +74,8 @@ class SalesforceCrm(Crm):
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(SalesforceSettings)
         self._key, self._new = own_settings.salesforce_key_field.strip(), own_settings.salesforce_new.strip()
-        self._company, self._url = (
-            own_settings.salesforce_company,
-            own_settings.salesforce_url.strip().rstrip("/"),
-        )
+        self._company = own_settings.salesforce_company
+        self._url = own_settings.salesforce_url.strip().rstrip("/")
         if not re.fullmatch(r"[A-Za-z]\w*", self._key):
             raise DestinationUnavailable(
                 "set AFTERCALL_SALESFORCE_KEY_FIELD to the name of a text field, for instance Call_Key__c"
@@ -96,7 +94,7 @@ class SalesforceCrm(Crm):
 
     def candidates(self, phone: str, email: str) -> Iterable[Candidate]:
         """Contacts, and leads that are none yet, with the number or the address; a contact goes before a lead."""
-        written, names = phones.spellings(phone, self.region), ", ".join(_FOUND)
+        written, names = phones.spellings(phone, self.region), ", ".join(_CANDIDATE_FIELDS)
         where = " OR ".join(format_soql("{:literal} IN {}", name, [*written] or [phone]) for name in NUMBERS)
         where += format_soql(" OR Email = {}", email) if email else ""
         records = self._query(f"SELECT {names} FROM Contact WHERE {where}")  # noqa: S608 - quoted
@@ -114,7 +112,7 @@ class SalesforceCrm(Crm):
         """The contacts and leads of `DUPLICATES_DETECTED`, which a rule of the org takes for the same person."""
         for identity in duplicates(error.details):
             try:
-                yield self._candidate(self._read(identity, _FOUND) or {})
+                yield self._candidate(self._read(identity, _CANDIDATE_FIELDS) or {})
             except Missing:
                 continue
 
@@ -237,9 +235,7 @@ class SalesforceCrm(Crm):
         yield check_result("credentials", self._may_log_in)
         persons = ("LastName", "Phone", "Email", *self.own.values())
         yield check_result(f"may write {self._new}s", lambda: self._may_write(self._new, persons))
-        yield check_result(
-            "may write Tasks", lambda: self._may_write("Task", ("WhoId", "Description", self._key))
-        )
+        yield check_result("may write Tasks", self._may_write, "Task", ("WhoId", "Description", self._key))
 
     def _may_log_in(self) -> str:
         self.client.log_in()

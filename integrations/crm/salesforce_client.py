@@ -5,7 +5,6 @@ URLs into its errors; so the session that it is given goes through `RestClient`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -15,10 +14,10 @@ from pydantic import Field, SecretStr
 from simple_salesforce.api import Salesforce
 
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.errors import DestinationUnavailable, RateLimited, Rejected, TransientError, Unreachable
-from integrations.http import Answer, checked_url, retry_after
+from integrations.errors import DestinationUnavailable, Rejected, TransientError, Unreachable
+from integrations.http import Answer, authorization, checked_url
 from integrations.rendering import line
-from integrations.rest import LONGEST_TOLD, RestClient
+from integrations.rest import LONGEST_QUOTE, RestClient
 
 SETTING = "AFTERCALL_SALESFORCE_CLIENT_SECRET"
 VERSION = "62.0"
@@ -84,9 +83,8 @@ class SalesforceClient(RestClient):
             raise DestinationUnavailable(
                 f"set AFTERCALL_SALESFORCE_CLIENT_ID and {SETTING} to key and secret of an external client app"
             )
-        self._token = ""
         url = checked_url(own_settings.salesforce_url.strip(), "AFTERCALL_SALESFORCE_URL").rstrip("/")
-        super().__init__("Salesforce", settings, url, setting=SETTING, authorise=self._authorised)
+        super().__init__("Salesforce", settings, url, setting=SETTING)
         self.api = Salesforce(
             session_id="ours",
             instance_url=url,
@@ -97,7 +95,7 @@ class SalesforceClient(RestClient):
 
     def request(self, method: str, path: str = "", **arguments: Any) -> Answer:
         """Ask once; once more in a new session if the old one is over, because then nothing was done."""
-        if not self._token:
+        if "Authorization" not in self.headers:
             self.log_in()
         try:
             return super().request(method, path, **arguments)
@@ -107,7 +105,7 @@ class SalesforceClient(RestClient):
 
     def log_in(self) -> None:
         """Open a session; DestinationUnavailable, in Salesforce's words, if the app may not."""
-        self._token = ""
+        self.headers.pop("Authorization", None)
         form = {"grant_type": "client_credentials", "client_id": self._id, "client_secret": self._secret}
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
@@ -118,7 +116,7 @@ class SalesforceClient(RestClient):
             raise DestinationUnavailable(
                 f"{error}. Look at AFTERCALL_SALESFORCE_URL, _CLIENT_ID and _CLIENT_SECRET"
             ) from None
-        self._token = str(self.part(answer.json(), "access_token"))
+        self.headers |= authorization(str(self.part(answer.json(), "access_token")))
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx."""
@@ -127,7 +125,7 @@ class SalesforceClient(RestClient):
         # Only the first code counts: what follows may quote what a stranger said.
         code = next(iter(message.partition(f"{status}: ")[2].split(":")), "")
         if code in _USED_UP:
-            return RateLimited(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
+            return super().kind(429, headers, message)
         if code in _FOR_A_PERSON:
             return DestinationUnavailable(f"{message}. Look at Salesforce's setup")
         if code in _NOT_NOW:
@@ -136,24 +134,19 @@ class SalesforceClient(RestClient):
             return TransientError(message)
         return Rejected(message) if status == 300 else super().kind(status, headers, message)
 
-    def _authorised(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-    def _words(self, body: bytes) -> str:
+    def _words(self, answer: Answer) -> str:
         """Salesforce's errors are a list; those of its login an object."""
         try:
-            answer = orjson.loads(body)
+            content = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
-            return ""
-        errors = answer if isinstance(answer, list) else [answer]
+            content = []
+        errors = content if isinstance(content, list) else [content]
         parts = [
             f"{one.get('errorCode') or one.get('error')}: {one.get('message') or one.get('error_description')}"
             for one in errors
             if isinstance(one, dict)
         ]
-        return line("; ".join(parts), LONGEST_TOLD)
+        return line("; ".join(parts), LONGEST_QUOTE) or super()._words(answer)
 
 
 class _Session(requests.Session):

@@ -33,14 +33,13 @@ def duplicates(details: str) -> list[str]:
     """Ids of the contacts and leads that an answer with DUPLICATES_DETECTED names, each once."""
     try:
         errors = orjson.loads(details)
-        records = [
-            match["record"]
+        ids = [
+            str(match["record"]["Id"])
             for error in errors
             if error.get("errorCode") == "DUPLICATES_DETECTED"
             for result in error["duplicateResult"]["matchResults"]
             for match in result["matchRecords"]
         ]
-        ids = [str(record["Id"]) for record in records]
     except (ValueError, TypeError, KeyError, AttributeError):
         return []
     return [one for one in dict.fromkeys(ids) if one.isalnum() and one[:3] in ("003", "00Q")]

@@ -127,16 +127,16 @@ class TrytonCrm(Crm):
     def texts(self, record: Record) -> dict[str, str]:
         """The text, which ends with the key's line; a task's name."""
         text = record.text(LONGEST_TEXT) + _mark(record)
-        return (
-            {"message": text}
-            if record.kind == "note"
-            else {"name": record.values["subject"], "comment": text}
-        )
+        if record.kind == "note":
+            return {"message": text}
+        return {"name": record.values["subject"], "comment": text}
 
     def new(self, record: Record, fields: Mapping[str, str], contact_id: str | None) -> dict[str, Any]:
         """The values; a note's and a task's party is part of them."""
         if record.kind == "contact":
-            return self._party(record, {"name": phones.readable(record.phone, self.region), **_told(fields)})
+            return self._party(
+                record, {"name": phones.readable(record.phone, self.region), **_filled(fields)}
+            )
         if record.kind == "note":
             return dict(fields) | ({"resource": f"{PARTY},{contact_id}"} if contact_id else {})
         party = {"party": int(contact_id)} if contact_id else {}
@@ -177,12 +177,12 @@ class TrytonCrm(Crm):
     def check(self) -> Iterator[CheckResult]:
         """Whether the key's user may read and write each record, and company and fields exist."""
         for kind, model in MODELS.items():
-            yield check_result(f"may read {kind}s", lambda model=model: self._may_read(model))  # type: ignore[misc]
+            yield check_result(f"may read {kind}s", self._may_read, model)
         for kind, needed in RIGHTS.items():
-            yield check_result(f"may write {kind}s", lambda needed=needed: self._may_write(needed))  # type: ignore[misc]
+            yield check_result(f"may write {kind}s", self._may_write, needed)
         yield check_result("company", self._company_name)
         for field in self.own.values():
-            yield check_result(f"field {field}", lambda field=field: self._may_read(PARTY, field))  # type: ignore[misc]
+            yield check_result(f"field {field}", self._may_read, PARTY, field)
 
     def _may_read(self, model: str, field: str = "id") -> str:
         parties = self.client.search(PARTY, [], [field if model == PARTY else "id"], most=1)
@@ -249,7 +249,7 @@ def _time(value: Mapping[str, int]) -> str:
     return "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}".format_map(value)
 
 
-def _told(fields: Mapping[str, str]) -> dict[str, str]:
+def _filled(fields: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value}
 
 

@@ -10,10 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings, needed
 from integrations.errors import DestinationUnavailable, Unreachable
 from integrations.http import checked_url
 from integrations.rest import Missing, RestClient
@@ -43,14 +42,7 @@ class Tryton(RestClient):
 
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(TrytonSettings)
-        key = own_settings.tryton_key.get_secret_value().strip()
-        if not key:
-            raise DestinationUnavailable(f"set {SETTING} to the key of a user application `rest`")
-
-        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"bearer {key}"
-            return request
-
+        key = needed(own_settings.tryton_key, f"set {SETTING} to the key of a user application `rest`")
         url = checked_url(own_settings.tryton_url.strip(), "AFTERCALL_TRYTON_URL").rstrip("/")
         self.database = url.rpartition("/")[2]
         super().__init__(
@@ -58,7 +50,7 @@ class Tryton(RestClient):
             settings,
             f"{url}/rest/model",
             setting=SETTING,
-            authorise=authorise,
+            headers={"Authorization": f"bearer {key}"},
             words_of=lambda error: str(error.get("message") or ""),
         )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from integrations import destinations
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, KnowsAddresses
+from integrations.email.rendering import message, recipient
 from integrations.email.templating import ALERT
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed, TransientError
 from integrations.rendering import line
@@ -25,32 +26,38 @@ DEFAULT_LIST = "suppressed.txt"
 _opened = threading.local()
 
 
-def check(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
-    """Let a mail pass that may go out.
+def permitted(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
+    """The mail of an action, if it may go out.
 
     Raises:
-        Suppressed: if its recipient did not agree, is on the suppression list or in a domain that is only an example.
-        DestinationUnavailable: if the sender is such an example, or the suppression list that was named cannot be read.
+        Unsendable: if the template does not exist.
+        Suppressed: if it has no address, or its recipient did not agree, is on the suppression list or in a domain
+            that is only an example.
+        DestinationUnavailable: if the sender is such an example, a template or a setting of the brand is broken, or
+            the suppression list that was named cannot be read.
     """
-    check_wish(mail, delivery, settings)
-    recipient, sender = _address(mail, "To"), _address(mail, "From")
-    if not settings.email_allow_example_domains:
-        if is_example(sender):
-            raise DestinationUnavailable(
-                f"{sender} cannot send mail: set AFTERCALL_EMAIL_FROM_ADDRESS to an address of yours"
-            )
-        if is_example(recipient):
-            raise Suppressed(
-                f"{recipient.rpartition('@')[2]} is a domain for examples, and nobody reads mail there"
-            )
+    mail = message(delivery, settings)
+    check_wish(delivery, settings)
+    if settings.email_allow_example_domains:
+        return mail
+    if is_example(settings.email_from_address):
+        raise DestinationUnavailable(
+            f"{settings.email_from_address} cannot send mail: set AFTERCALL_EMAIL_FROM_ADDRESS to an address of yours"
+        )
+    address = _address(delivery)
+    if is_example(address):
+        raise Suppressed(
+            f"{address.rpartition('@')[2]} is a domain for examples, and nobody reads mail there"
+        )
+    return mail
 
 
-def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSettings) -> None:
+def check_wish(delivery: Delivery, settings: IntegrationSettings) -> None:
     """Let a mail pass that its customer has nothing against; who said no gets none, whatever the settings.
 
     Raises:
-        Suppressed: if the call's variable `email_consent` says no, or says nothing where consent is required, or if
-            the address is on the suppression list, or if only known addresses are written to and it is none.
+        Suppressed: if the call's variable `email_consent` says no, or says nothing where consent is required, if there
+            is no address, if it is on the suppression list, or if only known addresses are written to and it is none.
         DestinationUnavailable: if the suppression list that was named cannot be read, or no CRM says which addresses
             are known.
     """
@@ -61,10 +68,10 @@ def check_wish(mail: EmailMessage, delivery: Delivery, settings: IntegrationSett
         raise Suppressed("the customer does not want e-mail (email_consent is no)")
     if settings.email_require_consent and agreed is not True:
         raise Suppressed("the customer has not agreed to e-mail (email_consent is not known)")
-    recipient, listed = _address(mail, "To"), _suppressed(settings)
-    if recipient in listed or f"@{recipient.rpartition('@')[2]}" in listed:
+    address, listed = _address(delivery), _suppressed(settings)
+    if address in listed or f"@{address.rpartition('@')[2]}" in listed:
         raise Suppressed("the address is on the suppression list")
-    if settings.email_only_known and recipient not in _known(delivery, settings):
+    if settings.email_only_known and address not in _known(delivery, settings):
         raise Suppressed("the CRM does not hold this address for the caller's number")
 
 
@@ -109,9 +116,9 @@ def is_example(address: str) -> bool:
     return labels[-1] in _RESERVED or ".".join(labels[-2:]) in _EXAMPLES
 
 
-def _address(mail: EmailMessage, header: str) -> str:
+def _address(delivery: Delivery) -> str:
     # No mail server in use distinguishes upper and lower case in local parts.
-    return str(mail[header].addresses[0].addr_spec).lower()
+    return recipient(delivery).addr_spec.lower()
 
 
 def _suppressed(settings: IntegrationSettings) -> frozenset[str]:

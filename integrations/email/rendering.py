@@ -35,10 +35,10 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     if template not in (*TEMPLATES, ALERT):
         raise Unsendable(f"there is no e-mail template {template!r}; there are {', '.join(TEMPLATES)}")
     digest = hashlib.sha256(delivery.action_key.encode("utf-8", "replace")).hexdigest()[:32]
-    to, ascii_only = _recipient(payload.get("to_address"), unlinked(line(payload.get("customer_name"), 80)))
+    to = recipient(delivery)
     unsubscribe = _unsubscribe(settings.email_list_unsubscribe, digest) if template in TEMPLATES else []
     texts = _wording(delivery, template, _web_address(unsubscribe), settings)
-    mail = EmailMessage(policy=SMTP if ascii_only else SMTPUTF8)
+    mail = EmailMessage(policy=SMTP if to.username.isascii() else SMTPUTF8)
     mail["Subject"] = texts.subject
     mail["From"] = _mailbox(settings.email_from_name, settings.email_from_address)
     mail["To"] = to
@@ -61,6 +61,22 @@ def message(delivery: Delivery, settings: IntegrationSettings) -> EmailMessage:
     return mail
 
 
+def recipient(delivery: Delivery) -> Address:
+    """Whom the mail of an action goes to. Raises Suppressed if the address is not exactly one mailbox."""
+    value, name = delivery.payload.get("to_address"), delivery.payload.get("customer_name")
+    # Judged as it came: cleaning first could turn two addresses into one that nobody meant.
+    address = "" if value is None else str(value).strip()
+    user, _, domain = address.rpartition("@")
+    try:
+        if is_address(address) and "\ufffd" not in line(address):
+            host = domain if domain.isascii() else domain.encode("idna").decode()
+            return _mailbox(unlinked(line(name, 80)), f"{user}@{host}")
+    except (ValueError, MessageError, IndexError):
+        pass
+    # What a person said counts as no address where it is none; it may still come.
+    raise Suppressed(f"no address: {line(address, 80)!r} is not an e-mail address")
+
+
 def bodies(mail: EmailMessage) -> tuple[str, str]:
     """The plain text and the HTML of a mail of ours, with the line ends that they were written with."""
     parts = {part.get_content_subtype(): str(part.get_content()) for part in mail.iter_parts()}
@@ -69,12 +85,8 @@ def bodies(mail: EmailMessage) -> tuple[str, str]:
 
 
 def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
-    """The message of an action, as `rendered`."""
-    return rendered(message(delivery, settings))
-
-
-def rendered(mail: EmailMessage) -> Rendered:
-    """The message as its bytes say it, with its subject as title."""
+    """The message of an action as its bytes say it, with its subject as title."""
+    mail = message(delivery, settings)
     return Rendered("message/rfc822", str(mail["Subject"]), mail.as_bytes().decode("utf-8", "replace"))
 
 
@@ -116,25 +128,6 @@ def _unsubscribe(setting: str, digest: str) -> list[str]:
 
 def _web_address(addresses: list[str]) -> str:
     return next((address for address in addresses if address.startswith("https://")), "")
-
-
-def _recipient(value: object, name: str) -> tuple[Address, bool]:
-    # Judged as it came: cleaning first could turn two addresses into one that nobody meant.
-    address = "" if value is None else str(value).strip()
-    if not is_address(address) or "\ufffd" in line(address):
-        raise _no_address(address)
-    user, _, domain = address.rpartition("@")
-    try:
-        host = domain if domain.isascii() else domain.encode("idna").decode()
-        mailbox = _mailbox(name, f"{user}@{host}")
-    except (ValueError, MessageError, IndexError):
-        raise _no_address(address) from None
-    return mailbox, user.isascii()
-
-
-def _no_address(address: str) -> Suppressed:
-    # What a person said counts as no address where it is none; it may still come.
-    return Suppressed(f"no address: {line(address, 80)!r} is not an e-mail address")
 
 
 def _mailbox(name: str, address: str) -> Address:

@@ -16,16 +16,15 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.destinations import CheckResult, Delivery, Limits
+from integrations.config import DestinationSettings, IntegrationSettings, needed
+from integrations.destinations import CannotBeAsked, CheckResult, Delivery, Limits
 from integrations.email.checking import content
-from integrations.email.recipients import check
-from integrations.email.rendering import bodies, message
+from integrations.email.recipients import permitted
+from integrations.email.rendering import bodies
 from integrations.errors import DestinationUnavailable, RateLimited, TransientError, Unreachable
-from integrations.http import checked_url
+from integrations.http import authorization, checked_url
 from integrations.rendering import line
 from integrations.rest import RestClient
 
@@ -33,7 +32,7 @@ _KEY = "AFTERCALL_SENDGRID_API_KEY"
 _SCOPE = "mail.send"
 _ACCEPTED = 202
 # Something else answers at this address: so it will for the next mail.
-_NOT_THERE = frozenset({404, 405})
+_NO_SUCH_PATH = frozenset({404, 405})
 # The others are fields of the request, or SendGrid's own.
 _HEADERS = (
     "Message-ID", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted", "X-Auto-Response-Suppress",
@@ -62,7 +61,7 @@ def open_destination(settings: IntegrationSettings) -> "SendGrid":
     return SendGrid(settings)
 
 
-class SendGrid:
+class SendGrid(CannotBeAsked):
     """An account of SendGrid.
 
     Raises:
@@ -70,40 +69,29 @@ class SendGrid:
     """
 
     name = "sendgrid"
-    can_be_asked = False
     # Mail Send documents no limit; too many requests get a 429 with the time to go on.
     limits = Limits(concurrency=8)
 
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(SendGridSettings)
-        key = own_settings.sendgrid_api_key.get_secret_value().strip()
-        if not key:
-            raise DestinationUnavailable(
-                f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once"
-            )
-
-        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"Bearer {key}"
-            return request
-
+        key = needed(
+            own_settings.sendgrid_api_key,
+            f"set {_KEY} to an API key with the scope {_SCOPE}; SendGrid shows it once",
+        )
         self._settings = settings
         self._client = _Client(
             "SendGrid",
             settings,
             checked_url(own_settings.sendgrid_url, "AFTERCALL_SENDGRID_URL").rstrip("/"),
             setting=f"{_KEY}, AFTERCALL_SENDGRID_URL and the verified senders of your account",
-            authorise=authorise,
-            wrong_for_all=_NOT_THERE,
+            headers=authorization(key),
+            wrong_for_all=_NO_SUCH_PATH,
             words_of=_words,
         )
 
-    def find(self, delivery: Delivery) -> str | None:
-        """Always None: what was sent cannot be asked for in time."""
-        return None
-
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns SendGrid's message id, or the Message-ID if it gives none."""
-        mail = self._mail(delivery)
+        mail = permitted(delivery, self._settings)
         answer = self._client.request("POST", "/v3/mail/send", json=request_of(mail, delivery))
         if answer.status != _ACCEPTED:
             raise Unreachable(
@@ -114,12 +102,7 @@ class SendGrid:
 
     def body(self, delivery: Delivery, external_id: str | None) -> dict[str, Any]:
         """The body of Mail Send."""
-        return request_of(self._mail(delivery), delivery)
-
-    def _mail(self, delivery: Delivery) -> EmailMessage:
-        mail = message(delivery, self._settings)
-        check(mail, delivery, self._settings)
-        return mail
+        return request_of(permitted(delivery, self._settings), delivery)
 
     def check(self) -> Iterator[CheckResult]:
         """Whether the key is taken and may send, and whether there is something to send."""

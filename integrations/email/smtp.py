@@ -22,10 +22,9 @@ from pydantic import Field, SecretStr
 
 from integrations.config import DestinationSettings, IntegrationSettings
 from integrations.deadline import DeadlineExceeded, within
-from integrations.destinations import CheckResult, Delivery, Limits
+from integrations.destinations import CannotBeAsked, CheckResult, Delivery, Limits
 from integrations.email.checking import content
-from integrations.email.recipients import check
-from integrations.email.rendering import message
+from integrations.email.recipients import permitted
 from integrations.email.smtp_errors import CLOSING, failure, replied
 from integrations.errors import DestinationUnavailable, Unreachable, Unsendable
 
@@ -57,7 +56,7 @@ def open_destination(settings: IntegrationSettings) -> "SmtpDestination":
     return SmtpDestination(settings)
 
 
-class SmtpDestination:
+class SmtpDestination(CannotBeAsked):
     """A mail server, connected when the first mail goes out.
 
     Raises:
@@ -65,7 +64,6 @@ class SmtpDestination:
     """
 
     name = "smtp"
-    can_be_asked = False
 
     def __init__(self, settings: IntegrationSettings) -> None:
         self._smtp = settings.of(SmtpSettings)
@@ -75,19 +73,14 @@ class SmtpDestination:
         self._connection = _Connection(self._smtp)
         self.limits = Limits(self._smtp.smtp_connections, self._smtp.smtp_per_second)
 
-    def find(self, delivery: Delivery) -> str | None:
-        """Always None: a mail server cannot be asked."""
-        return None
-
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Hand the mail over; returns its Message-ID."""
-        mail = self._mail(delivery)
-        connection = self._connection
+        mail, connection = permitted(delivery, self._settings), self._connection
         try:
             within(self._settings.smtp_whole_seconds, partial(connection.hand_over, mail))
         except DeadlineExceeded:
             # Its thread still holds the connection, and must not send any more.
-            connection.is_left, is_begun = True, connection.is_begun
+            connection.is_given_up, is_begun = True, connection.is_begun
             self._connection = _Connection(self._smtp)
             raise Unreachable(
                 f"the mail server did not take the mail within {self._settings.smtp_whole_seconds:g} s",
@@ -108,7 +101,7 @@ class SmtpDestination:
 
     def body(self, delivery: Delivery, external_id: str | None) -> str:
         """The message as it goes over the wire."""
-        return self._mail(delivery).as_string()
+        return permitted(delivery, self._settings).as_string()
 
     def check(self) -> Iterator[CheckResult]:
         """Whether the server is reached, encrypted as the settings say, and takes the login; no mail is begun."""
@@ -135,11 +128,6 @@ class SmtpDestination:
         except OSError:
             self._connection.drop()
 
-    def _mail(self, delivery: Delivery) -> EmailMessage:
-        mail = message(delivery, self._settings)
-        check(mail, delivery, self._settings)
-        return mail
-
     def _failure(self, error: OSError) -> Exception:
         """The failure kind of one of smtplib's errors; the connection is kept only if the server replied."""
         if replied(error) is None:
@@ -155,35 +143,28 @@ class _Connection:
 
     def __init__(self, settings: SmtpSettings) -> None:
         self._settings = settings
-        self._server: smtplib.SMTP | None = None
-        self.is_left = False
+        self._server: _Server | None = None
+        self.is_given_up = False
         # Whether the text of the last mail was on its way: before, nothing can have been sent.
         self.is_begun = False
 
     def hand_over(self, mail: EmailMessage) -> None:
-        """Sender, recipient, mail; returns when the server has taken it."""
-        self.is_begun = False
-        sender, recipient = (str(mail[name].addresses[0].addr_spec) for name in ("From", "To"))
-        while True:
-            is_old, server = self._server is not None, self._server or self._connect()
-            self._server = server
-            options = _options(server, mail)
-            policy = mail.policy.clone(cte_type="8bit" if "BODY=8BITMIME" in options else "7bit")
-            try:
-                server.sendmail(sender, [recipient], mail.as_bytes(policy=policy), options)
-            except OSError as error:
-                is_over = replied(error) in (None, CLOSING)
-                if is_over:
-                    self.drop()
-                # The server may have closed a connection since the mail before. Nothing was sent: try a new one.
-                if is_old and is_over and not self.is_begun:
-                    continue
+        """Return when the server has taken the mail."""
+        self.is_begun, is_old = False, self._server is not None
+        try:
+            self._send(mail)
+        except OSError as error:
+            if replied(error) not in (None, CLOSING):
                 raise
-            return
+            self.drop()
+            # The server may have closed a connection since the mail before. Nothing was sent: try a new one.
+            if not is_old or self.is_begun:
+                raise
+            self._send(mail)
 
     def begin(self) -> None:
         """Note that the text of the mail goes out now. Raises SMTPServerDisconnected if the mail was given up."""
-        if self.is_left:
+        if self.is_given_up:
             raise smtplib.SMTPServerDisconnected("the mail was given up")
         self.is_begun = True
 
@@ -207,7 +188,21 @@ class _Connection:
             self._server.close()
         self._server = None
 
-    def _connect(self) -> smtplib.SMTP:
+    def _send(self, mail: EmailMessage) -> None:
+        server = self._server = self._server or self._connect()
+        sender, recipient = (str(mail[name].addresses[0].addr_spec) for name in ("From", "To"))
+        is_8bit = server.has_extn("8bitmime")
+        mail.policy = mail.policy.clone(cte_type="8bit" if is_8bit else "7bit")
+        # For letters beyond ASCII in an address, smtplib names both extensions itself.
+        options = ["BODY=8BITMIME"] if is_8bit and (sender + recipient).isascii() else []
+        try:
+            server.send_message(mail, sender, [recipient], options)
+        except smtplib.SMTPNotSupportedError:
+            raise Unsendable(
+                "the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)"
+            ) from None
+
+    def _connect(self) -> "_Server":
         settings = self._settings
         where = (settings.smtp_host, settings.smtp_port)
         if settings.smtp_security == "tls":
@@ -249,12 +244,3 @@ def _trust(settings: SmtpSettings) -> ssl.SSLContext:
         raise DestinationUnavailable(
             "AFTERCALL_SMTP_CA_FILE is not a readable file of certificates (PEM)"
         ) from None
-
-
-def _options(server: smtplib.SMTP, mail: EmailMessage) -> list[str]:
-    options = ["BODY=8BITMIME"] if server.has_extn("8bitmime") else []
-    if getattr(mail.policy, "utf8", False):
-        if not server.has_extn("smtputf8"):
-            raise Unsendable("the mail server does not take addresses with letters beyond ASCII (SMTPUTF8)")
-        options.append("SMTPUTF8")
-    return options

@@ -33,6 +33,7 @@ _GREYLISTED = re.compile(r"gr[ae]y-?\s?list", re.I)
 def replied(error: OSError) -> int | None:
     """The code of the server's reply; None if there was none."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
+        # One mail has one recipient.
         return int(next(iter(error.recipients.values()))[0])
     return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else None
 
@@ -49,7 +50,6 @@ def failure(error: OSError, security: str, silence: float) -> Exception:
         case smtplib.SMTPSenderRefused():
             return _reply_error("did not take the sender", error.smtp_code, error.smtp_error, is_sender=True)
         case smtplib.SMTPRecipientsRefused():
-            # One mail has one recipient.
             return _reply_error("did not take the recipient", *next(iter(error.recipients.values())))
         case smtplib.SMTPDataError():
             return _reply_error("did not take the mail", error.smtp_code, error.smtp_error)

@@ -66,7 +66,7 @@ def wording(template: str, tag: object, texts: Mapping[str, Any], brand: Brand, 
         DestinationUnavailable: naming file and line, for a template that is broken.
     """
     own = home / IN_HOME
-    language = next(one for one in candidates(tag) if _is_there(f"{one}/{template}.j2", own))
+    language = next(one for one in candidates(tag) if _exists(f"{one}/{template}.j2", own))
     bodies = {}
     for layout in ("subject.txt.j2", "layout.txt.j2", "layout.html.j2"):
         html = layout.endswith(".html.j2")
@@ -97,7 +97,7 @@ def languages(settings: IntegrationSettings) -> list[str]:
     return sorted({name for name in names if candidates(name)[0] == name})
 
 
-def _is_there(name: str, own: Path) -> bool:
+def _exists(name: str, own: Path) -> bool:
     return any((folder / name).is_file() for folder in (own, _SHIPPED))
 
 

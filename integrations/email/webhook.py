@@ -6,8 +6,8 @@ from typing import Any
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery
-from integrations.email.recipients import check
-from integrations.email.rendering import bodies, message
+from integrations.email.recipients import permitted
+from integrations.email.rendering import bodies
 from integrations.webhook import WebhookDestination
 
 
@@ -17,8 +17,7 @@ def open_destination(settings: IntegrationSettings) -> WebhookDestination:
 
 
 def _content(delivery: Delivery, settings: IntegrationSettings) -> Mapping[str, Any]:
-    mail = message(delivery, settings)
-    check(mail, delivery, settings)
+    mail = permitted(delivery, settings)
     text, html = bodies(mail)
     # The date is that of the try, and would make another content of every one.
     headers = {name.lower().replace("-", "_"): str(value) for name, value in mail.items() if name != "Date"}

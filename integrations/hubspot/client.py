@@ -1,19 +1,19 @@
 """One client for HubSpot's CRM objects: credentials, its errors' words, unique properties, search, associations.
 
-Which objects there are and what they say belongs to the channels' folders.
+Which objects there are, what they say, and whose a contact is, belongs to the channels' folders.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.errors import DestinationUnavailable, RateLimited, Rejected
-from integrations.http import checked_url, retry_after
+from integrations import phones
+from integrations.config import DestinationSettings, IntegrationSettings, needed
+from integrations.crm.matching import Candidate
+from integrations.errors import DestinationUnavailable, Rejected
+from integrations.http import authorization, checked_url
 from integrations.rest import Missing, RestClient
 
 SETTING = "AFTERCALL_HUBSPOT_TOKEN"
@@ -21,6 +21,7 @@ SETTING = "AFTERCALL_HUBSPOT_TOKEN"
 TICKET_TO_CONTACT, NOTE_TO_CONTACT, TASK_TO_CONTACT = 16, 202, 204
 # "Migration in progress" (HubSpot, "HTTP error codes").
 MOVING = 477
+_NUMBERS, _ADDRESSES = ("phone", "mobilephone"), ("email", "hs_additional_emails")
 
 
 class HubSpotSettings(DestinationSettings):
@@ -42,23 +43,16 @@ class HubSpot(RestClient):
 
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(HubSpotSettings)
-        token = own_settings.hubspot_token.get_secret_value().strip()
-        if not token:
-            raise DestinationUnavailable(f"set {SETTING} to the token (pat-…) of a private app of HubSpot")
-        self._token = token
-
-        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"Bearer {token}"
-            return request
-
+        self._portal = own_settings.hubspot_portal.strip()
+        remedy = f"set {SETTING} to the token (pat-…) of a private app of HubSpot"
+        self._token = needed(own_settings.hubspot_token, remedy)
         url = checked_url(own_settings.hubspot_api_url, "AFTERCALL_HUBSPOT_API_URL").rstrip("/")
-        super().__init__("HubSpot", settings, url, setting=SETTING, authorise=authorise, words_of=error_words)
+        headers = authorization(self._token)
+        super().__init__("HubSpot", settings, url, setting=SETTING, headers=headers, words_of=error_words)
 
     def kind(self, status: int, headers: Mapping[str, str], message: str) -> Exception:
         """The failure kind of a status that is not 2xx; HubSpot has one of its own while it moves an account."""
-        if status == MOVING:
-            return RateLimited(message, retry_after(headers.get("Retry-After"), datetime.now(UTC)))
-        return super().kind(status, headers, message)
+        return super().kind(429 if status == MOVING else status, headers, message)
 
     def get(
         self, kind: str, identity: str, properties: Sequence[str], *, by: str | None = None
@@ -96,16 +90,12 @@ class HubSpot(RestClient):
 
         HubSpot's search is some seconds behind what was written, so it recognises no repeat.
         """
-        groups = [
-            {
-                "filters": [
-                    {"propertyName": name, "operator": "EQ", "value": value} for name, value in one.items()
-                ]
-            }
+        filters = [
+            [{"propertyName": name, "operator": "EQ", "value": value} for name, value in one.items()]
             for one in any_of
         ]
         body = {
-            "filterGroups": groups,
+            "filterGroups": [{"filters": all_of} for all_of in filters],
             "properties": list(properties),
             "sorts": ["createdate"],
             "limit": limit,
@@ -113,6 +103,20 @@ class HubSpot(RestClient):
         }
         results = self.request("POST", f"/crm/v3/objects/{kind}/search", json=body).json().get("results")
         return [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+
+    def contacts(self, phone: str, email: str, region: str) -> list[Candidate]:
+        """Contacts with the number, by HubSpot's own spelling without country code or as it is, or with the address."""
+        any_of = [{name: phone} for name in _NUMBERS if phone]
+        if digits := phones.significant(phone, region):
+            any_of += [{f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile")]
+        any_of += [{"email": email}] if email else []
+        answers = self.search("contacts", any_of, [*_NUMBERS, *_ADDRESSES], limit=100)
+        return [self._candidate(one) for one in answers]
+
+    def contact(self, identity: str) -> Candidate | None:
+        """The contact of this id; None if there is none."""
+        answer = self.get("contacts", identity, [*_NUMBERS, *_ADDRESSES])
+        return self._candidate(answer) if answer else None
 
     def associated(self, kind: str, identity: str, to: str) -> list[str]:
         """Ids of the objects of kind `to` that hang on this one."""
@@ -141,6 +145,17 @@ class HubSpot(RestClient):
             )
         return True
 
+    def may_read(self, kind: str) -> str:
+        """That objects of the kind may be read, for a check."""
+        self.request("GET", f"/crm/v3/objects/{kind}", params={"limit": "1"}).json()
+        return "yes"
+
+    def page(self, kind: str, identity: str) -> str | None:
+        """An object's page, by the number of its kind; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
+        if not self._portal:
+            return None
+        return f"https://app.hubspot.com/contacts/{self._portal}/record/{kind}/{identity}"
+
     def has_scopes(self, needed: Sequence[str]) -> str:
         """That the token has them all, for a check; Rejected, naming them, if some are missing."""
         path = "/oauth/v2/private-apps/get/access-token-info"
@@ -165,6 +180,14 @@ class HubSpot(RestClient):
             "formField": False,
         }
         self.request("POST", f"/crm/v3/properties/{kind}", json=body)
+
+    def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
+        values = self.part(contact, "properties")
+        numbers = tuple(str(values[name]) for name in _NUMBERS if values.get(name))
+        # HubSpot writes the further addresses of a contact into one text, with semicolons.
+        addresses = ";".join(str(values[name]) for name in _ADDRESSES if values.get(name)).split(";")
+        identity, created = self.part(contact, "id"), self.part(contact, "createdAt")
+        return Candidate(str(identity), str(created), numbers, tuple(filter(None, addresses)))
 
 
 def error_words(error: Mapping[str, Any]) -> str:

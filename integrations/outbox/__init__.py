@@ -7,6 +7,7 @@ belongs to the channel's folder.
 from integrations.outbox.alerts import BadAlerts, alert_channels
 from integrations.outbox.attempt import FAIL, SKIP, WAIT, Plan
 from integrations.outbox.attention import Attention, AttentionItem, Look
+from integrations.outbox.dispatcher import dispatch
 from integrations.outbox.engine import OutboxNotWritable
 from integrations.outbox.incidents import CIRCUIT, DEAD_ACTIONS, OUTBOX_CHECKS, WAITING
 from integrations.outbox.migrate import OutboxTooNew, OutboxTooOld
@@ -27,8 +28,8 @@ from integrations.outbox.models import (
     Reconciled,
 )
 from integrations.outbox.operations import NotPossible
-from integrations.outbox.outbox import Outbox, dispatch, open_outbox
-from integrations.outbox.previews import PreviewDestination, render
+from integrations.outbox.outbox import Outbox, open_outbox
+from integrations.outbox.previews import PreviewDestination
 from integrations.outbox.queries import STATES, Waiting, WaitReason, state_of
 from integrations.outbox.schema import (
     DEAD,
@@ -88,6 +89,5 @@ __all__ = [
     "alert_channels",
     "dispatch",
     "open_outbox",
-    "render",
     "state_of",
 ]

@@ -34,9 +34,8 @@ from integrations.errors import (
     is_no_connection,
 )
 from integrations.outbox.models import Action
-from integrations.outbox.previews import render
 from integrations.outbox.queue import earlier_records, got_through_since, links, notes_before, parents
-from integrations.outbox.results import FOUND, STOPPED, Outcome
+from integrations.outbox.results import RECOGNISED, STOPPED, Outcome
 from integrations.outbox.retry import wait
 from integrations.outbox.schema import DEAD, RETRYING, SENT, SKIPPED, UPDATABLE, SkipReason
 from integrations.outbox.transitions import MOST_BEGUN, SKIP_TEXTS
@@ -213,7 +212,7 @@ class Sender:
 
     def _send(self, action: Action, delivery: Delivery, record: str | None) -> tuple[str, str]:
         if record is not None and self._is_final(action, record):
-            return record, FOUND
+            return record, RECOGNISED
         return self.target.send(delivery, record), SENT
 
     def _plan(self, action: Action, delivery: Delivery, record: str | None) -> Plan:
@@ -225,12 +224,9 @@ class Sender:
             fields = self.target.current(delivery, record)
         if fields is None:
             raise NotFound(f"{self.name} has no {record} any more")
-        target, changes = self.target, dict[str, tuple[str | None, str]]()
+        target, changes, is_new = self.target, dict[str, tuple[str | None, str]](), True
         if isinstance(target, SupportsPreview) and not (record and isinstance(target, SupportsDiff)):
-            # It may refuse what the channel's preview shows, for instance a mail to an example.
             is_new = target.body(delivery, record) is not None
-        else:
-            is_new = bool(render(delivery, self.settings))
         if isinstance(target, SupportsDiff):
             planned = target.planned(delivery, record)
             changes = {
@@ -278,6 +274,17 @@ class Sender:
         """True if only this action does not get through: it was stopped at before, and others went out since."""
         since = action.stopped_at if not self.is_probe() else None
         return since is not None and got_through_since(self.engine, action.channel, self.name, since)
+
+
+def delivery_of(
+    engine: Engine, action: Action, target: Destination, settings: IntegrationSettings, at: datetime
+) -> Delivery:
+    """The action as an opened destination sees it; without its contact while that is still to come."""
+    sender = Sender(engine, target, settings, lambda: at, {})
+    try:
+        return sender.delivery(action)
+    except NotYet:
+        return sender.delivery(replace(action, parent_key=None))
 
 
 def _is_lost(error: Exception) -> bool:

@@ -92,11 +92,6 @@ class Attention:
     items: tuple[AttentionItem, ...]
     looked_at: datetime | None
 
-    @property
-    def is_clear(self) -> bool:
-        """True if nothing needs a person."""
-        return not self.items
-
 
 def needs_attention(
     engine: Engine, settings: IntegrationSettings, now: datetime, more: Iterable[Finding] = ()

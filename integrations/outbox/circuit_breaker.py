@@ -10,7 +10,6 @@ concerns that action alone. Several dispatchers share the rows: the streak is co
 a pause that is over is probed by the one that takes it.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +23,7 @@ from integrations.errors import (
     RateLimited,
     Rejected,
     Suppressed,
+    TransientError,
     Unreachable,
     Unsendable,
     describe,
@@ -47,7 +47,7 @@ def all_pauses(engine: Engine) -> list[Pause]:
     """Every pause, the oldest first."""
     query = select(pauses).order_by(pauses.c.since, pauses.c.channel, pauses.c.destination)
     with reading(engine) as connection:
-        return [_as_pause(row) for row in connection.execute(query).mappings()]
+        return [Pause(**row) for row in connection.execute(query).mappings()]
 
 
 def pause(
@@ -61,10 +61,10 @@ def pause(
     is_probe: bool = False,
 ) -> None:
     """Stop a destination, or, after a probe, let its pause go on for longer."""
-    is_there = _at(pauses, channel, destination)
+    is_this = _at(pauses, channel, destination)
     with writing(engine) as write:
-        row = write.connection.execute(select(pauses).where(is_there)).mappings().first()
-        before = _as_pause(row) if row else None
+        row = write.connection.execute(select(pauses).where(is_this)).mappings().first()
+        before = Pause(**row) if row else None
         times = before.times if before else 0
         if before and before.until > now and not is_probe:
             # Another dispatcher has stopped it at the same moment.
@@ -74,11 +74,11 @@ def pause(
             destination,
             describe(error, settings),
             since=before.since if before else now,
-            until=now + _length(times, error.after, settings),
+            until=now + _length(error, times, settings),
             times=times + 1,
             is_alerted=_is_for_a_person(error, times) or (before is not None and before.is_alerted),
         )
-        change = update(pauses).where(is_there) if row else insert(pauses)
+        change = update(pauses).where(is_this) if row else insert(pauses)
         write.connection.execute(change.values(**vars(new)))
 
 
@@ -92,8 +92,8 @@ def take_probe(engine: Engine, known: Pause, until: datetime) -> bool:
 def end(write: Write, channel: str, destination: str | None = None) -> None:
     """Let a destination, or every one of the channel, work again; nothing if it was not paused."""
     for table in (pauses, streaks):
-        is_there = _at(table, channel, destination) if destination else table.c.channel == channel
-        write.connection.execute(delete(table).where(is_there))
+        is_meant = _at(table, channel, destination) if destination else table.c.channel == channel
+        write.connection.execute(delete(table).where(is_meant))
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ def streak_of(engine: Engine | Connection, channel: str, destination: str) -> St
 
 def write_streak(write: Write, channel: str, destination: str, streak: Streak) -> None:
     """Store a streak for the next pass."""
-    is_there = _at(streaks, channel, destination)
+    is_this = _at(streaks, channel, destination)
     if streak == Streak():
-        write.connection.execute(delete(streaks).where(is_there))
+        write.connection.execute(delete(streaks).where(is_this))
         return
     values = {"refused": streak.refused, "unreachable": streak.unreachable}
-    if write.connection.execute(update(streaks).where(is_there).values(**values)).rowcount == 0:
+    if write.connection.execute(update(streaks).where(is_this).values(**values)).rowcount == 0:
         fresh = {"channel": channel, "destination": destination, **values}
         write.connection.execute(insert(streaks).values(**fresh))
 
@@ -182,13 +182,10 @@ def _is_for_a_person(error: Stop, times: int) -> bool:
     return isinstance(error, DestinationUnavailable) or (isinstance(error, Unreachable) and times > 0)
 
 
-def _length(times: int, after: timedelta | None, settings: IntegrationSettings) -> timedelta:
-    if after is not None:
-        return min(after, LONGEST_WISH)
+def _length(error: Stop, times: int, settings: IntegrationSettings) -> timedelta:
+    """As long as the system asks to wait, else longer each time."""
+    if isinstance(error, TransientError) and error.after is not None:
+        return min(error.after, LONGEST_WISH)
     return timedelta(
         seconds=min(settings.pause_cap_seconds, settings.pause_base_seconds * 2.0 ** min(times, 64))
     )
-
-
-def _as_pause(row: Mapping[Any, Any]) -> Pause:
-    return Pause(**{str(name): row[name] for name in row})

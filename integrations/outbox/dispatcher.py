@@ -31,6 +31,7 @@ from integrations.outbox.engine import check_writable, is_shared
 from integrations.outbox.enqueue import reroute, rerouted
 from integrations.outbox.leases import process_lock, take_from_the_gone
 from integrations.outbox.models import Action, DispatchReport
+from integrations.outbox.queries import Queries
 from integrations.outbox.queue import backlog, due_keys, load_due, not_routed
 from integrations.outbox.recorder import Recorder
 from integrations.outbox.schema import SkipReason
@@ -42,7 +43,7 @@ _RESULTS = ("sent", "updated", "retrying", "dead", "skipped")
 
 
 def dispatch(
-    engine: Engine,
+    outbox: Queries,
     channel: str,
     settings: IntegrationSettings,
     *,
@@ -56,7 +57,7 @@ def dispatch(
     that refuses or cannot be reached many times in a row, stops and holds up no other: see `circuit_breaker`.
 
     Args:
-        engine: the outbox's engine.
+        outbox: the outbox.
         channel: ticket, email, crm or chat.
         settings: destinations, backoff and limits.
         now: a moment that stands still for the whole pass, UTC; default: the clock.
@@ -68,7 +69,7 @@ def dispatch(
         BadRoutes: if the file of routes cannot be followed.
         OutboxNotWritable: if the outbox cannot be written; then nothing more is sent.
     """
-    clock = _clock(now)
+    engine, clock = outbox.engine, _clock(now)
     with _channel_lock(engine, channel) as held:
         done: Counter[str] = Counter()
         if held:
@@ -76,11 +77,7 @@ def dispatch(
     left = backlog(engine, channel, clock())
     stops = [pause.until for pause in circuit_breaker.all_pauses(engine) if pause.channel == channel]
     return DispatchReport(
-        sent=done["sent"],
-        updated=done["updated"],
-        retrying=done["retrying"],
-        dead=done["dead"],
-        skipped=done["skipped"],
+        **{result: done[result] for result in _RESULTS},
         waiting=left.due + left.later,
         due=left.due,
         next_attempt_at=left.next_attempt_at,

@@ -95,15 +95,12 @@ def is_shared(engine: Engine) -> bool:
     return engine.dialect.name == "postgresql"
 
 
-def insistently(engine: Engine, work: Callable[[bool], T], *, seconds: float = RECONNECT_SECONDS) -> T:
+def insistently(engine: Engine, work: Callable[[bool], T]) -> T:
     """What `work` returns; asked again, with True, while the connection to the server breaks under it.
 
-    Args:
-        engine: the outbox's engine.
-        work: whole transactions, which may have been carried out when it is asked again.
-        seconds: how long.
+    `work`: whole transactions, which may have been carried out when it is asked again.
     """
-    deadline, wait, is_again = time.monotonic() + seconds, 0.05, False
+    deadline, wait, is_again = time.monotonic() + RECONNECT_SECONDS, 0.05, False
     while True:
         try:
             return work(is_again)

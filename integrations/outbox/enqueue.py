@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from sqlalchemy import (
     Connection,
@@ -68,14 +67,6 @@ _CONFIGURATION = "destinations:{}"
 """Name of the watermark that holds the configuration by which a channel's rows were placed."""
 
 
-def enqueue(
-    engine: Engine, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
-) -> EnqueueReport:
-    """Insert what is new, change what changed, leave the rest; of equal keys the last counts. Raises BadRoutes."""
-    with writing(engine) as write:
-        return enqueue_in(write, rows, now, settings)
-
-
 def enqueue_in(
     write: Write,
     rows: Iterable[DueAction],
@@ -83,22 +74,19 @@ def enqueue_in(
     settings: IntegrationSettings,
     known: Routes | None = None,
 ) -> EnqueueReport:
-    """The same within a transaction that writes more; by the routes given, if any are."""
+    """Insert what is new, change what changed, leave the rest; of equal keys the last counts. Raises BadRoutes.
+
+    `known`: routes instead of those of the settings.
+    """
     batch_writer = _Enqueue(write, now, settings, known or routes(settings))
     remaining = iter(rows)
     while batch := tuple(islice(remaining, SET_SIZE)):
         batch_writer.add({due_key_of(row.action_key): row for row in batch})
-    results = batch_writer.results
-    return EnqueueReport(
-        created=results[EnqueueResult.CREATED],
-        updated=results[EnqueueResult.UPDATED],
-        unchanged=results[EnqueueResult.UNCHANGED],
-        skipped=results[EnqueueResult.SKIPPED],
-    )
+    return EnqueueReport(**{result.value: batch_writer.results[result] for result in EnqueueResult})
 
 
 class _Enqueue:
-    """One call of `enqueue`: what it has to write of a set, and what became of all due actions."""
+    """One call of `enqueue_in`: what it has to write of a set, and what became of all due actions."""
 
     def __init__(self, write: Write, now: datetime, settings: IntegrationSettings, known: Routes) -> None:
         self.write, self.now, self.settings, self.routes = write, now, settings, known
@@ -272,7 +260,8 @@ def _place_all(
     for row in write.connection.execute(query).mappings():
         rows_by_key[row["due_key"]].append({**row})
     for rows in rows_by_key.values():
-        wanted = tuple(only or destinations(channel, _facts(rows[0]), settings, known))
+        facts = facts_of(as_action(rows[0]))
+        wanted = tuple(only or destinations(channel, facts, settings, known))
         _place(write, rows, wanted, now)
     _end_idle_pauses(write, channel)
 
@@ -337,9 +326,3 @@ def _configuration(
         return f"only {','.join(only)}"
     routed = [route.model_dump_json() for route in known.route if route.channel == channel]
     return " ".join([",".join(settings.destinations_of(channel)), *routed])
-
-
-def _facts(row: Values) -> dict[str, Any]:
-    action = as_action(row)
-    origin = (action.due_key, action.channel, action.kind, action.source, action.call_id)
-    return facts_of(DueAction(*origin, action.payload, facts=action.facts))

@@ -4,6 +4,7 @@ The floor above looks for problems of runs and sources and records them in the s
 `attention`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -48,25 +49,22 @@ def _dead(engine: Engine) -> list[Finding]:
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    places = dict.fromkeys((channel, destination, kind == KIND) for channel, destination, kind, *_ in rows)
-    dead = []
-    for channel, destination, is_of_alerts in places:
-        own = [
-            row for row in rows if (row[0], row[1], row[2] == KIND) == (channel, destination, is_of_alerts)
-        ]
-        dead.append(
-            Finding(
-                f"dead:{'alerts:' if is_of_alerts else ''}{channel}:{destination}",
-                f"outbox/{channel}:{DEAD_ACTIONS}",
-                "Alerts did not go out" if is_of_alerts else f"Actions of the {channel} channel have failed",
-                f"{sum(row[3] for row in own)} at {destination}; one of them: {own[0][4]}",
-                f"Look: aftercall actions --channel {channel} --status dead. "
-                "Then aftercall actions retry, or give-up.",
-                # More alerts would not tell of alerts that cannot be sent.
-                alert_after=None if is_of_alerts else AT_ONCE,
-            )
+    by_place: dict[tuple[str, str, bool], list[Any]] = defaultdict(list)
+    for row in rows:
+        by_place[row[0], row[1], row[2] == KIND].append(row)
+    return [
+        Finding(
+            f"dead:{'alerts:' if is_of_alerts else ''}{channel}:{destination}",
+            f"outbox/{channel}:{DEAD_ACTIONS}",
+            "Alerts did not go out" if is_of_alerts else f"Actions of the {channel} channel have failed",
+            f"{sum(row[3] for row in own)} at {destination}; one of them: {own[0][4]}",
+            f"Look: aftercall actions --channel {channel} --status dead. "
+            "Then aftercall actions retry, or give-up.",
+            # More alerts would not tell of alerts that cannot be sent.
+            alert_after=None if is_of_alerts else AT_ONCE,
         )
-    return dead
+        for (channel, destination, is_of_alerts), own in by_place.items()
+    ]
 
 
 def _too_many(engine: Engine, now: datetime) -> list[Finding]:
@@ -112,7 +110,7 @@ def stop_remedy(channel: str, settings: IntegrationSettings) -> str:
 def _waiting(
     engine: Engine, settings: IntegrationSettings, now: datetime, pauses: Sequence[Pause]
 ) -> list[Finding]:
-    stops = {f"waiting:{pause.channel}:{pause.destination}": pause for pause in pauses}
+    stops = {(pause.channel, pause.destination): pause for pause in pauses}
     first_failure = and_(
         attempts.c.action_key == actions.c.action_key,
         attempts.c.number == actions.c.attempts - actions.c.failures + 1,
@@ -129,31 +127,26 @@ def _waiting(
         .group_by(*group)
     )
     with reading(engine) as connection:
-        rows = connection.execute(query).all()
+        rows: Sequence[Any] = connection.execute(query).all()
         before = open_in(connection)
-    waiting = [
-        Finding(
-            f"waiting:{channel}:{destination}",
-            f"outbox/{channel}:{WAITING}",
-            f"Actions of the {channel} channel wait for more than {settings.alert_waiting_minutes:g} minutes",
-            f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC"
-            + _until(stops.get(f"waiting:{channel}:{destination}")),
-            f"Look: aftercall actions --channel {channel} --status retrying (or pending). Is {channel}_sensor on?",
-            next_try_at=_next_try(stops.get(f"waiting:{channel}:{destination}"), next_attempt_at),
+    waiting = []
+    for channel, destination, count, since, next_attempt_at in rows:
+        key, pause = f"waiting:{channel}:{destination}", stops.get((channel, destination))
+        # An alert tells of the stop, so none tells of the waiting, unless one did before: then it is not over.
+        if pause and pause.is_alerted and key not in before:
+            continue
+        until = f"; it is tried again at {pause.until:%H:%M} UTC: {pause.reason}" if pause else ""
+        waiting.append(
+            Finding(
+                key,
+                f"outbox/{channel}:{WAITING}",
+                f"Actions of the {channel} channel wait for more than {settings.alert_waiting_minutes:g} minutes",
+                f"{count} for {destination}, the first since {since:%Y-%m-%d %H:%M} UTC{until}",
+                f"Look: aftercall actions --channel {channel} --status retrying (or pending). Is {channel}_sensor on?",
+                next_try_at=pause.until if pause else next_attempt_at,
+            )
         )
-        for channel, destination, count, since, next_attempt_at in rows
-    ]
-    # An alert tells of the stop, so none tells of the waiting, unless one did before: then it is not over.
-    covered = {key for key, pause in stops.items() if pause.is_alerted} - before.keys()
-    return [finding for finding in waiting if finding.key not in covered]
-
-
-def _next_try(pause: Pause | None, next_attempt_at: Any) -> datetime | None:
-    return pause.until if pause else next_attempt_at
-
-
-def _until(pause: Pause | None) -> str:
-    return f"; it is tried again at {pause.until:%H:%M} UTC: {pause.reason}" if pause else ""
+    return waiting
 
 
 def reconcile(
@@ -260,13 +253,6 @@ def open_problems(engine: Engine) -> list[Problem]:
     """Every problem that is open, the oldest first."""
     with reading(engine) as connection:
         return list(open_in(connection).values())
-
-
-def all_problems(engine: Engine) -> list[Problem]:
-    """Every problem there is and was, the oldest first."""
-    with reading(engine) as connection:
-        rows = connection.execute(select(problems).order_by(problems.c.since, problems.c.key)).mappings()
-        return [Problem(**row) for row in rows]
 
 
 def _open(write: Write, finding: Finding, settings: IntegrationSettings, now: datetime) -> Problem:

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import Enum
@@ -105,8 +105,7 @@ class Leases:
         if not self.is_shared or not wanted:
             return wanted
         until = _NOW + bindparam("length", self._length, Interval)
-        own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(sorted(wanted)))
-        query = update(claims).where(own_rows).values(lease_until=until).returning(claims.c.chain)
+        query = update(claims).where(self._own(wanted)).values(lease_until=until).returning(claims.c.chain)
         return set(connection.execute(query).scalars())
 
     def foreign(self, connection: Connection, chains: Iterable[str]) -> set[str]:
@@ -117,25 +116,20 @@ class Leases:
         theirs = and_(self._at(claims), claims.c.owner != self.owner, claims.c.chain.in_(wanted))
         return set(connection.execute(select(claims.c.chain).where(theirs)).scalars())
 
-    def let_go(self, connection: Connection, chains: Iterable[str]) -> None:
+    def let_go(self, connection: Connection, chains: Collection[str]) -> None:
         """Let chains go that are done, within a transaction that marks the last of them."""
-        wanted = sorted(set(chains))
-        if self.is_shared and wanted:
-            own_rows = and_(self._at(claims), claims.c.owner == self.owner, claims.c.chain.in_(wanted))
-            connection.execute(delete(claims).where(own_rows))
+        if self.is_shared and chains:
+            connection.execute(delete(claims).where(self._own(chains)))
 
     def release(self, chain: str | None = None) -> None:
         """Let a chain go, or all that this pass holds."""
-        if not self.is_shared:
-            return
-        own_rows = and_(self._at(claims), claims.c.owner == self.owner)
-        which = own_rows if chain is None else and_(own_rows, claims.c.chain == chain)
 
         def let_go(_: bool) -> None:
             with self.engine.begin() as connection:
-                connection.execute(delete(claims).where(which))
+                connection.execute(delete(claims).where(self._own(None if chain is None else [chain])))
 
-        insistently(self.engine, let_go)
+        if self.is_shared:
+            insistently(self.engine, let_go)
 
     def seconds_until_turn(self, gap: float) -> float:
         """Seconds until the destination's next turn, which is taken; it is `gap` after the one before, whoever's."""
@@ -155,6 +149,11 @@ class Leases:
                 return float(connection.execute(take).scalar_one()) - gap
 
         return insistently(self.engine, turn)
+
+    def _own(self, chains: Iterable[str] | None) -> Any:
+        """The claims of this pass on these chains; None: on all."""
+        is_own = and_(self._at(claims), claims.c.owner == self.owner)
+        return is_own if chains is None else and_(is_own, claims.c.chain.in_(sorted(set(chains))))
 
     def _at(self, table: Any) -> Any:
         return and_(table.c.channel == self.channel, table.c.destination == self.destination)

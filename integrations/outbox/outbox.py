@@ -1,10 +1,9 @@
 """The outbox as one object, opened by URL, that the upper floor and the board talk to.
 
-No logic here: every method hands over to the module that does the work.
+No logic here: every method hands over to the module that does the work. Questions are methods of `queries`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,33 +18,27 @@ from integrations.outbox import (
     enqueue,
     incidents,
     operations,
-    queries,
+    previews,
     queue,
 )
-from integrations.outbox.attempt import NotYet, Plan, Sender
+from integrations.outbox.attempt import Plan, delivery_of
 from integrations.outbox.attention import Attention, Look
 from integrations.outbox.engine import make_engine, watermark_of, write_watermark, writing
 from integrations.outbox.migrate import migrate
 from integrations.outbox.models import (
     Action,
-    Attempt,
     Backlog,
-    Changes,
-    Count,
-    DispatchReport,
     DueAction,
     EnqueueReport,
     Finding,
-    Intervention,
     Pause,
-    Preview,
-    Problem,
     Reconciled,
 )
-from integrations.outbox.queries import Waiting, WaitReason
+from integrations.outbox.queries import Queries
+from integrations.rendering import Rendered
 
 
-class Outbox:
+class Outbox(Queries):
     """The ledger of actions. May be used from several threads; not to be carried over a fork."""
 
     def __init__(self, engine: Engine) -> None:
@@ -55,7 +48,8 @@ class Outbox:
         self, rows: Iterable[DueAction], now: datetime, settings: IntegrationSettings
     ) -> EnqueueReport:
         """Record due actions, all in one transaction; the same rows again change nothing."""
-        return enqueue.enqueue(self.engine, rows, now, settings)
+        with writing(self.engine) as write:
+            return enqueue.enqueue_in(write, rows, now, settings)
 
     def watermark(self, name: str) -> str | None:
         """The value stored under this name, so that the next pass knows where this one ended."""
@@ -70,14 +64,6 @@ class Outbox:
         """What a channel still has to do; cheap, for sensors."""
         return queue.backlog(self.engine, channel, now)
 
-    def waiting(self) -> list[Waiting]:
-        """How many actions wait at each destination, and why."""
-        return queries.waiting(self.engine)
-
-    def why_waiting(self, actions: Iterable[Action], settings: IntegrationSettings) -> dict[str, WaitReason]:
-        """Why actions are not done yet, by key; nothing for those that are settled."""
-        return queries.why_waiting(self.engine, actions, settings)
-
     def plans(self, channel: str, settings: IntegrationSettings, now: datetime, limit: int) -> Iterator[Plan]:
         """What a pass would do to a channel's due actions; destinations are asked, never changed. Raises BadRoutes."""
         return dispatcher.plans(self.engine, channel, settings, now, limit)
@@ -88,11 +74,11 @@ class Outbox:
 
     def delivery(self, action: Action, target: Destination, settings: IntegrationSettings) -> Delivery:
         """The action as an opened destination sees it; without its contact while that is still to come."""
-        sender = Sender(self.engine, target, settings, lambda: datetime.now(UTC), {})
-        try:
-            return sender.delivery(action)
-        except NotYet:
-            return sender.delivery(replace(action, parent_key=None))
+        return delivery_of(self.engine, action, target, settings, datetime.now(UTC))
+
+    def rendered(self, action: Action, settings: IntegrationSettings) -> Rendered:
+        """What went out, or would go out now; Rejected, Suppressed or DestinationUnavailable if nothing can."""
+        return previews.rendered(self.engine, action, settings, datetime.now(UTC))
 
     def pauses(self) -> list[Pause]:
         """Destinations that have stopped, the longest first."""
@@ -102,83 +88,6 @@ class Outbox:
         """Let a destination that has stopped, or every one of the channel, try again at once."""
         with writing(self.engine) as write:
             circuit_breaker.end(write, channel, destination)
-
-    def version(self) -> int:
-        """A number that changes with every write to the outbox."""
-        return queries.version(self.engine)
-
-    def counts(self, since: datetime | None = None) -> list[Count]:
-        """How many actions there are by channel, kind and status; `since`: only those that changed from then on."""
-        return queries.counts(self.engine, since)
-
-    def state_counts(self, since: datetime) -> dict[str, dict[str, int]]:
-        """How many actions there are by channel and state: waiting and failed whenever, all others of this time."""
-        return queries.state_counts(self.engine, since)
-
-    def troubled(self, limit: int) -> list[Action]:
-        """Actions that have failed or are tried again, without those that a person has closed."""
-        return queries.troubled(self.engine, limit)
-
-    def actions(
-        self,
-        *,
-        channel: str | None = None,
-        kind: str | None = None,
-        status: str | None = None,
-        state: str | None = None,
-        source: str | None = None,
-        call_id: str | None = None,
-        destination: str | None = None,
-        since: datetime | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> list[Action]:
-        """Actions that match every filter given, the last changed first.
-
-        `state`: one of STATES, or a status; `since`: changed at or after, UTC.
-        """
-        wanted = {
-            "channel": channel, "kind": kind, "status": status, "source": source, "call_id": call_id,
-            "destination": destination,
-        }  # fmt: skip
-        return queries.list_actions(
-            self.engine, state=state, since=since, limit=limit, offset=offset, **wanted
-        )
-
-    def actions_of_call(self, source: str, call_id: str, phone: str | None, limit: int) -> list[Action]:
-        """What is done for a call in every system, and for its customer's contact, the oldest first."""
-        return queries.actions_of_call(self.engine, source, call_id, phone, limit)
-
-    def action_keys(self) -> list[str]:
-        """The keys of every action."""
-        return queries.action_keys(self.engine)
-
-    def action(self, action_key: str) -> Action | None:
-        """One action, or None."""
-        return queries.action(self.engine, action_key)
-
-    def attempts(self, action_key: str) -> list[Attempt]:
-        """Every try at one action, in order."""
-        return queries.attempts_of(self.engine, action_key)
-
-    def interventions(self, action_key: str) -> list[Intervention]:
-        """What people did to one action, in order."""
-        return queries.interventions_of(self.engine, action_key)
-
-    def previews(self, *, channel: str | None = None, limit: int = 100, offset: int = 0) -> list[Preview]:
-        """What would have gone out, the newest first."""
-        return queries.list_previews(self.engine, channel=channel, limit=limit, offset=offset)
-
-    def preview(self, action_key: str) -> Preview | None:
-        """What would have gone out for one action, or None."""
-        return queries.preview(self.engine, action_key)
-
-    def actions_changed_since(self, cursor: str | None = None, batch: int = 5_000) -> Iterator[Changes]:
-        """Batches of rows written since a cursor (None: all), each with the next cursor to store.
-
-        A row has the columns that the warehouse gets; `payload` is a dict, times are aware UTC.
-        """
-        return queries.changed_since(self.engine, cursor, batch)
 
     def retry(self, action_key: str, now: datetime | None = None, by: str = operations.UNKNOWN) -> None:
         """Make an action due at once; NotPossible if it cannot be."""
@@ -217,10 +126,6 @@ class Outbox:
         """Write that somebody looked for problems, and when the next tries of what they saw are."""
         attention.record_look(self.engine, now, findings, notes)
 
-    def open_problems(self) -> list[Problem]:
-        """Every problem that is open, the oldest first."""
-        return incidents.open_problems(self.engine)
-
     def needs_attention(
         self, settings: IntegrationSettings, now: datetime, more: Iterable[Finding] = ()
     ) -> Attention:
@@ -256,18 +161,3 @@ def open_outbox(url: str) -> Outbox:
         engine.dispose()
         raise
     return Outbox(engine)
-
-
-def dispatch(
-    outbox: Outbox,
-    channel: str,
-    settings: IntegrationSettings,
-    *,
-    now: datetime | None = None,
-    limit: int | None = None,
-    destination: Destination | None = None,
-) -> DispatchReport:
-    """Try every action of a channel that is due, each once; see `dispatcher.dispatch`."""
-    return dispatcher.dispatch(
-        outbox.engine, channel, settings, now=now, limit=limit, destination=destination
-    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from integrations.outbox.keys import row_key
-from integrations.outbox.models import DueAction
+from integrations.outbox.models import Action, DueAction
 from integrations.outbox.schema import DEAD, PREVIEW, SENT, SKIPPED
 
 Row = Mapping[str, Any]
@@ -24,7 +24,7 @@ class Places:
     dropped: frozenset[str] = frozenset()
 
 
-def facts_of(action: DueAction) -> dict[str, Any]:
+def facts_of(action: DueAction | Action) -> dict[str, Any]:
     """What a route may ask of an action; see `integrations.routes.FACTS`."""
     payload = action.payload
     return {

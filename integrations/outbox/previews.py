@@ -1,15 +1,17 @@
-"""The preview destination of every channel: it stores in the outbox exactly what would have gone out.
+"""The preview destination of every channel, and the one way in which the board, dry runs and people see an action.
 
-How a thing looks is the channel's own rendering; this module only stores it.
+How an action looks, and who is to get none, is the channel's own decision.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, open_destination
+from integrations.outbox.attempt import delivery_of
+from integrations.outbox.models import Action
 from integrations.outbox.schema import PREVIEW, clean, previews
 from integrations.rendering import Rendered
 
@@ -17,7 +19,6 @@ _UPDATE = (
     update(previews)
     .where(previews.c.action_key == bindparam("key"))
     .values(
-        destination=PREVIEW,
         media_type=bindparam("new_media_type"),
         title=bindparam("new_title"),
         body=bindparam("new_body"),
@@ -28,21 +29,35 @@ _UPDATE = (
 
 
 class PreviewDestination:
-    """Renders with the channel's rendering; counts as sent."""
+    """Renders with the channel's rendering; counts as sent.
+
+    Args:
+        render: the channel's rendering.
+        check: raises Suppressed for what must not go out, whatever the destination.
+    """
 
     name = PREVIEW
 
-    def __init__(self, render: Callable[[Delivery], Rendered]) -> None:
-        self.render = render
+    def __init__(
+        self,
+        render: Callable[[Delivery], Rendered],
+        check: Callable[[Delivery], None] = lambda delivery: None,
+    ) -> None:
+        self.render, self._check = render, check
         self._collected: dict[str, tuple[Delivery, Rendered]] = {}
 
     def find(self, delivery: Delivery) -> str | None:
         """Always None: a preview is written together with its mark, so there is never only one of them."""
         return None
 
+    def body(self, delivery: Delivery, external_id: str | None) -> Rendered:
+        """What `send` would store."""
+        self._check(delivery)
+        return self.render(delivery)
+
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         """Render it; `keep` writes it."""
-        self._collected[delivery.action_key] = (delivery, self.render(delivery))
+        self._collected[delivery.action_key] = (delivery, self.body(delivery, external_id))
         return external_id or f"preview:{delivery.action_key}"
 
     def keep(self, connection: Connection, now: datetime) -> None:
@@ -72,8 +87,12 @@ class PreviewDestination:
         self._collected.clear()
 
 
-def render(delivery: Delivery, settings: IntegrationSettings) -> Rendered:
-    """What goes out, by the channel's own rendering. Raises Rejected if nothing can."""
-    target = open_destination(delivery.channel, settings, PREVIEW)
+def rendered(engine: Engine, action: Action, settings: IntegrationSettings, now: datetime) -> Rendered:
+    """What went out, or would go out now, by the channel's own rendering.
+
+    Raises Rejected, Suppressed or DestinationUnavailable if nothing can go out.
+    """
+    target = open_destination(action.channel, settings, PREVIEW)
     assert isinstance(target, PreviewDestination)  # noqa: S101 - its name says so
-    return target.render(delivery)
+    delivery = delivery_of(engine, action, target, settings, action.sent_at or now)
+    return target.render(delivery) if action.sent_at else target.body(delivery, None)

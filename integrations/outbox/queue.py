@@ -223,8 +223,8 @@ def _address(
 
 def got_through_since(engine: Engine, channel: str, destination: str, moment: datetime) -> bool:
     """True if anything was sent to a destination after this moment (UTC)."""
-    is_there = and_(actions.c.channel == channel, actions.c.destination == destination)
-    query = select(actions.c.action_key).where(is_there, actions.c.sent_at > moment).limit(1)
+    is_meant = and_(actions.c.channel == channel, actions.c.destination == destination)
+    query = select(actions.c.action_key).where(is_meant, actions.c.sent_at > moment).limit(1)
     with reading(engine) as connection:
         return connection.execute(query).first() is not None
 

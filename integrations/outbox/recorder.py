@@ -174,13 +174,8 @@ class Recorder:
                 self.stop_after_probes()
 
     def _pause(self, reason: circuit_breaker.Stop) -> None:
-        def pause(_: bool) -> None:
-            is_probe = self._was_paused
-            circuit_breaker.pause(
-                self.engine, self.channel, self.name, reason, self.clock(), self.settings, is_probe=is_probe
-            )
-
-        insistently(self.engine, pause)
+        arguments = (self.engine, self.channel, self.name, reason, self.clock(), self.settings)
+        insistently(self.engine, lambda _: circuit_breaker.pause(*arguments, is_probe=self._was_paused))
 
     def _may_probe(self, pause: Pause) -> bool:
         """False if another dispatcher finds out whether the pause may end."""

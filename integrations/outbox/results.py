@@ -26,9 +26,9 @@ from integrations.outbox.schema import (
 )
 from integrations.outbox.transitions import Event, Row, Values, change
 
-FOUND, STOPPED = "found", "stopped"
+RECOGNISED, STOPPED = "found", "stopped"
 # Results that show that the destination can be reached and takes our key; a refusal may be our own.
-GOT_THROUGH = frozenset({SENT, FOUND})
+GOT_THROUGH = frozenset({SENT, RECOGNISED})
 _EVENTS = {RETRYING: Event.FAIL, DEAD: Event.FAIL_FOR_GOOD, SKIPPED: Event.HOLD_BACK}
 _MARKED = (
     "status", "attempts", "failures", "next_attempt_at", "external_id", "skip_reason", "last_error", "sent_at",

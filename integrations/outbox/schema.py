@@ -5,6 +5,7 @@ No statement is made here. A change of a table needs a migration in `migrations/
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -251,6 +252,7 @@ change_counter = Table(
 # 64 bits, NaN, endless depth) is replaced, because one odd transcript must not stop the rows beside it.
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC | orjson.OPT_NON_STR_KEYS
 _DEEPEST = 60
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def encode_json(payload: Mapping[str, Any]) -> tuple[str, str]:
@@ -270,18 +272,7 @@ def decode_json(text: str) -> dict[str, Any]:
 
 def clean(text: str) -> str:
     """The text with what no database takes (lone surrogates, NUL) replaced by U+FFFD."""
-    text = text.replace("\x00", "\ufffd")
-    return (
-        "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text) if _odd(text) else text
-    )
-
-
-def _odd(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _repaired(value: Any, depth: int) -> Any:

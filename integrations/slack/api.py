@@ -10,12 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import orjson
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.errors import DestinationUnavailable, Rejected, Unreachable
-from integrations.http import Answer, HttpClient, checked_url
+from integrations.config import DestinationSettings, IntegrationSettings, needed
+from integrations.errors import Rejected, Unreachable
+from integrations.http import Answer, HttpClient, authorization, checked_url
 from integrations.slack.errors import slack_error
 
 SETTING = "AFTERCALL_SLACK_BOT_TOKEN"
@@ -53,18 +52,13 @@ class SlackApi(HttpClient):
 
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(SlackApiSettings)
-        token = own_settings.slack_bot_token.get_secret_value().strip()
-        if not token:
-            raise DestinationUnavailable(
-                f"set {SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings"
-            )
-
-        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["Authorization"] = f"Bearer {token}"
-            return request
-
+        token = needed(
+            own_settings.slack_bot_token,
+            f"set {SETTING} to the bot's token (xoxb-…); Slack shows it in the app's settings",
+        )
         url = checked_url(own_settings.slack_api_url, _URL_SETTING).rstrip("/")
-        super().__init__("Slack", settings, url, setting=f"{SETTING} and {_URL_SETTING}", authorise=authorise)
+        setting = f"{SETTING} and {_URL_SETTING}"
+        super().__init__("Slack", settings, url, setting=setting, headers=authorization(token))
 
     def call(
         self, method: str, where: str = "", *, form: Mapping[str, str] | None = None, json: Any = None

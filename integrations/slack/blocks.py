@@ -8,7 +8,7 @@ of the ways to count.
 from collections.abc import Sequence
 from typing import Any
 
-from integrations.rendering import CUT, line, prose
+from integrations.rendering import CUT, fit, line, prose
 
 HEADER, SECTION, FIELD, FIELDS = 150, 3_000, 2_000, 10
 BUTTON, BUTTONS, URL = 75, 25, 3_000
@@ -77,10 +77,7 @@ def buttons(links: Sequence[tuple[str, str, str]]) -> Block:
 
 
 def _plain(text: str, limit: int) -> Block:
-    cut = line(text, limit)
-    while units(cut) > limit:
-        cut = cut[:-2].rstrip() + CUT
-    return {"type": "plain_text", "text": cut or "-", "emoji": False}
+    return {"type": "plain_text", "text": fit(line(text, limit), limit) or "-", "emoji": False}
 
 
 def _mrkdwn(label: str, text: str, limit: int) -> Block:

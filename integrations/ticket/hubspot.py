@@ -13,12 +13,11 @@ from typing import Any
 
 from pydantic import Field
 
-from integrations import phones
 from integrations.config import DestinationSettings, IntegrationSettings
-from integrations.crm.matching import Candidate, chosen
+from integrations.crm.matching import chosen
 from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
-from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, HubSpotSettings, new_object
+from integrations.hubspot.client import TICKET_TO_CONTACT, HubSpot, new_object
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import Conflict, Missing
@@ -33,7 +32,6 @@ READ = ("subject", "content", "hs_ticket_priority", "hs_pipeline", "hs_pipeline_
 AGAIN = "\n\n---\nLater, from the call:\n\n"
 # Besides these, making the two properties takes crm.schemas.tickets.write once.
 SCOPES = ("tickets", "crm.objects.contacts.read", "crm.schemas.tickets.read")
-_NUMBERS = ("phone", "mobilephone")
 _PROPERTIES = {
     KEY: ("aftercall: key", "Under this key aftercall knows the ticket as its own. Do not change it.", True),
     WRITTEN: ("aftercall: written", "What aftercall wrote last, so that it touches nothing of yours.", False),
@@ -81,16 +79,13 @@ class HubSpotTickets(TicketDestination):
             raise DestinationUnavailable(
                 "set AFTERCALL_HUBSPOT_TICKET_STAGES to pipeline/stage, for instance billing=12/34,0/1"
             )
-        self._portal, self._region = (
-            settings.of(HubSpotSettings).hubspot_portal.strip(),
-            settings.phone_region.strip(),
-        )
+        self._region = settings.phone_region.strip()
         super().__init__(HubSpot(settings), settings)
-        self._there: set[str] = set()
+        self._known_properties: set[str] = set()
 
     def find(self, delivery: Delivery) -> str | None:
         """The ticket with the action's key; no search, so never behind."""
-        if not self._is_there(KEY):
+        if not self._has_property(KEY):
             return None
         remote = self.client.get("tickets", reference(delivery.action_key), [KEY], by=KEY)
         return str(self.client.part(remote, "id")) if remote else None
@@ -131,7 +126,7 @@ class HubSpotTickets(TicketDestination):
         return new_object(*self._properties(ticket, left_out))
 
     def _properties(self, ticket: Ticket, left_out: Omission) -> tuple[dict[str, str], dict[str, int]]:
-        fields = {name: value for name, value in self.fields(ticket).items() if name not in left_out}
+        fields = left_out.of(self.fields(ticket))
         properties = {
             **fields,
             **(self._first_stage() if "pipeline" in left_out else self.place(ticket)),
@@ -175,32 +170,23 @@ class HubSpotTickets(TicketDestination):
 
     def link(self, kind: str, external_id: str) -> str | None:
         """The ticket's page; None unless AFTERCALL_HUBSPOT_PORTAL says whose."""
-        if not self._portal:
-            return None
-        return f"https://app.hubspot.com/contacts/{self._portal}/record/0-5/{external_id}"
+        return self.client.page("0-5", external_id)
 
     def check(self) -> Iterator[CheckResult]:
         """Whether the token has the scopes, and whether what is to be read and written is there."""
         yield check_result("credentials", self.who)
-        yield check_result("scopes", lambda: self.client.has_scopes(SCOPES))
+        yield check_result("scopes", self.client.has_scopes, SCOPES)
         for kind in ("tickets", "contacts"):
-            yield check_result(f"may read {kind}", lambda kind=kind: self._may_read(kind))  # type: ignore[misc]
+            yield check_result(f"may read {kind}", self.client.may_read, kind)
         for name in _PROPERTIES:
-            yield check_result(f"property {name}", lambda name=name: self._property(name))  # type: ignore[misc]
+            yield check_result(f"property {name}", self._property, name)
         for target in self._stages.all():
-            yield check_result(f"stage {target}", lambda target=target: self._stage(target))  # type: ignore[misc]
-
-    def _may_read(self, kind: str) -> str:
-        self.client.request("GET", f"/crm/v3/objects/{kind}", params={"limit": "1"}).json()
-        return "yes"
+            yield check_result(f"stage {target}", self._stage, target)
 
     def _property(self, name: str) -> str:
-        is_there = self.client.has_property("tickets", name, is_unique=_PROPERTIES[name][2])
-        return (
-            "there"
-            if is_there
-            else "not there yet; it is made with the first ticket (crm.schemas.tickets.write)"
-        )
+        if self._has_property(name):
+            return "there"
+        return "not there yet; it is made with the first ticket (crm.schemas.tickets.write)"
 
     def _stage(self, target: str) -> str:
         pipeline, _, stage = target.partition("/")
@@ -210,18 +196,18 @@ class HubSpotTickets(TicketDestination):
             raise Rejected(f"pipeline {pipeline} has no stage {stage}; it has {', '.join(names)}")
         return f"{answer.get('label')}, {names[stage]}"
 
-    def _is_there(self, name: str) -> bool:
-        if name not in self._there and self.client.has_property(
-            "tickets", name, is_unique=_PROPERTIES[name][2]
-        ):
-            self._there.add(name)
-        return name in self._there
+    def _has_property(self, name: str) -> bool:
+        is_known = name in self._known_properties
+        if is_known or self.client.has_property("tickets", name, is_unique=_PROPERTIES[name][2]):
+            self._known_properties.add(name)
+            return True
+        return False
 
     def _prepare(self) -> None:
         for name, (label, text, is_unique) in _PROPERTIES.items():
-            if not self._is_there(name):
+            if not self._has_property(name):
                 self.client.make_property("tickets", name, label, text, is_unique=is_unique)
-                self._there.add(name)
+                self._known_properties.add(name)
 
     def _contact(self, ticket: Ticket) -> str | None:
         """The caller's contact by the CRM's own rules; the one that aftercall marked is known before any search."""
@@ -229,16 +215,10 @@ class HubSpotTickets(TicketDestination):
         marked = self._marked(f"contact:{phone}") if phone else None
         if marked or not (phone or email):
             return marked
-        digits = phones.significant(phone, self._region) if phone else ""
-        any_of = [{name: phone} for name in _NUMBERS if phone]
-        any_of += [
-            {f"hs_searchable_calculated_{kind}_number": digits} for kind in ("phone", "mobile") if digits
-        ]
-        any_of += [{"email": email}] if email else []
-        contacts = self.client.search("contacts", any_of, [*_NUMBERS, "email"], limit=100)
+        contacts = self.client.contacts(phone, email, self._region)
         if not phone:
-            return str(self.client.part(contacts[0], "id")) if contacts else None
-        return chosen(map(self._candidate, contacts), phone, email, self._region)
+            return contacts[0].identity if contacts else None
+        return chosen(contacts, phone, email, self._region)
 
     def _marked(self, key: str) -> str | None:
         try:
@@ -247,12 +227,6 @@ class HubSpotTickets(TicketDestination):
             # Contacts have no such property where the CRM is not HubSpot.
             return None
         return str(self.client.part(contact, "id")) if contact else None
-
-    def _candidate(self, contact: Mapping[str, Any]) -> Candidate:
-        answer = self.client.part(contact, "properties")
-        numbers = tuple(str(answer[name]) for name in _NUMBERS if answer.get(name))
-        identity, created = self.client.part(contact, "id"), self.client.part(contact, "createdAt")
-        return Candidate(str(identity), str(created), numbers, (str(answer.get("email") or ""),))
 
 
 def _position(part: Mapping[str, Any]) -> int:

@@ -12,17 +12,15 @@ therefore read by their keys, which is never behind: once a pass, as nothing but
 """
 
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings, needed
 from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected, TransientError
-from integrations.http import checked_url
+from integrations.http import authorization, checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit
 from integrations.rest import RestClient
@@ -88,11 +86,10 @@ class Jira(TicketDestination):
         self._keys = list(dict.fromkeys(one.partition("/")[0] for one in self._projects.all()))
         if not self._keys or not all(re.fullmatch(r"[A-Za-z]\w*", key, re.ASCII) for key in self._keys):
             raise DestinationUnavailable("set AFTERCALL_JIRA_PROJECTS to keys of projects: billing=BILL,SUP")
-        authorise = _authorise(own_settings)
-        super().__init__(
-            RestClient("Jira", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
-            settings,
-        )
+        remedy = f"set {SETTING} to an API token, and AFTERCALL_JIRA_EMAIL to whose it is"
+        headers = authorization(needed(own_settings.jira_token, remedy), own_settings.jira_email.strip())
+        client = RestClient("Jira", settings, self._url, setting=SETTING, headers=headers, words_of=_words)
+        super().__init__(client, settings)
         self._newest: dict[str, str] | None = None
 
     def find(self, delivery: Delivery) -> str | None:
@@ -130,10 +127,7 @@ class Jira(TicketDestination):
 
     def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it."""
-        place, fields = (
-            {name: value for name, value in values.items() if name not in left_out}
-            for values in (self.place(ticket), self.fields(ticket))
-        )
+        place, fields = left_out.of(self.place(ticket)), left_out.of(self.fields(ticket))
         values: dict[str, Any] = {
             "project": {"key": place["project"]},
             "issuetype": {"name": self._type},
@@ -182,8 +176,8 @@ class Jira(TicketDestination):
         """Who the token is, what it may do in each project, and whether the fields are on its screen."""
         yield check_result("credentials", self.who)
         for key in self._keys:
-            yield check_result(f"permissions in {key}", lambda key=key: self._may(key))  # type: ignore[misc]
-            yield check_result(f"fields of {key}", lambda key=key: self._screen(key))  # type: ignore[misc]
+            yield check_result(f"permissions in {key}", self._may, key)
+            yield check_result(f"fields of {key}", self._screen, key)
 
     def who(self) -> str:
         """Whose token it is."""
@@ -234,22 +228,6 @@ class Jira(TicketDestination):
         body = {"jql": jql, "fields": ["labels"], "maxResults": 1}
         answer = self.client.request("POST", "/rest/api/3/search/jql", json=body).json()
         return self.client.listed(answer, "issues")
-
-
-def _authorise(settings: JiraSettings) -> Any:
-    token = settings.jira_token.get_secret_value().strip()
-    if not token:
-        raise DestinationUnavailable(
-            f"set {SETTING} to an API token, and AFTERCALL_JIRA_EMAIL to whose it is"
-        )
-    email = settings.jira_email.strip()
-    value = f"Basic {b64encode(f'{email}:{token}'.encode()).decode()}" if email else f"Bearer {token}"
-
-    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = value
-        return request
-
-    return authorise
 
 
 def _fields(values: Mapping[str, str]) -> dict[str, Any]:

@@ -13,10 +13,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings, needed
 from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
 from integrations.http import checked_url
@@ -33,7 +32,7 @@ SETTING = "AFTERCALL_REDMINE_KEY"
 _REFERENCE = re.compile(r"(aftercall-[0-9a-f]{20}) ([0-9a-f]{20}) ([0-9a-f]{20})\s*\Z")
 NEEDED = ("view_issues", "add_issues", "edit_issues", "add_issue_notes")
 LONGEST_SUBJECT = 255
-_NOT_THERE = "aftercall-looks-for-nothing"
+_ABSENT_TEXT = "aftercall-looks-for-nothing"
 # Our fields by the names that Redmine's history has for them.
 _HISTORY = {"subject": "subject", "priority": "priority_id"}
 
@@ -84,11 +83,8 @@ class Redmine(TicketDestination):
     def __init__(self, settings: IntegrationSettings) -> None:
         own_settings = settings.of(RedmineSettings)
         self._url = checked_url(own_settings.redmine_url, "AFTERCALL_REDMINE_URL").rstrip("/")
-        key = own_settings.redmine_key.get_secret_value().strip()
-        if not key:
-            raise DestinationUnavailable(
-                f"set {SETTING} to an API key; Redmine shows it on the user's own page"
-            )
+        remedy = f"set {SETTING} to an API key; Redmine shows it on the user's own page"
+        headers = {"X-Redmine-API-Key": needed(own_settings.redmine_key, remedy)}
         self._projects = targets(own_settings.redmine_projects, "AFTERCALL_REDMINE_PROJECTS")
         if not self._projects.all():
             raise DestinationUnavailable(
@@ -97,14 +93,8 @@ class Redmine(TicketDestination):
         self._priorities = targets(own_settings.redmine_priorities, "AFTERCALL_REDMINE_PRIORITIES")
         self._tracker, self._is_plain = own_settings.redmine_tracker.strip(), own_settings.redmine_plain_text
 
-        def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-            request.headers["X-Redmine-API-Key"] = key
-            return request
-
-        super().__init__(
-            RestClient("Redmine", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
-            settings,
-        )
+        client = RestClient("Redmine", settings, self._url, setting=SETTING, headers=headers, words_of=_words)
+        super().__init__(client, settings)
         self._priority_ids: dict[str, int] = {}
         self._known: dict[str, dict[str, Any]] = {}
         self._me: int | None = None
@@ -142,10 +132,7 @@ class Redmine(TicketDestination):
 
     def new(self, ticket: Ticket, left_out: Omission = WHOLE) -> dict[str, Any]:
         """The body that makes it; Rejected, naming the part, if Redmine has no such priority, category or tracker."""
-        fields, place = (
-            {name: value for name, value in values.items() if name not in left_out}
-            for values in (self.fields(ticket), self.place(ticket))
-        )
+        place, fields = left_out.of(self.place(ticket)), left_out.of(self.fields(ticket))
         project = place["project"]
         values: dict[str, Any] = {
             "project_id": project,
@@ -189,16 +176,13 @@ class Redmine(TicketDestination):
     def check(self) -> Iterator[CheckResult]:
         """Whose key it is, what its roles may do, whether the list finds texts, and whether what is named exists."""
         yield check_result("credentials", self.who)
-        yield check_result("issues can be found by their text", self._can_be_found)
+        yield check_result("issues can be found by their text", self._texts_are_searched)
         for target in self._projects.all():
-            yield check_result(f"project {target}", lambda target=target: self._project(target))  # type: ignore[misc]
+            yield check_result(f"project {target}", self._project, target)
         for project in dict.fromkeys(target.partition("/")[0] for target in self._projects.all()):
-            yield check_result(f"permissions in {project}", lambda project=project: self._may(project))  # type: ignore[misc]
+            yield check_result(f"permissions in {project}", self._may, project)
         for priority in self._priorities.all():
-            yield check_result(
-                f"priority {priority}",
-                lambda priority=priority: str(self._priority_id(priority)),  # type: ignore[misc]
-            )
+            yield check_result(f"priority {priority}", self._priority_id, priority)
 
     def _may(self, project: str) -> str:
         params = {"include": "memberships"}
@@ -223,8 +207,8 @@ class Redmine(TicketDestination):
         answer = self.client.request("GET", f"/roles/{role}.json").json()
         return [str(name) for name in self.client.part(answer, "role", "permissions")]
 
-    def _can_be_found(self) -> str:
-        self._with_text(_NOT_THERE)
+    def _texts_are_searched(self) -> str:
+        self._with_text(_ABSENT_TEXT)
         return "yes"
 
     def _project(self, target: str) -> str:
@@ -266,12 +250,10 @@ class Redmine(TicketDestination):
 
     def _ids(self, fields: Mapping[str, str]) -> dict[str, Any]:
         """Fields as Redmine takes them: a priority by its number."""
-        return {
-            "priority_id" if name == "priority" else name: self._priority_id(value)
-            if name == "priority"
-            else value
-            for name, value in fields.items()
-        }
+        values: dict[str, Any] = dict(fields)
+        if "priority" in values:
+            values["priority_id"] = self._priority_id(values.pop("priority"))
+        return values
 
     def _priority_id(self, name: str) -> int:
         if not self._priority_ids:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from integrations import rendering
 from integrations.destinations import Delivery
 from integrations.links import call_page
 from integrations.rendering import Rendered, line, moment, prose, shorten, templates, words
@@ -108,13 +109,7 @@ def description(ticket: Ticket, room: int = LONGEST) -> str:
 
 def fitted(make: Callable[[int], str], most: int) -> str:
     """The text of `make` with as much room for the transcript as keeps it within `most` bytes of UTF-8."""
-    room = most
-    while True:
-        text = make(room)
-        size = len(text.encode())
-        if size <= most or room <= 0:
-            return text
-        room = max(0, min(room * most // size, room) - 100)
+    return rendering.fitted(make, most, lambda text: len(text.encode()))
 
 
 def fields(ticket: Ticket) -> dict[str, Any]:

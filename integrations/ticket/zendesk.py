@@ -12,19 +12,17 @@ that Zendesk finishes after we gave it up is recognised by its `Idempotency-Key`
 
 import hashlib
 import re
-from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 import orjson
-import requests
 from pydantic import Field, SecretStr
 
-from integrations.config import DestinationSettings, IntegrationSettings
+from integrations.config import DestinationSettings, IntegrationSettings, needed
 from integrations.destinations import CheckResult, Delivery, Limits, check_result
 from integrations.errors import DestinationUnavailable, Rejected
-from integrations.http import checked_url
+from integrations.http import authorization, checked_url
 from integrations.optional_parts import WHOLE, Omission, Part
 from integrations.rendering import fit, is_address, shorten
 from integrations.rest import RestClient
@@ -86,12 +84,14 @@ class Zendesk(TicketDestination):
             raise DestinationUnavailable(
                 "set AFTERCALL_ZENDESK_GROUPS to the numbers of groups: billing=123,support=456"
             )
-        authorise = _authorise(own_settings)
-        self._is_oauth = not own_settings.zendesk_email.strip()
-        super().__init__(
-            RestClient("Zendesk", settings, self._url, setting=SETTING, authorise=authorise, words_of=_words),
-            settings,
+        remedy = (
+            f"set {SETTING} to an API token (and AFTERCALL_ZENDESK_EMAIL to whose it is) or an OAuth token"
         )
+        token, email = needed(own_settings.zendesk_token, remedy), own_settings.zendesk_email.strip()
+        self._is_oauth = not email
+        headers = authorization(token, f"{email}/token" if email else "")
+        client = RestClient("Zendesk", settings, self._url, setting=SETTING, headers=headers, words_of=_words)
+        super().__init__(client, settings)
         self._replaced: dict[str, str] = {}
 
     def find(self, delivery: Delivery) -> str | None:
@@ -129,7 +129,7 @@ class Zendesk(TicketDestination):
         self, ticket: Ticket, left_out: Omission = WHOLE, requester: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """The body that makes it; a requester who is not there yet is shown as the user who is made first."""
-        fields = {name: value for name, value in self.fields(ticket).items() if name not in left_out}
+        fields = left_out.of(self.fields(ticket))
         body: dict[str, Any] = {
             **fields,
             **{name: int(value) for name, value in self.place(ticket).items()},
@@ -175,7 +175,7 @@ class Zendesk(TicketDestination):
         yield check_result("credentials", self.who)
         yield check_result("may write tickets", self._may_write)
         for group in self._groups.all():
-            yield check_result(f"group {group}", lambda group=group: self._group(group))  # type: ignore[misc]
+            yield check_result(f"group {group}", self._group, group)
 
     def who(self) -> str:
         """Whose token it is."""
@@ -258,23 +258,6 @@ class Zendesk(TicketDestination):
         return int(self.client.part(answer, "user", "id"))
 
 
-def _authorise(settings: ZendeskSettings) -> Any:
-    token = settings.zendesk_token.get_secret_value().strip()
-    if not token:
-        raise DestinationUnavailable(
-            f"set {SETTING} to an API token (and AFTERCALL_ZENDESK_EMAIL to whose it is) or an OAuth token"
-        )
-    email = settings.zendesk_email.strip()
-    basic = b64encode(f"{email}/token:{token}".encode()).decode()
-    value = f"Basic {basic}" if email else f"Bearer {token}"
-
-    def authorise(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = value
-        return request
-
-    return authorise
-
-
 def _external_id(key: str) -> str:
     return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
@@ -294,11 +277,8 @@ def _html(ticket: Ticket) -> str:
             return f'<a href="{escape(value)}">{lines(value)}</a>' if is_link else lines(value)
 
         html = "".join(f"<p>{lines(part)}</p>" for part in ticket.summary.split("\n\n"))
-        html += (
-            "<ul>"
-            + "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in ticket.facts)
-            + "</ul>"
-        )
+        facts = "".join(f"<li><b>{label}:</b> {linked(value)}</li>" for label, value in ticket.facts)
+        html += f"<ul>{facts}</ul>"
         transcript = shorten(ticket.transcript, room)
         return html + (f"<h4>Transcript</h4><p>{lines(transcript)}</p>" if transcript else "")
 

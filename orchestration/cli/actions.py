@@ -11,7 +11,7 @@ from rich.text import Text
 from integrations.config import IntegrationSettings
 from integrations.destinations import Delivery, SupportsDiff, SupportsPreview, open_destination
 from integrations.errors import DestinationUnavailable, Rejected, Suppressed, describe
-from integrations.outbox import PREVIEW, UPDATABLE, Action, Outbox, open_outbox, render
+from integrations.outbox import PREVIEW, UPDATABLE, Action, Outbox, open_outbox
 from integrations.rendering import prose
 from integrations.routes import BadRoutes
 from orchestration.cli import acting
@@ -108,13 +108,14 @@ def _ahead(outbox: Outbox, action: Action, settings: IntegrationSettings) -> Act
 
 
 def _show_content(outbox: Outbox, action: Action, settings: IntegrationSettings) -> None:
-    preview = open_destination(action.channel, settings, PREVIEW)
     try:
-        rendered = render(outbox.delivery(action, preview, settings), settings)
+        rendered = outbox.rendered(action, settings)
     except (Rejected, DestinationUnavailable, Suppressed) as error:
         raise click.ClickException(f"nothing can be sent: {error}") from error
     say(f"\n{whole(rendered.title)} {rendered.media_type}", "bold")
     click.echo(prose(rendered.body, WHOLE))
+    if action.destination == PREVIEW:
+        return
     try:
         target = open_destination(action.channel, settings, action.destination)
         delivery = outbox.delivery(action, target, settings)

@@ -23,23 +23,23 @@ NOW = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 
 
 def ticket(call: str = "1", *, due_at: datetime | None = NOW, **payload: Any) -> DueAction:
-    told = {
+    defaults = {
         "title": "Rental car: Ada", "description": "It did not start.", "priority": "normal", "queue": "cars",
         "issue_type": "rental_car", "customer_name": "Ada", "customer_phone": "+12025550143",
         "customer_email": "ada@example.com", "is_resolved": False,
     }  # fmt: skip
-    return DueAction(f"ticket:atoms:{call}", "ticket", "ticket", "atoms", call, told | payload, due_at)
+    return DueAction(f"ticket:atoms:{call}", "ticket", "ticket", "atoms", call, defaults | payload, due_at)
 
 
 def email(
     call: str = "1", *, due_at: datetime | None = NOW, skip_reason: SkipReason | None = None, **payload: Any
 ) -> DueAction:
-    told = {
+    defaults = {
         "template": "thank_you", "to_address": "ada@example.com", "customer_name": "Ada",
         "issue_type": "rental_car", "summary": "The car was booked.", "language": "en",
     }  # fmt: skip
     key = f"follow_up_email:atoms:{call}"
-    return DueAction(key, "email", "follow_up_email", "atoms", call, told | payload, due_at, skip_reason)
+    return DueAction(key, "email", "follow_up_email", "atoms", call, defaults | payload, due_at, skip_reason)
 
 
 def alert(outbox: Outbox, key: str, headline: str, settings: IntegrationSettings, **texts: str) -> None:
@@ -48,32 +48,32 @@ def alert(outbox: Outbox, key: str, headline: str, settings: IntegrationSettings
 
 
 def contact(phone: str = "+12025550143", **payload: Any) -> DueAction:
-    told = {"phone": phone, "name": "Ada", "email": "ada@example.com", "is_vip": False, "call_count": 1}
-    return DueAction(f"contact:{phone}", "crm", "contact", "atoms", "1", told | payload, NOW)
+    defaults = {"phone": phone, "name": "Ada", "email": "ada@example.com", "is_vip": False, "call_count": 1}
+    return DueAction(f"contact:{phone}", "crm", "contact", "atoms", "1", defaults | payload, NOW)
 
 
 def note(call: str = "1", phone: str = "+12025550143", **payload: Any) -> DueAction:
-    told = {
+    defaults = {
         "phone": phone,
         "title": "Voice call - 5 min - successful",
         "body": "Booked.",
         "duration_seconds": 300,
     }
-    return DueAction(f"note:atoms:{call}", "crm", "note", "atoms", call, told | payload, NOW)
+    return DueAction(f"note:atoms:{call}", "crm", "note", "atoms", call, defaults | payload, NOW)
 
 
 def task(call: str = "1", phone: str = "+12025550143", **payload: Any) -> DueAction:
-    told = {"phone": phone, "subject": "Call back", "body": "Ada waits.", "due_date": "2026-11-03"}
-    return DueAction(f"task:atoms:{call}", "crm", "task", "atoms", call, told | payload, NOW)
+    defaults = {"phone": phone, "subject": "Call back", "body": "Ada waits.", "due_date": "2026-11-03"}
+    return DueAction(f"task:atoms:{call}", "crm", "task", "atoms", call, defaults | payload, NOW)
 
 
 def slack(call: str = "1", kind: str = "transfer_requested", **payload: Any) -> DueAction:
-    told = {
+    defaults = {
         "slack_channel": "#support", "headline": "Transfer requested by Ada", "customer": "Ada",
         "summary": "Ada wants a person.", "action_needed": "Call her back", "agent_id": "a1",
         "started_at": "2026-11-02T07:55:00Z",
     }  # fmt: skip
-    return DueAction(f"{kind}:atoms:{call}", "chat", kind, "atoms", call, told | payload, NOW)
+    return DueAction(f"{kind}:atoms:{call}", "chat", kind, "atoms", call, defaults | payload, NOW)
 
 
 with_news = pytest.mark.parametrize(
@@ -102,8 +102,8 @@ class Register:
 
     def find(self, delivery: Delivery) -> str | None:
         self._die("find", delivery)
-        made = [line["id"] for line in self.lines() if line["key"] == delivery.action_key]
-        return made[0] if made else None
+        known_ids = [line["id"] for line in self.lines() if line["key"] == delivery.action_key]
+        return known_ids[0] if known_ids else None
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         if self.fails:
@@ -147,11 +147,11 @@ def written_by(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> list[Any]
 def record_goes_out(crm: Crm, row: DueAction, later: DueAction, written: Callable[[], list[Any]]) -> None:
     """What a CRM shows of a record and of its update is what it writes, and nothing when nothing is new."""
     shown = crm.body(delivery(row), None)
-    made = crm.send(delivery(row), None)
+    identity = crm.send(delivery(row), None)
     assert written()[-1] == shown
-    assert crm.body(delivery(row), made) is None
-    shown = crm.body(delivery(later), made)
-    crm.send(delivery(later), made)
+    assert crm.body(delivery(row), identity) is None
+    shown = crm.body(delivery(later), identity)
+    crm.send(delivery(later), identity)
     assert shown is not None
     assert {**written()[-1], **shown} == written()[-1]
 

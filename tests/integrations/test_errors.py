@@ -12,7 +12,7 @@ class WithSecret(IntegrationSettings):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("401 for first-key", "401 for ***"),
         ("401 for second-key", "401 for ***"),
@@ -25,8 +25,8 @@ class WithSecret(IntegrationSettings):
         ("the queue 'cars' is unknown", "the queue 'cars' is unknown"),
     ],
 )
-def test_no_secret_is_written_down(text: str, told: str) -> None:
-    assert describe(Rejected(text), WithSecret()) == told
+def test_no_secret_is_written_down(text: str, expected: str) -> None:
+    assert describe(Rejected(text), WithSecret()) == expected
 
 
 def test_length_and_odd_characters() -> None:

@@ -19,7 +19,7 @@ from integrations.errors import (
     TransientError,
     Unreachable,
 )
-from integrations.http import HttpClient, checked_url, retry_after, words
+from integrations.http import Answer, HttpClient, checked_url, retry_after
 from tests.integrations import servers
 from tests.integrations.examples import NOW
 from tests.integrations.servers import System, says
@@ -35,7 +35,7 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[Make]:
-    made = []
+    clients = []
 
     def make(url: str, **settings: Any) -> HttpClient:
         short: dict[str, Any] = {
@@ -43,13 +43,13 @@ def client(tmp_path: Path) -> Iterator[Make]:
             "http_read_seconds": 1,
             "http_whole_seconds": 20,
         } | settings
-        made.append(
+        clients.append(
             HttpClient("Desk", IntegrationSettings(home=tmp_path, **short), url, setting="AFTERCALL_DESK_URL")
         )
-        return made[-1]
+        return clients[-1]
 
     yield make
-    for one in made:
+    for one in clients:
         one.close()
 
 
@@ -72,9 +72,9 @@ def test_no_path_gets_into_a_log(system: System, client: Make, caplog: pytest.Lo
         for _ in range(2):
             desk = client(f"{system.url}/services/T0/B0/SECRETKEY")
             desk.request("POST", json={}, params={"token": "SECRETTOO"})
-    told = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3.")]
-    assert any('"POST /… HTTP/1.1" 200' in line for line in told)
-    assert any("Failed to parse headers" in line for line in told)
+    messages = [record.getMessage() for record in caplog.records if record.name.startswith("urllib3.")]
+    assert any('"POST /… HTTP/1.1" 200' in line for line in messages)
+    assert any("Failed to parse headers" in line for line in messages)
     assert "SECRET" not in caplog.text
 
 
@@ -134,15 +134,15 @@ def test_how_long_it_asks_to_wait(system: System, client: Make, status: int) -> 
         says(status, b"", {"Retry-After": "soon"}),
         says(status),
     ]
-    told = []
+    waits = []
     for _ in range(4):
         with pytest.raises(TransientError) as error:
             client(system.url).request("GET")
-        told.append(error.value.after)
-    assert told[0] == timedelta(seconds=7)
-    assert told[1] is not None
-    assert timedelta(minutes=9) < told[1] <= timedelta(minutes=10)
-    assert told[2:] == [None, None]
+        waits.append(error.value.after)
+    assert waits[0] == timedelta(seconds=7)
+    assert waits[1] is not None
+    assert timedelta(minutes=9) < waits[1] <= timedelta(minutes=10)
+    assert waits[2:] == [None, None]
 
 
 def test_an_error_that_passes_is_followed_by_success(system: System, client: Make) -> None:
@@ -154,7 +154,7 @@ def test_an_error_that_passes_is_followed_by_success(system: System, client: Mak
 
 
 @pytest.mark.parametrize(
-    ("misbehaves", "told"),
+    ("misbehaves", "text"),
     [
         (servers.hang, "nothing was heard for 1 s"),
         (servers.reset, "the connection failed"),
@@ -163,11 +163,11 @@ def test_an_error_that_passes_is_followed_by_success(system: System, client: Mak
     ],
 )
 def test_an_answer_that_does_not_come(
-    system: System, client: Make, misbehaves: servers.Answer, told: str
+    system: System, client: Make, misbehaves: servers.Answer, text: str
 ) -> None:
     system.script.append(misbehaves)
     desk = client(system.url)
-    with pytest.raises(TransientError, match=told) as error:
+    with pytest.raises(TransientError, match=text) as error:
         desk.request("POST", "/secret-path", json={})
     assert "secret-path" not in str(error.value)
     assert error.value.__cause__ is None
@@ -202,7 +202,7 @@ def test_a_success_that_is_not_what_was_promised(
     ],
 )  # fmt: skip
 def test_the_text_of_a_page(page: str, text: str) -> None:
-    assert words({"Content-Type": "text/html"}, page.encode()) == text
+    assert Answer("Desk", 200, {"Content-Type": "text/html"}, page.encode()).words == text
 
 
 def test_of_a_page_only_its_text_is_quoted(system: System, client: Make) -> None:

@@ -18,7 +18,7 @@ WRONG = "Request body validation error"
 
 
 @pytest.mark.parametrize(
-    ("made", "path", "asked", "reply", "complaint"),
+    ("make", "path", "asked", "reply", "complaint"),
     [
         (FakeZendesk, "/api/v2/tickets", {"ticket": {"subject": {}}}, Reply(201, {}), WRONG),
         (FakeZendesk, "/api/v2/tickets", {"ticket": {"comment": {}}}, Reply(201, {"ticket": 1}), "1 is not"),
@@ -33,9 +33,9 @@ WRONG = "Request body validation error"
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_found_out(
-    made: Callable[[], Fake], path: str, asked: Any, reply: Reply, complaint: str
+    make: Callable[[], Fake], path: str, asked: Any, reply: Reply, complaint: str
 ) -> None:
-    vendor = made()
+    vendor = make()
     headers = {"content-type": "application/json"}
     vendor.judge(Request("POST", path, headers, json.dumps(asked).encode(), None), reply)
     assert complaint in vendor.complaints[0]

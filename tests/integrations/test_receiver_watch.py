@@ -29,7 +29,7 @@ def keys(*samples: tuple[float, int, int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("samples", "is_found"),
+    ("samples", "is_finding"),
     [
         ([(0, 5, 2), (1, 5, 4)], False),
         ([(0, 5, 2), (1, 5, 5)], True),
@@ -46,9 +46,9 @@ def keys(*samples: tuple[float, int, int]) -> list[str]:
     ],
 )
 def test_many_refusals_of_the_last_quarter_of_an_hour_are_a_finding(
-    samples: list[tuple[float, int, int]], is_found: bool
+    samples: list[tuple[float, int, int]], is_finding: bool
 ) -> None:
-    assert keys(*samples) == (["refused:vapi"] if is_found else [])
+    assert keys(*samples) == (["refused:vapi"] if is_finding else [])
 
 
 @pytest.mark.parametrize("value", [None, {}, [1], [["x", {}, {}]], "x"])
@@ -56,7 +56,7 @@ def test_notes_of_another_form_are_none(value: object) -> None:
     assert from_json(value) == []
 
 
-def test_nobody_there_is_a_finding(installation: Installation) -> None:
+def test_no_receiver_is_a_finding(installation: Installation) -> None:
     bind = f"127.0.0.1:{installation.port}"
     assert [finding.headline for finding in receiver_findings(bind)] == ["The receiver does not answer"]
     assert sample(bind, NOW) is None

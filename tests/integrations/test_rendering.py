@@ -8,7 +8,7 @@ from integrations.rendering import fit, line, prose, shorten, templates, words
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "expected"),
     [
         (None, ""),
         ("Ada\r\nBcc: eve@example.com", "Ada Bcc: eve@example.com"),
@@ -19,8 +19,8 @@ from integrations.rendering import fit, line, prose, shorten, templates, words
         (5, "5"),
     ],
 )
-def test_a_line(value: object, told: str) -> None:
-    assert line(value) == told
+def test_a_line(value: object, expected: str) -> None:
+    assert line(value) == expected
 
 
 def test_prose_keeps_its_lines_and_nothing_else() -> None:
@@ -56,10 +56,11 @@ def test_codes_as_words() -> None:
 
 
 def test_values_are_never_templates_and_html_is_escaped(tmp_path: Path) -> None:
-    (tmp_path / "t.html.j2").write_text("<p>{{ said }}</p>")
-    (tmp_path / "t.txt.j2").write_text("{{ said }}")
-    said = "{{ 7 * 7 }} <script>"
+    (tmp_path / "t.html.j2").write_text("<p>{{ hostile }}</p>")
+    (tmp_path / "t.txt.j2").write_text("{{ hostile }}")
+    hostile = "{{ 7 * 7 }} <script>"
     assert (
-        templates(tmp_path).get_template("t.html.j2").render(said=said) == "<p>{{ 7 * 7 }} &lt;script&gt;</p>"
+        templates(tmp_path).get_template("t.html.j2").render(hostile=hostile)
+        == "<p>{{ 7 * 7 }} &lt;script&gt;</p>"
     )
-    assert templates(tmp_path).get_template("t.txt.j2").render(said=said) == said
+    assert templates(tmp_path).get_template("t.txt.j2").render(hostile=hostile) == hostile

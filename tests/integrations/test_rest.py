@@ -23,15 +23,15 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def client(system: System, tmp_path: Path) -> Iterator[Make]:
-    made = []
+    clients = []
 
     def make(**named: Any) -> RestClient:
         settings = IntegrationSettings(home=tmp_path)
-        made.append(RestClient("Desk", settings, system.url, setting="AFTERCALL_DESK_URL", **named))
-        return made[-1]
+        clients.append(RestClient("Desk", settings, system.url, setting="AFTERCALL_DESK_URL", **named))
+        return clients[-1]
 
     yield make
-    for one in made:
+    for one in clients:
         one.close()
 
 
@@ -46,7 +46,7 @@ def test_kinds(system: System, client: Make, status: int, kind: type[Exception])
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "expected"),
     [
         (says(400, {"errors": ["no subject", "no\ntitle"]}), "Desk answered 400: no subject; no title"),
         (says(400, {"errors": []}), 'Desk answered 400: {"errors": []}'),
@@ -57,11 +57,13 @@ def test_kinds(system: System, client: Make, status: int, kind: type[Exception])
         (says(400), "Desk answered 400"),
     ],
 )
-def test_its_own_words_as_far_as_it_has_any(system: System, client: Make, answer: Answer, told: str) -> None:
+def test_its_own_words_as_far_as_it_has_any(
+    system: System, client: Make, answer: Answer, expected: str
+) -> None:
     system.script.append(answer)
     with pytest.raises(Rejected) as error:
         client(words_of=lambda error: "; ".join(error["errors"])).request("GET")
-    assert str(error.value) == told
+    assert str(error.value) == expected
 
 
 @pytest.mark.parametrize(
@@ -78,9 +80,9 @@ def test_a_change_is_answered_by_nothing_or_an_object(
             client().change("PUT", "/1", {})
 
 
-@pytest.mark.parametrize("told", [{}, {"rows": None}, {"rows": {"id": 1}}])
-def test_what_was_promised_and_is_not_there_is_asked_for_again(client: Make, told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("content", [{}, {"rows": None}, {"rows": {"id": 1}}])
+def test_what_was_promised_and_is_not_there_is_asked_for_again(client: Make, content: dict[str, Any]) -> None:
     with pytest.raises(Unreachable, match="Desk answered without the list rows that it promises"):
-        client().listed(told, "rows")
+        client().listed(content, "rows")
     with pytest.raises(Unreachable, match=r"Desk answered without the rows\.first that it promises"):
-        client().part(told, "rows", "first")
+        client().part(content, "rows", "first")

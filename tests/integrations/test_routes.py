@@ -73,7 +73,7 @@ def test_all_that_may_be_gone_to(settings: IntegrationSettings) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("route = 1 2", "is not TOML"),
         ("[[route]]\nto = ['preview']", "route 1, channel: Field required"),
@@ -95,9 +95,9 @@ def test_all_that_may_be_gone_to(settings: IntegrationSettings) -> None:
         ("[limits.preview]\nconcurrency = 0", "limits, preview, concurrency: .*greater than or equal to 1"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_followed_says_where_and_what(tmp_path: Path, text: str, told: str) -> None:
+def test_what_cannot_be_followed_says_where_and_what(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "destinations.toml").write_text(text)
-    with pytest.raises(BadRoutes, match=told):
+    with pytest.raises(BadRoutes, match=message):
         routes(IntegrationSettings(home=tmp_path))
 
 

@@ -52,24 +52,24 @@ def test_every_channel_is_opened_by_the_libraries(system: System, make: Settings
         assert target.name == CHANNELS[row.channel]
         assert target.send(delivery(row), None) == message_id(row.action_key, None)
         request = system.requests[-1]
-        told = library(OLD).verify(request.body, request.headers)
-        told = told if isinstance(told, dict) else json.loads(request.body)
-        assert told["type"] == f"{row.kind}.created"
-        assert told["data"]["action_key"] == row.action_key
+        event = library(OLD).verify(request.body, request.headers)
+        event = event if isinstance(event, dict) else json.loads(request.body)
+        assert event["type"] == f"{row.kind}.created"
+        assert event["data"]["action_key"] == row.action_key
         assert request.headers["webhook-id"] == row.action_key
-        assert told["data"]["content"]
+        assert event["data"]["content"]
 
 
 def test_what_the_channels_say(system: System, make: Settings) -> None:
-    said = {}
+    contents = {}
     for row in (ticket(), email(), contact(), slack()):
         open_destination(row.channel, make()).send(delivery(row), None)
-        said[row.channel] = system.requests[-1].json()["data"]["content"]
-    assert said["ticket"]["queue"] == "cars"
-    assert said["email"]["to"] == "Ada <ada@example.com>"
-    assert "<p" in said["email"]["html"]
-    assert said["crm"]["phone"] == "+12025550143"
-    assert said["chat"]["channel"] == "#support"
+        contents[row.channel] = system.requests[-1].json()["data"]["content"]
+    assert contents["ticket"]["queue"] == "cars"
+    assert contents["email"]["to"] == "Ada <ada@example.com>"
+    assert "<p" in contents["email"]["html"]
+    assert contents["crm"]["phone"] == "+12025550143"
+    assert contents["chat"]["channel"] == "#support"
 
 
 def test_a_channel_may_have_an_address_of_its_own(system: System, make: Settings) -> None:
@@ -109,7 +109,7 @@ def test_a_repeat_has_the_same_id_and_an_update_another(system: System, make: Se
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_fine", "told"),
+    ("answer", "is_fine", "words"),
     [
         (says(204, b"", {"Allow": "OPTIONS, POST"}), True, "yes"),
         (says(200, b"ok"), True, "yes"),
@@ -122,24 +122,24 @@ def test_a_repeat_has_the_same_id_and_an_update_another(system: System, make: Se
     ],
 )
 def test_a_check_posts_nothing(
-    system: System, make: Settings, answer: servers.Answer, is_fine: bool, told: str
+    system: System, make: Settings, answer: servers.Answer, is_fine: bool, words: str
 ) -> None:
     system.always = lambda request: answer
     target = open_destination("ticket", make())
     assert isinstance(target, SupportsCheck)
-    (found,) = target.check()
-    assert (found.is_fine, told in found.message) == (is_fine, True), found
+    (result,) = target.check()
+    assert (result.is_fine, words in result.message) == (is_fine, True), result
     assert [(request.method, request.body) for request in system.requests] == [("OPTIONS", b"")]
 
 
 @pytest.mark.parametrize("key", ["ticket:atoms:a.b", "note:x:день\r\nX: y", "k" * 1_000, "a\ud800"])
 def test_any_key_fits_into_the_header(key: str) -> None:
-    made = message_id(key, None)
-    assert made.isascii()
-    assert made.isprintable()
-    assert len(made) <= 200
-    assert not set(made) & set(". \r\n")
-    assert message_id(key, None) == made != message_id(key + "x", None)
+    identity = message_id(key, None)
+    assert identity.isascii()
+    assert identity.isprintable()
+    assert len(identity) <= 200
+    assert not set(identity) & set(". \r\n")
+    assert message_id(key, None) == identity != message_id(key + "x", None)
 
 
 @pytest.mark.parametrize(

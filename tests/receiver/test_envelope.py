@@ -36,7 +36,7 @@ def test_id_is_the_platforms_or_a_hash_of_source_and_body() -> None:
     assert hashed != body_id("generic", b"{}")
 
 
-def test_ids_that_cannot_be_kept_become_their_digest() -> None:
+def test_ids_that_cannot_be_stored_become_their_digest() -> None:
     for bad in ("x" * 256, "a\nb", "a\x00", "cut \ud83d", "x" * 100_000):
         digest = hashlib.sha256(bad.encode("utf-8", "surrogatepass")).hexdigest()
         assert safe_id(bad) == f"sha256:{digest}"

@@ -61,7 +61,7 @@ def landed(home: Path) -> list[dict[str, Any]]:
     ]
 
 
-def test_a_form_is_kept_byte_for_byte_and_readable(open_receiver: tuple[str, Path]) -> None:
+def test_a_form_is_stored_byte_for_byte_and_readable(open_receiver: tuple[str, Path]) -> None:
     url, home = open_receiver
     answer = post(url, BODY)
     assert answer.status_code == 200, answer.text
@@ -150,7 +150,7 @@ def test_no_header_of_a_request_changes_the_address(start_receiver: Start) -> No
     assert landed(home) == []
 
 
-def test_without_the_address_the_operator_is_told(start_receiver: Start) -> None:
+def test_without_the_address_the_operator_is_warned(start_receiver: Start) -> None:
     url, home, _ = start_receiver(secret_twilio=TOKEN)
     assert post(url, BODY, **signed(BODY)).status_code == 401
     text = requests.get(f"{url}/metrics", timeout=20).text

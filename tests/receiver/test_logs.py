@@ -72,7 +72,7 @@ def test_a_request_is_one_line_with_the_id_of_its_answer(receiver: tuple[str, Pa
 @pytest.mark.parametrize(
     "sane", ["550e8400-e29b-41d4-a716-446655440000", "Root=1-67891233-abcdef012345678912345678", "req_12345"]
 )
-def test_a_sane_request_id_is_kept(receiver: tuple[str, Path], sane: str) -> None:
+def test_a_sane_request_id_is_taken_over(receiver: tuple[str, Path], sane: str) -> None:
     url, home = receiver
     sane = sane.replace("_", "-")
     answer = _post(url, b"{}", **{"X-Request-Id": sane})
@@ -116,7 +116,9 @@ def test_nothing_of_a_person_is_in_the_log_or_the_metrics(receiver: tuple[str, P
     assert [word for word in WORDS if word in metrics] == []
 
 
-def test_an_unexpected_error_is_told_by_place_and_type_alone(start_receiver: Callable[..., Started]) -> None:
+def test_an_unexpected_error_is_logged_by_place_and_type_alone(
+    start_receiver: Callable[..., Started],
+) -> None:
     url, home, _ = start_receiver(module="tests.receiver.faulty")
     answer = _post(url, b'{"name": "Rahul Sharma"}')
     assert answer.status_code == 500
@@ -129,7 +131,7 @@ def test_an_unexpected_error_is_told_by_place_and_type_alone(start_receiver: Cal
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
-def test_the_death_of_workers_is_told_in_json_too(start_receiver: Callable[..., Started]) -> None:
+def test_the_death_of_workers_is_logged_in_json_too(start_receiver: Callable[..., Started]) -> None:
     _, home, process = start_receiver()
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     first = children.read_text().split()

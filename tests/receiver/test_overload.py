@@ -157,7 +157,7 @@ def test_a_length_over_the_limit_is_refused_before_the_body_is_read(receiver: tu
     ],
     ids=["negative", "two lengths", "no chunk", "compressed", "many headers", "large header", "long address"],
 )  # fmt: skip
-def test_what_lies_is_refused_and_nothing_is_kept(
+def test_what_lies_is_refused_and_nothing_is_stored(
     receiver: tuple[str, Path], request_: bytes, status: int
 ) -> None:
     url, home = receiver

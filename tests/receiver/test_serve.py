@@ -78,7 +78,7 @@ def test_accepted_is_on_disk_and_a_duplicate_too(receiver: tuple[str, Path]) -> 
 @pytest.mark.parametrize(
     "body", [b"[1]", b'"text"', b"null", b"{}", b'{"event": "new.thing"}', b"\xef\xbb\xbf{}"]
 )
-def test_strange_json_is_kept(receiver: tuple[str, Path], body: bytes) -> None:
+def test_strange_json_is_stored(receiver: tuple[str, Path], body: bytes) -> None:
     url, home = receiver
     assert _post(url, body).status_code == 200
     assert _last(home)["payload"] == json.loads(body.decode("utf-8-sig"))

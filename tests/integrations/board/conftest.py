@@ -149,15 +149,15 @@ def until(true: Callable[[], object], what: str, seconds: float = 20) -> None:
 
 def text_of(page: Chrome, selector: str) -> str:
     """The text that is seen there, with single spaces."""
-    found = page.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
-    return " ".join(str(found).split())
+    inner = page.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+    return " ".join(str(inner).split())
 
 
 @pytest.fixture(scope="session")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    made = Installation(tmp_path_factory.mktemp("office") / "home", free_port())
-    with Receiver(made), Board(made) as board:
-        yield Office(made, board)
+    started = Installation(tmp_path_factory.mktemp("office") / "home", free_port())
+    with Receiver(started), Board(started) as board:
+        yield Office(started, board)
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ def test_processes_that_start_together_have_one_token() -> None:
     assert len(set(tokens)) == 1
 
 
-def test_a_token_that_cannot_be_kept_is_said_with_its_file(tmp_path: Path) -> None:
+def test_a_token_that_cannot_be_stored_is_reported_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NoToken, match="access-token"):
         home_token(BoardSettings(home=tmp_path / "file"))

@@ -63,7 +63,7 @@ def receiver(desk: Desk) -> Iterator[Receiver]:
         yield started
 
 
-def test_a_receiver_that_is_down_and_that_nobody_looks_is_said(desk: Desk) -> None:
+def test_a_receiver_that_is_down_and_that_nobody_looks_is_reported(desk: Desk) -> None:
     shown = desk.until("Needs attention", "The receiver does not answer", "Nobody looks for problems")
     assert "aftercall up" in shown
     assert "All clear" not in shown
@@ -88,7 +88,7 @@ def test_all_is_clear_only_when_the_receiver_answers_and_somebody_looked(
     ("error", "symbol"),
     [(DestinationUnavailable("401. Look at AFTERCALL_REDMINE_KEY"), "✕"), (Unreachable("503"), "◐")],
 )
-def test_a_destination_that_stopped_is_said_with_its_remedy_and_its_next_try(
+def test_a_destination_that_stopped_is_reported_with_its_remedy_and_its_next_try(
     desk: Desk, receiver: Receiver, error: DestinationUnavailable | Unreachable, symbol: str
 ) -> None:
     desk.look()
@@ -129,7 +129,9 @@ def replace_destination(settings: IntegrationSettings) -> IntegrationSettings:
     return settings.model_copy(update={"tickets": "redmine"})
 
 
-def test_what_only_the_floor_above_can_see_is_said_with_the_next_try(desk: Desk, receiver: Receiver) -> None:
+def test_what_only_the_floor_above_can_see_is_reported_with_the_next_try(
+    desk: Desk, receiver: Receiver
+) -> None:
     soon = datetime.now(UTC) + timedelta(minutes=4)
     words = (
         "raw/call_events:runs_succeed",
@@ -174,7 +176,7 @@ def test_what_failed_is_red_until_a_person_closes_it(desk: Desk, receiver: Recei
     assert quote(key) not in requests.get(f"{desk.board.url}/actions?status=failed", timeout=10).text
 
 
-def test_what_a_preview_kept_is_not_said_to_be_sent(desk: Desk, receiver: Receiver) -> None:
+def test_what_a_preview_stored_does_not_count_as_sent(desk: Desk, receiver: Receiver) -> None:
     now, key = datetime.now(UTC), "follow_up_email:atoms:kept"
     payload = {"template": "thank_you", "to_address": "jo@mail.example.com", "customer_name": "Jo"}
     desk.outbox.enqueue(
@@ -190,7 +192,7 @@ def test_what_a_preview_kept_is_not_said_to_be_sent(desk: Desk, receiver: Receiv
     assert quote(key) not in requests.get(f"{desk.board.url}/actions?status=sent", timeout=10).text
 
 
-def test_webhooks_that_are_refused_are_said_with_the_setting_to_look_at(
+def test_webhooks_that_are_refused_are_reported_with_the_setting_to_look_at(
     desk: Desk, receiver: Receiver
 ) -> None:
     desk.look()

@@ -32,7 +32,7 @@ def test_what_was_acknowledged_comes_over_the_stream(office: Office) -> None:
     lines.close()
 
 
-def test_a_call_that_is_told_twice_late_and_backwards_is_never_shown_twice(office: Office) -> None:
+def test_a_call_that_is_sent_twice_late_and_backwards_is_never_shown_twice(office: Office) -> None:
     for _ in range(3):
         office.start("twice")
     office.post("call.end", "backwards")
@@ -70,7 +70,7 @@ def test_a_part_that_did_not_change_is_not_sent_again_to_who_polls(office: Offic
 @pytest.mark.parametrize(
     "path", ["/calls/atoms/none", "/actions/none", "/mail/none", "/numbers?day=x", "/%00"]
 )
-def test_what_is_not_there_is_said_in_the_boards_own_words(office: Office, path: str) -> None:
+def test_what_does_not_exist_is_reported_in_the_boards_own_words(office: Office, path: str) -> None:
     answer = requests.get(office.board.url + path, timeout=10)
     assert answer.status_code == 404
     assert "Back to the calls" in answer.text
@@ -168,7 +168,7 @@ def test_a_browser_is_let_in_by_the_printed_address_and_stays_in(office: Office)
             assert TOKEN not in str(cookie.value)
 
 
-def test_a_copy_of_another_version_is_said_to_be_one(office: Office) -> None:
+def test_a_copy_of_another_version_is_reported_as_one(office: Office) -> None:
     published = office.installation.home / "published" / "marts.duckdb"
     published.parent.mkdir(exist_ok=True)
     aside = published.rename(published.with_name("aside")) if published.exists() else None

@@ -19,8 +19,8 @@ def write(home: Path, at: datetime, *events: tuple[str, str]) -> None:
     """A segment of events, each a kind and a call."""
     path = home / "landing" / f"{at:%Y-%m-%d/%H}" / f"{at:%Y%m%dT%H%M%S%f}Z-{len(events):08x}.ndjson"
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = [line(seal("atoms", Facts(None, kind, call), b"{}", at), b"{}") for kind, call in events]
-    path.write_bytes(b"".join(made))
+    lines = [line(seal("atoms", Facts(None, kind, call), b"{}", at), b"{}") for kind, call in events]
+    path.write_bytes(b"".join(lines))
 
 
 @pytest.fixture
@@ -36,8 +36,8 @@ def kinds(landed: call_detail.Landed) -> list[str | None]:
 
 
 def test_a_call_is_found_whatever_its_id_and_its_events_are_in_order(store: LocalLandingStore) -> None:
-    found = call_detail.landed(store, "atoms", 'a"b\\c \u2028', {})
-    assert (kinds(found), found.is_whole) == ([CALL_START, CALL_END], True)
+    landed = call_detail.landed(store, "atoms", 'a"b\\c \u2028', {})
+    assert (kinds(landed), landed.is_whole) == ([CALL_START, CALL_END], True)
     assert call_detail.landed(store, "bland", "on the line", {}) == call_detail.Landed([], is_whole=True)
 
 
@@ -47,8 +47,8 @@ def test_the_newest_events_are_found_however_much_landed_before(
 ) -> None:
     monkeypatch.setattr(call_detail, "LOOK_SECONDS", -1)
     known = {"started_at": started_at, "updated_at": NOW.replace(tzinfo=None)} if started_at else {}
-    found = call_detail.landed(store, "atoms", "on the line", known)
-    assert (kinds(found), found.is_whole) == ([CALL_START], False)
+    landed = call_detail.landed(store, "atoms", "on the line", known)
+    assert (kinds(landed), landed.is_whole) == ([CALL_START], False)
 
 
 def test_where_the_marts_know_when_a_call_was_only_that_time_is_read(store: LocalLandingStore) -> None:

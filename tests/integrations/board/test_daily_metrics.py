@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from integrations.board.daily_metrics import Figures, Line, Numbers, numbers, scores
+from integrations.board.daily_metrics import Figures, Line, Numbers, copied, numbers
 from orchestration.tools.board_copy import BoardCopy
 from orchestration.warehouse.copy_files import PublishedFile
 
@@ -52,37 +52,37 @@ def copy(tmp_path: Path) -> BoardCopy:
 
 
 def of(copy: BoardCopy, day: date = MONDAY, zone: str = "UTC") -> Numbers:
-    found = numbers(copy, ZoneInfo(zone), day)
-    assert found is not None
-    return found
+    result = numbers(copy, ZoneInfo(zone), day)
+    assert result is not None
+    return result
 
 
 def test_a_day_until_the_copy_was_published_stands_beside_the_same_time_of_the_days_before(
     copy: BoardCopy,
 ) -> None:
-    found = of(copy)
-    assert (found.published_at, found.until) == (THREE, THREE)
-    assert found.today == Figures(3, 2, 0.5, 1 / 3, 90.0, 3.5, 2, (0, 1, 0, 0, 1))
-    assert found.yesterday == Figures(1, 1, 1.0, 0.0, 30.0, 4.0, 1, (0, 0, 0, 1, 0))
-    assert found.last_week == Figures(1, 1, 0.0, 1.0, 90.0, 1.0, 1, (1, 0, 0, 0, 0))
-    assert found.median_seconds == 6.0
-    assert (len(found.hours), found.hours[0], found.hours[14], sum(found.hours)) == (15, 1, 1, 2)
-    assert found.resolved_hours == [0.0, *[None] * 13, 1.0]
+    result = of(copy)
+    assert (result.published_at, result.until) == (THREE, THREE)
+    assert result.today == Figures(3, 2, 0.5, 1 / 3, 90.0, 3.5, 2, (0, 1, 0, 0, 1))
+    assert result.yesterday == Figures(1, 1, 1.0, 0.0, 30.0, 4.0, 1, (0, 0, 0, 1, 0))
+    assert result.last_week == Figures(1, 1, 0.0, 1.0, 90.0, 1.0, 1, (1, 0, 0, 0, 0))
+    assert result.median_seconds == 6.0
+    assert (len(result.hours), result.hours[0], result.hours[14], sum(result.hours)) == (15, 1, 1, 2)
+    assert result.resolved_hours == [0.0, *[None] * 13, 1.0]
 
 
 def test_agents_and_issue_types_have_the_same_three_periods(copy: BoardCopy) -> None:
-    found = of(copy)
+    result = of(copy)
     nora = Line(
-        "atoms:nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), found.yesterday, Figures()
+        "atoms:nora", Figures(2, 2, 0.5, 0.5, 90.0, 3.5, 2, (0, 1, 0, 0, 1)), result.yesterday, Figures()
     )
-    assert [line.name for line in found.agents] == ["atoms:nora", "atoms:theo"]
-    assert found.agents[0] == nora
-    assert {line.name: line.last_week.calls for line in found.issues} == {"billing": 1, "general": 0}
+    assert [line.name for line in result.agents] == ["atoms:nora", "atoms:theo"]
+    assert result.agents[0] == nora
+    assert {line.name: line.last_week.calls for line in result.issues} == {"billing": 1, "general": 0}
 
 
 def test_a_day_that_is_over_is_whole(copy: BoardCopy) -> None:
-    found = of(copy, date(2026, 11, 1))
-    assert (found.today.completed, found.is_today, len(found.hours)) == (2, False, 24)
+    result = of(copy, date(2026, 11, 1))
+    assert (result.today.completed, result.is_today, len(result.hours)) == (2, False, 24)
 
 
 def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_another_day(
@@ -93,9 +93,11 @@ def test_a_day_begins_in_its_zone_where_a_change_of_the_clock_is_no_hour_of_anot
     assert len(of(copy, date(2026, 11, 1), "America/New_York").hours) == 25
 
 
-def test_scores_are_those_of_the_calls_that_are_asked_for_and_were_rated(copy: BoardCopy) -> None:
-    assert scores(copy, ["now 1", "now 3", "nobody's"]) == {"now 1": 5}
-    assert scores(copy, []) == {}
+def test_scores_and_durations_are_those_of_the_calls_that_are_asked_for(copy: BoardCopy) -> None:
+    calls = copied(copy, ["now 1", "now 3", "nobody's"])
+    known = {key: (call["satisfaction_score"], call["duration_seconds"]) for key, call in calls.items()}
+    assert known == {"now 1": (5, 60), "now 3": (None, None)}
+    assert copied(copy, []) == {}
 
 
 def test_without_a_copy_there_are_none(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_then_the_calls_own_times_count() -> None:
     "own",
     [{}, {"timestamp": "soon"}, {"timestamp": "2026-11-23T11:00:00Z"}, {"timestamp": "2026-11-25T11:59:01Z"}],
 )
-def test_arrival_times_are_said_to_be_at_least(own: dict[str, Any]) -> None:
+def test_arrival_times_are_lower_bounds(own: dict[str, Any]) -> None:
     start = START | {"timestamp": "2026-11-23T11:56:00Z"}
     assert ended((1.5, start), (0, end(**own))) == Duration(1.5, is_at_least=True)
     assert ended((0, end(**own))) is None
@@ -83,7 +83,7 @@ def test_hostile_durations_are_none() -> None:
         assert ended((1.5, START), (0, end(duration_seconds=value))) == Duration(1.5, is_at_least=True), value
 
 
-def test_a_clock_that_runs_from_an_arrival_is_said_to_show_at_least_so_long() -> None:
+def test_a_clock_that_runs_from_an_arrival_shows_at_least_so_long() -> None:
     (known,) = seen((1, START | {"timestamp": "2026-11-23T11:59:00Z"})).active
     (unknown,) = seen((1, START)).active
     assert (known.is_at_least, unknown.is_at_least) == (False, True)

@@ -38,19 +38,19 @@ def test_the_lag_is_that_of_the_oldest_event_and_amber_from_a_minute_on(
 
 
 def test_an_installation_that_has_done_nothing_says_so(tmp_path: Path) -> None:
-    said = text(health(tmp_path, None))
-    assert said == (
+    shown = text(health(tmp_path, None))
+    assert shown == (
         "no event yet data delay \N{EN DASH} loaded never numbers none yet 0 failed Dagster ○ does not answer"
     )
 
 
-def test_what_cannot_be_read_is_said_first(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported_first(tmp_path: Path) -> None:
     assert text(health(tmp_path, None, problem="a.ndjson cannot be read: Is a directory")).startswith(
         "✕ a.ndjson"
     )
 
 
-def test_phone_numbers_that_an_earlier_version_kept_are_deleted_at_the_start(tmp_path: Path) -> None:
+def test_phone_numbers_that_an_earlier_version_stored_are_deleted_at_the_start(tmp_path: Path) -> None:
     former = tmp_path / "board" / "live.state"
     former.parent.mkdir()
     former.write_text("+12025550143")

@@ -147,7 +147,7 @@ def test_a_new_day_starts_at_nothing_and_keeps_who_is_on_the_line() -> None:
     assert active(live.view(after)) == []
 
 
-def told(view: LiveView) -> list[tuple[str, str]]:
+def feed_of(view: LiveView) -> list[tuple[str, str]]:
     return [(each.what, each.call_id) for each in view.feed]
 
 
@@ -155,9 +155,9 @@ def test_where_the_analysis_is_the_last_event_it_ends_the_call_too() -> None:
     lines = [landing_line(CALL_START, "a", 3, "vapi"), landing_line(ANALYTICS, "a", 1, "vapi")]
     view = seen([*lines, landing_line(ANALYTICS, "b", 0.5, "atoms")])
     assert (view.started, view.ended, view.analysed, view.active) == (1, 1, 2, [])
-    assert told(view) == [("analysed", "b"), ("analysed", "a"), ("ended", "a"), ("started", "a")]
+    assert feed_of(view) == [("analysed", "b"), ("analysed", "a"), ("ended", "a"), ("started", "a")]
     early = seen([*lines, landing_line(CALL_END, "a", 2, "vapi")])
-    assert (early.ended, told(early)[1]) == (1, ("ended", "a"))
+    assert (early.ended, feed_of(early)[1]) == (1, ("ended", "a"))
     assert seen([landing_line(ANALYTICS, "a", 1, "bland", is_recovered=True)]).ended == 0
 
 
@@ -170,7 +170,7 @@ def test_imported_history_is_neither_news_nor_of_today() -> None:
     today = [landing_line(CALL_START, "lost", 90), landing_line(CALL_START, "on the line", 60)]
     view = seen([*today, b"".join(old), landing_line(CALL_END, "lost", 1, is_recovered=True)])
     assert (view.started, view.ended, view.analysed, active(view)) == (2, 1, 0, ["on the line"])
-    assert told(view) == [("ended", "lost"), ("started", "on the line"), ("started", "lost")]
+    assert feed_of(view) == [("ended", "lost"), ("started", "on the line"), ("started", "lost")]
     assert view.sources == {"atoms": NOW - timedelta(minutes=60)}
 
 

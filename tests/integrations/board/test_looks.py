@@ -55,7 +55,7 @@ def test_axe_finds_no_serious_problem(
     worked: Worked, page: Chrome, axe: str, paths: list[str], theme: str, size: tuple[int, int]
 ) -> None:
     look(page, theme, size)
-    found = {}
+    problems = {}
     for path in paths:
         page.get(worked.office.board.url + path)
         for summary in page.find_elements(By.CSS_SELECTOR, ".operate summary")[:1]:
@@ -63,8 +63,8 @@ def test_axe_finds_no_serious_problem(
         page.execute_script(axe)
         for problem in page.execute_async_script(_RUN):
             if problem["impact"] in ("serious", "critical"):
-                found[f"{path}: {problem['id']}"] = [node["html"] for node in problem["nodes"]]
-    assert found == {}
+                problems[f"{path}: {problem['id']}"] = [node["html"] for node in problem["nodes"]]
+    assert problems == {}
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE, (1920, 1080)])

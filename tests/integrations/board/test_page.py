@@ -75,11 +75,11 @@ def test_the_page_of_numbers_is_fetched_anew_with_a_new_copy_and_not_with_every_
         "const real = window.fetch; window.fetched = 0;"
         "window.fetch = (what, ...rest) => { window.fetched += what === location.href; return real(what, ...rest); }"
     )
-    told = "return document.querySelector('#health [data-key=\"source:atoms\"] time')?.dateTime"
+    read_time = "return document.querySelector('#health [data-key=\"source:atoms\"] time')?.dateTime"
     for number in range(3):
-        before = page.execute_script(told)
+        before = page.execute_script(read_time)
         worked.office.start(f"while numbers are shown {number}")
-        until(partial(_is_another, page, told, before), "the call in the page")
+        until(partial(_is_another, page, read_time, before), "the call in the page")
     assert page.execute_script("return window.fetched") == 0
     published = worked.office.installation.home / "published" / "marts.duckdb"
     Path(shutil.copy(published, published.with_suffix(".new"))).replace(published)
@@ -103,12 +103,12 @@ def test_what_strangers_say_is_text_in_the_direction_of_its_script(worked: Worke
         assert page.find_elements(By.CSS_SELECTOR, "img") == []
         assert "aftercall" in page.title
     with open_outbox(outbox_url(worked)) as outbox:
-        made = outbox.actions(limit=100)
-    assert {action.channel for action in made} >= {"ticket", "chat", "crm"}
+        listed_actions = outbox.actions(limit=100)
+    assert {action.channel for action in listed_actions} >= {"ticket", "chat", "crm"}
     links = "return [...document.querySelectorAll('.actions a.row')].map((link) => link.href)"
     page.get(f"{worked.office.board.url}/actions")
     addresses = page.execute_script(links)
-    assert len(addresses) == len(made)
+    assert len(addresses) == len(listed_actions)
     for address in addresses:
         page.get(address)
         assert "taken" not in page.title
@@ -127,8 +127,8 @@ def test_the_page_of_a_call_has_its_outcome_measures_variables_and_raw_events(
 ) -> None:
     page.get(f"{worked.office.board.url}/calls/atoms/first")
     outcome = text_of(page, ".outcome")
-    for told in ("Status completed", "Resolved ✕ no", "Satisfaction ★☆☆☆☆", "Sentiment negative"):
-        assert told in outcome
+    for fact in ("Status completed", "Resolved ✕ no", "Satisfaction ★☆☆☆☆", "Sentiment negative"):
+        assert fact in outcome
     facts = (
         "return Object.fromEntries([...document.querySelectorAll('.facts dt')]"
         ".map((name) => [name.innerText, name.nextElementSibling.innerText]))"
@@ -142,8 +142,8 @@ def test_the_page_of_a_call_has_its_outcome_measures_variables_and_raw_events(
     raw = {}
     for event in events:
         event.find_element(By.TAG_NAME, "summary").click()
-        told = orjson.loads(event.find_element(By.TAG_NAME, "pre").text)
-        raw[event.text.split()[0]] = told
+        event_payload = orjson.loads(event.find_element(By.TAG_NAME, "pre").text)
+        raw[event.text.split()[0]] = event_payload
     assert raw["call.end"]["variables"] == {"customer_email": "j···@m···.com"}
     assert raw["call.end"]["caller_phone"] == "+353 861 ··· 01"
     assert raw["analytics.completed"]["metrics"] == {"satisfaction_score": 1, "issue_resolved": False}
@@ -275,8 +275,8 @@ def test_the_list_of_actions_has_pages_and_a_filter_by_time(
     worked: Worked, page: Chrome, many: list[str]
 ) -> None:
     def listed() -> list[str]:
-        found = page.find_elements(By.CSS_SELECTOR, ".actions .sub")
-        return [title for each in found if (title := each.text.partition(" · ")[2]) in many]
+        lines = page.find_elements(By.CSS_SELECTOR, ".actions .sub")
+        return [title for each in lines if (title := each.text.partition(" · ")[2]) in many]
 
     page.get(f"{worked.office.board.url}/actions?channel=ticket&status=waiting")
     first = listed()

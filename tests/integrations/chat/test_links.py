@@ -12,7 +12,7 @@ from integrations.outbox.models import DueAction
 from tests.integrations.examples import NOW, Register, contact, note, slack, ticket
 
 
-class Told(Register):
+class LinksRegister(Register):
     """Stands in for Slack: keeps what links a message was given."""
 
     def __init__(self, path: Path) -> None:
@@ -25,9 +25,9 @@ class Told(Register):
 
 
 @pytest.fixture
-def made(outbox: Outbox, url: str, tmp_path: Path) -> Any:
+def links_of(outbox: Outbox, url: str, tmp_path: Path) -> Any:
     """Sends actions: tickets and contacts to systems that answer, then Slack messages; the links of the last."""
-    told = Told(tmp_path / "slack")
+    register = LinksRegister(tmp_path / "slack")
 
     def run(rows: list[DueAction], **changes: Any) -> dict[str, str]:
         settings = IntegrationSettings(home=tmp_path, outbox_url=url, **changes)
@@ -36,8 +36,8 @@ def made(outbox: Outbox, url: str, tmp_path: Path) -> Any:
             system = Register(tmp_path / channel)
             system.name = name
             dispatch(outbox, channel, settings, now=NOW, destination=system)
-        dispatch(outbox, "chat", settings, now=NOW, destination=told)
-        return told.links[rows[-1].action_key]
+        dispatch(outbox, "chat", settings, now=NOW, destination=register)
+        return register.links[rows[-1].action_key]
 
     return run
 
@@ -47,21 +47,21 @@ ZENDESK = {
 }  # fmt: skip
 
 
-def test_the_ticket_of_the_call_and_no_other(made: Any) -> None:
-    found = made([ticket("1"), ticket("2"), slack("2")], **ZENDESK)
-    assert found == {"ticket": "https://shop.zendesk.com/agent/tickets/R2"}
+def test_the_ticket_of_the_call_and_no_other(links_of: Any) -> None:
+    links = links_of([ticket("1"), ticket("2"), slack("2")], **ZENDESK)
+    assert links == {"ticket": "https://shop.zendesk.com/agent/tickets/R2"}
 
 
-def test_the_contact_of_the_call_though_a_later_call_speaks_for_it(made: Any) -> None:
+def test_the_contact_of_the_call_though_a_later_call_speaks_for_it(links_of: Any) -> None:
     rows = [note("7"), contact(), slack("7")]
     hubspot = {"crm": "hubspot", "hubspot_token": "x", "hubspot_portal": "42"}
-    found = made(rows, **hubspot)
-    assert set(found) == {"contact"}
-    assert found["contact"].startswith("https://")
-    assert made([slack("9")], **hubspot) == {}
+    links = links_of(rows, **hubspot)
+    assert set(links) == {"contact"}
+    assert links["contact"].startswith("https://")
+    assert links_of([slack("9")], **hubspot) == {}
 
 
-def test_without_settings_or_a_record_there_is_no_link_and_the_message_goes_out(made: Any) -> None:
-    assert made([slack("1")], **ZENDESK) == {}
-    assert made([ticket("2"), slack("2")], **ZENDESK | {"zendesk_token": ""}) == {}
-    assert made([ticket("3"), slack("3", "pipeline_alert")]) == {}
+def test_without_settings_or_a_record_there_is_no_link_and_the_message_goes_out(links_of: Any) -> None:
+    assert links_of([slack("1")], **ZENDESK) == {}
+    assert links_of([ticket("2"), slack("2")], **ZENDESK | {"zendesk_token": ""}) == {}
+    assert links_of([ticket("3"), slack("3", "pipeline_alert")]) == {}

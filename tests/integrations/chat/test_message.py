@@ -37,7 +37,7 @@ def test_a_preview_keeps_the_message_without_any_systems_markup(
     settings = IntegrationSettings(home=tmp_path, outbox_url=url)
     outbox.enqueue([slack(summary="<!here> *b*")], NOW, settings)
     assert dispatch(outbox, "chat", settings, now=NOW).sent == 1
-    (preview,) = outbox.previews(channel="chat")
+    (preview,) = outbox.previews(channel="chat", limit=1_000)
     assert preview.title == "#support: Transfer requested by Ada"
     body = json.loads(preview.body)
     assert body == json.loads(render(delivery(slack(summary="<!here> *b*")), settings).body)

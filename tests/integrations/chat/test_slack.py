@@ -39,8 +39,8 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def workspace(system: System) -> Workspace:
-    system.always = made = Workspace()
-    return made
+    system.always = fake = Workspace()
+    return fake
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def test_a_bot_posts_what_slacks_own_models_accept(
     hostile = slack(summary="<!channel> " * 2_000, headline="x" * 5_000)
     for row in (slack(), slack(kind="vip_call"), hostile):
         opened(bot()).send(delivery(row), None)
-    for made in workspace.messages:
-        parsed = Block.parse_all(made["blocks"])
-        assert len(parsed) == len(made["blocks"])
+    for posted in workspace.messages:
+        parsed = Block.parse_all(posted["blocks"])
+        assert len(parsed) == len(posted["blocks"])
         for block in parsed:
             block.validate_json()
     assert system.requests[0].headers["content-type"].startswith("application/json")
@@ -169,7 +169,7 @@ def test_without_looking_one_scope_is_enough(system: System, workspace: Workspac
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (
             says(200, {"ok": False, "error": "invalid_auth"}),
@@ -211,11 +211,11 @@ def test_without_looking_one_scope_is_enough(system: System, workspace: Workspac
     ],
 )
 def test_what_a_bot_makes_of_an_answer(
-    system: System, bot: Settings, answer: Answer, kind: type[Exception], told: str
+    system: System, bot: Settings, answer: Answer, kind: type[Exception], words: str
 ) -> None:
     system.script.append(answer)
     short = {"http_read_seconds": 1, "http_whole_seconds": 3}
-    with pytest.raises(kind, match=told) as error:
+    with pytest.raises(kind, match=words) as error:
         opened(bot(**short)).send(delivery(slack()), None)
     assert type(error.value) is kind
     assert TOKEN not in str(error.value)
@@ -280,7 +280,7 @@ def test_a_webhook_posts_to_the_channels_own_url(system: System, webhook: Settin
 
 
 @pytest.mark.parametrize(
-    ("answer", "kind", "told"),
+    ("answer", "kind", "words"),
     [
         (says(400, b"invalid_payload"), Rejected, "invalid_payload"),
         (says(403, b"invalid_token"), DestinationUnavailable, "AFTERCALL_SLACK_WEBHOOK_URL"),
@@ -302,10 +302,10 @@ def test_a_webhook_posts_to_the_channels_own_url(system: System, webhook: Settin
     ],
 )
 def test_what_a_webhook_makes_of_an_answer(
-    system: System, webhook: Settings, answer: Answer, kind: type[Exception], told: str
+    system: System, webhook: Settings, answer: Answer, kind: type[Exception], words: str
 ) -> None:
     system.script.append(answer)
-    with pytest.raises(kind, match=told) as error:
+    with pytest.raises(kind, match=words) as error:
         opened(webhook()).send(delivery(slack()), None)
     assert type(error.value) is kind
     assert "B0/key" not in str(error.value)

@@ -25,7 +25,7 @@ def looked(settings: IntegrationSettings) -> dict[str, tuple[bool, str]]:
     target = open_destination("chat", settings)
     assert isinstance(target, SupportsCheck)
     assert target.limits == Limits(1, 1.0)  # type: ignore[attr-defined]
-    return {found.name: (found.is_fine, found.message) for found in target.check()}
+    return {result.name: (result.is_fine, result.message) for result in target.check()}
 
 
 def bot(system: System, tmp_path: Path, scopes: str, **changes: Any) -> dict[str, tuple[bool, str]]:
@@ -37,8 +37,8 @@ def bot(system: System, tmp_path: Path, scopes: str, **changes: Any) -> dict[str
             "conversations.list": {"channels": [{"name": "alerts", "id": "C2"}]},
             "conversations.history": {"messages": []},
         }
-        said = methods[request.path.rpartition("/")[2]]
-        return says(200, {"ok": True, **said}, {"X-OAuth-Scopes": scopes})
+        fields = methods[request.path.rpartition("/")[2]]
+        return says(200, {"ok": True, **fields}, {"X-OAuth-Scopes": scopes})
 
     system.always = answer
     ours: dict[str, Any] = {
@@ -50,8 +50,8 @@ def bot(system: System, tmp_path: Path, scopes: str, **changes: Any) -> dict[str
 
 
 def test_a_bot_that_may_do_all(system: System, tmp_path: Path) -> None:
-    found = bot(system, tmp_path, SCOPES)
-    assert found == {
+    results = bot(system, tmp_path, SCOPES)
+    assert results == {
         "credentials": (True, "aftercall in Shop"),
         "scopes": (True, "chat:write, channels:read, channels:history"),
         "channel #alerts": (True, "the bot can read it"),
@@ -72,7 +72,7 @@ def test_what_a_bot_lacks(system: System, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "is_fine", "told"),
+    ("answer", "is_fine", "words"),
     [
         (says(400, b"no_text"), True, "Slack knows it"),
         (says(400, b"invalid_payload"), True, "Slack knows it"),
@@ -83,14 +83,14 @@ def test_what_a_bot_lacks(system: System, tmp_path: Path) -> None:
     ],
 )
 def test_a_webhook_is_asked_to_post_nothing(
-    system: System, tmp_path: Path, answer: Answer, is_fine: bool, told: str
+    system: System, tmp_path: Path, answer: Answer, is_fine: bool, words: str
 ) -> None:
     system.always = lambda request: answer
     settings = IntegrationSettings(
         home=tmp_path, chat="slack_webhook", slack_webhook_url=f"#vip={system.url}/key,{system.url}/rest"
     )
-    found = looked(settings)
-    assert list(found) == ["webhook for #vip", "webhook for every other channel"]
-    assert all(fine is is_fine and told in said for fine, said in found.values()), found
+    results = looked(settings)
+    assert list(results) == ["webhook for #vip", "webhook for every other channel"]
+    assert all(fine is is_fine and words in message for fine, message in results.values()), results
     assert {request.body for request in system.requests} == {b"{}"}
-    assert "/key" not in str(found)
+    assert "/key" not in str(results)

@@ -27,11 +27,11 @@ HOSTILE = (
 )
 
 
-def texts(made: Any) -> list[dict[str, Any]]:
-    if isinstance(made, dict):
-        own = [made] if made.get("type") in ("plain_text", "mrkdwn") else []
-        return own + [text for value in made.values() for text in texts(value)]
-    return [text for value in made for text in texts(value)] if isinstance(made, list) else []
+def texts(part: Any) -> list[dict[str, Any]]:
+    if isinstance(part, dict):
+        own = [part] if part.get("type") in ("plain_text", "mrkdwn") else []
+        return own + [text for value in part.values() for text in texts(value)]
+    return [text for value in part for text in texts(value)] if isinstance(part, list) else []
 
 
 @pytest.mark.parametrize(
@@ -43,45 +43,45 @@ def texts(made: Any) -> list[dict[str, Any]]:
     ],
 )
 def test_a_message(kind: str, icon: str | None, header: str) -> None:
-    made = message(delivery(slack(kind=kind, icon=icon)), SETTINGS)
-    assert made["channel"] == "#support"
-    assert made["text"] == "Transfer requested by Ada"
-    assert [block["type"] for block in made["blocks"]] == [
+    body = message(delivery(slack(kind=kind, icon=icon)), SETTINGS)
+    assert body["channel"] == "#support"
+    assert body["text"] == "Transfer requested by Ada"
+    assert [block["type"] for block in body["blocks"]] == [
         "header",
         "section",
         "section",
         "section",
         "context",
     ]
-    assert texts(made["blocks"][0])[0]["text"] == header
-    assert texts(made["blocks"][3])[2]["text"] == "*Started*\n2 Nov 2026, 07:55 UTC"
-    assert made["metadata"]["event_payload"] == {"action_key": f"{kind}:atoms:1"}
-    assert (made["parse"], made["link_names"], made["unfurl_links"]) == ("none", False, False)
+    assert texts(body["blocks"][0])[0]["text"] == header
+    assert texts(body["blocks"][3])[2]["text"] == "*Started*\n2 Nov 2026, 07:55 UTC"
+    assert body["metadata"]["event_payload"] == {"action_key": f"{kind}:atoms:1"}
+    assert (body["parse"], body["link_names"], body["unfurl_links"]) == ("none", False, False)
 
 
 def test_nobody_can_be_called_through_it() -> None:
     hostile = dict.fromkeys(
         ("headline", "customer", "summary", "action_needed", "agent_id", "started_at"), HOSTILE
     )
-    made = message(delivery(slack(call=HOSTILE, **hostile)), SETTINGS)
-    for text in texts(made["blocks"]):
+    body = message(delivery(slack(call=HOSTILE, **hostile)), SETTINGS)
+    for text in texts(body["blocks"]):
         if text["type"] == "mrkdwn":
             assert "<" not in text["text"]
             assert ">" not in text["text"]
             assert text["verbatim"] is True
-    assert "<" not in made["text"]
-    assert "&lt;!channel&gt;" in made["text"]
-    json.dumps(made["blocks"], ensure_ascii=False).encode()
+    assert "<" not in body["text"]
+    assert "&lt;!channel&gt;" in body["text"]
+    json.dumps(body["blocks"], ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("text", ["x", "&", "<", "👩", "a👩&", "e\u0301"])
 def test_every_length_is_within_slacks_limits(text: str) -> None:
     long = text * 100_000
     fields = ("headline", "customer", "summary", "action_needed", "agent_id", "started_at")
-    made = message(delivery(slack(call=long, **dict.fromkeys(fields, long))), SETTINGS)
-    assert len(made["blocks"]) <= 50
-    assert units(made["text"]) <= 4_000
-    for block in made["blocks"]:
+    body = message(delivery(slack(call=long, **dict.fromkeys(fields, long))), SETTINGS)
+    assert len(body["blocks"]) <= 50
+    assert units(body["text"]) <= 4_000
+    for block in body["blocks"]:
         limit = {"header": 150, "section": 3_000, "context": 2_000}[block["type"]]
         limit = 2_000 if "fields" in block else limit
         assert all(0 < units(one["text"]) <= limit for one in texts(block))
@@ -103,9 +103,9 @@ def test_little_known() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
         ("headline", "customer", "summary", "action_needed", "agent_id", "started_at")
     )
-    made = message(delivery(slack(**nothing)), SETTINGS)
-    assert made["text"] == "Transfer requested"
-    assert [block["type"] for block in made["blocks"]] == ["header", "context"]
+    body = message(delivery(slack(**nothing)), SETTINGS)
+    assert body["text"] == "Transfer requested"
+    assert [block["type"] for block in body["blocks"]] == ["header", "context"]
 
 
 def test_no_channel_is_refused() -> None:
@@ -113,21 +113,21 @@ def test_no_channel_is_refused() -> None:
         message(delivery(slack(slack_channel=None)), SETTINGS)
 
 
-def buttons(made: dict[str, Any]) -> dict[str, str]:
-    found = (block for block in made["blocks"] if block["type"] == "actions")
-    return {one["text"]["text"]: one["url"] for block in found for one in block["elements"]}
+def buttons(body: dict[str, Any]) -> dict[str, str]:
+    rows = (block for block in body["blocks"] if block["type"] == "actions")
+    return {one["text"]["text"]: one["url"] for block in rows for one in block["elements"]}
 
 
 def test_buttons_lead_to_the_ticket_the_contact_and_the_call() -> None:
     links = {"contact": "https://crm.example/7?a&b", "ticket": "https://desk.example/4711"}
     row = replace(delivery(slack(call="a/b c?&<#")), links=links)
-    made = message(row, IntegrationSettings(home=Path("/nowhere"), board_url="https://board.example/x/"))
-    assert list(buttons(made).items()) == [
+    body = message(row, IntegrationSettings(home=Path("/nowhere"), board_url="https://board.example/x/"))
+    assert list(buttons(body).items()) == [
         ("Open the ticket", "https://desk.example/4711"),
         ("Open the contact", "https://crm.example/7?a&b"),
         ("Open the call", "https://board.example/x/calls/atoms/a%2Fb%20c%3F%26%3C%23"),
     ]
-    for block in Block.parse_all(made["blocks"]):
+    for block in Block.parse_all(body["blocks"]):
         block.validate_json()
     assert list(buttons(message(row, SETTINGS))) == ["Open the ticket", "Open the contact"]
     assert buttons(message(delivery(slack()), SETTINGS)) == {}
@@ -140,7 +140,7 @@ def test_a_link_that_slack_does_not_take_is_left_out() -> None:
         message(row, IntegrationSettings(home=Path("/nowhere"), board_url="board.example"))
 
 
-def test_what_the_headline_says_whole_is_not_said_again() -> None:
+def test_what_the_headline_says_whole_is_not_repeated() -> None:
     def sections(summary: str) -> list[str]:
         row = slack(kind="unhappy_customer", headline=f"Unhappy customer: {summary}", summary=summary)
         return [
@@ -153,14 +153,14 @@ def test_what_the_headline_says_whole_is_not_said_again() -> None:
 
 def test_a_problem_and_its_end_look_different() -> None:
     settings = IntegrationSettings(home=Path("/nowhere"), board_url="https://board.example")
-    told: dict[str, Any] = {"customer": None, "agent_id": None, "started_at": None}
+    empty: dict[str, Any] = {"customer": None, "agent_id": None, "started_at": None}
     problem = slack(
         kind="pipeline_alert", headline="The ticket channel has stopped at zendesk", summary="zendesk: 401 <!here>",
-        action_needed="Look at AFTERCALL_ZENDESK_TOKEN", **told,
+        action_needed="Look at AFTERCALL_ZENDESK_TOKEN", **empty,
     )  # fmt: skip
     over = slack(
         kind="pipeline_alert", headline="Resolved: The ticket channel has stopped at zendesk",
-        summary="It lasted from 08:00 to 09:00.", action_needed="", **told,
+        summary="It lasted from 08:00 to 09:00.", action_needed="", **empty,
     )  # fmt: skip
     began, ended = (message(delivery(row), settings) for row in (problem, over))
     assert [text["text"] for text in texts(began["blocks"])] == [
@@ -175,8 +175,8 @@ def test_a_problem_and_its_end_look_different() -> None:
         "*What happened*\nIt lasted from 08:00 to 09:00.",
         "aftercall · 2 Nov 2026, 08:00 UTC",
     ]
-    for made in (began, ended):
-        for block in Block.parse_all(made["blocks"]):
+    for body in (began, ended):
+        for block in Block.parse_all(body["blocks"]):
             block.validate_json()
 
 

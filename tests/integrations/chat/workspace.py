@@ -25,19 +25,19 @@ class Workspace:
         return getattr(self, method.replace(".", "_"))(request)  # type: ignore[no-any-return]
 
     def chat_postMessage(self, request: Request) -> Answer:
-        made = request.json()
-        named = made["channel"].removeprefix("#")
+        posted = request.json()
+        named = posted["channel"].removeprefix("#")
         channel = self.channels.get(named, named)
         if channel not in self.channels.values():
             return says(200, {"ok": False, "error": "channel_not_found"})
-        Block.parse_all(made["blocks"])
-        made |= {"ts": f"1793606400.{len(self.messages):06d}", "channel": channel}
-        self.messages.append(made)
-        return says(200, {"ok": True, "channel": channel, "ts": made["ts"], "message": {}})
+        Block.parse_all(posted["blocks"])
+        posted |= {"ts": f"1793606400.{len(self.messages):06d}", "channel": channel}
+        self.messages.append(posted)
+        return says(200, {"ok": True, "channel": channel, "ts": posted["ts"], "message": {}})
 
     def conversations_list(self, request: Request) -> Answer:
-        found = [{"name": name, "id": one} for name, one in self.channels.items()]
-        return self._paged(request, "channels", found)
+        listed = [{"name": name, "id": one} for name, one in self.channels.items()]
+        return self._paged(request, "channels", listed)
 
     def conversations_history(self, request: Request) -> Answer:
         wanted = request.form()["channel"]
@@ -56,10 +56,10 @@ class Workspace:
         shown = [one for one in self.messages if thread in (one["ts"], one.get("thread_ts"))]
         return self._paged(request, "messages", shown)
 
-    def _paged(self, request: Request, name: str, found: list[Any]) -> Answer:
+    def _paged(self, request: Request, name: str, items: list[Any]) -> Answer:
         start = int(request.form().get("cursor") or 0)
         end = start + self.page
-        following = str(end) if end < len(found) else ""
+        following = str(end) if end < len(items) else ""
         return says(
-            200, {"ok": True, name: found[start:end], "response_metadata": {"next_cursor": following}}
+            200, {"ok": True, name: items[start:end], "response_metadata": {"next_cursor": following}}
         )

@@ -1,11 +1,17 @@
-"""A Tryton for the whole session, and an outbox: which database keeps that makes no difference here."""
+"""A server per module, a Salesforce behind it, a Tryton for the whole session, and an outbox in SQLite."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from integrations.config import IntegrationSettings
+from integrations.crm.salesforce import SalesforceCrm
+from tests.integrations import servers
+from tests.integrations.crm.salesforce_fake import FakeSalesforce, ours
+from tests.integrations.crm.suite import opening
 from tests.integrations.crm.tryton_server import Office, running
+from tests.integrations.servers import System
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +29,25 @@ def office(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'outbox.sqlite'}"
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[System]:
+    with servers.running() as started:
+        yield started
+
+
+@pytest.fixture
+def org(system: System) -> FakeSalesforce:
+    system.requests.clear()
+    system.always = fake = FakeSalesforce()
+    return fake
+
+
+@pytest.fixture
+def salesforce(system: System, org: FakeSalesforce, tmp_path: Path) -> Iterator[Callable[..., SalesforceCrm]]:
+    def settings(**changes: object) -> IntegrationSettings:
+        return IntegrationSettings(home=tmp_path, **(ours(system.url) | changes))
+
+    with opening(SalesforceCrm, settings) as make:
+        yield make

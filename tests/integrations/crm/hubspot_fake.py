@@ -20,8 +20,8 @@ _OURS = "aftercall_key"
 
 
 def _error(status: int, category: str, message: str) -> Reply:
-    told = {"status": "error", "category": category, "message": message}
-    return Reply(status, {**told, "correlationId": "aeb5f871-7f07-4993-9211-075dc63e7cbf"})
+    content = {"status": "error", "category": category, "message": message}
+    return Reply(status, {**content, "correlationId": "aeb5f871-7f07-4993-9211-075dc63e7cbf"})
 
 
 NOT_FOUND = _error(404, "OBJECT_NOT_FOUND", "Object not found.")
@@ -36,7 +36,7 @@ class FakeHubSpot(Fake):
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By id: kind, properties, contacts, and whether the search knows it yet."""
     merged: dict[str, str] = field(default_factory=dict)
-    made: set[tuple[str, str]] = field(default_factory=set)
+    unique_properties: set[tuple[str, str]] = field(default_factory=set)
     """Kind and name of properties that were made."""
     plain: set[tuple[str, str]] = field(default_factory=set)
     """Those whose values need not be unique."""
@@ -74,7 +74,7 @@ class FakeHubSpot(Fake):
             if one["kind"] == kind and one["properties"].get(_OURS) == key
         ]
 
-    def told(self, identity: str) -> dict[str, str]:
+    def properties_of(self, identity: str) -> dict[str, str]:
         properties: dict[str, str] = self.objects[identity]["properties"]
         return properties
 
@@ -101,8 +101,8 @@ class FakeHubSpot(Fake):
         )
 
     def _create(self, request: Request, kind: str) -> Reply:
-        told = request.json()
-        properties, contacts = told["properties"], [one["to"]["id"] for one in told["associations"]]
+        body = request.json()
+        properties, contacts = body["properties"], [one["to"]["id"] for one in body["associations"]]
         if kind != "contacts" and not (properties.get("hs_timestamp") and contacts):
             return _error(400, "VALIDATION_ERROR", "Property hs_timestamp and a contact are wanted")
         if any(self.objects.get(one, {}).get("kind") != "contacts" for one in contacts):
@@ -111,25 +111,25 @@ class FakeHubSpot(Fake):
         return refused or Reply(201, self._shown(self._add(kind, properties, contacts)))
 
     def _search(self, request: Request, _: str) -> Reply:
-        told = request.json()
-        groups = [{one["propertyName"]: one["value"] for one in g["filters"]} for g in told["filterGroups"]]
+        body = request.json()
+        groups = [{one["propertyName"]: one["value"] for one in g["filters"]} for g in body["filterGroups"]]
         assert len(groups) <= 5
-        found = [
+        matches = [
             identity for identity, one in self.objects.items()
             if one["kind"] == "contacts" and one["is_indexed"]
             and any(all(_searchable(one["properties"]).get(n) == v for n, v in group.items()) for group in groups)
         ]  # fmt: skip
-        assert told["sorts"] == ["createdate"]
+        assert body["sorts"] == ["createdate"]
         return Reply(
-            200, {"total": len(found), "results": [self._shown(one) for one in found[: told["limit"]]]}
+            200, {"total": len(matches), "results": [self._shown(one) for one in matches[: body["limit"]]]}
         )
 
     def _get(self, request: Request, kind: str, identity: str) -> Reply:
         by = request.query().get("idProperty")
-        found = self._known(kind, unquote(identity), by)
-        if by == _OURS and (kind, by) not in self.made:
+        match = self._known(kind, unquote(identity), by)
+        if by == _OURS and (kind, by) not in self.unique_properties:
             return _error(self.unknown_property, "VALIDATION_ERROR", f"Property {by} does not exist")
-        return Reply(200, self._shown(found)) if found else NOT_FOUND
+        return Reply(200, self._shown(match)) if match else NOT_FOUND
 
     def _update(self, request: Request, kind: str, identity: str) -> Reply:
         if self.objects.get(identity, {}).get("kind") != kind:
@@ -141,18 +141,18 @@ class FakeHubSpot(Fake):
         return refused or Reply(200, self._shown(identity))
 
     def _property(self, _: Request, kind: str, name: str) -> Reply:
-        if (kind, name) in self.made | self.plain:
-            return Reply(200, {"name": name, "hasUniqueValue": (kind, name) in self.made})
+        if (kind, name) in self.unique_properties | self.plain:
+            return Reply(200, {"name": name, "hasUniqueValue": (kind, name) in self.unique_properties})
         if name in ("phone", "hs_note_body", "hs_task_body"):
             return Reply(200, {"name": name, "hasUniqueValue": False, "groupName": f"group_of_{kind}"})
         return _error(404, "OBJECT_NOT_FOUND", f"Property {name} does not exist")
 
     def _make_property(self, request: Request, kind: str) -> Reply:
-        told = request.json()
-        if told["groupName"] != f"group_of_{kind}":
+        body = request.json()
+        if body["groupName"] != f"group_of_{kind}":
             return _error(400, "VALIDATION_ERROR", "groupName does not exist")
-        self.made.add((kind, told["name"]))
-        return Reply(201, told)
+        self.unique_properties.add((kind, body["name"]))
+        return Reply(201, body)
 
     def _token(self, request: Request) -> Reply:
         assert request.json() == {"tokenKey": TOKEN}
@@ -184,7 +184,7 @@ class FakeHubSpot(Fake):
         for name in self.refused.keys() & properties.keys():
             return _error(400, "VALIDATION_ERROR", self.refused[name])
         known = {"firstname", "lastname", "phone", "email", "calls"}
-        known |= {name for one, name in self.made | self.plain if one == kind}
+        known |= {name for one, name in self.unique_properties | self.plain if one == kind}
         wrong = [name for name in properties if name not in known and not name.startswith("hs_")]
         return _error(400, "VALIDATION_ERROR", f"Property {wrong} does not exist") if wrong else None
 
@@ -206,11 +206,13 @@ class FakeHubSpot(Fake):
 
 def _searchable(properties: dict[str, str]) -> dict[str, str]:
     """What HubSpot works out for its search: numbers without country code, the portal's country being the US."""
-    made = dict(properties)
+    derived = dict(properties)
     for name, kind in (("phone", "phone"), ("mobilephone", "mobile")):
         try:
             number = phonenumbers.parse(properties.get(name, ""), "US")
-            made[f"hs_searchable_calculated_{kind}_number"] = phonenumbers.national_significant_number(number)
+            derived[f"hs_searchable_calculated_{kind}_number"] = phonenumbers.national_significant_number(
+                number
+            )
         except phonenumbers.NumberParseException:
             continue
-    return made
+    return derived

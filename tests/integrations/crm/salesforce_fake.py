@@ -46,17 +46,24 @@ NUMBERS = {"CallDurationInSeconds", "Calls__c"}
 BOOLEANS = {"IsConverted", "Vip__c"}
 
 
+def ours(url: str) -> dict[str, Any]:
+    """Settings that lead to the fake."""
+    return {
+        "crm": "salesforce", "salesforce_url": url, "salesforce_client_id": CLIENT, "salesforce_client_secret": SECRET,
+    }  # fmt: skip
+
+
 def _errors(status: int, code: str, message: str, *fields: str) -> Answer:
     return says(status, [{"message": message, "errorCode": code, "fields": fields}])
 
 
-def _duplicates(name: str, found: list[dict[str, Any]]) -> Answer:
+def _duplicates(name: str, records: list[dict[str, Any]]) -> Answer:
     matches = [
         {
             "additionalInformation": [], "fieldDiffs": [], "matchConfidence": 100.0,
             "record": {"attributes": {"type": name, "url": f"{DATA}/sobjects/{name}/{one['Id']}"}, "Id": one["Id"]},
         }
-        for one in found
+        for one in records
     ]  # fmt: skip
     result = {
         "allowSave": False, "duplicateRule": "Email", "duplicateRuleEntityType": name,
@@ -111,13 +118,13 @@ class FakeSalesforce:
             return self._answer(request)
 
     def all(self, name: str, where: str = "true") -> list[dict[str, Any]]:
-        found = self.database.execute(f"SELECT * FROM {name} WHERE {where} ORDER BY Id")
+        hits = self.database.execute(f"SELECT * FROM {name} WHERE {where} ORDER BY Id")
         return [
             {
                 column: bool(value) if column in BOOLEANS and value is not None else value
                 for column, value in dict(row).items()
             }
-            for row in found
+            for row in hits
         ]
 
     def person(self, name: str = "Contact", **values: Any) -> str:
@@ -136,8 +143,8 @@ class FakeSalesforce:
         self.database.execute(f"UPDATE {name} SET {settings} WHERE Id = ?", (*values.values(), identity))
 
     def _log_in(self, request: Request) -> Answer:
-        told = request.form()
-        if told != {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}:
+        login = request.form()
+        if login != {"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET}:
             return says(400, {"error": "invalid_client", "error_description": "invalid client credentials"})
         return says(
             200,
@@ -154,17 +161,17 @@ class FakeSalesforce:
             return self._query(request.query()["q"])
         if path == "/search/":
             return self._search(request.query()["q"])
-        if found := re.fullmatch(r"/sobjects/(\w+)/describe", path):
-            return self._describe(found[1])
-        if found := re.fullmatch(r"/sobjects/(\w+)/", path):
-            return self._create(found[1], request)
-        if found := re.fullmatch(r"/sobjects/(\w+)/(\w+)", path):
-            return self._record(found[1], found[2], request)
+        if match := re.fullmatch(r"/sobjects/(\w+)/describe", path):
+            return self._describe(match[1])
+        if match := re.fullmatch(r"/sobjects/(\w+)/", path):
+            return self._create(match[1], request)
+        if match := re.fullmatch(r"/sobjects/(\w+)/(\w+)", path):
+            return self._record(match[1], match[2], request)
         return NOT_FOUND
 
     def _query(self, soql: str) -> Answer:
         # SOQL escapes quotes with a backslash, SQL by doubling them.
-        sql = re.sub(r"\\(.)", lambda found: "''" if found[1] == "'" else found[1], soql)
+        sql = re.sub(r"\\(.)", lambda match: "''" if match[1] == "'" else match[1], soql)
         try:
             rows = [dict(row) for row in self.database.execute(sql)]
         except sqlite3.Error as error:
@@ -172,18 +179,18 @@ class FakeSalesforce:
         return says(200, {"totalSize": len(rows), "done": True, "records": rows})
 
     def _search(self, sosl: str) -> Answer:
-        found = re.fullmatch(r"FIND \{(.*)\} IN PHONE FIELDS RETURNING (.*) LIMIT \d+", sosl)
-        if found is None or re.search(r"(?<!\\)[()+-]", found[1]):
+        match = re.fullmatch(r"FIND \{(.*)\} IN PHONE FIELDS RETURNING (.*) LIMIT \d+", sosl)
+        if match is None or re.search(r"(?<!\\)[()+-]", match[1]):
             return _errors(400, "MALFORMED_SEARCH", "No search term found")
-        terms = [re.sub(r"\D", "", one) for one in found[1].split(" OR ")]
+        terms = [re.sub(r"\D", "", one) for one in match[1].split(" OR ")]
         records = []
-        for name, fields, where in re.findall(r"(\w+)\(([\w, ]+?)(?: WHERE ([^)]*))?\)", found[2]):
+        for name, fields, where in re.findall(r"(\w+)\(([\w, ]+?)(?: WHERE ([^)]*))?\)", match[2]):
             for row in self.all(name, where or "true"):
                 digits = [re.sub(r"\D", "", row[column] or "") for column in ("Phone", "MobilePhone")]
                 known = any(term and term in one for term in terms for one in digits)
                 if known and row["Id"] in self.indexed:
-                    told = {column: row[column] for column in fields.split(", ")}
-                    records.append({"attributes": {"type": name}, **told})
+                    chosen = {column: row[column] for column in fields.split(", ")}
+                    records.append({"attributes": {"type": name}, **chosen})
         return says(200, {"searchRecords": records})
 
     def _describe(self, name: str) -> Answer:

@@ -1,6 +1,7 @@
 """Contacts, notes and tasks in a HubSpot whose requests and answers HubSpot's own descriptions judge."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,63 +9,35 @@ import pytest
 
 from integrations.config import IntegrationSettings
 from integrations.crm.hubspot import HubSpotCrm
-from integrations.destinations import Linked, SupportsCheck, SupportsDiff, open_destination
+from integrations.destinations import Linked, SupportsCheck, SupportsDiff
 from integrations.errors import DestinationUnavailable, NotFound, Rejected
 from integrations.outbox import DueAction, Outbox, dispatch
-from tests.integrations import servers
 from tests.integrations.crm.hubspot_fake import TOKEN, FakeHubSpot
+from tests.integrations.crm.suite import opening, put
 from tests.integrations.examples import NOW, contact, delivery, note, record_goes_out, task, with_news
-from tests.integrations.faults.suite import (
-    CredentialFaults,
-    DeletionFaults,
-    FaultSuite,
-    TlsFaults,
-    UnderFault,
-    UpdateFaults,
-)
 from tests.integrations.servers import System
 
 PHONE = "+12025550143"
 Open = Callable[..., HubSpotCrm]
 
 
-@pytest.fixture(scope="module")
-def system() -> Iterator[System]:
-    with servers.running() as started:
-        yield started
-
-
 @pytest.fixture
 def portal(system: System) -> Iterator[FakeHubSpot]:
     system.requests.clear()
-    system.always = made = FakeHubSpot()
-    yield made
-    assert made.complaints == []
+    system.always = fake = FakeHubSpot()
+    yield fake
+    assert fake.complaints == []
 
 
 @pytest.fixture
 def hubspot(system: System, portal: FakeHubSpot, tmp_path: Path) -> Iterator[Open]:
-    opened: list[HubSpotCrm] = []
-
-    def make(**changes: Any) -> HubSpotCrm:
-        made = open_destination("crm", settings(system.url, tmp_path, **changes))
-        assert isinstance(made, HubSpotCrm)
-        opened.append(made)
-        return made
-
-    yield make
-    for one in opened:
-        one.close()
+    with opening(HubSpotCrm, partial(settings, system.url, tmp_path)) as make:
+        yield make
 
 
 def settings(url: str, home: Path, **changes: Any) -> IntegrationSettings:
     ours = {"crm": "hubspot", "hubspot_token": TOKEN, "hubspot_api_url": url}
     return IntegrationSettings(home=home, **(ours | changes))
-
-
-def put(crm: HubSpotCrm, action: DueAction) -> str:
-    """As the outbox does it: look, then send."""
-    return crm.send(delivery(action), crm.find(delivery(action)))
 
 
 def test_a_contact_a_note_and_a_task_through_the_outbox(
@@ -79,39 +52,41 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
     outbox.enqueue(rows, NOW, ours)
     assert dispatch(outbox, "crm", ours, now=NOW).sent == 3
     (person,) = portal.of("contacts", f"contact:{PHONE}")
-    (made,), (due,) = portal.of("notes", "note:atoms:1"), portal.of("tasks", "task:atoms:1")
-    told = portal.told(person)
-    assert (told["firstname"], told["lastname"], told["phone"]) == ("Ada King", "Lovelace", PHONE)
-    assert portal.objects[made]["contacts"] == portal.objects[due]["contacts"] == [person]
-    body = portal.told(made)["hs_note_body"]
+    (note_id,), (due,) = portal.of("notes", "note:atoms:1"), portal.of("tasks", "task:atoms:1")
+    values = portal.properties_of(person)
+    assert (values["firstname"], values["lastname"], values["phone"]) == ("Ada King", "Lovelace", PHONE)
+    assert portal.objects[note_id]["contacts"] == portal.objects[due]["contacts"] == [person]
+    body = portal.properties_of(note_id)["hs_note_body"]
     assert "<p>&lt;script&gt;alert(1)&lt;/script&gt; &amp; &lt;b&gt;<br>Twice.</p>" in body
-    assert portal.told(made)["hs_timestamp"] == "2026-11-02T07:55:00Z"
-    told = portal.told(due)
-    assert (told["hs_timestamp"], told["hs_task_priority"]) == ("2026-11-03T12:00:00Z", "HIGH")
-    assert "<script>" not in told["hs_task_body"]
+    assert portal.properties_of(note_id)["hs_timestamp"] == "2026-11-02T07:55:00Z"
+    values = portal.properties_of(due)
+    assert (values["hs_timestamp"], values["hs_task_priority"]) == ("2026-11-03T12:00:00Z", "HIGH")
+    assert "<script>" not in values["hs_task_body"]
 
 
 @pytest.mark.parametrize("answer", [400, 404])
-def test_the_property_is_made_when_it_is_first_needed(
+def test_the_property_is_created_when_it_is_first_needed(
     hubspot: Open, portal: FakeHubSpot, answer: int
 ) -> None:
     portal.unknown_property = answer
-    there = portal.person(phone="(202) 555-0143")
+    person_id = portal.person(phone="(202) 555-0143")
     for action in (contact(), note(), task()):
         hubspot().planned(delivery(action), hubspot().find(delivery(action)))
-    assert portal.made == set()
+    assert portal.unique_properties == set()
     for action in (contact(), note(), task()):
-        made = put(hubspot(), action)
-        assert hubspot().find(delivery(action)) == made
-    assert portal.of("contacts", f"contact:{PHONE}") == [there]
-    assert portal.made == {(objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")}
+        record_id = put(hubspot(), action)
+        assert hubspot().find(delivery(action)) == record_id
+    assert portal.of("contacts", f"contact:{PHONE}") == [person_id]
+    assert portal.unique_properties == {
+        (objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")
+    }
 
 
 @pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
-def test_what_was_made_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
-    made = put(hubspot(), action)
-    assert hubspot().find(delivery(action)) == made
-    assert put(hubspot(), action) == made
+def test_what_was_created_is_found_although_the_search_is_behind(hubspot: Open, action: DueAction) -> None:
+    record_id = put(hubspot(), action)
+    assert hubspot().find(delivery(action)) == record_id
+    assert put(hubspot(), action) == record_id
 
 
 @pytest.mark.parametrize(
@@ -121,9 +96,12 @@ def test_what_was_made_is_found_although_the_search_is_behind(hubspot: Open, act
 def test_a_number_is_known_in_whatever_spelling(
     hubspot: Open, portal: FakeHubSpot, written: str, name: str
 ) -> None:
-    there = portal.person(firstname="Grace", **{name: written})
-    assert put(hubspot(), contact()) == there
-    assert (portal.told(there)["firstname"], portal.told(there)[name]) == ("Grace", written)
+    person_id = portal.person(firstname="Grace", **{name: written})
+    assert put(hubspot(), contact()) == person_id
+    assert (portal.properties_of(person_id)["firstname"], portal.properties_of(person_id)[name]) == (
+        "Grace",
+        written,
+    )
 
 
 def test_two_with_one_number_do_not_become_three_and_the_oldest_counts(
@@ -141,7 +119,10 @@ def test_two_with_one_number_do_not_become_three_and_the_oldest_counts(
 def test_who_has_the_address_and_no_number_gets_the_number(hubspot: Open, portal: FakeHubSpot) -> None:
     known = portal.person(email="ada@example.com", firstname="Grace")
     assert put(hubspot(), contact()) == known
-    assert (portal.told(known)["phone"], portal.told(known)["firstname"]) == (PHONE, "Grace")
+    assert (portal.properties_of(known)["phone"], portal.properties_of(known)["firstname"]) == (
+        PHONE,
+        "Grace",
+    )
 
 
 @pytest.mark.parametrize("known_as", ["email", "hs_additional_emails"])
@@ -192,15 +173,17 @@ def test_what_hubspot_refuses_of_a_contact_is_left_out(
 ) -> None:
     portal.plain.add(("contacts", "calls"))
     portal.refused = {refused: words}
-    made = put(hubspot(crm_fields="call_count=calls"), contact(name="Ada"))
-    assert portal.told(made).keys() - {"aftercall_key"} == left
+    record_id = put(hubspot(crm_fields="call_count=calls"), contact(name="Ada"))
+    assert portal.properties_of(record_id).keys() - {"aftercall_key"} == left
 
 
 def test_a_task_goes_without_a_priority_that_is_gone(hubspot: Open, portal: FakeHubSpot) -> None:
     portal.refused = {"hs_task_priority": "hs_task_priority was not one of the allowed options"}
-    made = put(hubspot(), task(priority="high"))
-    assert "hs_task_priority" not in portal.told(made)
-    assert "Left out: hs task priority (HubSpot answered 400" in portal.told(made)["hs_task_body"]
+    record_id = put(hubspot(), task(priority="high"))
+    assert "hs_task_priority" not in portal.properties_of(record_id)
+    assert (
+        "Left out: hs task priority (HubSpot answered 400" in portal.properties_of(record_id)["hs_task_body"]
+    )
 
 
 def test_a_number_that_only_a_call_claims_changes_no_contact_that_is_there(
@@ -210,9 +193,9 @@ def test_a_number_that_only_a_call_claims_changes_no_contact_that_is_there(
     crm = hubspot(crm_fields="is_vip=vip")
     claimed: dict[str, Any] = {"is_phone_verified": False, "is_vip": True}
     known = portal.person(phone=PHONE, firstname="Ada")
-    before = dict(portal.told(known))
+    before = dict(portal.properties_of(known))
     assert put(crm, contact(name="Mallory", email="mallory@example.com", **claimed)) == known
-    assert portal.told(known) == before
+    assert portal.properties_of(known) == before
     row = delivery(contact(name="Mallory", email="mallory@example.com", **claimed))
     assert crm.body(row, known) is None
     assert crm.planned(row, known) == crm.current(row, known)
@@ -220,30 +203,33 @@ def test_a_number_that_only_a_call_claims_changes_no_contact_that_is_there(
     other = portal.person(email="eve@example.com")
     portal.objects[other]["is_indexed"] = False
     assert put(crm, contact("+12025550199", email="eve@example.com", **claimed)) == other
-    assert portal.told(other) == {"email": "eve@example.com"}
+    assert portal.properties_of(other) == {"email": "eve@example.com"}
     # Who is not there yet is made, and a call by telephone fills in and changes.
-    made = put(crm, contact("+12025550198", email=None, **claimed))
-    assert portal.told(made)["phone"] == "+12025550198"
+    record_id = put(crm, contact("+12025550198", email=None, **claimed))
+    assert portal.properties_of(record_id)["phone"] == "+12025550198"
     put(crm, contact(name="Ada", email="ada@example.com", is_vip=True))
-    assert (portal.told(known)["email"], portal.told(known)["vip"]) == ("ada@example.com", "true")
+    assert (portal.properties_of(known)["email"], portal.properties_of(known)["vip"]) == (
+        "ada@example.com",
+        "true",
+    )
 
 
 def test_an_address_that_another_has_is_left_out(hubspot: Open, portal: FakeHubSpot) -> None:
     other = portal.person(email="ada@example.com", phone="+493012345678")
-    made = put(hubspot(), contact())
-    assert made != other
-    assert "email" not in portal.told(made)
-    assert put(hubspot(), contact(call_count=2)) == made
+    record_id = put(hubspot(), contact())
+    assert record_id != other
+    assert "email" not in portal.properties_of(record_id)
+    assert put(hubspot(), contact(call_count=2)) == record_id
 
 
 def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(hubspot: Open, portal: FakeHubSpot) -> None:
     portal.plain.add(("contacts", "calls"))
     crm = hubspot(crm_fields="call_count=calls")
-    made = put(crm, contact(name=None, email=None))
-    portal.told(made)["lastname"] = "Countess"
+    record_id = put(crm, contact(name=None, email=None))
+    portal.properties_of(record_id)["lastname"] = "Countess"
     put(crm, contact(name="Ada King", email="ada@example.com", call_count=2))
-    told = portal.told(made)
-    assert told == {
+    values = portal.properties_of(record_id)
+    assert values == {
         "lastname": "Countess", "email": "ada@example.com", "phone": PHONE, "calls": "2",
         "aftercall_key": f"contact:{PHONE}",
     }  # fmt: skip
@@ -253,21 +239,21 @@ def test_an_update_that_changes_nothing_writes_nothing(
     hubspot: Open, portal: FakeHubSpot, system: System
 ) -> None:
     crm = hubspot()
-    made = put(crm, contact())
-    crm.send(delivery(contact(call_count=7)), made)
+    record_id = put(crm, contact())
+    crm.send(delivery(contact(call_count=7)), record_id)
     assert "PATCH" not in [request.method for request in system.requests]
 
 
 def test_a_task_that_a_person_works_on_keeps_its_day_and_state(hubspot: Open, portal: FakeHubSpot) -> None:
     crm = hubspot()
-    made = put(crm, task())
-    portal.told(made).update(
+    record_id = put(crm, task())
+    portal.properties_of(record_id).update(
         hs_task_status="COMPLETED", hs_timestamp="2026-12-01T09:00:00Z", hs_task_priority="LOW"
     )
-    crm.send(delivery(task(body="More is known.", priority="high")), made)
-    told = portal.told(made)
-    assert "More is known." in told["hs_task_body"]
-    assert (told["hs_task_status"], told["hs_timestamp"][:10], told["hs_task_priority"]) == (
+    crm.send(delivery(task(body="More is known.", priority="high")), record_id)
+    values = portal.properties_of(record_id)
+    assert "More is known." in values["hs_task_body"]
+    assert (values["hs_task_status"], values["hs_timestamp"][:10], values["hs_task_priority"]) == (
         "COMPLETED", "2026-12-01", "LOW",
     )  # fmt: skip
 
@@ -278,17 +264,17 @@ def test_contacts_that_were_merged_are_followed(hubspot: Open, portal: FakeHubSp
     new = portal.merge(portal.person(phone="+493012345678"), old)
     assert crm.send(delivery(contact(email="new@example.com")), old) == new
     one = delivery(note())
-    made = crm.send(type(one)(**(vars(one) | {"contact_id": old})), None)
-    assert portal.objects[made]["contacts"] == [new]
+    record_id = crm.send(type(one)(**(vars(one) | {"contact_id": old})), None)
+    assert portal.objects[record_id]["contacts"] == [new]
 
 
 @pytest.mark.parametrize("action", [contact(), note(), task()], ids=lambda action: action.kind)
 def test_what_somebody_deleted_is_gone(hubspot: Open, portal: FakeHubSpot, action: DueAction) -> None:
     crm = hubspot()
-    made = put(crm, action)
-    del portal.objects[made]
+    record_id = put(crm, action)
+    del portal.objects[record_id]
     with pytest.raises(NotFound):
-        crm.send(delivery(action), made)
+        crm.send(delivery(action), record_id)
 
 
 def test_two_at_once_make_one(hubspot: Open, portal: FakeHubSpot) -> None:
@@ -315,8 +301,11 @@ def test_what_it_would_write_and_what_is_there(hubspot: Open, portal: FakeHubSpo
     crm = hubspot()
     assert isinstance(crm, SupportsDiff)
     assert crm.planned(delivery(contact()))["name"] == "Ada"
-    there = portal.person(phone="(202) 555-0143", lastname="Hopper")
-    planned, current = crm.planned(delivery(contact()), there), crm.current(delivery(contact()), there)
+    person_id = portal.person(phone="(202) 555-0143", lastname="Hopper")
+    planned, current = (
+        crm.planned(delivery(contact()), person_id),
+        crm.current(delivery(contact()), person_id),
+    )
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email", "aftercall_key"}
     assert crm.current(delivery(contact()), "1") is None
@@ -330,7 +319,7 @@ def test_a_check_names_what_is_missing(hubspot: Open, portal: FakeHubSpot) -> No
     wrong = {one.name: one.message for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"scopes", "property aftercall_key of tasks", "property vip"}
     assert "crm.schemas.contacts.write" in wrong["scopes"]
-    assert portal.made == set()
+    assert portal.unique_properties == set()
     assert all(
         "AFTERCALL_HUBSPOT_TOKEN" in one.message for one in list(hubspot(hubspot_token="no").check())[:3]
     )
@@ -354,46 +343,3 @@ def test_links_lead_to_the_contact(hubspot: Open) -> None:
     assert crm.link("contact", "5") == "https://app.hubspot.com/contacts/7/record/0-1/5"
     assert crm.link("note", "5") is None
     assert hubspot().link("contact", "5") is None
-
-
-class UnderHubSpot(UnderFault):
-    channel = "crm"
-
-    def __init__(self, system: System) -> None:
-        self.upstream = system.address
-        kept = {(objects, "aftercall_key") for objects in ("contacts", "notes", "tasks")}
-        self.portal = system.always = FakeHubSpot(made=kept)
-
-    def settings(self, url: str) -> dict[str, Any]:
-        return {
-            "crm": "hubspot", "hubspot_token": TOKEN, "hubspot_api_url": url,
-            "crm_fields": "call_count=calls",
-        }  # fmt: skip
-
-    def wrong_credentials(self) -> dict[str, Any]:
-        return {"hubspot_token": "wrong"}
-
-    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        phone, body = f"+1646{2_000_000 + int(case)}", f"revision {revision}"
-        person = contact(phone, call_count=revision, email=f"ada{case}@example.com")
-        return [person, note(case, phone, body=body), task(case, phone, body=body)]
-
-    def count(self, action: DueAction) -> int:
-        return len(self.portal.of(f"{action.kind}s", action.action_key))
-
-    def told(self, action: DueAction) -> str:
-        return str([self.portal.told(one) for one in self.portal.of(f"{action.kind}s", action.action_key)])
-
-    def delete(self, action: DueAction) -> None:
-        for identity in self.portal.of(f"{action.kind}s", action.action_key):
-            del self.portal.objects[identity]
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls) -> Iterator[UnderFault]:
-        with servers.running() as system:
-            made = UnderHubSpot(system)
-            yield made
-            assert made.portal.complaints == []

@@ -11,9 +11,9 @@ PHONE = "+12025550143"
 
 def pick(*candidates: Candidate, email: str = "") -> str | None:
     """The choice, which the order of the candidates does not change."""
-    found = {chosen(some, PHONE, email, "US") for some in permutations(candidates)}
-    assert len(found) == 1
-    return found.pop()
+    winners = {chosen(some, PHONE, email, "US") for some in permutations(candidates)}
+    assert len(winners) == 1
+    return winners.pop()
 
 
 def test_of_several_with_the_number_the_oldest() -> None:
@@ -44,7 +44,7 @@ def test_what_a_system_came_up_with_but_does_not_match_counts_for_nothing() -> N
 
 
 @pytest.mark.parametrize(
-    ("there", "written"),
+    ("present", "written"),
     [
         ({}, {"name": "Ada", "calls": "2"}),
         ({"name": "", "calls": "1"}, {"name": "Ada", "calls": "2"}),
@@ -53,6 +53,6 @@ def test_what_a_system_came_up_with_but_does_not_match_counts_for_nothing() -> N
     ],
 )
 def test_an_update_fills_what_is_empty_and_keeps_what_is_ours_up_to_date(
-    there: dict[str, str], written: dict[str, str]
+    present: dict[str, str], written: dict[str, str]
 ) -> None:
-    assert due(there, {"name": "Ada", "email": "", "calls": "2"}, {"calls"}) == written
+    assert due(present, {"name": "Ada", "email": "", "calls": "2"}, {"calls"}) == written

@@ -10,10 +10,11 @@ import requests
 
 from integrations.config import IntegrationSettings
 from integrations.crm.tryton import ATTEMPTS, CodeTaken, TrytonCrm
-from integrations.destinations import Linked, SupportsCheck, SupportsDiff, open_destination
+from integrations.destinations import Linked, SupportsCheck, SupportsDiff
 from integrations.errors import DestinationUnavailable, NotFound, Rejected
-from integrations.outbox import DueAction, Outbox, dispatch
+from integrations.outbox import Outbox, dispatch
 from tests.integrations import servers
+from tests.integrations.crm.suite import opening, put
 from tests.integrations.crm.tryton_server import Office
 from tests.integrations.examples import (
     NOW,
@@ -23,14 +24,6 @@ from tests.integrations.examples import (
     record_goes_out,
     task,
     written_by,
-)
-from tests.integrations.faults.suite import (
-    CredentialFaults,
-    DeletionFaults,
-    FaultSuite,
-    TlsFaults,
-    UnderFault,
-    UpdateFaults,
 )
 
 Open = Callable[..., TrytonCrm]
@@ -58,22 +51,8 @@ def make_tryton(office: Office, tmp_path: Path) -> Callable[..., IntegrationSett
 
 @pytest.fixture
 def tryton(make_tryton: Callable[..., IntegrationSettings]) -> Iterator[Open]:
-    opened: list[TrytonCrm] = []
-
-    def make(**changes: Any) -> TrytonCrm:
-        made = open_destination("crm", make_tryton(**changes))
-        assert isinstance(made, TrytonCrm)
-        opened.append(made)
-        return made
-
-    yield make
-    for one in opened:
-        one.close()
-
-
-def put(crm: TrytonCrm, action: DueAction) -> str:
-    """As the outbox does it: look, then send."""
-    return crm.send(delivery(action), crm.find(delivery(action)))
+    with opening(TrytonCrm, make_tryton) as make:
+        yield make
 
 
 def test_a_contact_a_note_and_a_task_through_the_outbox(
@@ -89,24 +68,24 @@ def test_a_contact_a_note_and_a_task_through_the_outbox(
     (party,) = office.parties(phone)
     assert party["name"] == "Ada"
     assert {one["value"] for one in party["contact_mechanisms"]} >= {"ada@example.com"}
-    (made,) = office.marked("ir.note", "message", "note:atoms:n1")
-    assert made["resource"] == f"party.party,{party['id']}"
-    assert "She <b>booked</b>, 100% \\_ sure.\nTwice." in made["message"]
+    (note_row,) = office.marked("ir.note", "message", "note:atoms:n1")
+    assert note_row["resource"] == f"party.party,{party['id']}"
+    assert "She <b>booked</b>, 100% \\_ sure.\nTwice." in note_row["message"]
     (due,) = office.marked("project.work", "comment", "task:atoms:n1")
     assert due["party"] == party["id"]
     assert "Due: 2026-11-03" in due["comment"]
 
 
 @pytest.mark.parametrize("kind", ["contact", "note", "task"])
-def test_what_was_made_is_found_again(tryton: Open, phone: str, kind: str) -> None:
+def test_what_was_created_is_found_again(tryton: Open, phone: str, kind: str) -> None:
     action = {"contact": contact(phone), "note": note(phone, phone), "task": task(phone, phone)}[kind]
-    made = put(tryton(), action)
-    assert tryton().find(delivery(action)) == made
-    assert put(tryton(), action) == made
+    record_id = put(tryton(), action)
+    assert tryton().find(delivery(action)) == record_id
+    assert put(tryton(), action) == record_id
 
 
 @pytest.mark.parametrize(
-    ("words", "times", "is_made"),
+    ("words", "times", "is_created"),
     [
         ("The code on party must be unique.", 1, True),
         ("Der Code für eine Partei kann nur einmal vergeben werden.", 3, True),
@@ -114,7 +93,7 @@ def test_what_was_made_is_found_again(tryton: Open, phone: str, kind: str) -> No
     ],
 )
 def test_a_code_that_another_took_at_the_moment_is_asked_for_again(
-    office: Office, tryton: Open, phone: str, words: str, times: int, is_made: bool
+    office: Office, tryton: Open, phone: str, words: str, times: int, is_created: bool
 ) -> None:
     refused = 0
 
@@ -135,14 +114,14 @@ def test_a_code_that_another_took_at_the_moment_is_asked_for_again(
     with servers.running() as system:
         system.always = between
         crm = tryton(tryton_url=f"{system.url}/crm")
-        if not is_made:
+        if not is_created:
             with pytest.raises(CodeTaken, match="unique"):
                 put(crm, contact(phone))
             assert office.parties(phone) == []
             return
-        made = put(crm, contact(phone))
+        record_id = put(crm, contact(phone))
     (party,) = office.parties(phone)
-    assert str(party["id"]) == made
+    assert str(party["id"]) == record_id
     # It was not refused for its address, which stays.
     assert {one["value"] for one in party["contact_mechanisms"]} >= {"ada@example.com"}
 
@@ -157,8 +136,8 @@ def test_keys_that_look_like_patterns_find_only_themselves(tryton: Open, phone: 
     odd, other = note(f"{phone}_%\\", phone), note(f"{phone}xyz", phone)
     put(tryton(), other)
     assert tryton().find(delivery(odd)) is None
-    made = put(tryton(), odd)
-    assert tryton().find(delivery(odd)) == made
+    record_id = put(tryton(), odd)
+    assert tryton().find(delivery(odd)) == record_id
 
 
 @pytest.mark.parametrize(
@@ -168,9 +147,9 @@ def test_a_number_is_known_in_whatever_spelling(
     office: Office, tryton: Open, written: str, request: pytest.FixtureRequest
 ) -> None:
     last = f"{10 + request.node.callspec.indices['written']}"
-    there = office.party("Grace", ("other", written.format(last)))
-    assert put(tryton(), contact(f"+1212200{'01' + last}")) == there
-    assert office.ask("GET", f"party.party/{there}", f="name")["name"] == "Grace"
+    party_id = office.party("Grace", ("other", written.format(last)))
+    assert put(tryton(), contact(f"+1212200{'01' + last}")) == party_id
+    assert office.ask("GET", f"party.party/{party_id}", f="name")["name"] == "Grace"
 
 
 def test_two_with_one_number_do_not_become_three_and_the_oldest_counts(
@@ -197,12 +176,12 @@ def test_who_has_the_address_and_no_number_gets_the_number(office: Office, tryto
 def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(
     office: Office, tryton: Open, phone: str
 ) -> None:
-    made = put(tryton(), contact(phone, name=None, email=None))
+    record_id = put(tryton(), contact(phone, name=None, email=None))
     assert office.parties(phone)[0]["name"].startswith("+1 212")
     put(tryton(), contact(phone, name="Ada", email=None))
     assert office.parties(phone)[0]["name"] == "Ada"
-    office.ask("PUT", f"party.party/{made}", {"name": "Ada, Countess"})
-    assert put(tryton(), contact(phone, name="Ada B.", email="ada@example.com")) == made
+    office.ask("PUT", f"party.party/{record_id}", {"name": "Ada, Countess"})
+    assert put(tryton(), contact(phone, name="Ada B.", email="ada@example.com")) == record_id
     (party,) = office.parties(phone)
     assert party["name"] == "Ada, Countess"
     assert [one["value"] for one in party["contact_mechanisms"] if one["type"] == "email"] == [
@@ -212,9 +191,9 @@ def test_what_a_person_wrote_stays_and_what_is_empty_is_filled(
 
 def test_a_note_is_replaced_and_a_task_changed(office: Office, tryton: Open, phone: str) -> None:
     crm, first = tryton(), note(phone, phone)
-    made = put(crm, first)
-    assert crm.send(delivery(first), made) == made
-    again = crm.send(delivery(note(phone, phone, body="More is known.")), made)
+    record_id = put(crm, first)
+    assert crm.send(delivery(first), record_id) == record_id
+    again = crm.send(delivery(note(phone, phone, body="More is known.")), record_id)
     (left,) = office.marked("ir.note", "message", first.action_key)
     assert (str(left["id"]), "More is known." in left["message"]) == (again, True)
     work = put(crm, task(phone, phone))
@@ -236,17 +215,17 @@ def test_a_party_that_was_replaced_or_put_away(office: Office, tryton: Open, pho
 
 def test_a_note_whose_contact_is_gone_goes_to_the_callers(office: Office, tryton: Open, phone: str) -> None:
     crm = tryton()
-    mine = note(phone, phone)
-    made = crm.send(delivery(mine), None)
+    own_note = note(phone, phone)
+    record_id = crm.send(delivery(own_note), None)
     (party,) = office.parties(phone)
-    assert office.ask("GET", f"ir.note/{made}", f="resource")["resource"] == f"party.party,{party['id']}"
+    assert office.ask("GET", f"ir.note/{record_id}", f="resource")["resource"] == f"party.party,{party['id']}"
     assert crm.find(delivery(contact(phone))) == str(party["id"])
 
 
 def test_a_number_that_its_country_does_not_give_out(office: Office, tryton: Open) -> None:
-    made = put(tryton(), contact("+19995550143"))
-    assert put(tryton(), contact("+19995550143")) == made
-    assert put(tryton(), contact("911")) == put(tryton(), contact("911")) != made
+    record_id = put(tryton(), contact("+19995550143"))
+    assert put(tryton(), contact("+19995550143")) == record_id
+    assert put(tryton(), contact("911")) == put(tryton(), contact("911")) != record_id
 
 
 def test_what_is_shown_is_what_goes_out(
@@ -266,10 +245,10 @@ def test_what_it_would_write_and_what_is_there(office: Office, tryton: Open, pho
     crm = tryton()
     assert isinstance(crm, SupportsDiff)
     assert crm.planned(delivery(contact(phone)))["name"] == "Ada"
-    made = put(crm, contact(phone, name="Grace", email=None))
+    record_id = put(crm, contact(phone, name="Grace", email=None))
     planned, current = (
-        crm.planned(delivery(contact(phone)), made),
-        crm.current(delivery(contact(phone)), made),
+        crm.planned(delivery(contact(phone)), record_id),
+        crm.current(delivery(contact(phone)), record_id),
     )
     assert current is not None
     assert {name for name in planned if planned[name] != current[name]} == {"email"}
@@ -292,8 +271,8 @@ def test_a_check_names_the_rights_that_are_missing(office: Office, tryton: Open,
     crm = tryton(tryton_key=office.clerk())
     wrong = {one.name: one.message for one in crm.check() if not one.is_fine}
     assert set(wrong) == {"may write tasks"}, wrong
-    told = "user may not create project.work, write project.work: put it into a group that may"
-    assert told in wrong["may write tasks"]
+    refusal = "user may not create project.work, write project.work: put it into a group that may"
+    assert refusal in wrong["may write tasks"]
     put(crm, note("clerk", phone))
     with pytest.raises(Rejected, match="not allowed to access"):
         put(crm, task("clerk", phone))
@@ -328,54 +307,3 @@ def test_links(tryton: Open) -> None:
     assert isinstance(crm, Linked)
     assert crm.link("contact", "7") == "https://tryton.example.com/#crm/model/party.party/7"
     assert tryton().link("contact", "7") is None
-
-
-MARKS = {"note": ("ir.note", "message"), "task": ("project.work", "comment")}
-
-
-class UnderTryton(UnderFault):
-    channel = "crm"
-
-    def __init__(self, office: Office) -> None:
-        self.office = office
-        self.upstream = ("127.0.0.1", office.port)
-
-    def settings(self, url: str) -> dict[str, Any]:
-        return {
-            "crm": "tryton", "tryton_url": f"{url}/crm", "tryton_key": self.office.key, "http_read_seconds": 1.0,
-        }  # fmt: skip
-
-    def wrong_credentials(self) -> dict[str, Any]:
-        return {"tryton_key": "wrong"}
-
-    def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        phone, call = f"+1646{2_000_000 + int(case)}", f"fault{case}"
-        body = f"revision {revision}"
-        return [
-            contact(phone, call_count=revision, email=f"fault{case}@example.com"), note(call, phone, body=body),
-            task(call, phone, body=body),
-        ]  # fmt: skip
-
-    def count(self, action: DueAction) -> int:
-        return len(self._of(action))
-
-    def told(self, action: DueAction) -> str:
-        model, field = MARKS[action.kind]
-        return str(self.office.marked(model, field, action.action_key))
-
-    def delete(self, action: DueAction) -> None:
-        for path in self._of(action):
-            self.office.ask("DELETE", path)
-
-    def _of(self, action: DueAction) -> list[str]:
-        if action.kind == "contact":
-            return [f"party.party/{one['id']}" for one in self.office.parties(action.payload["phone"])]
-        model, field = MARKS[action.kind]
-        return [f"{model}/{one['id']}" for one in self.office.marked(model, field, action.action_key)]
-
-
-class TestFaults(FaultSuite, TlsFaults, CredentialFaults, UpdateFaults, DeletionFaults):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def adapter(cls, office: Office) -> UnderFault:
-        return UnderTryton(office)

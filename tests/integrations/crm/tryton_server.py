@@ -50,17 +50,17 @@ class Office:
         return answer.json() if answer.content else None
 
     def search(self, model: str, domain: Any, *fields: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.ask(
+        answers: list[dict[str, Any]] = self.ask(
             "GET", model, d=urlsafe_b64encode(orjson.dumps(domain)).decode(), f=list(fields)
         )
-        return found
+        return answers
 
     def party(self, name: str, *mechanisms: tuple[str, str], **more: Any) -> str:
-        made = [{"type": kind, "value": value} for kind, value in mechanisms]
-        told = self.ask(
-            "POST", "party.party", {"name": name, "contact_mechanisms": [["create", made]], **more}, f="id"
+        added = [{"type": kind, "value": value} for kind, value in mechanisms]
+        new_party = self.ask(
+            "POST", "party.party", {"name": name, "contact_mechanisms": [["create", added]], **more}, f="id"
         )
-        return str(told["id"])
+        return str(new_party["id"])
 
     def clerk(self) -> str:
         """The key of a user who is in no group."""
@@ -129,9 +129,9 @@ def _prepared(cache: Path) -> Path:
         for one in distributions()
         if one.name.lower().startswith(("tryton", "proteus"))
     ]
-    made = cache / sha256("\n".join([*sorted(parts), Path(__file__).read_text()]).encode()).hexdigest()[:16]
-    if made.is_dir():
-        return made
+    cached = cache / sha256("\n".join([*sorted(parts), Path(__file__).read_text()]).encode()).hexdigest()[:16]
+    if cached.is_dir():
+        return cached
     with tempfile.TemporaryDirectory(prefix="prepare-", dir=cache) as name:
         folder = Path(name)
         (folder / "crm.sqlite").touch()
@@ -147,11 +147,11 @@ def _prepared(cache: Path) -> Path:
         (folder / "key").write_bytes(key.split()[-1])
         try:
             # Whole or not at all, also when several sessions prepare it.
-            folder.rename(made)
+            folder.rename(cached)
             folder.mkdir()
         except OSError:
-            assert made.is_dir()
-    return made
+            assert cached.is_dir()
+    return cached
 
 
 def _configured(folder: Path, port: int) -> Path:

@@ -10,7 +10,7 @@ from tests.integrations.ticket.fakes.judge import Fake, Reply, Route
 KEY = "SG.right-key"
 
 
-def told(message: str, field: str = "null") -> dict[str, Any]:
+def complaint(message: str, field: str = "null") -> dict[str, Any]:
     return {"errors": [{"message": message, "field": field}]}
 
 
@@ -25,7 +25,7 @@ class Account(Fake):
     def is_known(self, request: Request) -> Reply | None:
         if request.headers.get("authorization") == f"Bearer {KEY}":
             return None
-        return Reply(401, told("The provided authorization grant is invalid, expired, or revoked"))
+        return Reply(401, complaint("The provided authorization grant is invalid, expired, or revoked"))
 
     def routes(self) -> Sequence[Route]:
         return (

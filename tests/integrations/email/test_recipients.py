@@ -112,7 +112,7 @@ def test_without_consent_it_is_skipped_visibly_and_sent_when_consent_arrives(
 
 @pytest.mark.parametrize("emails", ["smtp", "preview"])
 @pytest.mark.parametrize("required", [True, False])
-def test_who_said_no_gets_none_whatever_the_settings(
+def test_who_declined_gets_none_whatever_the_settings(
     make: Settings, outbox: Outbox, emails: str, required: bool
 ) -> None:
     settings = make(1, emails=emails, email_require_consent=required)
@@ -199,7 +199,7 @@ def test_who_claims_an_address_does_not_teach_it_to_the_crm(
             dispatch(outbox, "crm", settings, now=NOW)
             assert dispatch(outbox, "email", settings, now=NOW).skipped == 1
     assert office.mails == []
-    assert fake.told(victim) == {"email": "victim@example.com", "firstname": "Vic"}
+    assert fake.properties_of(victim) == {"email": "victim@example.com", "firstname": "Vic"}
     assert [one["properties"].get("email") for one in fake.objects.values()] == ["victim@example.com", None]
 
 

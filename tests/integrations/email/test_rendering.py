@@ -122,8 +122,8 @@ LINKS = [
 @pytest.mark.parametrize("words", LINKS)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_no_word_of_a_stranger_is_a_link(words: str, template: str) -> None:
-    told = delivery(email(template=template, summary=words, customer_name=words, issue_type=words))
-    mail = message(replace(told, call_id=words), SETTINGS)
+    hostile = delivery(email(template=template, summary=words, customer_name=words, issue_type=words))
+    mail = message(replace(hostile, call_id=words), SETTINGS)
     plain, page = part(mail, "plain"), part(mail, "html")
     assert set(re.findall(r"<a [^>]*>", page)) == set()
     # What makes links of texts, as mail programs do, makes none of these.
@@ -172,18 +172,23 @@ def test_an_unknown_template_is_refused() -> None:
 
 
 def alert(headline: str, action_needed: str) -> EmailMessage:
-    told = {
+    content = {
         "template": "pipeline_alert",
         "headline": headline,
         "summary": "401 <b>",
         "action_needed": action_needed,
     }
     row = DueAction(
-        "pipeline_alert:x:email", "email", "pipeline_alert", None, None, told | {"to_address": "ops@shop.de"}
+        "pipeline_alert:x:email",
+        "email",
+        "pipeline_alert",
+        None,
+        None,
+        content | {"to_address": "ops@shop.de"},
     )
     settings = IntegrationSettings(email_list_unsubscribe="https://shop.de/stop", email_require_consent=True)
     mail = message(delivery(row), settings)
-    check_wish(mail, delivery(row), settings)
+    check_wish(delivery(row), settings)
     return mail
 
 

@@ -33,7 +33,7 @@ def test_the_same_mail_everywhere(
     make: Settings, authority: trustme.CA, outbox: Outbox, language: str
 ) -> None:
     row = email(language=language, summary="One\n\nTwo <b>👩‍👩‍👧</b>", template="apology_escalation")
-    found, office = {}, Office()
+    read_mails, office = {}, Office()
     with serving(office, authority, "starttls") as port, servers.running() as system:
         system.always = lambda request: says(202, b"")
         ways = {"emails": "smtp"}, {"emails": "sendgrid", "sendgrid_api_key": "x"}, {"emails": "preview"}
@@ -46,9 +46,9 @@ def test_the_same_mail_everywhere(
             assert shown is not None
             mail = message_from_bytes(shown.body.encode(), policy=policy.default)
             assert isinstance(mail, EmailMessage)
-            found[way["emails"]] = read(mail)
+            read_mails[way["emails"]] = read(mail)
         sent = system.requests[-1].json()
-    assert read(office.mails[0]) == found["smtp"]
-    assert sent["subject"] == found["sendgrid"][0]
-    assert tuple(part["value"] for part in sent["content"]) == found["sendgrid"][1:]
-    assert len({tuple(text.replace(way, "") for text in mail) for way, mail in found.items()}) == 1
+    assert read(office.mails[0]) == read_mails["smtp"]
+    assert sent["subject"] == read_mails["sendgrid"][0]
+    assert tuple(part["value"] for part in sent["content"]) == read_mails["sendgrid"][1:]
+    assert len({tuple(text.replace(way, "") for text in mail) for way, mail in read_mails.items()}) == 1

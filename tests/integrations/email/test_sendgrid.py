@@ -22,7 +22,7 @@ from integrations.errors import (
 from integrations.outbox import DueAction
 from tests.integrations import servers
 from tests.integrations.email.mail_server import Settings, close, opened
-from tests.integrations.email.sendgrid_fake import KEY, Account, told
+from tests.integrations.email.sendgrid_fake import KEY, Account, complaint
 from tests.integrations.examples import delivery
 from tests.integrations.examples import email as due
 from tests.integrations.faults.suite import CredentialFaults, FaultSuite, TlsFaults, UnderFault
@@ -37,9 +37,9 @@ def system() -> Iterator[System]:
 
 @pytest.fixture
 def account(system: System) -> Iterator[Account]:
-    system.always = made = Account()
-    yield made
-    assert made.complaints == []
+    system.always = fake = Account()
+    yield fake
+    assert fake.complaints == []
 
 
 @pytest.fixture
@@ -87,15 +87,15 @@ def test_it_is_the_same_mail_that_smtp_would_send(account: Account, make: Settin
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
-        (says(400, told("Does not contain a valid address.", "personalizations.0.to.0.email")), Rejected,
+        (says(400, complaint("Does not contain a valid address.", "personalizations.0.to.0.email")), Rejected,
          r"SendGrid answered 400: Does not contain a valid address\. \(personalizations\.0\.to\.0\.email\)"),
-        (says(401, told("authorization required")), DestinationUnavailable, "AFTERCALL_SENDGRID_API_KEY"),
-        (says(403, told("The from address does not match a verified Sender Identity", "from")), Forbidden,
+        (says(401, complaint("authorization required")), DestinationUnavailable, "AFTERCALL_SENDGRID_API_KEY"),
+        (says(403, complaint("The from address does not match a verified Sender Identity", "from")), Forbidden,
          "verified Sender Identity"),
         (says(404, b"nothing here"), DestinationUnavailable, "AFTERCALL_SENDGRID_URL"),
-        (says(413, told("too large")), Rejected, "too large"),
-        (says(429, told("too many requests")), RateLimited, "too many requests"),
-        (says(500, told("try later")), TransientError, "try later"),
+        (says(413, complaint("too large")), Rejected, "too large"),
+        (says(429, complaint("too many requests")), RateLimited, "too many requests"),
+        (says(500, complaint("try later")), TransientError, "try later"),
         (says(200, b"<html>Log in to the hotel's network</html>"), TransientError, "not 202"),
         (servers.html(503), TransientError, "Down & out"),
         (servers.reset, TransientError, "connection failed"),
@@ -145,7 +145,7 @@ def test_a_look_at_the_key_sends_nothing(system: System, account: Account, make:
         target = opened(make(**changes))
         assert isinstance(target, SupportsCheck)
         assert target.limits == Limits(8)  # type: ignore[attr-defined]
-        return {found.name: found.is_fine for found in target.check()}
+        return {result.name: result.is_fine for result in target.check()}
 
     assert looked() == dict.fromkeys(("credentials", "may send", "sender", "brand", "templates"), True)
     account.scopes = ["stats.read"]

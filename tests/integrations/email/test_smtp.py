@@ -60,7 +60,7 @@ def test_one_connection_for_many_mails_and_one_message_id_for_each(
 
 
 @pytest.mark.parametrize(
-    ("step", "reply", "kind", "told"),
+    ("step", "reply", "kind", "words"),
     [
         ("MAIL", "421 4.7.0 too many connections", Unreachable, "421"),
         ("MAIL", "450 4.7.1 not yet", Unreachable, "450"),
@@ -90,12 +90,12 @@ def test_one_connection_for_many_mails_and_one_message_id_for_each(
     ],
 )
 def test_what_a_reply_means_and_the_next_mail_goes_out(
-    make: Settings, authority: trustme.CA, step: str, reply: str, kind: type[Exception], told: str
+    make: Settings, authority: trustme.CA, step: str, reply: str, kind: type[Exception], words: str
 ) -> None:
     office = Office(replies={step: [reply]})
     with serving(office, authority, "starttls") as port:
         target = opened(make(port))
-        with pytest.raises(kind, match=told) as error:
+        with pytest.raises(kind, match=words) as error:
             target.send(delivery(due("1")), None)
         assert type(error.value) is kind
         assert not getattr(error.value, "may_be_done", False)
@@ -128,7 +128,9 @@ def test_a_server_that_lets_nobody_in_is_down_for_every_mail(make: Settings, say
     assert not error.value.may_be_done
 
 
-def test_a_connection_that_died_between_two_mails_is_made_anew(make: Settings, authority: trustme.CA) -> None:
+def test_a_connection_that_died_between_two_mails_is_created_anew(
+    make: Settings, authority: trustme.CA
+) -> None:
     office = Office()
     with serving(office, authority, "starttls", timeout=1.5) as port:
         target = opened(make(port))
@@ -170,7 +172,7 @@ def test_a_certificate_for_another_name_gets_neither_mail_nor_password(
     assert office.mails == []
 
 
-def test_never_less_encryption_than_was_said(make: Settings, authority: trustme.CA) -> None:
+def test_never_less_encryption_than_was_asked_for(make: Settings, authority: trustme.CA) -> None:
     office = Office()
     with serving(office, authority, "none", auth_require_tls=False) as port:
         with pytest.raises(DestinationUnavailable, match="AFTERCALL_SMTP_SECURITY=starttls"):
@@ -272,7 +274,7 @@ def looked(make: Settings, port: int, **changes: Any) -> dict[str, tuple[bool, s
     login: dict[str, Any] = {"smtp_username": "ada", "smtp_password": "hunter2"}
     target = opened(make(port, **(login | changes)))
     assert isinstance(target, SupportsCheck)
-    return {found.name: (found.is_fine, found.message) for found in target.check()}
+    return {result.name: (result.is_fine, result.message) for result in target.check()}
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -281,12 +283,12 @@ def test_a_look_connects_encrypts_and_logs_in_but_begins_no_mail(
 ) -> None:
     office = Office()
     with serving(office, authority, security) as port:
-        found = looked(make, port, smtp_security=security)
+        results = looked(make, port, smtp_security=security)
         wrong = looked(make, port, smtp_security=security, smtp_username="bob")
-    assert all(fine for fine, _ in found.values()), found
-    assert found["encryption"][1].startswith("TLSv1.")
-    assert found["login"][1] == "ada is taken"
-    assert found["templates"][1] == "3 mails in ar, de, en, es"
+    assert all(fine for fine, _ in results.values()), results
+    assert results["encryption"][1].startswith("TLSv1.")
+    assert results["login"][1] == "ada is taken"
+    assert results["templates"][1] == "3 mails in ar, de, en, es"
     assert [session.authenticated for session in office.seen] == [True]
     assert (office.mails, office.options) == ([], [])
     assert wrong["mail server"][0] is False
@@ -299,13 +301,13 @@ def test_a_look_says_what_is_missing(make: Settings, authority: trustme.CA, tmp_
     broken.parent.mkdir(parents=True)
     broken.write_text("{% extends 'de/base.j2' %}\n{% block body %}\n{{ nmae }}{% endblock %}")
     with serving(Office(), authority, "starttls", name="mail.example") as port:
-        found = looked(make, port, email_allow_example_domains=False)
-    assert "certificate that is not to be trusted" in found["mail server"][1]
-    assert found["sender"] == (
+        results = looked(make, port, email_allow_example_domains=False)
+    assert "certificate that is not to be trusted" in results["mail server"][1]
+    assert results["sender"] == (
         False,
         "help@shop.example.com cannot send mail: set AFTERCALL_EMAIL_FROM_ADDRESS",
     )
-    assert found["templates"] == (False, f"the e-mail template {broken}, line 3: 'nmae' is undefined")
+    assert results["templates"] == (False, f"the e-mail template {broken}, line 3: 'nmae' is undefined")
     unknown = looked(make, port, brand_color="red")["brand"]
     assert unknown == (False, "AFTERCALL_BRAND_COLOR takes a colour such as #2b59c3, not 'red'")
 

@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made(home: Path, row: dict[str, Any] | None = None, **settings: Any) -> EmailMessage:
+def mail_of(home: Path, row: dict[str, Any] | None = None, **settings: Any) -> EmailMessage:
     return message(delivery(email(**(row or {}))), IntegrationSettings(home=home, **settings))
 
 
@@ -82,7 +82,7 @@ def test_from_the_region_to_the_language_to_english(tag: object, wanted: tuple[s
 @pytest.mark.parametrize("language", ["en", "de", "es", "ar"])
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_both_bodies_say_the_same_in_every_language(home: Path, language: str, template: str) -> None:
-    mail = made(
+    mail = mail_of(
         home,
         {"template": template, "language": language},
         support_phone="+1 202 555 0100", support_url="https://shop.de/help", brand_address="Street 1",
@@ -102,26 +102,27 @@ def test_both_bodies_say_the_same_in_every_language(home: Path, language: str, t
 
 def test_the_languages_differ_and_an_unknown_one_is_english(home: Path) -> None:
     subjects = {
-        language: str(made(home, {"language": language})["Subject"]) for language in ("en", "de", "es", "ar")
+        language: str(mail_of(home, {"language": language})["Subject"])
+        for language in ("en", "de", "es", "ar")
     }
     assert len(set(subjects.values())) == 4
-    assert made(home, {"language": "de-CH"})["Subject"] == subjects["de"]
-    assert made(home, {"language": "fi"})["Subject"] == subjects["en"]
+    assert mail_of(home, {"language": "de-CH"})["Subject"] == subjects["de"]
+    assert mail_of(home, {"language": "fi"})["Subject"] == subjects["en"]
 
 
 def test_in_arabic_strangers_words_and_numbers_keep_their_direction(home: Path) -> None:
     text, html = bodies(
-        made(home, {"language": "ar", "customer_name": "<Ada>"}, support_phone="+1 202 555 0100")
+        mail_of(home, {"language": "ar", "customer_name": "<Ada>"}, support_phone="+1 202 555 0100")
     )
     assert "<bdi>&lt;Ada&gt;</bdi>" in html
     assert 'href="tel:+12025550100" dir="ltr"' in html
     assert "\u2068<Ada>\u2069" in text
     assert "\u2066+1 202 555 0100\u2069" in text
-    assert "<bdi>عائشة</bdi>" in bodies(made(home, {"customer_name": "عائشة"}))[1]
+    assert "<bdi>عائشة</bdi>" in bodies(mail_of(home, {"customer_name": "عائشة"}))[1]
 
 
 def test_the_brand_is_everywhere_and_escaped(home: Path) -> None:
-    mail = made(
+    mail = mail_of(
         home, brand_name="Ärger & Söhne", brand_color="#FFCC00", brand_address="<Street> 1",
         brand_logo_url="https://shop.de/logo.png?a=1&b=2", support_url="https://shop.de/help?a&b",
         row={"template": "additional_resources"},
@@ -134,7 +135,7 @@ def test_the_brand_is_everywhere_and_escaped(home: Path) -> None:
     assert "https://shop.de/help?a&b\n" in text
     assert (
         "color:#ffffff"
-        in bodies(made(home, {"template": "additional_resources"}, support_url="https://a.de"))[1]
+        in bodies(mail_of(home, {"template": "additional_resources"}, support_url="https://a.de"))[1]
     )
 
 
@@ -154,13 +155,13 @@ def test_a_brand_that_cannot_be_shown_names_its_setting(
     home: Path, wrong: dict[str, Any], setting: str
 ) -> None:
     with pytest.raises(DestinationUnavailable, match=setting):
-        made(home, **wrong)
+        mail_of(home, **wrong)
 
 
 def test_nobody_is_asked_to_answer_an_address_that_nobody_reads(home: Path) -> None:
     def reach(**settings: Any) -> str:
         return next(
-            (part for part in bodies(made(home, **settings))[0].split("\n\n") if "question" in part), ""
+            (part for part in bodies(mail_of(home, **settings))[0].split("\n\n") if "question" in part), ""
         )
 
     assert "reply to this email" in reach(email_from_address="help@shop.de")
@@ -170,19 +171,19 @@ def test_nobody_is_asked_to_answer_an_address_that_nobody_reads(home: Path) -> N
 
 
 def test_a_file_in_the_home_goes_before_the_shipped_one_from_the_next_mail_on(home: Path) -> None:
-    before = made(home, {"language": "de"})["Subject"]
+    before = mail_of(home, {"language": "de"})["Subject"]
     path = written(
         home, "de/thank_you.j2",
         "{% extends 'shipped/de/thank_you.j2' %}\n{% block subject %}Danke, {{ name }}!{% endblock %}",
     )  # fmt: skip
-    mail = made(home, {"language": "de"})
+    mail = mail_of(home, {"language": "de"})
     assert mail["Subject"] == "Danke, Ada!" != before
     assert "Schön, dass wir Ihnen helfen konnten." in bodies(mail)[0]
     path.write_text(path.read_text().replace("Danke", "Merci"))
     os.utime(path, ns=(1, 1))
-    assert made(home, {"language": "de"})["Subject"] == "Merci, Ada!"
+    assert mail_of(home, {"language": "de"})["Subject"] == "Merci, Ada!"
     path.unlink()
-    assert made(home, {"language": "de"})["Subject"] == before
+    assert mail_of(home, {"language": "de"})["Subject"] == before
 
 
 def test_a_language_and_a_frame_of_ones_own(home: Path) -> None:
@@ -191,14 +192,14 @@ def test_a_language_and_a_frame_of_ones_own(home: Path) -> None:
         home, "layout.html.j2", "<h1>{{ brand.name }}</h1>{% block body %}{% endblock %}<p>{{ summary }}</p>"
     )
     assert languages(IntegrationSettings(home=home)) == ["ar", "de", "en", "es", "fr-CA"]
-    mail = made(home, {"language": "fr_ca", "summary": "<script>"})
+    mail = mail_of(home, {"language": "fr_ca", "summary": "<script>"})
     assert (mail["Subject"], mail["Content-Language"]) == ("Merci", "fr-CA")
     assert bodies(mail)[1] == "<h1>Customer Support</h1><p>&lt;script&gt;</p>\n"
-    assert made(home, {"language": "fr-FR"})["Content-Language"] == "en"
+    assert mail_of(home, {"language": "fr-FR"})["Content-Language"] == "en"
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "place"),
     [
         (
             "{% extends 'en/base.j2' %}\n\n{% block body %}\n{{ nmae }}\n{% endblock %}",
@@ -214,15 +215,15 @@ def test_a_language_and_a_frame_of_ones_own(home: Path) -> None:
         ("{% extends layout %}\n{% for i in range(10**9) %}{% endfor %}", "line 2: Range too big"),
     ],
 )
-def test_a_broken_template_is_named_by_file_and_line(home: Path, text: str, told: str) -> None:
+def test_a_broken_template_is_named_by_file_and_line(home: Path, text: str, place: str) -> None:
     path = written(home, "en/thank_you.j2", text)
-    with pytest.raises(DestinationUnavailable, match=re.escape(f"{path}, {told}")):
-        made(home)
-    assert made(home, {"language": "de"})["Content-Language"] == "de"
+    with pytest.raises(DestinationUnavailable, match=re.escape(f"{path}, {place}")):
+        mail_of(home)
+    assert mail_of(home, {"language": "de"})["Content-Language"] == "de"
 
 
 def test_paragraphs_as_html_and_as_text() -> None:
-    said = "\nOne\nline.\n\n \n\n<ul><li>x</li></ul>\n\nTwo.\n"
-    assert paragraphs(said).count("<p ") == 2
+    source_text = "\nOne\nline.\n\n \n\n<ul><li>x</li></ul>\n\nTwo.\n"
+    assert paragraphs(source_text).count("<p ") == 2
     assert "<p style" not in paragraphs("<ul></ul>")
     assert flow("\nOne\n line.\n\n\nTwo.\n") == "One line.\n\nTwo."

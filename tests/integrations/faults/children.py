@@ -11,9 +11,9 @@ from integrations.outbox import dispatch, open_outbox, recorder
 
 def context() -> ForkServerContext:
     """Where children come from; the server is started once and ends with this process."""
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload([__name__])
-    return made
+    forkserver = multiprocessing.get_context("forkserver")
+    forkserver.set_forkserver_preload([__name__])
+    return forkserver
 
 
 def dispatcher(

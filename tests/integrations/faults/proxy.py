@@ -74,10 +74,10 @@ class Proxy:
     def strike(self) -> Fault | None:
         """The fault of the request that has just come, if it is the one."""
         with self.lock:
-            mine = self.fault if self.steps == self.at and not self.has_struck else None
-            self.has_struck = self.has_struck or mine is not None
+            own_fault = self.fault if self.steps == self.at and not self.has_struck else None
+            self.has_struck = self.has_struck or own_fault is not None
             self.steps += 1
-            return mine
+            return own_fault
 
 
 class _Connection(socketserver.BaseRequestHandler):

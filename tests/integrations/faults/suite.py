@@ -101,7 +101,7 @@ class UnderFault:
         """How many things the system holds for an action, as its people see them."""
         raise NotImplementedError
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         """All that the system holds for an action, in any form that has the words of its last revision."""
         raise NotImplementedError
 
@@ -165,9 +165,9 @@ class Stage:
         raise AssertionError([self.outbox.action(action.action_key) for action in actions])
 
     def status(self, action: DueAction) -> str:
-        found = self.outbox.action(action.action_key)
-        assert found is not None
-        return found.status
+        stored = self.outbox.action(action.action_key)
+        assert stored is not None
+        return stored.status
 
     def steps(self, case: str = "") -> int:
         """How many requests a case takes when all goes well: a new one, or the update of the one named."""
@@ -178,9 +178,9 @@ class Stage:
 
     def assert_once(self, actions: list[DueAction], where: str, most: int = 1) -> None:
         for action in actions:
-            found = self.outbox.action(action.action_key)
-            assert found is not None
-            assert (found.status, bool(found.external_id)) == ("sent", True), where
+            stored = self.outbox.action(action.action_key)
+            assert stored is not None
+            assert (stored.status, bool(stored.external_id)) == ("sent", True), where
             assert 1 <= self.adapter.count(action) <= most, f"{action.action_key}: {where}"
 
 
@@ -191,10 +191,10 @@ def stage(adapter: UnderFault, home: Path) -> Iterator[Stage]:
         standing_before(adapter.upstream, adapter.dialogue) as proxy,
         open_outbox(f"sqlite:///{home}/outbox.sqlite") as outbox,
     ):
-        made = Stage(adapter, proxy, home, outbox)
-        (name,) = made.settings().destinations_of(adapter.channel)
+        new_stage = Stage(adapter, proxy, home, outbox)
+        (name,) = new_stage.settings().destinations_of(adapter.channel)
         (home / FILE).write_text(f"[limits.{name}]\nper_second = {AT_ONCE}\n")
-        yield made
+        yield new_stage
 
 
 class FaultSuite:
@@ -208,8 +208,8 @@ class FaultSuite:
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls, adapter: UnderFault, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-        with stage(adapter, tmp_path_factory.mktemp("faults")) as made:
-            yield made
+        with stage(adapter, tmp_path_factory.mktemp("faults")) as new_stage:
+            yield new_stage
 
     @pytest.mark.parametrize("fault", [fault for fault in Fault if fault not in KILLS], ids=lambda f: f.name)
     def test_a_fault_at_every_request(self, stage: Stage, fault: Fault) -> None:
@@ -249,7 +249,7 @@ class UpdateFaults:
             stage.assert_once(actions, where)
             for action in actions:
                 words = f"revision {10 + step}"
-                assert words not in str(action.payload) or words in stage.adapter.told(action), where
+                assert words not in str(action.payload) or words in stage.adapter.stored_text(action), where
 
 
 class CredentialFaults:
@@ -261,9 +261,9 @@ class CredentialFaults:
         stage.dispatch(**stage.adapter.wrong_credentials())
         assert len(stage.outbox.pauses()) == 1
         for action in actions:
-            found = stage.outbox.action(action.action_key)
-            assert found is not None
-            assert (found.attempts, found.status) == (0, "pending")
+            stored = stage.outbox.action(action.action_key)
+            assert stored is not None
+            assert (stored.attempts, stored.status) == (0, "pending")
             assert stage.adapter.count(action) == 0
         stage.outbox.resume(stage.adapter.channel)
         stage.settle(actions)

@@ -61,7 +61,7 @@ class SignedWebhook(UnderFault):
         created = [one for one in self.taken.values() if one["type"] == "ticket.created"]
         return sum(one["data"]["action_key"] == action.action_key for one in created)
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         return str([one for one in self.taken.values() if one["data"]["action_key"] == action.action_key])
 
 

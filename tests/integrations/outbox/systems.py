@@ -39,18 +39,18 @@ class Desk:
 
     def __init__(self, name: str, settings: IntegrationSettings) -> None:
         self.name, self.home = name, settings.home
-        self.slow = float(told(self.home, name, "slow") or 0)
-        self.together = int(told(self.home, name, "together") or 0)
+        self.slow = float(instruction(self.home, name, "slow") or 0)
+        self.together = int(instruction(self.home, name, "together") or 0)
         self.threads: set[int] = set()
         with Desk.lock:
             Desk.opened += 1
 
     def find(self, delivery: Delivery) -> str | None:
         self.threads.add(threading.get_ident())
-        if blind := told(self.home, self.name, "blind"):
+        if blind := instruction(self.home, self.name, "blind"):
             raise KINDS[blind](f"{self.name} is {blind}")
-        made = (line["id"] for line in did(self.home, self.name) if line["key"] == delivery.action_key)
-        return next(made, None)
+        known_ids = (line["id"] for line in did(self.home, self.name) if line["key"] == delivery.action_key)
+        return next(known_ids, None)
 
     def send(self, delivery: Delivery, external_id: str | None) -> str:
         self.threads.add(threading.get_ident())
@@ -63,7 +63,7 @@ class Desk:
         try:
             began = time.monotonic()
             time.sleep(self.slow)
-            failure = told(self.home, self.name, "fails")
+            failure = instruction(self.home, self.name, "fails")
             if failure:
                 raise KINDS[failure](f"{self.name} is {failure}")
             identity = external_id or f"{self.name}/{delivery.action_key}"
@@ -95,7 +95,7 @@ def say(home: Path, name: str, what: str, value: str = "") -> None:
     (home / f"{name}.{what}").write_text(value)
 
 
-def told(home: Path, name: str, what: str) -> str:
+def instruction(home: Path, name: str, what: str) -> str:
     path = home / f"{name}.{what}"
     return path.read_text() if path.exists() else ""
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from integrations.config import IntegrationSettings
-from integrations.outbox import Finding, Outbox, dispatch, incidents
+from integrations.outbox import Finding, Outbox, dispatch
 from tests.integrations.examples import NOW, ticket
+from tests.integrations.outbox.recorded import all_problems
 from tests.integrations.outbox.systems import say
 
 Settings = Callable[..., IntegrationSettings]
@@ -31,7 +32,7 @@ def test_nobody_has_looked_until_somebody_looks(outbox: Outbox, make_settings: S
     assert listed(outbox, settings) == [("looks", False)]
     look(outbox, settings)
     attention = outbox.needs_attention(settings, NOW + 5 * MINUTE)
-    assert (attention.is_clear, attention.looked_at) == (True, NOW)
+    assert (attention.items, attention.looked_at) == ((), NOW)
     assert listed(outbox, settings, NOW + 6 * MINUTE) == [("looks", True)]
     assert listed(outbox, make_settings(alert_look_minutes=60), NOW + 6 * MINUTE) == []
     assert listed(outbox, make_settings(alert_look_minutes=0), NOW + 6000 * MINUTE) == []
@@ -56,7 +57,7 @@ def test_what_the_outbox_knows_is_listed_before_anybody_looks_and_gone_at_once(
     assert listed(outbox, settings) == []
 
 
-def test_a_stop_that_may_mend_itself_is_listed_and_not_told(
+def test_a_stop_that_may_mend_itself_is_listed_and_not_reported(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2, alert_look_minutes=0)
@@ -73,7 +74,7 @@ def test_a_stop_that_may_mend_itself_is_listed_and_not_told(
     assert len(outbox.actions(kind="pipeline_alert")) == 1
 
 
-def test_a_stop_that_mended_itself_was_never_told(
+def test_a_stop_that_mended_itself_was_never_reported(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     settings = make_settings(tickets="north", stop_after_unreachable=2, alert_look_minutes=0)
@@ -164,7 +165,9 @@ def test_an_action_that_waits_says_why(outbox: Outbox, make_settings: Settings, 
     assert reason.headline == off.headline
 
 
-def test_a_problem_that_ended_between_two_looks_is_told_once(outbox: Outbox, make_settings: Settings) -> None:
+def test_a_problem_that_ended_between_two_looks_is_reported_once(
+    outbox: Outbox, make_settings: Settings
+) -> None:
     settings = make_settings()
     words = ("raw/call_events:runs_succeed", "Runs of x fail", "so", "Open it")
     past = Finding("runs:x", *words, since=NOW, over_at=NOW + MINUTE / 2)
@@ -172,5 +175,5 @@ def test_a_problem_that_ended_between_two_looks_is_told_once(outbox: Outbox, mak
         look(outbox, settings, past, now=NOW + minutes * MINUTE)
         assert len(outbox.actions(kind="pipeline_alert")) == 2
         assert listed(outbox, settings, NOW + minutes * MINUTE) == []
-    (problem,) = incidents.all_problems(outbox.engine)
+    (problem,) = all_problems(outbox)
     assert (problem.since, problem.resolved_at) == (NOW, NOW + MINUTE / 2)

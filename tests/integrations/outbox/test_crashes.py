@@ -60,8 +60,8 @@ def test_killed_at_every_step(
         wait_until_free(outbox, channel)
     last = Register(path)
     assert dispatch(outbox, channel, settings, now=NOW, destination=last).busy is False
-    made = [key for did, key in last.did() if did == "create"]
-    assert sorted(made) == sorted(row.action_key for row in rows)
+    created_keys = [key for did, key in last.did() if did == "create"]
+    assert sorted(created_keys) == sorted(row.action_key for row in rows)
     assert [action.status for action in outbox.actions()] == ["sent"] * 3
     assert dispatch(outbox, channel, settings, now=NOW, destination=last).waiting == 0
 
@@ -139,8 +139,8 @@ def test_killed_with_several_under_way(
         with installed(pathlib.Path(folder), pytest.MonkeyPatch(), "north"):
             dispatch(open_outbox(url), "ticket", settings)
     """
-    mine = settings.model_copy(update={"tickets": "north"})
-    outbox.enqueue([ticket(f"{number}", due_at=None) for number in range(60)], NOW, mine)
+    own_settings = settings.model_copy(update={"tickets": "north"})
+    outbox.enqueue([ticket(f"{number}", due_at=None) for number in range(60)], NOW, own_settings)
     say(settings.home, "north", "slow", "0.03")
     (tmp_path / "first").mkdir()
     killed = child(code, str(settings.home), settings.outbox_url, str(tmp_path / "first"))
@@ -149,7 +149,7 @@ def test_killed_with_several_under_way(
     wait_until_free(outbox, "ticket")
     sent = len(did(settings.home, "north"))
     assert 0 <= sent - len(outbox.actions(status="sent", limit=100)) <= 6
-    dispatch(outbox, "ticket", mine)
+    dispatch(outbox, "ticket", own_settings)
     created = [line["key"] for line in did(settings.home, "north") if line["did"] == "create"]
     assert len(created) == len(set(created)) == 60
     assert len(outbox.actions(status="sent", limit=100)) == 60

@@ -54,9 +54,9 @@ def test_a_note_hangs_on_the_contact_of_its_own_system(
     later = NOW + timedelta(days=1)
     assert dispatch(outbox, "crm", settings, now=later).sent == 3
     for name in ("north", "south"):
-        told = [(line["key"], line["contact"]) for line in did(systems, name)]
+        contacts = [(line["key"], line["contact"]) for line in did(systems, name)]
         own = f"{name}/contact:+12025550143"
-        assert told == [
+        assert contacts == [
             (contact().action_key, None), (note().action_key, own), (task().action_key, own),
         ]  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_a_thing_that_may_have_been_done_is_looked_for_and_costs_nothing(
 
 
 @pytest.mark.parametrize("action", [ticket, email])
-def test_what_was_made_stays_where_it_is(
+def test_what_was_created_stays_where_it_is(
     outbox: Outbox, make_settings: Settings, systems: Path, action: Callable[..., DueAction]
 ) -> None:
     before = make_settings(tickets="north", emails="north")
@@ -130,7 +130,7 @@ def test_what_was_made_stays_where_it_is(
     assert [line["did"] for line in did(systems, "north")] == expected
 
 
-def test_what_was_not_made_follows_the_configuration(
+def test_what_was_not_created_follows_the_configuration(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     say(systems, "north", "fails", "paused")
@@ -200,7 +200,7 @@ def test_a_new_system_gets_the_contacts_that_notes_will_hang_on(
     assert len(keys(systems, "north")) == 4
 
 
-def test_what_was_made_in_a_system_that_is_unknown_now_waits_and_says_so(
+def test_what_was_created_in_a_system_that_is_unknown_now_waits_and_says_so(
     outbox: Outbox, make_settings: Settings, systems: Path
 ) -> None:
     outbox.enqueue([ticket("1")], NOW, make_settings(tickets="north"))

@@ -24,9 +24,9 @@ def fail_on(*keys: str, error: Exception) -> Callable[[Delivery], None]:
 
 
 def status(outbox: Outbox, action: DueAction) -> str:
-    found = outbox.action(action.action_key)
-    assert found is not None
-    return found.status
+    stored = outbox.action(action.action_key)
+    assert stored is not None
+    return stored.status
 
 
 def test_the_preview_of_every_channel_counts_as_sent(outbox: Outbox, settings: IntegrationSettings) -> None:
@@ -181,9 +181,9 @@ def test_content_that_changes_while_it_is_sent(
     dispatch(outbox, action().channel, settings, now=NOW, destination=Register(tmp_path / "r", meanwhile))
     register = Register(tmp_path / "r")
     dispatch(outbox, action().channel, settings, now=NOW, destination=register)
-    kept = outbox.action(action().action_key)
-    assert kept is not None
-    assert kept.payload["customer_name"] == register.lines()[-1]["payload"]["customer_name"]
+    stored = outbox.action(action().action_key)
+    assert stored is not None
+    assert stored.payload["customer_name"] == register.lines()[-1]["payload"]["customer_name"]
     expected = ["create", "update"] if action is ticket else ["create"]
     assert [did for did, _ in register.did()] == expected
 
@@ -203,7 +203,7 @@ def test_an_id_of_another_destination_is_not_used(
 
 
 @pytest.mark.parametrize("search_lists_it", [False, True])
-def test_a_record_that_is_gone_is_made_anew(
+def test_a_record_that_is_gone_is_created_anew(
     outbox: Outbox, settings: IntegrationSettings, tmp_path: Path, search_lists_it: bool
 ) -> None:
     class Forgetful(Register):
@@ -221,9 +221,9 @@ def test_a_record_that_is_gone_is_made_anew(
     dispatch(outbox, "ticket", settings, now=NOW, destination=Register(tmp_path / "r"))
     outbox.enqueue([ticket(title="new")], NOW, settings)
     dispatch(outbox, "ticket", settings, now=NOW, destination=Forgetful(tmp_path / "r"))
-    found = outbox.action(ticket().action_key)
-    assert found is not None
-    assert (found.status, found.external_id) == ("sent", "R2")
+    stored = outbox.action(ticket().action_key)
+    assert stored is not None
+    assert (stored.status, stored.external_id) == ("sent", "R2")
 
 
 @pytest.mark.parametrize("name", ["nothing", "rendering", "../preview", "__init__", ""])

@@ -16,9 +16,9 @@ DAY = timedelta(days=1)
 
 
 def the(outbox: Outbox, action: DueAction) -> Action:
-    found = outbox.action(action.action_key)
-    assert found is not None
-    return found
+    stored = outbox.action(action.action_key)
+    assert stored is not None
+    return stored
 
 
 def test_new_actions_are_pending_and_the_same_rows_again_change_nothing(
@@ -179,7 +179,7 @@ def test_a_wait_after_a_failure_survives_new_content(
     assert (after.failures, after.payload["title"]) == (1, "new")
 
 
-def test_odd_content_is_kept_as_far_as_it_can_be(outbox: Outbox, settings: IntegrationSettings) -> None:
+def test_odd_content_is_stored_as_far_as_it_can_be(outbox: Outbox, settings: IntegrationSettings) -> None:
     deep: object = "end"
     for _ in range(300):
         deep = [deep]
@@ -188,11 +188,15 @@ def test_odd_content_is_kept_as_far_as_it_can_be(outbox: Outbox, settings: Integ
         "rtl": "שלום \u202e", "emoji": "👩‍👩‍👧", "long": "x" * 1_000_000,
     }  # fmt: skip
     outbox.enqueue([ticket(**odd)], NOW, settings)
-    kept = the(outbox, ticket()).payload
-    assert kept["surrogate"] == "\ufffd!"
-    assert kept["nan"] is None
-    assert kept["at"] == "2026-11-02T08:00:00Z"
-    assert (kept["rtl"], kept["emoji"], len(kept["long"])) == (odd["rtl"], odd["emoji"], 1_000_000)
+    stored_payload = the(outbox, ticket()).payload
+    assert stored_payload["surrogate"] == "\ufffd!"
+    assert stored_payload["nan"] is None
+    assert stored_payload["at"] == "2026-11-02T08:00:00Z"
+    assert (stored_payload["rtl"], stored_payload["emoji"], len(stored_payload["long"])) == (
+        odd["rtl"],
+        odd["emoji"],
+        1_000_000,
+    )
     assert outbox.enqueue([ticket(**odd)], NOW, settings) == EnqueueReport(unchanged=1)
 
 

@@ -1,12 +1,6 @@
-"""Several dispatchers on one outbox in Postgres: claims, lost connections, killed processes, and nothing twice."""
+"""Several dispatchers on one outbox in Postgres: each action once and in order, though connections are lost."""
 
-import os
-import subprocess
-import sys
-import textwrap
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -18,13 +12,14 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
 from integrations.config import IntegrationSettings
-from integrations.destinations import Delivery, Limits
+from integrations.destinations import Delivery
 from integrations.errors import Unreachable
 from integrations.outbox import DueAction, Outbox, dispatch, open_outbox
 from integrations.outbox import engine as engines
-from integrations.outbox.leases import Claim, Leases, is_gone, lease_seconds, new_owner, take_from_the_gone
+from integrations.outbox.leases import Leases
 from integrations.outbox.schema import claims
 from tests.integrations.examples import NOW, Register, contact, note, task, ticket
+from tests.integrations.outbox.dispatchers import Blind, created, empty_database, in_threads
 
 pytestmark = pytest.mark.usefixtures("_on_postgres")
 Settings = Callable[..., IntegrationSettings]
@@ -32,69 +27,13 @@ Settings = Callable[..., IntegrationSettings]
 
 @pytest.fixture
 def url(postgres: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """An empty database of the cluster."""
-    psycopg = pytest.importorskip("psycopg")
-    name = f"l{os.getpid()}_{abs(hash(request.node.nodeid))}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield postgres.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with empty_database(postgres, request.node.nodeid) as address:
+        yield address
 
 
 @pytest.fixture
 def _on_postgres(url: str) -> None:
     """Nothing here concerns SQLite, where a channel has a file lock."""
-
-
-class Blind(Register):
-    """A system that nobody can ask: each send is a line of its own. It notes who sends what at the same time."""
-
-    can_be_asked = False
-
-    def __init__(self, path: Path, slow: float = 0.0, concurrency: int = 1) -> None:
-        super().__init__(path)
-        self.slow, self.under_way, self.most = slow, Counter[str](), 0
-        self.lock, self.overtaken = threading.Lock(), list[str]()
-        self.limits = Limits(concurrency)
-
-    def find(self, delivery: Delivery) -> str | None:
-        return None
-
-    def send(self, delivery: Delivery, external_id: str | None) -> str:
-        chain = str(delivery.payload.get("phone") or delivery.call_id)
-        with self.lock:
-            self.under_way[chain] += 1
-            self.overtaken += [chain] if self.under_way[chain] > 1 else []
-            self.most = max(self.most, sum(self.under_way.values()))
-        time.sleep(self.slow)
-        with self.lock:
-            identity = super().send(delivery, external_id)
-            self.under_way[chain] -= 1
-        return identity
-
-
-def created(desk: Register) -> list[str]:
-    return [key for did, key in desk.did() if did == "create"]
-
-
-def in_threads(count: int, work: Callable[[], None]) -> None:
-    """Run it in several threads; the first error is raised here."""
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            work()
-        except BaseException as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=run) for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def until_nothing_waits(url: str, channel: str, settings: IntegrationSettings, desk: Register) -> None:
@@ -211,93 +150,6 @@ def test_through_a_pooler_that_gives_each_transaction_another_session(
     assert locks == []
 
 
-KILLED = """
-    import os, signal, sys
-    from pathlib import Path
-    from integrations.config import IntegrationSettings
-    from integrations.outbox import dispatch, open_outbox
-    from tests.integrations.examples import Register
-    home, url, register, die_at = sys.argv[1:]
-    settings = IntegrationSettings(home=home, outbox_url=url, ignore_action_age=True)
-    dispatch(open_outbox(url), "ticket", settings, destination=Register(Path(register), die_at=die_at))
-"""
-
-
-def test_what_a_killed_dispatcher_held_is_free_for_its_machine_at_once(
-    url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
-) -> None:
-    settings = make_settings(ignore_action_age=True)
-    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
-    arguments = (str(settings.home), url, str(tmp_path / "r"), "after ticket:atoms:1")
-    killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), *arguments], check=False, timeout=60
-    )
-    assert killed.returncode == -9
-    with outbox.engine.connect() as connection:
-        (claim,) = connection.execute(select(claims)).all()
-    assert is_gone(claim.owner)
-    assert dispatch(outbox, "ticket", settings, destination=Register(tmp_path / "r")).sent == 2
-    assert sorted(created(Register(tmp_path / "r"))) == ["ticket:atoms:1", "ticket:atoms:2"]
-
-
-def test_a_claim_of_another_machine_delays_an_action_until_its_lease_is_over(
-    url: str, outbox: Outbox, make_settings: Settings, tmp_path: Path
-) -> None:
-    settings = make_settings(ignore_action_age=True)
-    outbox.enqueue([ticket("1"), ticket("2")], NOW, settings)
-    elsewhere = Leases(outbox.engine, "ticket", "register", settings, lambda: NOW)
-    elsewhere.owner = "another boot/4026531836/77.1234/abc"
-    assert elsewhere.claim("atoms:1", most=9) is Claim.GRANTED
-    desk = Blind(tmp_path / "r", concurrency=9)
-    report = dispatch(outbox, "ticket", settings, destination=desk)
-    assert (report.sent, report.busy, report.waiting) == (1, False, 1)
-    report = dispatch(outbox, "ticket", settings, destination=desk)
-    assert (report.sent, report.busy, report.waiting) == (0, True, 1)
-    with outbox.engine.begin() as connection:
-        connection.execute(text("UPDATE claims SET lease_until = lease_until - interval '1 day'"))
-    assert dispatch(outbox, "ticket", settings, destination=desk).sent == 1
-    assert elsewhere.claim("atoms:1", most=9) is Claim.GRANTED
-
-
-def test_of_many_that_want_one_chain_whose_lease_is_over_one_gets_it(
-    outbox: Outbox, settings: IntegrationSettings
-) -> None:
-    first = Leases(outbox.engine, "ticket", "north", settings, lambda: NOW)
-    assert first.claim("atoms:1", most=99) is Claim.GRANTED
-    with outbox.engine.begin() as connection:
-        connection.execute(text("UPDATE claims SET lease_until = lease_until - interval '1 day'"))
-    results: list[Claim] = []
-
-    def wish() -> None:
-        leases = Leases(outbox.engine, "ticket", "north", settings, lambda: NOW)
-        results.append(leases.claim("atoms:1", most=99))
-
-    in_threads(8, wish)
-    assert Counter(results) == {Claim.GRANTED: 1, Claim.HELD: 7}
-
-
-def test_a_dispatcher_that_lost_its_claim_marks_no_failure_over_what_the_other_did(
-    outbox: Outbox, make_settings: Settings, tmp_path: Path
-) -> None:
-    settings = make_settings(ignore_action_age=True)
-    outbox.enqueue([ticket()], NOW, settings)
-    taken = Register(tmp_path / "r")
-
-    class Frozen(Register):
-        """Sends so slowly that its lease ends and another dispatcher does the work."""
-
-        def send(self, delivery: Delivery, external_id: str | None) -> str:
-            with outbox.engine.begin() as connection:
-                connection.execute(text("UPDATE claims SET lease_until = lease_until - interval '1 day'"))
-            assert dispatch(outbox, "ticket", settings, destination=taken).sent == 1
-            raise Unreachable("silent", may_be_done=True)
-
-    dispatch(outbox, "ticket", settings, destination=Frozen(tmp_path / "frozen"))
-    (action,) = outbox.actions()
-    assert (action.status, action.external_id, action.failures) == ("sent", "R1", 0)
-    assert created(taken) == [ticket().action_key]
-
-
 def test_one_dispatcher_probes_a_pause_that_is_over_and_the_others_see_it(
     outbox: Outbox, make_settings: Settings, tmp_path: Path
 ) -> None:
@@ -337,7 +189,7 @@ def test_several_dispatchers_write_each_preview_once(
                 time.sleep(0.05)
 
     in_threads(3, work)
-    previews = outbox.previews(limit=1_000)
+    previews = outbox.previews(channel="ticket", limit=1_000)
     assert (len(previews), {preview.revision for preview in previews}) == (600, {1})
     assert {action.attempts for action in outbox.actions(limit=1_000)} == {1}
 
@@ -349,25 +201,3 @@ def test_the_rate_holds_for_all_dispatchers_together(
     leases = [Leases(outbox.engine, "ticket", "north", settings, lambda: NOW) for _ in range(3)]
     turns = [one.seconds_until_turn(10.0) for _ in range(2) for one in leases]
     assert [round(turn / 10) for turn in turns] == [0, 1, 2, 3, 4, 5]
-
-
-def test_a_lease_is_longer_than_the_longest_try(make_settings: Settings) -> None:
-    assert lease_seconds(make_settings()) >= 600
-    assert lease_seconds(make_settings(http_whole_seconds=300)) >= 3000
-    assert lease_seconds(make_settings(smtp_whole_seconds=900, outbox_lease_seconds=1)) >= 1800
-
-
-def test_whose_process_runs_or_cannot_be_seen_is_not_gone(
-    outbox: Outbox, settings: IntegrationSettings
-) -> None:
-    own = new_owner()
-    assert not is_gone(own)
-    machine, process, chance = own.rsplit("/", 2)
-    assert is_gone(f"{machine}/{process}9/{chance}")
-    for other in (f"x{machine}/{process}9/{chance}", "nonsense", "", "/1.2/x"):
-        assert not is_gone(other)
-    leases = Leases(outbox.engine, "ticket", "north", settings, lambda: NOW)
-    leases.claim("atoms:1", most=9)
-    take_from_the_gone(outbox.engine)
-    with outbox.engine.connect() as connection:
-        assert len(connection.execute(select(claims)).all()) == 1

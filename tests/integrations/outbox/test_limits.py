@@ -143,9 +143,9 @@ def test_our_own_people_and_other_channels_are_not_counted(outbox: Outbox, make_
     ],
 )  # fmt: skip
 def test_one_mailbox_has_one_spelling(value: str, mailbox: str) -> None:
-    found = mailbox_of(value)
-    assert found is not None
-    assert found[0] == mailbox
+    parts = mailbox_of(value)
+    assert parts is not None
+    assert parts[0] == mailbox
 
 
 @pytest.mark.parametrize("value", [None, "", "nobody", "@example.com", "ann@", 7])

@@ -1,7 +1,9 @@
-"""Up, down, and what the code believes the tables to be."""
+"""A new outbox, an older one, and what the code believes the tables to be."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -13,9 +15,17 @@ from sqlalchemy.exc import IntegrityError
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, OutboxTooNew, OutboxTooOld, SkipReason, migrate, open_outbox
 from integrations.outbox.engine import reading, writing
-from integrations.outbox.migrate import HEAD, SCRIPTS, move_to, revision
+from integrations.outbox.migrate import HEAD, SCRIPTS, revision
 from integrations.outbox.schema import metadata
 from tests.integrations.examples import NOW, email
+
+STEP = """
+import sqlalchemy as sa
+from alembic import op
+revision, down_revision = "0002_more", "0001_outbox"
+def upgrade():
+    op.add_column("actions", sa.Column("more", sa.Integer()))
+"""
 
 
 def test_the_head_that_the_code_knows_is_the_newest_step() -> None:
@@ -29,13 +39,24 @@ def test_the_migrated_tables_are_the_tables_of_the_schema(outbox: Outbox) -> Non
     assert differences == []
 
 
-def test_down_and_up_again(outbox: Outbox) -> None:
-    move_to(outbox.engine, "base")
-    assert inspect(outbox.engine).get_table_names() == ["alembic_version"]
-    assert revision(outbox.engine) is None
-    migrate.migrate(outbox.engine)
+def test_a_new_outbox_is_empty_and_at_the_head(outbox: Outbox) -> None:
     assert revision(outbox.engine) == HEAD
-    assert outbox.counts() == []
+    assert (outbox.counts(), outbox.version()) == ([], 0)
+
+
+def test_an_older_outbox_takes_the_steps_that_it_lacks(
+    outbox: Outbox, settings: IntegrationSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outbox.enqueue([email()], NOW, settings)
+    scripts = tmp_path / "migrations"
+    shutil.copytree(SCRIPTS, scripts)
+    (scripts / "versions" / "0002_more.py").write_text(STEP)
+    monkeypatch.setattr(migrate, "SCRIPTS", scripts)
+    monkeypatch.setattr(migrate, "HEAD", "0002_more")
+    migrate.migrate(outbox.engine)
+    assert revision(outbox.engine) == "0002_more"
+    assert "more" in {column["name"] for column in inspect(outbox.engine).get_columns("actions")}
+    assert len(outbox.actions()) == 1
 
 
 def test_an_outbox_of_a_newer_version_is_refused(outbox: Outbox, url: str) -> None:

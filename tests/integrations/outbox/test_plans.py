@@ -25,9 +25,9 @@ HOUR = timedelta(hours=1)
 def look(outbox: Outbox, settings: IntegrationSettings, now: datetime = NOW) -> list[Plan]:
     """Every plan; the outbox is as it was."""
     before = everything(outbox)
-    made = [plan for channel in CHANNELS for plan in outbox.plans(channel, settings, now, 1_000)]
+    plans = [plan for channel in CHANNELS for plan in outbox.plans(channel, settings, now, 1_000)]
     assert everything(outbox) == before
-    return made
+    return plans
 
 
 def everything(outbox: Outbox) -> dict[str, list[Any]]:
@@ -38,8 +38,8 @@ def everything(outbox: Outbox) -> dict[str, list[Any]]:
         }
 
 
-def told(made: list[Plan]) -> dict[str, tuple[str, str]]:
-    return {plan.action.action_key: (plan.action.destination, plan.does) for plan in made}
+def summary_of(plans: list[Plan]) -> dict[str, tuple[str, str]]:
+    return {plan.action.action_key: (plan.action.destination, plan.does) for plan in plans}
 
 
 def test_it_plans_for_where_the_configuration_leads_now(
@@ -51,10 +51,10 @@ def test_it_plans_for_where_the_configuration_leads_now(
     dispatch(outbox, "ticket", north, now=NOW, limit=1)
     say(systems, "north", "fails")
     later = NOW + HOUR
-    assert told(look(outbox, make_settings(tickets="south"), later)) == {
+    assert summary_of(look(outbox, make_settings(tickets="south"), later)) == {
         "ticket:atoms:1": ("south", "create"), "ticket:atoms:2": ("south", "create"),
     }  # fmt: skip
-    assert told(look(outbox, both, later)) == {
+    assert summary_of(look(outbox, both, later)) == {
         "ticket:atoms:1": ("north", "create"), "ticket:atoms:1@south": ("south", "create"),
         "ticket:atoms:2": ("north", "create"), "ticket:atoms:2@south": ("south", "create"),
     }  # fmt: skip
@@ -66,14 +66,14 @@ def test_what_the_routes_drop_and_what_comes_back(
 ) -> None:
     both, one = make_settings(tickets="north,south"), make_settings(tickets="north")
     outbox.enqueue([ticket()], NOW, both)
-    (dropped, kept) = look(outbox, one)
+    (dropped, stays) = look(outbox, one)
     assert (dropped.action.action_key, dropped.does) == ("ticket:atoms:1@south", "nothing")
     assert dropped.reason == "goes to another destination now"
-    assert (kept.action.destination, kept.does) == ("north", "create")
+    assert (stays.action.destination, stays.does) == ("north", "create")
     dispatch(outbox, "ticket", one, now=NOW)
     assert look(outbox, one) == []
     back = {"ticket:atoms:1@south": ("south", "create")}
-    assert told(look(outbox, both)) == told(look(outbox, make_settings(tickets="south"))) == back
+    assert summary_of(look(outbox, both)) == summary_of(look(outbox, make_settings(tickets="south"))) == back
 
 
 def test_a_mail_that_its_way_would_hold_back(outbox: Outbox, make_settings: Settings) -> None:
@@ -92,9 +92,9 @@ def test_a_system_that_takes_nothing_is_not_asked_for_everything(
     outbox.enqueue([ticket(f"{number}") for number in range(6)], NOW, settings)
     for failure, asked in (("paused", 1), ("unreachable", 2)):
         say(systems, "north", "blind", failure)
-        made = look(outbox, settings)
-        assert [plan.does for plan in made] == ["fail"] * asked + ["wait"] * (6 - asked)
-        assert f"north is {failure}" in made[-1].reason
+        plans = look(outbox, settings)
+        assert [plan.does for plan in plans] == ["fail"] * asked + ["wait"] * (6 - asked)
+        assert f"north is {failure}" in plans[-1].reason
 
 
 FATES = ("", "", "", "paused", "refused", "retryable", "unreachable")
@@ -134,8 +134,8 @@ def test_a_pass_does_what_was_planned(
             expected[plan.action.destination].append((plan.action.due_key, plan.does))
     for name, count in lines.items():
         happened[name] = [(line["key"], line["did"]) for line in did(systems, name)[count:]]
-    assert {name: sorted(made) for name, made in expected.items()} == {
-        name: sorted(made) for name, made in happened.items() if made
+    assert {name: sorted(steps) for name, steps in expected.items()} == {
+        name: sorted(steps) for name, steps in happened.items() if steps
     }
     does = {plan.action.action_key: plan for plan in planned}
     for action in outbox.actions(limit=1_000):
@@ -152,12 +152,12 @@ def test_a_pass_does_what_was_planned(
 
 def some(chance: random.Random, round_: int) -> list[DueAction]:
     """Actions of some calls, some of them told of before with other words."""
-    made: list[DueAction] = []
+    rows: list[DueAction] = []
     for number in chance.sample(range(6), 3):
         call, phone = f"{number}", f"+1202555014{number % 2}"
         ours = [
             ticket(call, title=f"{round_}"), contact(phone, call_count=round_), note(call, phone, body=f"{round_}"),
             task(call, phone), email(call), slack(call),
         ]  # fmt: skip
-        made += [replace(one, due_at=None) for one in ours]
-    return made
+        rows += [replace(one, due_at=None) for one in ours]
+    return rows

@@ -18,8 +18,8 @@ Settings = Callable[..., IntegrationSettings]
 
 
 def limit(home: Path, **limits: float) -> None:
-    told = "\n".join(f"{name} = {value}" for name, value in limits.items())
-    (home / "destinations.toml").write_text(f"[limits.north]\n{told}\n")
+    lines = "\n".join(f"{name} = {value}" for name, value in limits.items())
+    (home / "destinations.toml").write_text(f"[limits.north]\n{lines}\n")
 
 
 def test_as_many_at_a_time_as_it_takes_each_with_its_own(

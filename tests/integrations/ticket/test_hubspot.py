@@ -58,12 +58,12 @@ def test_a_ticket(hubspot: FakeHubSpot, desk: Make) -> None:
     hubspot.contacts = {"5": {"email": "eve@example.com"}, "6": {"email": "ada@example.com"}}
     row = ticket(description=f"It broke.{TRANSCRIPT}", priority="urgent")
     number = desk().send(delivery(row), None)
-    made = hubspot.tickets[number]
-    assert (made["subject"], made["hs_ticket_priority"]) == ("Rental car: Ada", "URGENT")
-    assert (made["hs_pipeline"], made["hs_pipeline_stage"]) == ("0", "1")
-    assert made["aftercall_key"] == reference(row.action_key)
-    assert made["content"].startswith("It broke.\n\nCustomer: Ada")
-    assert made["content"].endswith("Transcript\n\nAgent: Hello?\nCustomer: It is broken.")
+    stored = hubspot.tickets[number]
+    assert (stored["subject"], stored["hs_ticket_priority"]) == ("Rental car: Ada", "URGENT")
+    assert (stored["hs_pipeline"], stored["hs_pipeline_stage"]) == ("0", "1")
+    assert stored["aftercall_key"] == reference(row.action_key)
+    assert stored["content"].startswith("It broke.\n\nCustomer: Ada")
+    assert stored["content"].endswith("Transcript\n\nAgent: Hello?\nCustomer: It is broken.")
     assert hubspot.hung == {(number, "6")}
     other = desk().send(delivery(ticket("2", queue="Billing")), None)
     assert hubspot.tickets[other]["hs_pipeline"] == "12"
@@ -127,7 +127,7 @@ def test_a_contact_that_comes_later_gets_its_ticket(hubspot: FakeHubSpot, desk: 
     assert hubspot.hung == {(number, "6")}
 
 
-def test_it_is_found_again_and_the_properties_are_made_once(
+def test_it_is_found_again_and_the_properties_are_created_once(
     hubspot: FakeHubSpot, desk: Make, system: System
 ) -> None:
     row, target = delivery(ticket()), desk()
@@ -137,10 +137,10 @@ def test_it_is_found_again_and_the_properties_are_made_once(
     assert target.find(row) == desk().find(row) == number
     assert target.find(delivery(ticket("2"))) is None
     assert hubspot.properties["aftercall_key"]["hasUniqueValue"] is True
-    made = [
+    paths = [
         one for one in system.requests if one.method == "POST" and one.path.endswith("/properties/tickets")
     ]
-    assert len(made) == 2
+    assert len(paths) == 2
 
 
 def test_two_at_once_make_one(hubspot: FakeHubSpot, desk: Make) -> None:
@@ -156,11 +156,11 @@ def test_a_text_that_an_agent_rewrote_is_added_to(hubspot: FakeHubSpot, desk: Ma
     for text in ("Refunded.", "Refunded.", "Refunded again."):
         later = changed(row, description=f"{text}{TRANSCRIPT}")
         desk().send(delivery(later), number)
-    made = hubspot.tickets[number]
-    assert made["content"].startswith(
+    stored = hubspot.tickets[number]
+    assert stored["content"].startswith(
         "Rewritten.\n\n---\nLater, from the call:\n\nRefunded.\n\nCustomer: Ada"
     )
-    assert [made["content"].count(text) for text in ("Refunded.", "Refunded again.", "Hello?")] == [1, 1, 0]
+    assert [stored["content"].count(text) for text in ("Refunded.", "Refunded again.", "Hello?")] == [1, 1, 0]
 
 
 def test_long_words_fit(hubspot: FakeHubSpot, desk: Make) -> None:
@@ -180,11 +180,11 @@ def test_what_would_change(hubspot: FakeHubSpot, desk: Make) -> None:
 
 
 def test_the_check_names_what_is_missing(hubspot: FakeHubSpot, desk: Make) -> None:
-    told = {one.name: one.message for one in desk().check()}
-    assert told["credentials"] == "account 77"
-    assert told["scopes"] == "all there"
-    assert told["stage 12/34"] == "Pipeline 12, Billing"
-    assert told["property aftercall_key"].startswith("not there yet")
+    results = {one.name: one.message for one in desk().check()}
+    assert results["credentials"] == "account 77"
+    assert results["scopes"] == "all there"
+    assert results["stage 12/34"] == "Pipeline 12, Billing"
+    assert results["property aftercall_key"].startswith("not there yet")
     assert hubspot.properties == {}
     hubspot.properties["aftercall_key"] = {"hasUniqueValue": False}
     hubspot.scopes.remove("tickets")
@@ -217,20 +217,20 @@ def test_what_hubspot_refuses_of_a_ticket_is_left_out_and_named(
     hubspot.refused = refused
     row = ticket(priority="urgent")
     number = desk(**changes).send(delivery(row), None)
-    made = hubspot.tickets[number]
-    assert made.get("hs_ticket_priority") == (None if refused else "URGENT")
+    stored = hubspot.tickets[number]
+    assert stored.get("hs_ticket_priority") == (None if refused else "URGENT")
     # HubSpot takes no ticket without a stage: the first of its own first pipeline.
-    assert (made["hs_pipeline"], made["hs_pipeline_stage"]) == (("12", "34") if changes else ("0", "1"))
-    assert f"Left out: {note}" in made["content"]
+    assert (stored["hs_pipeline"], stored["hs_pipeline_stage"]) == (("12", "34") if changes else ("0", "1"))
+    assert f"Left out: {note}" in stored["content"]
     assert len(hubspot.tickets) == 1
 
 
-def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_made(
+def test_a_contact_that_is_gone_does_not_keep_a_ticket_from_being_created(
     hubspot: FakeHubSpot, desk: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = desk()
     # Deleted between the search, which is behind, and the ticket.
-    monkeypatch.setattr(target, "_contact", lambda made: "9")
+    monkeypatch.setattr(target, "_contact", lambda shown: "9")
     number = target.send(delivery(ticket()), None)
     assert (hubspot.hung, "Left out: contact (" in hubspot.tickets[number]["content"]) == (set(), True)
 
@@ -286,13 +286,13 @@ class UnderHubSpot(TicketSystem):
         return {"hubspot_token": "pat-wrong"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        told = f"revision {revision}"
-        return [ticket(case, title=told, description=told)]
+        news = f"revision {revision}"
+        return [ticket(case, title=news, description=news)]
 
     def count(self, action: DueAction) -> int:
         return len(self.fake.of(reference(action.action_key)))
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         return str([self.fake.tickets[number] for number in self.fake.of(reference(action.action_key))])
 
     def delete(self, action: DueAction) -> None:

@@ -58,14 +58,14 @@ def desk(jira: FakeJira, system: System, tmp_path: Path) -> Iterator[Make]:
 def test_a_ticket(jira: FakeJira, desk: Make, system: System) -> None:
     row = ticket(description=f"It broke.\n\n[l|http://evil.example] *b*{TRANSCRIPT}", priority="urgent")
     key = desk().send(delivery(row), None)
-    made = jira.issues[key]["fields"]
-    assert (key, made["summary"], made["priority"]) == ("SUP-1", "Rental car: Ada", {"name": "Highest"})
-    assert made["components"] == [{"name": "Rental"}]
-    assert made["labels"] == ["aftercall", reference(row.action_key)]
-    told = list(texts(made["description"]))
-    assert told[:2] == ["It broke.", "[l|http://evil.example] *b*"]
-    assert told[-3:] == ["Transcript", "Agent: Hello?", "Customer: It is broken."]
-    assert "link" not in json.dumps(made["description"])
+    stored = jira.issues[key]["fields"]
+    assert (key, stored["summary"], stored["priority"]) == ("SUP-1", "Rental car: Ada", {"name": "Highest"})
+    assert stored["components"] == [{"name": "Rental"}]
+    assert stored["labels"] == ["aftercall", reference(row.action_key)]
+    lines = list(texts(stored["description"]))
+    assert lines[:2] == ["It broke.", "[l|http://evil.example] *b*"]
+    assert lines[-3:] == ["Transcript", "Agent: Hello?", "Customer: It is broken."]
+    assert "link" not in json.dumps(stored["description"])
     assert jira.issues[key]["properties"]["aftercall"]["action_key"] == row.action_key
     assert desk().send(delivery(ticket("2", queue="billing")), None) == "BILL-1"
     assert desk().link("ticket", key) == f"{system.url}/browse/{key}"
@@ -106,12 +106,12 @@ def test_a_wrong_token_is_noticed_though_jira_shows_what_all_may_see(jira: FakeJ
 
 
 def test_long_words_fit(jira: FakeJira, desk: Make) -> None:
-    said = "\n".join(f"{'Agent' if n % 2 else 'Customer'}: {'<ö>' * 9} {n}" for n in range(4_000))
-    key = desk().send(delivery(ticket(title="t" * 900, description=f"S.\n\n{said}")), None)
-    made = jira.issues[key]["fields"]
-    assert len(made["summary"]) == 255
-    assert len("".join(texts(made["description"]))) > 10_000
-    assert list(texts(made["description"]))[-1].endswith("…")
+    speech = "\n".join(f"{'Agent' if n % 2 else 'Customer'}: {'<ö>' * 9} {n}" for n in range(4_000))
+    key = desk().send(delivery(ticket(title="t" * 900, description=f"S.\n\n{speech}")), None)
+    stored = jira.issues[key]["fields"]
+    assert len(stored["summary"]) == 255
+    assert len("".join(texts(stored["description"]))) > 10_000
+    assert list(texts(stored["description"]))[-1].endswith("…")
 
 
 def test_a_link_leads_to_the_call(jira: FakeJira, desk: Make) -> None:
@@ -159,10 +159,10 @@ def test_what_jira_refuses_of_a_ticket_is_left_out_and_named(
     jira.screen = screen
     row = ticket(priority="urgent")
     key = desk(**changes).send(delivery(row), None)
-    made = jira.issues[key]["fields"]
-    assert not ("Gone" in str(changes) and made.get("components"))
-    assert ("priority" in made) == ("priority" not in note.partition(" (")[0])
-    assert note in " ".join(texts(made["description"]))
+    stored = jira.issues[key]["fields"]
+    assert not ("Gone" in str(changes) and stored.get("components"))
+    assert ("priority" in stored) == ("priority" not in note.partition(" (")[0])
+    assert note in " ".join(texts(stored["description"]))
     assert len(jira.issues) == 1
     assert desk(**changes).body(delivery(row), key) is None
 
@@ -223,13 +223,13 @@ class UnderJira(TicketSystem):
         return {"jira_token": "wrong-token"}
 
     def actions(self, case: str, revision: int = 0) -> list[DueAction]:
-        told = f"revision {revision}"
-        return [ticket(case, title=told, description=told)]
+        news = f"revision {revision}"
+        return [ticket(case, title=news, description=news)]
 
     def count(self, action: DueAction) -> int:
         return len(self.fake.labelled(reference(action.action_key)))
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         return str(self.fake.labelled(reference(action.action_key)))
 
     def delete(self, action: DueAction) -> None:
@@ -246,5 +246,5 @@ class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFau
             yield under
             assert under.fake.complaints == []
             for comments in under.fake.comments.values():
-                told = [json.dumps(one) for one in comments]
-                assert len(told) == len(set(told)), "an update was told twice"
+                comments_written = [json.dumps(one) for one in comments]
+                assert len(comments_written) == len(set(comments_written)), "an update was told twice"

@@ -65,22 +65,22 @@ def due(call: str = "", **payload: Any) -> DueAction:
 
 
 def issue(redmine: Server, number: str) -> dict[str, Any]:
-    found: dict[str, Any] = redmine.ask("GET", f"/issues/{number}.json?include=journals")["issue"]
-    return found
+    answer: dict[str, Any] = redmine.ask("GET", f"/issues/{number}.json?include=journals")["issue"]
+    return answer
 
 
 def notes(redmine: Server, number: str) -> list[str]:
     return [one["notes"] for one in issue(redmine, number)["journals"] if one["notes"]]
 
 
-def test_a_ticket_is_made_where_its_queue_goes(redmine: Server, desk: Make) -> None:
+def test_a_ticket_is_created_where_its_queue_goes(redmine: Server, desk: Make) -> None:
     row = due(description=f"The car did not start.{TRANSCRIPT}", priority="urgent")
     number = desk(redmine_tracker="Support").send(delivery(row), None)
-    made = issue(redmine, number)
-    assert (made["project"]["name"], made["category"]["name"]) == ("Front desk", "Rental")
-    assert (made["tracker"]["name"], made["priority"]["name"]) == ("Support", "Urgent")
-    assert (made["subject"], made["status"]["name"]) == ("Rental car: Ada", "New")
-    lines = made["description"].replace("\r", "").split("\n")
+    stored = issue(redmine, number)
+    assert (stored["project"]["name"], stored["category"]["name"]) == ("Front desk", "Rental")
+    assert (stored["tracker"]["name"], stored["priority"]["name"]) == ("Support", "Urgent")
+    assert (stored["subject"], stored["status"]["name"]) == ("Rental car: Ada", "New")
+    lines = stored["description"].replace("\r", "").split("\n")
     assert lines[0] == "The car did not start."
     assert "Customer: It is broken." in lines
     assert lines[-1].startswith(reference(row.action_key))
@@ -123,8 +123,8 @@ def test_what_an_agent_rewrote_stays(redmine: Server, desk: Make) -> None:
     me = redmine.ask("GET", "/users/current.json")["user"]["id"]
     redmine.ask("PUT", f"/issues/{number}.json", by="admin", json={"issue": theirs | {"assigned_to_id": me}})
     for priority in ("high", "urgent"):
-        told = {**row.payload, "priority": priority, "title": "New", "description": priority}
-        desk().send(delivery(replace(row, payload=told)), number)
+        changed_payload = {**row.payload, "priority": priority, "title": "New", "description": priority}
+        desk().send(delivery(replace(row, payload=changed_payload)), number)
     after = issue(redmine, number)
     seen = (after["status"]["name"], after["priority"]["name"], after["subject"], after["description"])
     assert seen == ("In Progress", "Low", "Ada's car", "Rewritten.")
@@ -167,8 +167,8 @@ def test_strangers_words_are_no_markup(redmine: Server, desk: Make, formatting: 
     shown = re.search(r'<div class="wiki">(.*?)</div>', page, re.S)
     assert shown
     # CommonMark makes an address out of any e-mail address; that is no harm.
-    told = re.sub(r'<a href="mailto:[^"]*" class="email">([^<]*)</a>', r"\1", shown[1])
-    assert set(re.findall(r"<[^>]*>", told)) <= {"<p>", "</p>", "<br>", "<br />"}
+    shown_html = re.sub(r'<a href="mailto:[^"]*" class="email">([^<]*)</a>', r"\1", shown[1])
+    assert set(re.findall(r"<[^>]*>", shown_html)) <= {"<p>", "</p>", "<br>", "<br />"}
     read = " ".join(unescape(re.sub(r"<[^>]*>", " ", shown[1])).replace("\u200b", "").split())
     assert " ".join(HOSTILE.split()) in read
     assert "Customer: *Eve* @agent #1 · +12025550143" in read
@@ -203,12 +203,12 @@ def test_what_is_gone_in_redmine_is_left_out_and_named(
 ) -> None:
     row = due(priority="urgent")
     number = desk(**changes).send(delivery(row), None)
-    made = issue(redmine, number)
-    assert made["priority"]["name"] == ("Normal" if "redmine_priorities" in changes else "Urgent")
-    assert not {*without} & made.keys()
-    assert made["tracker"]["name"] == "Bug"
+    stored = issue(redmine, number)
+    assert stored["priority"]["name"] == ("Normal" if "redmine_priorities" in changes else "Urgent")
+    assert not {*without} & stored.keys()
+    assert stored["tracker"]["name"] == "Bug"
     assert f"Left out: {'priority, ' if len(changes) > 1 else ''}{note}" in unescape(
-        made["description"].replace("\u200b", "")
+        stored["description"].replace("\u200b", "")
     )
     assert desk(**changes).body(delivery(row), number) is None
 
@@ -223,15 +223,17 @@ def test_its_own_words(redmine: Server, desk: Make) -> None:
 
 
 def test_the_check_tells_who_may_not_write(redmine: Server, desk: Make) -> None:
-    def told(login: str, projects: str) -> list[tuple[bool, str]]:
-        found = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
-        return [(one.is_fine, one.message) for one in found if one.name.startswith("permissions")]
+    def permissions_of(login: str, projects: str) -> list[tuple[bool, str]]:
+        results = desk(redmine_key=redmine.keys[login], redmine_projects=projects).check()
+        return [(one.is_fine, one.message) for one in results if one.name.startswith("permissions")]
 
-    assert told("reader", "desk") == [
+    assert permissions_of("reader", "desk") == [
         (False, "the key's user has no edit_issues, add_issue_notes by its roles in project desk")
     ]
-    assert told("aftercall", "desk") == [(True, "view_issues, add_issues, edit_issues, add_issue_notes")]
-    assert told("admin", "elsewhere") == [(True, "all, as an administrator")]
+    assert permissions_of("aftercall", "desk") == [
+        (True, "view_issues, add_issues, edit_issues, add_issue_notes")
+    ]
+    assert permissions_of("admin", "elsewhere") == [(True, "all, as an administrator")]
 
 
 def test_the_check_names_what_is_missing(desk: Make) -> None:
@@ -304,7 +306,7 @@ class UnderRedmine(TicketSystem):
     def count(self, action: DueAction) -> int:
         return len(self.server.holding(reference(action.action_key)))
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         return str(self.server.holding(reference(action.action_key)))
 
     def delete(self, action: DueAction) -> None:
@@ -317,6 +319,6 @@ class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFau
     @classmethod
     def adapter(cls, redmine: Server) -> Iterator[UnderRedmine]:
         yield UnderRedmine(redmine)
-        told = redmine.notes()
-        assert told
-        assert len(told) == len(set(told)), "an update was told twice"
+        all_notes = redmine.notes()
+        assert all_notes
+        assert len(all_notes) == len(set(all_notes)), "an update was told twice"

@@ -13,32 +13,36 @@ from tests.integrations.examples import ticket as due
 
 def test_a_ticket() -> None:
     rendered = render(delivery(due()))
-    told = json.loads(rendered.body)
-    assert rendered.title == told["title"] == "Rental car: Ada"
-    assert (told["priority"], told["queue"], told["external_key"]) == ("normal", "cars", "ticket:atoms:1")
-    assert told["description"].startswith("It did not start.\n")
-    assert "Customer: Ada · +12025550143 · ada@example.com" in told["description"]
-    assert "Call: 1 (atoms)" in told["description"]
+    content = json.loads(rendered.body)
+    assert rendered.title == content["title"] == "Rental car: Ada"
+    assert (content["priority"], content["queue"], content["external_key"]) == (
+        "normal",
+        "cars",
+        "ticket:atoms:1",
+    )
+    assert content["description"].startswith("It did not start.\n")
+    assert "Customer: Ada · +12025550143 · ada@example.com" in content["description"]
+    assert "Call: 1 (atoms)" in content["description"]
 
 
 def test_when_it_was_who_answered_and_where_to_read_on() -> None:
     row = due(started_at="2026-11-02T08:00:00+00:00", agent_id="a7")
-    told = description(ticket_of(delivery(row), "https://board.example/"))
-    assert "Time: 2 Nov 2026, 08:00 UTC\nVoice agent: a7\n" in told
-    assert "On the board: https://board.example/calls/atoms/1" in told
+    shown = description(ticket_of(delivery(row), "https://board.example/"))
+    assert "Time: 2 Nov 2026, 08:00 UTC\nVoice agent: a7\n" in shown
+    assert "On the board: https://board.example/calls/atoms/1" in shown
     bare = description(ticket_of(delivery(due())))
     assert not any(f"\n{label}:" in bare for label in ("Time", "Voice agent", "On the board"))
     with pytest.raises(DestinationUnavailable, match="AFTERCALL_BOARD_URL"):
         ticket_of(delivery(row), "board.example")
 
 
-def test_resolved_after_all_is_told() -> None:
+def test_resolved_after_all_is_shown() -> None:
     assert "was resolved" not in description(ticket_of(delivery(due())))
     assert "was resolved" in description(ticket_of(delivery(due(is_resolved=True))))
 
 
 def test_strangers_words_stay_words() -> None:
-    made = ticket_of(
+    result = ticket_of(
         delivery(
             due(
                 title="a\r\nb\x00",
@@ -46,16 +50,16 @@ def test_strangers_words_stay_words() -> None:
             )
         )
     )
-    assert made.title == "a b"
-    assert made.summary.startswith("{{ 7*7 }}\n<script>\n\u0645\u0631\u062d\u0628\u0627 👋\ufffd")
+    assert result.title == "a b"
+    assert result.summary.startswith("{{ 7*7 }}\n<script>\n\u0645\u0631\u062d\u0628\u0627 👋\ufffd")
 
 
 def test_the_summary_comes_first_then_the_facts_then_the_transcript() -> None:
-    told = "The car did not start.\n\nShe waits.\n\nAgent: Hello?\nCustomer: It is\n\nbroken."
-    made = ticket_of(delivery(due(description=told)))
-    assert made.summary == "The car did not start.\n\nShe waits."
-    assert made.transcript == "Agent: Hello?\nCustomer: It is\n\nbroken."
-    whole = description(made)
+    words = "The car did not start.\n\nShe waits.\n\nAgent: Hello?\nCustomer: It is\n\nbroken."
+    result = ticket_of(delivery(due(description=words)))
+    assert result.summary == "The car did not start.\n\nShe waits."
+    assert result.transcript == "Agent: Hello?\nCustomer: It is\n\nbroken."
+    whole = description(result)
     parts = [
         "She waits.",
         "Customer: Ada · +12025550143",
@@ -68,23 +72,23 @@ def test_the_summary_comes_first_then_the_facts_then_the_transcript() -> None:
 
 
 def test_a_long_transcript_is_shortened_and_what_is_above_it_stays() -> None:
-    said = "Agent: " + "wörd " * 200_000
-    made = ticket_of(delivery(due(description=f"It broke.\n\n{said}", title="t" * 900)))
-    whole = fitted(lambda room: description(made, room), 20_000)
+    speech = "Agent: " + "wörd " * 200_000
+    result = ticket_of(delivery(due(description=f"It broke.\n\n{speech}", title="t" * 900)))
+    whole = fitted(lambda room: description(result, room), 20_000)
     assert 19_000 < len(whole.encode()) <= 20_000
     assert whole.endswith("…")
     assert "Call: 1 (atoms)" in whole
-    assert len(made.title) == 255
+    assert len(result.title) == 255
     assert len(ticket_of(delivery(due(description="word " * 200_000))).summary) < LONGEST
 
 
-@pytest.mark.parametrize(("given", "made"), [("URGENT", "urgent"), ("soon", "normal"), (None, "normal")])
-def test_priorities(given: str | None, made: str) -> None:
-    assert ticket_of(delivery(due(priority=given))).priority == made
+@pytest.mark.parametrize(("given", "expected"), [("URGENT", "urgent"), ("soon", "normal"), (None, "normal")])
+def test_priorities(given: str | None, expected: str) -> None:
+    assert ticket_of(delivery(due(priority=given))).priority == expected
 
 
 def test_little_known() -> None:
     nothing: dict[str, Any] = dict.fromkeys(due().payload)
-    made = ticket_of(delivery(due(**nothing)))
-    assert (made.title, made.queue, made.issue_type) == ("Call 1", "support", "general")
-    assert "Customer: unknown\n" in description(made)
+    result = ticket_of(delivery(due(**nothing)))
+    assert (result.title, result.queue, result.issue_type) == ("Call 1", "support", "general")
+    assert "Customer: unknown\n" in description(result)

@@ -14,7 +14,7 @@ from tests.integrations.examples import ticket as due
 FIELDS = {"subject": "Rental car", "priority": "normal"}
 
 
-def made(description: str = "It broke.\n\nAgent: Hello?") -> Ticket:
+def ticket_with(description: str = "It broke.\n\nAgent: Hello?") -> Ticket:
     return ticket_of(delivery(due(description=description)))
 
 
@@ -27,33 +27,33 @@ def test_when_it_was_is_no_news() -> None:
     assert update(after, fields, fields, first(before, fields)) is None
 
 
-def test_what_is_kept_survives_being_kept() -> None:
-    written = first(made(), FIELDS)
+def test_what_is_stored_survives_being_stored() -> None:
+    written = first(ticket_with(), FIELDS)
     assert read(written.dumped()) == written
     assert len(written.dumped()) < 1_000
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "{}", "[]", '{"text": 1, "transcript": 2, "fields": 3}', 5])
-def test_what_is_kept_and_was_changed_is_nothing(text: object) -> None:
+def test_what_is_stored_and_was_changed_is_nothing(text: object) -> None:
     assert read(text) is None
 
 
 def test_the_same_again_is_nothing() -> None:
-    assert update(made(), FIELDS, FIELDS, first(made(), FIELDS)) is None
+    assert update(ticket_with(), FIELDS, FIELDS, first(ticket_with(), FIELDS)) is None
 
 
 def test_fields_alone_need_no_comment() -> None:
-    due_now = update(made(), FIELDS | {"priority": "high"}, FIELDS, first(made(), FIELDS))
+    due_now = update(ticket_with(), FIELDS | {"priority": "high"}, FIELDS, first(ticket_with(), FIELDS))
     assert due_now is not None
     assert (dict(due_now.fields), due_now.comment) == ({"priority": "high"}, None)
 
 
-def test_a_transcript_is_told_once() -> None:
-    written = first(made("It broke."), FIELDS)
-    arrived = update(made(), FIELDS, FIELDS, written)
+def test_a_transcript_is_sent_once() -> None:
+    written = first(ticket_with("It broke."), FIELDS)
+    arrived = update(ticket_with(), FIELDS, FIELDS, written)
     assert arrived is not None
-    assert arrived.comment == made()
-    later = made("Refunded.\n\nAgent: Hello?")
+    assert arrived.comment == ticket_with()
+    later = ticket_with("Refunded.\n\nAgent: Hello?")
     again = update(later, FIELDS, FIELDS, arrived.written)
     assert again is not None
     assert again.comment == replace(later, transcript="")
@@ -62,19 +62,19 @@ def test_a_transcript_is_told_once() -> None:
 def test_a_field_of_theirs_is_theirs_even_when_it_looks_like_ours_later() -> None:
     theirs = FIELDS | {"priority": "high"}
     wanted = FIELDS | {"priority": "high"}
-    first_time = update(made("New."), wanted, theirs, first(made(), FIELDS))
+    first_time = update(ticket_with("New."), wanted, theirs, first(ticket_with(), FIELDS))
     assert first_time is not None
     assert dict(first_time.fields) == {}
-    second = update(made("Newer."), FIELDS | {"priority": "urgent"}, theirs, first_time.written)
+    second = update(ticket_with("Newer."), FIELDS | {"priority": "urgent"}, theirs, first_time.written)
     assert second is not None
     assert dict(second.fields) == {}
 
 
 def test_nobody_knows_what_was_written_so_no_field_is_touched() -> None:
-    unknown = update(made(), FIELDS | {"priority": "high"}, FIELDS, None)
+    unknown = update(ticket_with(), FIELDS | {"priority": "high"}, FIELDS, None)
     assert unknown is not None
-    assert (dict(unknown.fields), unknown.comment) == ({}, made())
-    assert update(made(), FIELDS, FIELDS | {"priority": "low"}, unknown.written) is None
+    assert (dict(unknown.fields), unknown.comment) == ({}, ticket_with())
+    assert update(ticket_with(), FIELDS, FIELDS | {"priority": "low"}, unknown.written) is None
 
 
 def test_a_reference_is_one_word_of_its_key() -> None:
@@ -82,7 +82,7 @@ def test_a_reference_is_one_word_of_its_key() -> None:
     assert reference("ticket:a b:\ud83d").removeprefix("aftercall-").isalnum()
 
 
-def test_names_over_there() -> None:
+def test_names_in_the_other_system() -> None:
     names = targets(" Billing=123, support = 456 ,789", "AFTERCALL_DESK")
     assert [names.of(name) for name in ("billing", "BILLING", "support", "cars")] == [
         "123",

@@ -56,10 +56,10 @@ def desk(zendesk: FakeZendesk, system: System, tmp_path: Path) -> Iterator[Make]
 def test_a_ticket(zendesk: FakeZendesk, desk: Make, system: System) -> None:
     row = ticket(description=f"It <b>broke</b>.{TRANSCRIPT}", priority="urgent", queue="Billing")
     number = int(desk().send(delivery(row), None))
-    made = zendesk.tickets[number]
-    assert (made["subject"], made["priority"], made["group_id"]) == ("Rental car: Ada", "urgent", 123)
-    assert (made["external_id"], made["tags"]) == (row.action_key, ["aftercall", "rental_car"])
-    assert zendesk.users[made["requester_id"]] | {"id": 0} == {
+    stored = zendesk.tickets[number]
+    assert (stored["subject"], stored["priority"], stored["group_id"]) == ("Rental car: Ada", "urgent", 123)
+    assert (stored["external_id"], stored["tags"]) == (row.action_key, ["aftercall", "rental_car"])
+    assert zendesk.users[stored["requester_id"]] | {"id": 0} == {
         "id": 0,
         "name": "Ada",
         "email": "ada@example.com",
@@ -154,8 +154,8 @@ def test_what_would_change(zendesk: FakeZendesk, desk: Make) -> None:
     fields = {"subject": "Rental car: Ada", "priority": "normal"}
     assert desk().planned(delivery(row)) == {"group_id": "456", **fields}
     assert desk().current(delivery(row), number) == fields
-    told = delivery(changed(row, priority="low", description="It was found."))
-    assert desk().planned(told, number) == {**fields, "priority": "low", "news": "It was found."}
+    changed_delivery = delivery(changed(row, priority="low", description="It was found."))
+    assert desk().planned(changed_delivery, number) == {**fields, "priority": "low", "news": "It was found."}
 
 
 def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> None:
@@ -172,20 +172,20 @@ def test_the_check_names_what_is_missing(zendesk: FakeZendesk, desk: Make) -> No
 
 
 def test_the_check_tells_who_may_not_write(zendesk: FakeZendesk, desk: Make) -> None:
-    def told(**changes: Any) -> tuple[bool, str]:
-        found = next(one for one in desk(**changes).check() if one.name == "may write tickets")
-        return found.is_fine, found.message
+    def may_write(**changes: Any) -> tuple[bool, str]:
+        result = next(one for one in desk(**changes).check() if one.name == "may write tickets")
+        return result.is_fine, result.message
 
     oauth = {"zendesk_email": "", "zendesk_token": "oauth-token"}
-    assert told(**oauth) == (True, "yes")
+    assert may_write(**oauth) == (True, "yes")
     zendesk.scopes = ("read",)
-    assert told(**oauth) == (False, "the token has the scopes read: it needs write too")
+    assert may_write(**oauth) == (False, "the token has the scopes read: it needs write too")
     zendesk.person = {"custom_role_id": 5}
-    assert told() == (True, "yes, as Light agent")
+    assert may_write() == (True, "yes, as Light agent")
     zendesk.may_edit = False
-    assert told() == (False, "the user's role Light agent may not edit tickets")
+    assert may_write() == (False, "the user's role Light agent may not edit tickets")
     zendesk.person = {"ticket_restriction": "assigned"}
-    assert told()[0] is False
+    assert may_write()[0] is False
 
 
 def test_its_own_words(zendesk: FakeZendesk, desk: Make) -> None:
@@ -219,12 +219,12 @@ def test_what_zendesk_refuses_of_a_ticket_is_left_out_and_named(
     zendesk.refused_parts = refused
     row = ticket(priority="urgent")
     number = int(desk(**changes).send(delivery(row), None))
-    made = zendesk.tickets[number]
-    assert {name: made.get(name) for name in left} == left
+    stored = zendesk.tickets[number]
+    assert {name: stored.get(name) for name in left} == left
     assert note in zendesk.comments(number)[0]["html_body"]
     assert len(zendesk.tickets) == 1
     if refused == ("email",):
-        assert zendesk.users[made["requester_id"]]["phone"] == "+12025550143"
+        assert zendesk.users[stored["requester_id"]]["phone"] == "+12025550143"
     # What was left out is nobody's change, and no news.
     assert desk(**changes).body(delivery(row), str(number)) is None
 
@@ -257,8 +257,8 @@ def test_an_update_goes_without_the_field_that_zendesk_refuses(zendesk: FakeZend
     zendesk.refused_parts = ("priority",)
     later = delivery(changed(row, priority="high", title="Later", description="More."))
     assert desk().send(later, number) == number
-    made, comment = zendesk.tickets[int(number)], zendesk.comments(int(number))[-1]["html_body"]
-    assert (made["priority"], made["subject"]) == ("normal", "Later")
+    stored, comment = zendesk.tickets[int(number)], zendesk.comments(int(number))[-1]["html_body"]
+    assert (stored["priority"], stored["subject"]) == ("normal", "Later")
     assert "priority (Zendesk answered 422" in comment
     # With nothing new but the field that is refused there is nothing to write.
     assert desk().send(later, number) == number
@@ -321,7 +321,7 @@ class UnderZendesk(TicketSystem):
     def count(self, action: DueAction) -> int:
         return len(self.fake.of(action.action_key))
 
-    def told(self, action: DueAction) -> str:
+    def stored_text(self, action: DueAction) -> str:
         return str(self.fake.of(action.action_key))
 
     def delete(self, action: DueAction) -> None:
@@ -340,5 +340,7 @@ class TestSystem(TicketSuite, FaultSuite, TlsFaults, CredentialFaults, UpdateFau
             callers = [one["phone"] for one in under.fake.users.values() if "phone" in one]
             assert len(callers) == len(set(callers))
             for number in under.fake.tickets:
-                told = [one.get("html_body") or one["body"] for one in under.fake.comments(number)]
-                assert len(told) == len(set(told)), "an update was told twice"
+                comments_written = [
+                    one.get("html_body") or one["body"] for one in under.fake.comments(number)
+                ]
+                assert len(comments_written) == len(set(comments_written)), "an update was told twice"

@@ -16,7 +16,7 @@ from integrations.outbox import Outbox, dispatch, open_outbox
 from orchestration.cli import main
 from tests.integrations import servers
 from tests.integrations.examples import NOW, email, slack, ticket
-from tests.integrations.outbox.systems import Desk, did, installed, say, told
+from tests.integrations.outbox.systems import Desk, did, installed, instruction, say
 from tests.integrations.servers import says
 
 Run = Callable[..., Result]
@@ -26,7 +26,7 @@ class AskableDesk(Desk):
     """One that can be asked what is there, and whether it is set up."""
 
     def planned(self, delivery: Delivery, external_id: str | None = None) -> Mapping[str, str]:
-        if told(self.home, self.name, "fails"):
+        if instruction(self.home, self.name, "fails"):
             raise Unreachable(f"{self.name} is unreachable")
         return {"subject": str(delivery.payload["title"]), "priority": str(delivery.payload["priority"])}
 

@@ -43,11 +43,11 @@ def one(store: LocalLandingStore) -> Segment:
 
 
 def chunks(store: LocalLandingStore, path: str, max_bytes: int, offset: int = 0) -> list[Chunk]:
-    found = []
+    parts_read = []
     while (chunk := store.read(path, offset, max_bytes)).data:
-        found.append(chunk)
+        parts_read.append(chunk)
         offset = chunk.next_offset
-    return found
+    return parts_read
 
 
 def files(root: Path) -> list[str]:
@@ -105,10 +105,10 @@ def test_readers_find_every_segment_once_while_all_are_archived(tmp_path: Path) 
     def look() -> None:
         reader = LocalLandingStore(tmp_path)
         while not done.is_set():
-            found = list(reader.segments())
-            numbers = [reader.read(segment.path).data for segment in found]
-            if found != segments or numbers != [b'{"n":%d}\n' % n for n in range(300)]:
-                wrong.append((len(found), numbers))
+            names_listed = list(reader.segments())
+            numbers = [reader.read(segment.path).data for segment in names_listed]
+            if names_listed != segments or numbers != [b'{"n":%d}\n' % n for n in range(300)]:
+                wrong.append((len(names_listed), numbers))
 
     readers = [threading.Thread(target=look) for _ in range(3)]
     for reader in readers:
@@ -164,11 +164,11 @@ def test_of_several_writers_only_those_that_ended_give_their_segments_up(tmp_pat
     first, second = LocalLandingStore(tmp_path), LocalLandingStore(tmp_path)
     first.append([b'{"n":1}\n'])
     second.append([b'{"n":2}\n'])
-    kept, free = first.segments()
+    held, free = first.segments()
     second.close()
     first.compact(free)
     with pytest.raises(SegmentOpen):
-        first.compact(kept)
+        first.compact(held)
     first.append([b'{"n":3}\n'])
     assert [first.read(segment.path).data for segment in first.segments()] == [
         b'{"n":1}\n{"n":3}\n', b'{"n":2}\n',
@@ -183,9 +183,9 @@ def test_a_fork_of_the_writer_does_not_close_its_segment(tmp_path: Path) -> None
         store.append([b'"child"\n'])
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
-    mine, childs = store.segments()
+    own_segment, childs = store.segments()
     with pytest.raises(SegmentOpen):
-        store.compact(mine)
+        store.compact(own_segment)
     store.compact(childs)
 
 
@@ -253,7 +253,7 @@ def test_a_damaged_archive_is_named_and_stops_no_listing(tmp_path: Path, cut: sl
     store.compact(segment)
     archive = tmp_path / f"{segment.path}.zst"
     archive.write_bytes(archive.read_bytes()[cut] or b"no archive")
-    assert [found.path for found in store.segments()] == [segment.path]
+    assert [one.path for one in store.segments()] == [segment.path]
     with pytest.raises(SegmentDamaged, match="restore it"):
         store.read(segment.path)
 

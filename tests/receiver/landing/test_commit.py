@@ -30,8 +30,8 @@ class Disk:
 
 async def _outcomes(commit: GroupCommit, lines: Sequence[bytes]) -> list[str]:
     """What each of several requests at once was told."""
-    told = await asyncio.gather(*(commit.append(line) for line in lines), return_exceptions=True)
-    return [str(outcome) for outcome in told]
+    outcomes = await asyncio.gather(*(commit.append(line) for line in lines), return_exceptions=True)
+    return [str(outcome) for outcome in outcomes]
 
 
 def test_what_comes_at_once_is_one_batch_in_order() -> None:

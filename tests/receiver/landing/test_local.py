@@ -284,7 +284,7 @@ def test_not_ready_below_the_wanted_space(tmp_path: Path) -> None:
     assert list(LocalLandingStore(tmp_path).segments()) == []
 
 
-def test_what_earlier_versions_kept_beside_a_segment_goes_with_it(store: LocalLandingStore) -> None:
+def test_what_earlier_versions_stored_beside_a_segment_goes_with_it(store: LocalLandingStore) -> None:
     store.append([b"{}\n"])
     store.close()
     (segment,) = store.segments()

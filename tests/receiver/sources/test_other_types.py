@@ -24,7 +24,7 @@ TELNYX = [
     "call.deepfake_detection.error", "call.machine.detection.ended",
 ]  # fmt: skip
 ELEVENLABS = ["post_call_audio", "answering_machine_detection", "unredacted_transcript", "unredacted_audio"]
-KEPT: list[tuple[str, str, Any]] = [
+OTHER_EVENTS: list[tuple[str, str, Any]] = [
     *(("vapi", name, {"message": {"type": name, "call": {"id": "c1"}}}) for name in VAPI),
     *(("retell", name, {"event": name, "call": {"call_id": "c1"}}) for name in RETELL),
     *(
@@ -35,7 +35,7 @@ KEPT: list[tuple[str, str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("source", "name", "body"), KEPT)
+@pytest.mark.parametrize(("source", "name", "body"), OTHER_EVENTS)
 def test_an_event_without_a_meaning_keeps_its_name_and_call(source: str, name: str, body: Any) -> None:
     facts = SOURCES[source].facts(body, {})
     assert (facts.event_type, facts.call_id) == (name, "c1")

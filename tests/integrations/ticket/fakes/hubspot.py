@@ -73,19 +73,19 @@ class FakeHubSpot(Fake):
         return [number for number, one in self.tickets.items() if one["aftercall_key"] == key]
 
     def _property(self, _: Request, name: str) -> Reply:
-        found = self.properties.get(name)
-        return Reply(200, found) if found else _refused(404, "OBJECT_NOT_FOUND", f"no property {name}")
+        known = self.properties.get(name)
+        return Reply(200, known) if known else _refused(404, "OBJECT_NOT_FOUND", f"no property {name}")
 
     def _make_property(self, request: Request) -> Reply:
-        told = request.json()
+        new_property = request.json()
         if not self.may_make_properties:
             return _refused(403, "MISSING_SCOPES", "requires all of [crm.schemas.tickets.write]")
-        if told["name"] in self.properties:
+        if new_property["name"] in self.properties:
             return _refused(409, "OBJECT_ALREADY_EXISTS", "there is one")
         needed = {"name", "label", "type", "fieldType", "groupName"}
-        assert needed <= told.keys()
-        self.properties[told["name"]] = told
-        return Reply(201, told)
+        assert needed <= new_property.keys()
+        self.properties[new_property["name"]] = new_property
+        return Reply(201, new_property)
 
     def _pipeline(self, _: Request, pipeline: str) -> Reply:
         if pipeline not in STAGES:
@@ -109,18 +109,18 @@ class FakeHubSpot(Fake):
         return Reply(200, {"results": []})
 
     def _create(self, request: Request) -> Reply:
-        told = request.json()
-        wrong = self._wrong(told["properties"])
+        body = request.json()
+        wrong = self._wrong(body["properties"])
         if wrong:
             return wrong
-        if any(one["to"]["id"] not in self.contacts for one in told["associations"]):
+        if any(one["to"]["id"] not in self.contacts for one in body["associations"]):
             return _refused(400, "VALIDATION_ERROR", "CONTACT=9 is not valid: invalid association")
         number = str(next(self.numbers))
-        self.tickets[number] = told["properties"]
-        for one in told["associations"]:
+        self.tickets[number] = body["properties"]
+        for one in body["associations"]:
             assert one["types"] == [{"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 16}]
             self.hung.add((number, one["to"]["id"]))
-        return Reply(201, _object(number, told["properties"]))
+        return Reply(201, _object(number, body["properties"]))
 
     def _show(self, request: Request, identity: str) -> Reply:
         name = request.query().get("idProperty")
@@ -136,38 +136,40 @@ class FakeHubSpot(Fake):
     def _update(self, request: Request, number: str) -> Reply:
         if number not in self.tickets:
             return _refused(404, "OBJECT_NOT_FOUND", "Object not found.")
-        told = request.json()["properties"]
-        wrong = self._wrong(told)
+        changes = request.json()["properties"]
+        wrong = self._wrong(changes)
         if wrong:
             return wrong
-        self.tickets[number] |= told
+        self.tickets[number] |= changes
         return Reply(200, _object(number, self.tickets[number]))
 
     def _marked(self, request: Request, key: str) -> Reply:
         assert request.query()["idProperty"] == "aftercall_key"
         if not any("aftercall_key" in one for one in self.contacts.values()):
             return _refused(400, "VALIDATION_ERROR", "aftercall_key is not a unique property")
-        found = [number for number, one in self.contacts.items() if one.get("aftercall_key") == unquote(key)]
+        matches = [
+            number for number, one in self.contacts.items() if one.get("aftercall_key") == unquote(key)
+        ]
         return (
-            Reply(200, _object(found[0], {}))
-            if found
+            Reply(200, _object(matches[0], {}))
+            if matches
             else _refused(404, "OBJECT_NOT_FOUND", "Object not found.")
         )
 
     def _search(self, request: Request) -> Reply:
-        told = request.json()
-        if len(told["filterGroups"]) > 5:
+        body = request.json()
+        if len(body["filterGroups"]) > 5:
             return _refused(400, "VALIDATION_ERROR", "too many filter groups")
-        found = [
+        matches = [
             number
             for number, contact in self.contacts.items()
             if any(
                 all(contact.get(one["propertyName"]) == one["value"] for one in group["filters"])
-                for group in told["filterGroups"]
+                for group in body["filterGroups"]
             )
         ]
-        shown = [_object(number, self.contacts[number]) for number in found[: told["limit"]]]
-        return Reply(200, {"total": len(found), "results": shown})
+        shown = [_object(number, self.contacts[number]) for number in matches[: body["limit"]]]
+        return Reply(200, {"total": len(matches), "results": shown})
 
     def _associated(self, _: Request, number: str) -> Reply:
         label = {"category": "HUBSPOT_DEFINED", "typeId": 16}
@@ -176,19 +178,21 @@ class FakeHubSpot(Fake):
 
     def _associate(self, _: Request, number: str, contact: str) -> Reply:
         self.hung.add((number, contact))
-        made = {
+        link_answer = {
             "from": {"id": number}, "to": {"id": contact},
             "associationSpec": {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": 16},
         }  # fmt: skip
-        return Reply(200, {"status": "COMPLETE", "results": [made], "startedAt": BORN, "completedAt": BORN})
+        return Reply(
+            200, {"status": "COMPLETE", "results": [link_answer], "startedAt": BORN, "completedAt": BORN}
+        )
 
-    def _wrong(self, told: dict[str, str]) -> Reply | None:
-        unknown = told.keys() - set(OWN) - self.properties.keys()
+    def _wrong(self, values: dict[str, str]) -> Reply | None:
+        unknown = values.keys() - set(OWN) - self.properties.keys()
         if unknown:
             return _refused(400, "VALIDATION_ERROR", f"Property {min(unknown)} does not exist")
-        if any(len(value) > 65_536 for value in told.values()):
+        if any(len(value) > 65_536 for value in values.values()):
             return _refused(400, "VALIDATION_ERROR", "Property values may hold 65536 characters")
-        if told.get("hs_pipeline_stage", "1") not in STAGES.get(told.get("hs_pipeline", "0"), {}):
+        if values.get("hs_pipeline_stage", "1") not in STAGES.get(values.get("hs_pipeline", "0"), {}):
             allowed = ", ".join(f"stage {number}" for number in range(200))
             return _refused(
                 400,
@@ -196,9 +200,9 @@ class FakeHubSpot(Fake):
                 f'Property values were not valid: [{{"isValid":false,"message":"not one of {allowed}",'
                 '"error":"INVALID_OPTION","name":"hs_pipeline_stage"}]',
             )
-        if wrong := set(self.refused) & told.keys():
+        if wrong := set(self.refused) & values.keys():
             return _refused(400, "VALIDATION_ERROR", f"Property values were not valid: {min(wrong)}")
-        if "aftercall_key" in told and self.of(told["aftercall_key"]):
+        if "aftercall_key" in values and self.of(values["aftercall_key"]):
             return _refused(
                 400, "VALIDATION_ERROR", "another ticket already has that value for aftercall_key"
             )

@@ -35,7 +35,7 @@ class FakeJira(Fake):
     """So many of the newest issues the search does not know yet, and deleted ones it still lists."""
     projects: dict[str, set[str]] = field(default_factory=lambda: {"SUP": {"Rental"}, "BILL": set()})
     issues: dict[str, dict[str, Any]] = field(default_factory=dict)
-    made: list[dict[str, Any]] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
     comments: dict[str, list[Any]] = field(default_factory=dict)
     lacking: set[str] = field(default_factory=set)
     screen: tuple[str, ...] = SCREEN
@@ -66,44 +66,50 @@ class FakeJira(Fake):
         return Reply(200, {"displayName": "aftercall", "accountId": "1"}) if self.is_right else Reply(401, {})
 
     def _search(self, request: Request) -> Reply:
-        told = request.json()
-        known = self.made[: max(0, len(self.made) - self.behind)] if self.is_right else []
-        if label := re.fullmatch(r'labels = "([\w-]+)" ORDER BY key ASC', told["jql"]):
+        content = request.json()
+        known = self.created[: max(0, len(self.created) - self.behind)] if self.is_right else []
+        if label := re.fullmatch(r'labels = "([\w-]+)" ORDER BY key ASC', content["jql"]):
             known = [one for one in known if label[1] in one["fields"]["labels"]]
         else:
-            project = re.fullmatch(r'project = "(\w+)" ORDER BY key DESC', told["jql"])
-            assert project, told["jql"]
+            project = re.fullmatch(r'project = "(\w+)" ORDER BY key DESC', content["jql"])
+            assert project, content["jql"]
             known = [one for one in reversed(known) if one["key"].startswith(f"{project[1]}-")]
-        return Reply(200, {"issues": [_shown(one, told["fields"]) for one in known[: told["maxResults"]]]})
+        return Reply(
+            200, {"issues": [_shown(one, content["fields"]) for one in known[: content["maxResults"]]]}
+        )
 
     def _bulk(self, request: Request) -> Reply:
-        told = request.json()
-        if len(told["issueIdsOrKeys"]) > 100:
+        content = request.json()
+        if len(content["issueIdsOrKeys"]) > 100:
             return _refused(400, "at most 100")
-        found = [self.issues[key] for key in told["issueIdsOrKeys"] if key in self.issues and self.is_right]
-        return Reply(200, {"issues": [_shown(one, told["fields"]) for one in found], "issueErrors": []})
+        known_issues = [
+            self.issues[key] for key in content["issueIdsOrKeys"] if key in self.issues and self.is_right
+        ]
+        return Reply(
+            200, {"issues": [_shown(one, content["fields"]) for one in known_issues], "issueErrors": []}
+        )
 
     def _create(self, request: Request) -> Reply:
-        told = request.json()
+        content = request.json()
         if not self.is_right:
             return Reply(
                 401, {"errorMessages": ["You do not have permission to create issues."], "errors": {}}
             )
-        fields = told["fields"]
+        fields = content["fields"]
         refusal = self._refusal(fields) | self._wrong(fields)
         if refusal:
             return _refused(400, **refusal)
         project = fields["project"]["key"]
-        number = sum(one["key"].startswith(f"{project}-") for one in self.made) + 1
-        key, identity = f"{project}-{number}", str(10_000 + len(self.made))
-        properties = {one["key"]: one["value"] for one in told.get("properties", [])}
+        number = sum(one["key"].startswith(f"{project}-") for one in self.created) + 1
+        key, identity = f"{project}-{number}", str(10_000 + len(self.created))
+        properties = {one["key"]: one["value"] for one in content.get("properties", [])}
         self.issues[key] = {
             "id": identity,
             "key": key,
             "fields": {"components": [], **fields},
             "properties": properties,
         }
-        self.made.append(self.issues[key])
+        self.created.append(self.issues[key])
         self.comments[key] = []
         return Reply(
             201, {"id": identity, "key": key, "self": f"https://x.atlassian.net/rest/api/3/issue/{identity}"}
@@ -114,27 +120,31 @@ class FakeJira(Fake):
             return NOT_FOUND
         query = request.query()
         shown = _shown(self.issues[key], query["fields"].split(","))
-        kept = self.issues[key]["properties"]
+        stored = self.issues[key]["properties"]
         return Reply(
             200,
             shown
-            | {"properties": {name: kept[name] for name in query["properties"].split(",") if name in kept}},
+            | {
+                "properties": {
+                    name: stored[name] for name in query["properties"].split(",") if name in stored
+                }
+            },
         )
 
     def _edit(self, request: Request, key: str) -> Reply:
         if key not in self.issues or not self.is_right:
             return NOT_FOUND
-        told, issue = request.json(), self.issues[key]
+        content, issue = request.json(), self.issues[key]
         if "EDIT_ISSUES" in self.lacking:
             return _refused(403, "You do not have permission to edit issues.")
-        comments = [one["add"]["body"] for one in told.get("update", {}).get("comment", [])]
-        refusal = self._refusal(told["fields"]) | {
+        comments = [one["add"]["body"] for one in content.get("update", {}).get("comment", [])]
+        refusal = self._refusal(content["fields"]) | {
             f"comment{at}": "wrong" for at, one in enumerate(comments) if not _fits(one)
         }
         if refusal:
             return _refused(400, **refusal)
-        issue["fields"] |= told["fields"]
-        issue["properties"] |= {one["key"]: one["value"] for one in told.get("properties", [])}
+        issue["fields"] |= content["fields"]
+        issue["properties"] |= {one["key"]: one["value"] for one in content.get("properties", [])}
         self.comments[key] += comments
         return Reply(204)
 

@@ -33,7 +33,7 @@ class Reply:
     """What a fake answers."""
 
     status: int
-    told: Any = None
+    value: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,15 +62,15 @@ class Fake:
     def __call__(self, request: Request) -> Answer:
         reply = self.is_known(request) or self._reply(request)
         self.judge(request, reply)
-        body = b"" if reply.told is None else reply.told
+        body = b"" if reply.value is None else reply.value
         return says(reply.status, body, dict(reply.headers))
 
     def _reply(self, request: Request) -> Reply:
         path = urlsplit(request.path).path
         for method, pattern, answer in self.routes():
-            found = re.fullmatch(pattern, path)
-            if found and method == request.method:
-                return answer(request, *found.groups())
+            match = re.fullmatch(pattern, path)
+            if match and method == request.method:
+                return answer(request, *match.groups())
         self.complaints.append(f"{request.method} {path}: nobody answers that")
         return Reply(404, {})
 
@@ -91,7 +91,7 @@ def judged(request: Request, reply: Reply, spec: str, paths: str) -> str:
     """What the description has against a request that was taken, and against its answer; empty if nothing."""
     description = _described(spec, paths)
     asked = _asked(request)
-    body = json.dumps(reply.told).encode() if reply.told is not None else b""
+    body = json.dumps(reply.value).encode() if reply.value is not None else b""
     answer = MockResponse(body, status_code=reply.status, content_type="application/json")
     try:
         if reply.status < HTTPStatus.BAD_REQUEST:

@@ -82,15 +82,15 @@ class FakeZendesk(Fake):
         return Reply(200, {"tickets": self.of(request.query()["external_id"])})
 
     def _create(self, request: Request) -> Reply:
-        key, told = request.headers.get("idempotency-key", ""), request.json()
+        key, content = request.headers.get("idempotency-key", ""), request.json()
         if key in self.seen:
             body, reply = self.seen[key]
-            if body == told:
-                return Reply(reply.status, reply.told, {"x-idempotency-lookup": "hit"})
+            if body == content:
+                return Reply(reply.status, reply.value, {"x-idempotency-lookup": "hit"})
             return Reply(
                 400, {"error": "IdempotentRequestError", "description": "other parameters than before"}
             )
-        ticket = told["ticket"]
+        ticket = content["ticket"]
         refusal = _refusal(ticket, self.groups) | self._refused(ticket)
         if refusal:
             return _invalid(refusal)
@@ -103,17 +103,17 @@ class FakeZendesk(Fake):
         self.audits[number] = []
         self._write(number, ticket, author=OURS)
         reply = Reply(201, {"ticket": dict(self.tickets[number])})
-        self.seen[key] = (told, reply)
+        self.seen[key] = (content, reply)
         return reply
 
     def _show(self, _: Request, number: str) -> Reply:
-        found = self.tickets.get(int(number))
-        return Reply(200, {"ticket": found}) if found else NOT_FOUND
+        known_ticket = self.tickets.get(int(number))
+        return Reply(200, {"ticket": known_ticket}) if known_ticket else NOT_FOUND
 
     def _update(self, request: Request, number: str) -> Reply:
         if self.before_update:
             self.before_update()
-        ticket, told = self.tickets.get(int(number)), request.json()["ticket"]
+        ticket, changes = self.tickets.get(int(number)), request.json()["ticket"]
         if ticket is None:
             return NOT_FOUND
         if ticket["status"] == "closed":
@@ -121,11 +121,11 @@ class FakeZendesk(Fake):
             return Reply(
                 422, {"error": "RecordInvalid", "description": "Record validation errors", "details": closed}
             )
-        if told.get("safe_update") and told.get("updated_stamp") != ticket["updated_at"]:
+        if changes.get("safe_update") and changes.get("updated_stamp") != ticket["updated_at"]:
             return Reply(409, {"error": "UpdateConflict", "description": "Safe Update prevented the update"})
-        if refusal := self._refused(told):
+        if refusal := self._refused(changes):
             return _invalid(refusal)
-        audit = self._write(int(number), told, author=OURS)
+        audit = self._write(int(number), changes, author=OURS)
         return Reply(200, {"ticket": ticket, "audit": audit})
 
     def _audits(self, request: Request, number: str) -> Reply:
@@ -162,43 +162,45 @@ class FakeZendesk(Fake):
         return Reply(200, {"users": [one for one in self.users.values() if one.get("phone") == phone[1]]})
 
     def _user(self, request: Request) -> Reply:
-        told = request.json()["user"]
-        if refusal := self._refused(told):
+        fields = request.json()["user"]
+        if refusal := self._refused(fields):
             return _invalid(refusal)
-        known = [one for one in self.users.values() if one.get("external_id") == told["external_id"]]
+        known = [one for one in self.users.values() if one.get("external_id") == fields["external_id"]]
         user = known[0] if known else {"id": next(self.numbers)}
-        self.users[user["id"]] = user | told
+        self.users[user["id"]] = user | fields
         return Reply(200 if known else 201, {"user": self.users[user["id"]]})
 
     def _group(self, _: Request, number: str) -> Reply:
         name = self.groups.get(int(number))
         return Reply(200, {"group": {"id": int(number), "name": name}}) if name else NOT_FOUND
 
-    def _refused(self, told: dict[str, Any]) -> dict[str, Any]:
-        parts = [name for name in self.refused_parts if name in told]
-        address = (told.get("requester") or {}).get("email", "")
+    def _refused(self, fields: dict[str, Any]) -> dict[str, Any]:
+        parts = [name for name in self.refused_parts if name in fields]
+        address = (fields.get("requester") or {}).get("email", "")
         if "email" in self.refused_parts and address:
             return {"requester": [{"description": f"Requester: Email: {address} is not properly formatted"}]}
         return {name: [{"description": f"{name.capitalize()}: is invalid"}] for name in parts}
 
-    def _requester(self, told: dict[str, str] | None) -> int:
-        if told is None:
+    def _requester(self, wanted: dict[str, str] | None) -> int:
+        if wanted is None:
             return OURS
-        known = [number for number, one in self.users.items() if one.get("email") == told["email"]]
+        known = [number for number, one in self.users.items() if one.get("email") == wanted["email"]]
         number = known[0] if known else next(self.numbers)
-        self.users[number] = {"id": number, **told}
+        self.users[number] = {"id": number, **wanted}
         return number
 
-    def _write(self, number: int, told: dict[str, Any], author: int) -> dict[str, Any]:
+    def _write(self, number: int, changes: dict[str, Any], author: int) -> dict[str, Any]:
         ticket, audits = self.tickets[number], self.audits[number]
-        kept = ("subject", "priority", "group_id", "status", "assignee_id", "tags")
-        ticket |= {name: told[name] for name in kept if name in told}
+        names = ("subject", "priority", "group_id", "status", "assignee_id", "tags")
+        ticket |= {name: changes[name] for name in names if name in changes}
         comment = (
-            [{"id": next(self.numbers), "type": "Comment", **told["comment"]}] if "comment" in told else []
+            [{"id": next(self.numbers), "type": "Comment", **changes["comment"]}]
+            if "comment" in changes
+            else []
         )
         audit = {
             "id": next(self.numbers), "ticket_id": number, "author_id": author, "created_at": _time(len(audits)),
-            "events": comment, "metadata": {"custom": told.get("metadata", {}), "system": {}},
+            "events": comment, "metadata": {"custom": changes.get("metadata", {}), "system": {}},
         }  # fmt: skip
         audits.append(audit)
         ticket["updated_at"] = _time(len(audits))
