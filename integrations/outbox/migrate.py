@@ -1,4 +1,4 @@
-"""Brings an outbox to the newest schema: a new one by `schema`, an older one by the steps in `migrations/versions/`.
+"""Brings an outbox to the newest schema. The steps themselves are in `migrations/versions/`.
 
 An outbox is opened on every pass, so when it is at the head already nothing of Alembic is imported.
 """
@@ -6,11 +6,10 @@ An outbox is opened on every pass, so when it is at the head already nothing of 
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, inspect, text
+from sqlalchemy import Engine, inspect, text
 
 from integrations.outbox.engine import reading, sqlite_path
 from integrations.outbox.leases import process_lock
-from integrations.outbox.schema import change_counter, metadata
 
 HEAD = "0001_outbox"
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -27,24 +26,15 @@ class OutboxTooOld(RuntimeError):
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the outbox to HEAD; safe when several processes open it for the first time at once.
-
-    Raises:
-        OutboxTooNew: if the database is at a revision that this version does not know.
-        OutboxTooOld: if it is at one from before the first release.
-    """
+    """Bring the outbox to HEAD; safe when several processes open it for the first time at once."""
     if revision(engine) == HEAD:
         return
     with process_lock(engine, "migrate", wait=True):
-        current = revision(engine)
-        if current == HEAD:
+        if revision(engine) == HEAD:
             return
-        if current is not None:
-            _check_known(engine, current)
-        elif sqlite_path(engine):
+        if sqlite_path(engine):
             _use_wal(engine)
-        with engine.connect().execution_options(outbox_write=True) as connection, connection.begin():
-            _move(connection, is_new=current is None)
+        move_to(engine, HEAD)
 
 
 def revision(engine: Engine) -> str | None:
@@ -55,24 +45,19 @@ def revision(engine: Engine) -> str | None:
         return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _move(connection: Connection, *, is_new: bool) -> None:
-    """Create every table at HEAD, or take the steps to it."""
+def move_to(engine: Engine, target: str) -> None:
+    """Up or down to a revision (`base`: nothing left) in one transaction; the caller holds the lock.
+
+    Raises:
+        OutboxTooNew: if the database is at a revision that this version does not know.
+        OutboxTooOld: if it is at one from before the first release.
+    """
     from alembic import command
-
-    config = _config()
-    config.attributes["connection"] = connection
-    if not is_new:
-        command.upgrade(config, HEAD)
-        return
-    metadata.create_all(connection)
-    connection.execute(insert(change_counter).values(id=1, value=0))
-    command.stamp(config, HEAD)
-
-
-def _check_known(engine: Engine, current: str) -> None:
     from alembic.script import ScriptDirectory
 
-    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    config = _config()
+    current = revision(engine)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     place = sqlite_path(engine) or engine.url.render_as_string()
     if current in _UNRELEASED:
         raise OutboxTooOld(
@@ -80,11 +65,15 @@ def _check_known(engine: Engine, current: str) -> None:
             f"{current}). Let that aftercall send what is due, then move the outbox away: this one creates a new one. "
             "What is younger than its age limit becomes due again."
         )
-    if current not in known:
+    if current is not None and current not in known:
         raise OutboxTooNew(
             f"Cannot open the outbox {place}: a newer aftercall wrote it (revision {current}, this one knows {HEAD}). "
             "Update aftercall."
         )
+    with engine.connect().execution_options(outbox_write=True) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        down = target == "base" or (current is not None and target < current)
+        (command.downgrade if down else command.upgrade)(config, target)
 
 
 def _config() -> Any:

@@ -1,4 +1,4 @@
-"""A new outbox, an older one, and what the code believes the tables to be."""
+"""Up, down, an older outbox, and what the code believes the tables to be."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from integrations.config import IntegrationSettings
 from integrations.outbox import Outbox, OutboxTooNew, OutboxTooOld, SkipReason, migrate, open_outbox
 from integrations.outbox.engine import reading, writing
-from integrations.outbox.migrate import HEAD, SCRIPTS, revision
+from integrations.outbox.migrate import HEAD, SCRIPTS, move_to, revision
 from integrations.outbox.schema import metadata
 from tests.integrations.examples import NOW, email
 
@@ -39,7 +39,11 @@ def test_the_migrated_tables_are_the_tables_of_the_schema(outbox: Outbox) -> Non
     assert differences == []
 
 
-def test_a_new_outbox_is_empty_and_at_the_head(outbox: Outbox) -> None:
+def test_down_and_up_again(outbox: Outbox) -> None:
+    move_to(outbox.engine, "base")
+    assert inspect(outbox.engine).get_table_names() == ["alembic_version"]
+    assert revision(outbox.engine) is None
+    migrate.migrate(outbox.engine)
     assert revision(outbox.engine) == HEAD
     assert (outbox.counts(), outbox.version()) == ([], 0)
 
